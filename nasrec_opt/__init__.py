@@ -1,0 +1,68 @@
+"""Search CTR models and their ReRAM accelerators with Optuna and a weight-sharing supernet.
+
+Public names are loaded on first use (PEP 562), so that importing the package loads neither torch nor
+MLflow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasrec_opt.features import FeatureSpec
+    from nasrec_opt.lowering import lower
+    from nasrec_opt.objective import Objective
+    from nasrec_opt.oracle import Evaluation, SupernetOracle, TabularOracle
+    from nasrec_opt.samplers import RegularizedEvolutionSampler
+    from nasrec_opt.space import BlockGene, Genotype, HardwareGene, SearchSpace
+    from nasrec_opt.supernet import Subnet, Supernet
+    from nasrec_opt.tracking import MLflowLogger
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BlockGene",
+    "Evaluation",
+    "FeatureSpec",
+    "Genotype",
+    "HardwareGene",
+    "MLflowLogger",
+    "Objective",
+    "RegularizedEvolutionSampler",
+    "SearchSpace",
+    "Subnet",
+    "Supernet",
+    "SupernetOracle",
+    "TabularOracle",
+    "lower",
+]
+
+_HOMES = {
+    "BlockGene": "space",
+    "Evaluation": "oracle",
+    "FeatureSpec": "features",
+    "Genotype": "space",
+    "HardwareGene": "space",
+    "MLflowLogger": "tracking",
+    "Objective": "objective",
+    "RegularizedEvolutionSampler": "samplers",
+    "SearchSpace": "space",
+    "Subnet": "supernet",
+    "Supernet": "supernet",
+    "SupernetOracle": "oracle",
+    "TabularOracle": "oracle",
+    "lower": "lowering",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

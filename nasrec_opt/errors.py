@@ -1,0 +1,34 @@
+"""Every error a user can cause, under one root.
+
+The command line prints any of them as one sentence and exits with code 2.
+"""
+
+from __future__ import annotations
+
+
+class NasrecError(Exception):
+    """Root of the errors of this library."""
+
+
+class GenotypeError(NasrecError, ValueError):
+    """A genotype or a search space that cannot be."""
+
+
+class DataError(NasrecError):
+    """A bad log, row, field or dataset folder."""
+
+
+class StudyError(NasrecError):
+    """A study, checkpoint or registry that does not fit."""
+
+
+class MissingExtraError(NasrecError):
+    """An optional package is needed and not installed.
+
+    Args:
+        package: Name of the package as users know it, for example `"MLflow"`.
+        extra: Extra of this distribution that installs it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'nasrec-opt[{extra}]'")

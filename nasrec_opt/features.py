@@ -1,0 +1,57 @@
+"""The shape of the input of a CTR model: no data, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nasrec_opt.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """What a model reads: dense columns and sparse columns with their vocabularies.
+
+    Args:
+        num_dense: Number of dense (numeric) features, 0 or more.
+        cardinalities: Vocabulary size of each sparse feature, one entry a feature, each at least 1.
+        embedding_dim: Width of an embedding vector (the paper's `d`, 16).
+
+    Raises:
+        DataError: A count or a cardinality is out of range.
+    """
+
+    num_dense: int
+    cardinalities: tuple[int, ...]
+    embedding_dim: int = 16
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cardinalities", tuple(int(c) for c in self.cardinalities))
+        if self.num_dense < 0:
+            raise DataError(f"num_dense: expected 0 or more, got {self.num_dense}")
+        if self.embedding_dim < 1:
+            raise DataError(f"embedding_dim: expected 1 or more, got {self.embedding_dim}")
+        for index, cardinality in enumerate(self.cardinalities):
+            if cardinality < 1:
+                raise DataError(f"cardinalities[{index}]: expected 1 or more, got {cardinality}")
+        if not self.cardinalities:
+            raise DataError("cardinalities: expected at least one sparse feature, got none")
+
+    @property
+    def num_sparse(self) -> int:
+        """Number of sparse features."""
+        return len(self.cardinalities)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return {
+            "num_dense": self.num_dense,
+            "cardinalities": list(self.cardinalities),
+            "embedding_dim": self.embedding_dim,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FeatureSpec:
+        """Inverse of `to_dict`."""
+        return cls(values["num_dense"], tuple(values["cardinalities"]), values["embedding_dim"])

@@ -1,0 +1,344 @@
+"""The genotype: what one CTR model, and optionally its accelerator, is made of.
+
+A `Genotype` is a tuple of choice blocks. Block *b* (from 1) may read input 0, the raw features, and
+inputs 1 to *b* - 1, the outputs of earlier blocks; the logit reads the last block (paper, section 3.1).
+Values are frozen, validate themselves, and carry no gene that their own block cannot use: the inputs
+of a Gate are there only when a Gate or a Sum is chosen, for example.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from nasrec_opt.errors import GenotypeError
+
+DENSE_OPS = ("fc", "gate", "sum", "dot")
+SPARSE_OPS = ("efc", "attn")
+DENSE_WIDTHS = (16, 32, 64, 128, 256, 512, 768, 1024)
+SPARSE_WIDTHS = (16, 32, 48, 64)
+MERGER_ROWS = 8  # rows that the dense-to-sparse merger appends to a sparse output
+
+CONCATENATING = frozenset({"fc", "dot"})  # dense operators that read all of dense_inputs
+TWO_INPUT = frozenset({"gate", "sum"})  # dense operators that read left_input and right_input
+
+_SMALL = (("fc", "dot"), ("efc",))
+_PRESET_OPS = {"nasrec_small": _SMALL, "codesign": _SMALL, "nasrec_full": (DENSE_OPS, SPARSE_OPS)}
+
+Bits = int | tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockGene:
+    """One choice block.
+
+    Genes that this block cannot use are put to `()` or `None` whatever was given: `dense_inputs`
+    without FC and dot product, `left_input` and `right_input` without Gate and Sum.
+
+    Args:
+        dense_ops: Non-empty subset of `fc`, `gate`, `sum`, `dot`; outputs are added.
+        sparse_ops: Non-empty subset of `efc`, `attn`; outputs are added.
+        dense_width: Width of the dense output.
+        sparse_width: Rows of the sparse output, before the dense-to-sparse merger appends 8.
+        dense_inputs: Inputs that FC and the dot product concatenate.
+        sparse_inputs: Inputs whose rows the sparse operators and the dot product concatenate.
+        left_input: First input of Gate (the one behind the sigmoid) and Sum.
+        right_input: Second input of Gate and Sum.
+        dense_to_sparse: Whether the dense output is appended to the sparse one as 8 rows.
+        sparse_to_dense: Whether a factorization machine of the sparse output is added to the dense one.
+        dense_bits: Bits of the dense operators, or `(weight bits, activation bits)`.
+        sparse_bits: The same of the sparse operators.
+
+    Raises:
+        GenotypeError: A gene is outside what a block can be.
+    """
+
+    dense_ops: tuple[str, ...] = ("fc",)
+    sparse_ops: tuple[str, ...] = ("efc",)
+    dense_width: int = 128
+    sparse_width: int = 32
+    dense_inputs: tuple[int, ...] = (0,)
+    sparse_inputs: tuple[int, ...] = (0,)
+    left_input: int | None = None
+    right_input: int | None = None
+    dense_to_sparse: bool = False
+    sparse_to_dense: bool = False
+    dense_bits: Bits = 8
+    sparse_bits: Bits = 8
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "dense_ops", _operators("dense_ops", self.dense_ops, DENSE_OPS))
+        put(self, "sparse_ops", _operators("sparse_ops", self.sparse_ops, SPARSE_OPS))
+        for name in ("dense_width", "sparse_width"):
+            _integer(name, getattr(self, name), 1, 65536)
+        reads_all = not CONCATENATING.isdisjoint(self.dense_ops)
+        put(self, "dense_inputs", _inputs("dense_inputs", self.dense_inputs) if reads_all else ())
+        put(self, "sparse_inputs", _inputs("sparse_inputs", self.sparse_inputs))
+        reads_two = not TWO_INPUT.isdisjoint(self.dense_ops)
+        for name in ("left_input", "right_input"):
+            if reads_two:
+                _integer(name, getattr(self, name), 0, 65536)
+            else:
+                put(self, name, None)
+        for name in ("dense_to_sparse", "sparse_to_dense"):
+            if not isinstance(getattr(self, name), bool):
+                raise GenotypeError(f"{name}: expected true or false, got {getattr(self, name)!r}")
+        for name in ("dense_bits", "sparse_bits"):
+            put(self, name, _bits(name, getattr(self, name)))
+
+    @property
+    def dense_weight_bits(self) -> int:
+        """Bits of the weights of the dense operators."""
+        return self.dense_bits if isinstance(self.dense_bits, int) else self.dense_bits[0]
+
+    @property
+    def dense_activation_bits(self) -> int:
+        """Bits of the activations of the dense operators."""
+        return self.dense_bits if isinstance(self.dense_bits, int) else self.dense_bits[1]
+
+    @property
+    def sparse_weight_bits(self) -> int:
+        """Bits of the weights of the sparse operators."""
+        return self.sparse_bits if isinstance(self.sparse_bits, int) else self.sparse_bits[0]
+
+    @property
+    def sparse_activation_bits(self) -> int:
+        """Bits of the activations of the sparse operators."""
+        return self.sparse_bits if isinstance(self.sparse_bits, int) else self.sparse_bits[1]
+
+    @property
+    def all_inputs(self) -> tuple[int, ...]:
+        """Every input that some gene of this block names, ascending, each once."""
+        two = (i for i in (self.left_input, self.right_input) if i is not None)
+        return tuple(sorted({*self.dense_inputs, *self.sparse_inputs, *two}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON values; genes that are not in use are left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        kept = {name: value for name, value in values.items() if value not in (None, ())}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in kept.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "block") -> BlockGene:
+        """Inverse of `to_dict`; `where` begins the sentence of an error."""
+        return _build(cls, values, where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareGene:
+    """The accelerator genes of co-design: one ReRAM configuration for the whole model.
+
+    Args:
+        crossbar_rows: Wordlines of a crossbar.
+        crossbar_cols: Bitlines of a crossbar.
+        cell_bits: Bits that one cell stores.
+        dac_bits: Bits of an input that a wordline driver applies at once.
+        adc_bits: Resolution of the converters at the bitlines.
+        replication: Copies of the crossbars of every operator.
+        buffer_kib: Size of a tile's buffer, KiB.
+
+    Raises:
+        GenotypeError: A gene is outside its range.
+    """
+
+    crossbar_rows: int = 128
+    crossbar_cols: int = 128
+    cell_bits: int = 2
+    dac_bits: int = 1
+    adc_bits: int = 8
+    replication: int = 1
+    buffer_kib: int = 64
+
+    def __post_init__(self) -> None:
+        bounds = {"crossbar_rows": (8, 4096), "crossbar_cols": (8, 4096), "cell_bits": (1, 4)}
+        bounds |= {"dac_bits": (1, 8), "adc_bits": (1, 12), "replication": (1, 64)}
+        bounds |= {"buffer_kib": (1, 4096)}
+        for name, (low, high) in bounds.items():
+            _integer(name, getattr(self, name), low, high)
+
+    def to_dict(self) -> dict[str, int]:
+        """The same as JSON values."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "hardware") -> HardwareGene:
+        """Inverse of `to_dict`; `where` begins the sentence of an error."""
+        return _build(cls, values, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Genotype:
+    """One architecture, and with a `HardwareGene` its accelerator.
+
+    Args:
+        blocks: The choice blocks, first to last; the logit reads the last.
+        hardware: Accelerator genes, or nothing where the accelerator is not searched.
+        space: Name of the search space; a preset's name limits operators and widths to its own.
+
+    Raises:
+        GenotypeError: There is no block, a block reads itself or a later one, or an operator or a
+            width is not in the preset that `space` names.
+
+    Example:
+        >>> genotype = Genotype((BlockGene(dense_ops=("fc",), dense_width=64),))
+        >>> Genotype.from_json(genotype.to_json()) == genotype
+        True
+    """
+
+    blocks: tuple[BlockGene, ...]
+    hardware: HardwareGene | None = None
+    space: str = "nasrec_full"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", tuple(self.blocks))
+        if not self.blocks:
+            raise GenotypeError("blocks: expected at least one block, got none")
+        for number, block in enumerate(self.blocks, start=1):
+            late = [i for i in block.all_inputs if i >= number]
+            if late:
+                raise GenotypeError(
+                    f"block {number}: expected inputs 0 to {number - 1} (0 = raw features, i = "
+                    f"output of block i), got {late[0]}"
+                )
+            _check_preset(block, number, self.space)
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of choice blocks, live or not."""
+        return len(self.blocks)
+
+    def canonical(self) -> Genotype:
+        """The representative of all genotypes that build the same model; see `_canonical`."""
+        from nasrec_opt.space._canonical import canonical  # that module needs this one
+
+        return canonical(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        values: dict[str, Any] = {
+            "space": self.space,
+            "blocks": [block.to_dict() for block in self.blocks],
+        }
+        if self.hardware is not None:
+            values["hardware"] = self.hardware.to_dict()
+        return values
+
+    def to_json(self) -> str:
+        """One line of JSON, the same text for equal genotypes."""
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "genotype") -> Genotype:
+        """Inverse of `to_dict`; `where` begins the sentence of an error."""
+        if not isinstance(values, Mapping):
+            raise GenotypeError(f"{where}: expected a JSON object, got {type(values).__name__}")
+        _check_keys(values, ("space", "blocks", "hardware"), where)
+        blocks = values.get("blocks")
+        if not isinstance(blocks, list):
+            raise GenotypeError(f"{where}: blocks: expected a list of blocks, got {blocks!r}")
+        space = values.get("space", "nasrec_full")
+        if not isinstance(space, str):
+            raise GenotypeError(f"{where}: space: expected a name, got {space!r}")
+        genes = tuple(
+            BlockGene.from_dict(block, f"{where}: block {number}")
+            for number, block in enumerate(blocks, start=1)
+        )
+        hardware = values.get("hardware")
+        gene = None if hardware is None else HardwareGene.from_dict(hardware, f"{where}: hardware")
+        try:
+            return cls(genes, gene, space)
+        except GenotypeError as error:
+            raise GenotypeError(f"{where}: {error}") from None
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "genotype") -> Genotype:
+        """Inverse of `to_json`.
+
+        Args:
+            text: JSON as in the design page; the order of keys and of subsets does not matter.
+            where: What an error names first, for example the file.
+
+        Raises:
+            GenotypeError: The text is not JSON, or not a genotype.
+        """
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise GenotypeError(f"{where}: expected JSON, got {error}") from error
+        return cls.from_dict(values, where)
+
+
+def _build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+    """A gene from JSON values, with the place in front of what is wrong."""
+    if not isinstance(values, Mapping):
+        raise GenotypeError(f"{where}: expected a JSON object, got {type(values).__name__}")
+    _check_keys(values, tuple(field.name for field in fields(cls)), where)
+    try:
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except GenotypeError as error:
+        raise GenotypeError(f"{where}: {error}") from None
+
+
+def _check_keys(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise GenotypeError(f"{where}: expected one of {', '.join(known)}, got {key!r}{hint}")
+
+
+def _operators(name: str, given: Any, known: tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, (tuple, list, set, frozenset)) or not given:
+        raise GenotypeError(f"{name}: expected a non-empty subset of {known}, got {given!r}")
+    for op in given:
+        if op not in known:
+            raise GenotypeError(f"{name}: expected operators of {', '.join(known)}, got {op!r}")
+    return tuple(op for op in known if op in given)
+
+
+def _inputs(name: str, given: Any) -> tuple[int, ...]:
+    if not isinstance(given, (tuple, list, set, frozenset)) or not given:
+        raise GenotypeError(f"{name}: expected a non-empty list of inputs, got {given!r}")
+    for index in given:
+        _integer(name, index, 0, 65536)
+    return tuple(sorted(set(given)))
+
+
+def _integer(name: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise GenotypeError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
+
+
+def _bits(name: str, value: Any) -> Bits:
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    valid = len(pair) == 2 and all(
+        isinstance(bits, int) and not isinstance(bits, bool) and 4 <= bits <= 8 for bits in pair
+    )
+    if not valid:
+        raise GenotypeError(f"{name}: expected 4 to 8, or a pair of them, got {value!r}")
+    return pair[0] if pair[0] == pair[1] else (pair[0], pair[1])
+
+
+def _check_preset(block: BlockGene, number: int, space: str) -> None:
+    """A genotype that names a preset keeps to the preset's operators and widths."""
+    if space not in _PRESET_OPS:
+        return
+    dense_ops, sparse_ops = _PRESET_OPS[space]
+    for op in (*block.dense_ops, *block.sparse_ops):
+        if op not in (*dense_ops, *sparse_ops):
+            known = ", ".join((*dense_ops, *sparse_ops))
+            raise GenotypeError(
+                f"block {number}: expected an operator of {space} ({known}), got {op!r}"
+            )
+    for name, width, widths in (
+        ("dense_width", block.dense_width, DENSE_WIDTHS),
+        ("sparse_width", block.sparse_width, SPARSE_WIDTHS),
+    ):
+        if width not in widths:
+            raise GenotypeError(
+                f"block {number}: {name}: expected one of {', '.join(map(str, widths))}, got {width}"
+            )
