@@ -1,0 +1,217 @@
+"""What each gene of a space may be, and the one walk that turns picked values into a genotype.
+
+Sampling, Optuna's suggestions, decoding, encoding and membership differ only in who picks a value:
+they all walk the genes in the same order and skip the same inactive ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from itertools import combinations
+from typing import Any
+
+from nasrec_opt.errors import GenotypeError
+from nasrec_opt.space._genotype import (
+    CONCATENATING,
+    TWO_INPUT,
+    Bits,
+    BlockGene,
+    Genotype,
+    HardwareGene,
+)
+
+# Whoever picks gets the place ("b3", "hw"), the gene and its values, and answers with one of them.
+Pick = Callable[[str, str, tuple[Any, ...]], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareChoices:
+    """The values that each accelerator gene may take; one value means that it is not searched.
+
+    Raises:
+        GenotypeError: A list is empty, repeats a value, or holds one that `HardwareGene` refuses.
+    """
+
+    crossbar_rows: tuple[int, ...] = (64, 128, 256)
+    crossbar_cols: tuple[int, ...] = (64, 128, 256)
+    cell_bits: tuple[int, ...] = (1, 2, 4)
+    dac_bits: tuple[int, ...] = (1, 2)
+    adc_bits: tuple[int, ...] = (6, 7, 8, 9, 10)
+    replication: tuple[int, ...] = (1, 2, 4)
+    buffer_kib: tuple[int, ...] = (16, 32, 64)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            values = unique_values(field.name, getattr(self, field.name))
+            for value in values:
+                HardwareGene(**{field.name: value})
+            object.__setattr__(self, field.name, values)
+
+    def items(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Every gene with its values, in the order of `HardwareGene`."""
+        return tuple((field.name, getattr(self, field.name)) for field in fields(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockChoices:
+    """The values that each gene of one choice block may take.
+
+    Args:
+        number: The block's number, from 1; it reads inputs 0 to `number - 1`.
+        inputs: Subsets of the inputs, for `dense_inputs` and for `sparse_inputs`.
+        gate_inputs: Pairs `(left_input, right_input)`.
+        mergers: Pairs `(dense_to_sparse, sparse_to_dense)`.
+        bits: For `dense_bits` and for `sparse_bits`.
+    """
+
+    number: int
+    dense_ops: tuple[tuple[str, ...], ...]
+    sparse_ops: tuple[tuple[str, ...], ...]
+    dense_widths: tuple[int, ...]
+    sparse_widths: tuple[int, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    gate_inputs: tuple[tuple[int, int], ...]
+    mergers: tuple[tuple[bool, bool], ...]
+    bits: tuple[Bits, ...]
+
+    def of(self, gene: str) -> tuple[Any, ...]:
+        """Values of the gene with that parameter name, for example `dense_width`."""
+        values: tuple[Any, ...] = getattr(self, _CHOICES_OF.get(gene, gene))
+        return values
+
+
+_CHOICES_OF = {
+    "dense_width": "dense_widths",
+    "sparse_width": "sparse_widths",
+    "dense_inputs": "inputs",
+    "sparse_inputs": "inputs",
+    "dense_bits": "bits",
+    "sparse_bits": "bits",
+}
+BLOCK_GENES = (
+    "dense_ops",
+    "dense_width",
+    "dense_inputs",
+    "gate_inputs",
+    "sparse_ops",
+    "sparse_width",
+    "sparse_inputs",
+    "mergers",
+    "dense_bits",
+    "sparse_bits",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Everything a space may be, block by block, and its accelerator."""
+
+    space: str
+    blocks: tuple[BlockChoices, ...]
+    hardware: HardwareChoices | None
+
+
+def build(choices: Choices, pick: Pick) -> Genotype:
+    """The genotype whose active genes `pick` chooses, one after the other."""
+    blocks = tuple(build_block(block, pick) for block in choices.blocks)
+    hardware = None
+    if choices.hardware is not None:
+        picked = {gene: pick("hw", gene, values) for gene, values in choices.hardware.items()}
+        hardware = HardwareGene(**picked)
+    return Genotype(blocks, hardware, choices.space)
+
+
+def build_block(choices: BlockChoices, pick: Pick) -> BlockGene:
+    """One block whose active genes `pick` chooses."""
+    place = f"b{choices.number}"
+    genes: dict[str, Any] = {}
+    for gene in BLOCK_GENES:
+        if is_active(gene, genes.get("dense_ops", ())):
+            genes[gene] = pick(place, gene, choices.of(gene))
+    return block_of(genes)
+
+
+def is_active(gene: str, dense_ops: tuple[str, ...]) -> bool:
+    """Whether a block with these dense operators has that gene."""
+    if gene == "dense_inputs":
+        return not CONCATENATING.isdisjoint(dense_ops)
+    if gene == "gate_inputs":
+        return not TWO_INPUT.isdisjoint(dense_ops)
+    return True
+
+
+def block_of(genes: dict[str, Any]) -> BlockGene:
+    """A block from the values of its active genes."""
+    values = dict(genes)
+    values["left_input"], values["right_input"] = values.pop("gate_inputs", (None, None))
+    values["dense_to_sparse"], values["sparse_to_dense"] = values.pop("mergers")
+    return BlockGene(**values)
+
+
+def genes_of(block: BlockGene) -> dict[str, Any]:
+    """Inverse of `block_of`: the values of the block's active genes."""
+    compound = {
+        "gate_inputs": (block.left_input, block.right_input),
+        "mergers": (block.dense_to_sparse, block.sparse_to_dense),
+    }
+    return {
+        gene: compound[gene] if gene in compound else getattr(block, gene)
+        for gene in BLOCK_GENES
+        if is_active(gene, block.dense_ops)
+    }
+
+
+def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, tuple[Any, ...], Any]]:
+    """Place, gene, values and the value it has, for every active gene of a genotype of the space.
+
+    Raises:
+        GenotypeError: The genotype is not in the space; the sentence says which gene is not.
+    """
+    if genotype.space != choices.space:
+        raise GenotypeError(f"space: expected {choices.space!r}, got {genotype.space!r}")
+    if genotype.num_blocks != len(choices.blocks):
+        raise GenotypeError(
+            f"blocks: expected {len(choices.blocks)} of them, got {genotype.num_blocks}"
+        )
+    if (genotype.hardware is None) != (choices.hardware is None):
+        wanted = "no accelerator genes" if choices.hardware is None else "accelerator genes"
+        raise GenotypeError(f"hardware: expected {wanted}, got {genotype.hardware!r}")
+    has = {
+        (f"b{number}", gene): value
+        for number, block in enumerate(genotype.blocks, start=1)
+        for gene, value in genes_of(block).items()
+    }
+    if genotype.hardware is not None:
+        has |= {("hw", gene): value for gene, value in genotype.hardware.to_dict().items()}
+    found: list[tuple[str, str, tuple[Any, ...], Any]] = []
+
+    def take(place: str, gene: str, values: tuple[Any, ...]) -> Any:
+        value = has[place, gene]
+        if value not in values:
+            shown = ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")
+            raise GenotypeError(f"{place}.{gene}: expected one of {shown}, got {value}")
+        found.append((place, gene, values, value))
+        return value
+
+    build(choices, take)
+    return found
+
+
+def subsets(values: tuple[Any, ...], largest: int | None = None) -> tuple[tuple[Any, ...], ...]:
+    """Non-empty subsets with at most `largest` members, small ones first."""
+    sizes = range(1, min(len(values), largest or len(values)) + 1)
+    return tuple(subset for size in sizes for subset in combinations(values, size))
+
+
+def unique_values(name: str, given: Any) -> tuple[Any, ...]:
+    """The non-empty list `given` as a tuple.
+
+    Raises:
+        GenotypeError: It is no list, empty, or repeats a value.
+    """
+    if isinstance(given, str) or not isinstance(given, (tuple, list)) or not given:
+        raise GenotypeError(f"{name}: expected a non-empty list of values, got {given!r}")
+    if len({str(value) for value in given}) < len(given):
+        raise GenotypeError(f"{name}: expected every value once, got {list(given)!r}")
+    return tuple(given)

@@ -1,0 +1,305 @@
+"""The search space: which genotypes there are, drawn, mutated, counted, and asked of Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasrec_opt.errors import GenotypeError
+from nasrec_opt.space import _cardinality, _mutation, _optuna, _reading
+from nasrec_opt.space._choices import (
+    BlockChoices,
+    Choices,
+    HardwareChoices,
+    build,
+    subsets,
+    unique_values,
+    visit,
+)
+from nasrec_opt.space._genotype import (
+    DENSE_OPS,
+    DENSE_WIDTHS,
+    SPARSE_OPS,
+    SPARSE_WIDTHS,
+    Bits,
+    BlockGene,
+    Genotype,
+)
+
+if TYPE_CHECKING:
+    from optuna.distributions import CategoricalDistribution
+    from optuna.trial import BaseTrial
+
+MAX_SUBSETS = 4096  # one categorical parameter lists all input subsets of a block
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSpace:
+    """Which genotypes there are (paper, section 3.3); also the set of Optuna's distributions.
+
+    Args:
+        name: Genotypes carry it; a preset's name limits operators and widths to the preset's.
+        num_blocks: Choice blocks of every genotype.
+        dense_ops: Dense operators to choose from.
+        sparse_ops: Sparse operators to choose from.
+        dense_widths: Widths of the dense output to choose from.
+        sparse_widths: Rows of the sparse output to choose from.
+        max_inputs: Most inputs that one branch of a block reads; nothing for any number.
+        multi_operator: Whether a branch takes any non-empty subset of operators, or exactly one as
+            in the paper's searches.
+        mergers: Whether the two mergers are searched, or never there.
+        bits: Bit widths of operators to choose from, each a number or `(weights, activations)`.
+        hardware: Values of the accelerator genes, or nothing where the accelerator is fixed.
+
+    Raises:
+        GenotypeError: A choice is empty, repeated, or none that a genotype can have.
+
+    Example:
+        >>> space = SearchSpace.nasrec_small(num_blocks=3)
+        >>> genotype = space.sample(np.random.default_rng(0))
+        >>> space.decode(space.encode(genotype)) == genotype
+        True
+    """
+
+    name: str = "custom"
+    num_blocks: int = 7
+    dense_ops: tuple[str, ...] = DENSE_OPS
+    sparse_ops: tuple[str, ...] = SPARSE_OPS
+    dense_widths: tuple[int, ...] = DENSE_WIDTHS
+    sparse_widths: tuple[int, ...] = SPARSE_WIDTHS
+    max_inputs: int | None = None
+    multi_operator: bool = False
+    mergers: bool = True
+    bits: tuple[Bits, ...] = (8,)
+    hardware: HardwareChoices | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        if not isinstance(self.name, str) or not self.name:
+            raise GenotypeError(f"name: expected a name, got {self.name!r}")
+        _positive("num_blocks", self.num_blocks)
+        if self.max_inputs is not None:
+            _positive("max_inputs", self.max_inputs)
+        for name in ("multi_operator", "mergers"):
+            if not isinstance(getattr(self, name), bool):
+                raise GenotypeError(f"{name}: expected true or false, got {getattr(self, name)!r}")
+        for name in ("dense_ops", "sparse_ops", "dense_widths", "sparse_widths", "bits"):
+            put(self, name, unique_values(name, getattr(self, name)))
+        # Genes validate themselves and a genotype its preset, so one of each finds what is wrong.
+        block = BlockGene(
+            dense_ops=self.dense_ops, sparse_ops=self.sparse_ops, left_input=0, right_input=0
+        )
+        put(self, "dense_ops", block.dense_ops)
+        put(self, "sparse_ops", block.sparse_ops)
+        for width in self.dense_widths:
+            Genotype((replace(block, dense_width=width, sparse_width=16),), space=self.name)
+        for rows in self.sparse_widths:
+            Genotype((replace(block, dense_width=64, sparse_width=rows),), space=self.name)
+        put(self, "bits", tuple(replace(block, dense_bits=bits).dense_bits for bits in self.bits))
+        if self.hardware is not None and not isinstance(self.hardware, HardwareChoices):
+            raise GenotypeError(f"hardware: expected HardwareChoices, got {self.hardware!r}")
+        if len(subsets(tuple(range(min(self.num_blocks, 13))), self.max_inputs)) > MAX_SUBSETS or (
+            self.num_blocks > 64
+        ):
+            raise GenotypeError(
+                f"num_blocks: expected at most 12 without max_inputs, got {self.num_blocks}"
+            )
+
+    @classmethod
+    def nasrec_small(
+        cls,
+        num_blocks: int = 7,
+        *,
+        codesign: bool = False,
+        max_inputs: int | None = None,
+        multi_operator: bool = False,
+    ) -> SearchSpace:
+        """NASRec-Small: FC, dot product and EFC; with `codesign`, the same as `codesign()`."""
+        if codesign:
+            return cls.codesign(num_blocks, max_inputs=max_inputs, multi_operator=multi_operator)
+        return cls(
+            name="nasrec_small",
+            num_blocks=num_blocks,
+            dense_ops=("fc", "dot"),
+            sparse_ops=("efc",),
+            max_inputs=max_inputs,
+            multi_operator=multi_operator,
+        )
+
+    @classmethod
+    def nasrec_full(
+        cls,
+        num_blocks: int = 7,
+        *,
+        codesign: bool = False,
+        max_inputs: int | None = None,
+        multi_operator: bool = False,
+    ) -> SearchSpace:
+        """NASRec-Full: all operators; `codesign` adds bits and accelerator genes."""
+        space = cls(
+            name="nasrec_full",
+            num_blocks=num_blocks,
+            max_inputs=max_inputs,
+            multi_operator=multi_operator,
+        )
+        return replace(space, bits=(4, 8), hardware=HardwareChoices()) if codesign else space
+
+    @classmethod
+    def codesign(
+        cls,
+        num_blocks: int = 7,
+        *,
+        max_inputs: int | None = None,
+        multi_operator: bool = False,
+        hardware: HardwareChoices | None = None,
+    ) -> SearchSpace:
+        """NASRec-Small with dense widths from 64, 4 or 8 bits per operator, and the accelerator."""
+        return replace(
+            cls.nasrec_small(num_blocks, max_inputs=max_inputs, multi_operator=multi_operator),
+            name="codesign",
+            dense_widths=tuple(width for width in DENSE_WIDTHS if width >= 64),
+            bits=(4, 8),
+            hardware=hardware or HardwareChoices(),
+        )
+
+    @property
+    def quantized(self) -> bool:
+        """Whether bits are searched, so that a supernet of this space fakes quantisation."""
+        return len(self.bits) > 1
+
+    @cached_property
+    def choices(self) -> Choices:
+        """The values of every gene, block by block."""
+        dense_ops, sparse_ops = (
+            subsets(ops, None if self.multi_operator else 1)
+            for ops in (self.dense_ops, self.sparse_ops)
+        )
+        on_off = (False, True)
+        blocks = tuple(
+            BlockChoices(
+                number=number,
+                dense_ops=dense_ops,
+                sparse_ops=sparse_ops,
+                dense_widths=self.dense_widths,
+                sparse_widths=self.sparse_widths,
+                inputs=subsets(tuple(range(number)), self.max_inputs),
+                gate_inputs=tuple((i, j) for i in range(number) for j in range(number)),
+                mergers=tuple((a, b) for a in on_off for b in on_off)
+                if self.mergers
+                else ((False, False),),
+                bits=self.bits,
+            )
+            for number in range(1, self.num_blocks + 1)
+        )
+        return Choices(self.name, blocks, self.hardware)
+
+    def sample(self, rng: np.random.Generator) -> Genotype:
+        """A genotype with every active gene drawn uniformly from its values."""
+        return build(self.choices, lambda place, gene, values: values[rng.integers(len(values))])
+
+    def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
+        """One mutation of section 4.4 in one block, or of one accelerator gene.
+
+        The child is another model, not only another spelling: its canonical form differs from the
+        parent's. Only a space of a single model gives the parent back.
+
+        Raises:
+            GenotypeError: The genotype is not in this space.
+        """
+        visit(self.choices, genotype)
+        return _mutation.mutate(self.choices, genotype, rng)
+
+    def contains(self, genotype: Genotype) -> bool:
+        """Whether the genotype is one of this space."""
+        try:
+            visit(self.choices, genotype)
+        except GenotypeError:
+            return False
+        return True
+
+    def cardinality(self) -> int:
+        """Exact number of genotypes, equivalent ones counted as often as they are spelled."""
+        return _cardinality.cardinality(self.choices)
+
+    def paper_cardinality(self) -> int:
+        """The paper's count: operator subsets, `(num_blocks!)**2` connections, no hardware."""
+        return _cardinality.paper_cardinality(
+            self.choices, len(self.dense_ops), len(self.sparse_ops)
+        )
+
+    def suggest(self, trial: BaseTrial) -> Genotype:
+        """Ask an Optuna trial for a genotype; inactive genes and lone choices are not asked."""
+        return _optuna.suggest(self.choices, trial)
+
+    def distributions(self) -> dict[str, CategoricalDistribution]:
+        """Every parameter that `suggest` may ask, for `study.ask(fixed_distributions=...)`."""
+        return _optuna.distributions(self.choices)
+
+    def encode(self, genotype: Genotype) -> dict[str, Any]:
+        """The Optuna parameters of a genotype.
+
+        Raises:
+            GenotypeError: The genotype is not in this space.
+        """
+        return _optuna.encode(self.choices, genotype)
+
+    def decode(self, params: Mapping[str, Any]) -> Genotype:
+        """The genotype of Optuna parameters; those of inactive genes are ignored.
+
+        Raises:
+            GenotypeError: An active parameter is missing, or has a value outside its choices.
+        """
+        return _optuna.decode(self.choices, params)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.hardware is not None:
+            values["hardware"] = {gene: list(v) for gene, v in self.hardware.items()}
+        values["bits"] = [bits if isinstance(bits, int) else list(bits) for bits in self.bits]
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], where: str = "space") -> SearchSpace:
+        """Inverse of `to_dict`; a key `preset` gives what the others leave out.
+
+        Args:
+            values: The fields of a space, and optionally `preset`: `nasrec_small`, `nasrec_full` or
+                `codesign`.
+            where: What an error names first, for example the file.
+
+        Raises:
+            GenotypeError: A key is unknown, or a value is none that a space can have.
+        """
+        preset, given = _reading.read_fields(values, tuple(f.name for f in fields(cls)), where)
+        try:
+            return cls(**given) if preset is None else replace(cls._preset(preset), **given)
+        except GenotypeError as error:
+            raise GenotypeError(f"{where}: {error}") from None
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> SearchSpace:
+        """A space from a TOML file with the keys of `from_dict`.
+
+        Raises:
+            GenotypeError: The file cannot be read, is not TOML, or is not a space.
+        """
+        return cls.from_dict(_reading.read_toml(Path(path)), str(path))
+
+    @classmethod
+    def _preset(cls, name: str) -> SearchSpace:
+        presets = {"nasrec_small": cls.nasrec_small, "nasrec_full": cls.nasrec_full}
+        presets |= {"codesign": cls.codesign}
+        if name not in presets:
+            raise GenotypeError(f"preset: expected one of {', '.join(presets)}, got {name!r}")
+        return presets[name]()
+
+
+def _positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise GenotypeError(f"{name}: expected a positive integer, got {value!r}")
