@@ -1,0 +1,99 @@
+"""From the tables of a TOML file to frozen dataclasses, with one clear sentence where that fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nasrec_opt.errors import StudyError
+
+Settings = TypeVar("Settings")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        StudyError: The file is missing, a folder, not UTF-8, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{path}: expected a TOML file, found nothing there") from None
+    except IsADirectoryError:
+        raise StudyError(f"{path}: expected a TOML file, found a folder") from None
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: expected UTF-8 text, got byte {error.start}: {error.reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{path}: expected TOML, got {error}") from error
+
+
+def build_settings(cls: type[Settings], values: Any, where: str) -> Settings:
+    """A frozen dataclass from one TOML table.
+
+    Tables become nested dataclasses, arrays become tuples, integers are accepted for floats.
+
+    Args:
+        cls: The dataclass; its defaults are the only ones.
+        values: The table.
+        where: What an error names first, for example `study.toml: [search]`.
+
+    Raises:
+        StudyError: A key is unknown, or a value has another type than the field.
+    """
+    if not isinstance(values, Mapping):
+        raise StudyError(f"{where}: expected a table, got {values!r}")
+    hints = typing.get_type_hints(cls)
+    known = {field.name for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+            raise StudyError(f"{where}: unknown key {key!r}; {hint}")
+        given[key] = _convert(value, hints[key], f"{where}: {key}")
+    try:
+        return cls(**given)
+    except TypeError as error:
+        raise StudyError(f"{where}: {error}") from error
+    except StudyError as error:
+        raise StudyError(f"{where}: {error}") from None
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the annotation wants it, or a sentence."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return build_settings(hint, value, where)
+    if origin in (typing.Union, types.UnionType):
+        for alternative in arguments:
+            if alternative is not type(None):
+                try:
+                    return _convert(value, alternative, where)
+                except StudyError as error:
+                    last = error
+        raise last
+    if origin is typing.Literal:
+        if value in arguments:
+            return value
+        raise StudyError(f"{where}: expected one of {', '.join(map(repr, arguments))}, got {value!r}")
+    if origin is tuple and isinstance(value, list):
+        return tuple(_convert(entry, arguments[0], f"{where}[{i}]") for i, entry in enumerate(value))
+    if origin in (dict, Mapping) or str(origin).endswith("Mapping'>"):
+        if isinstance(value, Mapping):
+            return {k: _convert(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
+    elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    elif hint is Path and isinstance(value, str):
+        return Path(value)
+    elif isinstance(hint, type) and type(value) is hint:
+        return value
+    name = getattr(hint, "__name__", str(hint))
+    words = {"str": "text", "int": "an integer", "float": "a number", "bool": "true or false"}
+    raise StudyError(f"{where}: expected {words.get(name, name)}, got {value!r}")

@@ -1,0 +1,177 @@
+"""The command line: arguments in, one sentence out; the work is done on the floors below.
+
+Heavy packages are imported inside the commands, so that `nasrec-opt --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nasrec_opt.errors import GenotypeError, NasrecError
+
+if TYPE_CHECKING:
+    from nasrec_opt.pipeline import Stage
+    from nasrec_opt.space import Genotype
+
+INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
+
+app = typer.Typer(
+    name="nasrec-opt",
+    help="Search click-through-rate models and their ReRAM accelerators with Optuna.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DATA", help="The click log; otherwise the study's, or synthetic."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="The run folder [runs/<study name>].")
+]
+
+
+def main() -> None:
+    """Run the command line; every error of the user's is one sentence and exit code 2."""
+    from hw.errors import HwError
+
+    try:
+        app(standalone_mode=True)
+    except (NasrecError, HwError) as error:
+        print(f"nasrec-opt: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(
+            "nasrec-opt: interrupted; the same command goes on from here", file=sys.stderr
+        )
+        sys.exit(INTERRUPTED)
+
+
+@app.command()
+def prepare(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The click log, plain or .gz.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the dataset.")],
+    log_format: Annotated[
+        str,
+        typer.Option("--format", metavar="criteo|SCHEMA.toml", help="How the log is laid out."),
+    ] = "criteo",
+    seed: Annotated[int, typer.Option(help="Seed of the 80/10/10 split.")] = 0,
+    min_count: Annotated[int, typer.Option(help="Rarer values share one id.", min=1)] = 1,
+) -> None:
+    """Turn a click log into a dataset: split, vocabularies, memory-mapped columns."""
+    from nasrec_opt.data import prepare as prepare_log
+    from nasrec_opt.pipeline import ConsoleReporter
+
+    with ConsoleReporter() as reporter:
+        reporter.begin("prepare", str(data))
+        dataset = prepare_log(
+            data,
+            out,
+            format=log_format if log_format == "criteo" else Path(log_format),
+            seed=seed,
+            min_count=min_count,
+            progress=reporter.advance,
+        )
+    rows = ", ".join(
+        f"{dataset.split(name).num_rows:,} {name}" for name in ("train", "validation", "test")
+    )
+    print(f"{out}: {rows} rows")
+
+
+@app.command()
+def run(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Do all stages of a study; those already done are skipped, an interrupted one goes on."""
+    _run_stages(study, data, out, "report")
+
+
+@app.command()
+def train(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Train the supernet of a study (prepares the log first where that is missing)."""
+    _run_stages(study, data, out, "train")
+
+
+@app.command()
+def search(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Search with the trained supernet (does the stages before it where they are missing)."""
+    _run_stages(study, data, out, "search")
+
+
+@app.command()
+def retrain(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Train the best found models from scratch (does the stages before it where missing)."""
+    _run_stages(study, data, out, "retrain")
+
+
+@app.command()
+def report(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Write the HTML report of a run (does the stages before it where they are missing)."""
+    _run_stages(study, data, out, "report")
+
+
+@app.command()
+def show(
+    genotype: Annotated[Path, typer.Argument(metavar="GENOTYPE.json")],
+    out: Annotated[Path, typer.Option("--out", metavar="x.svg|x.png", help="The picture.")],
+) -> None:
+    """Draw one architecture as SVG or PNG."""
+    from nasrec_opt.report import draw
+
+    draw(_read_genotype(genotype), out)
+    print(out)
+
+
+@app.command()
+def cost(
+    genotype: Annotated[Path, typer.Argument(metavar="GENOTYPE.json")],
+    accelerator: Annotated[
+        Path | None,
+        typer.Option("--accelerator", metavar="TECH.toml", help="Technology of the accelerator."),
+    ] = None,
+    num_dense: Annotated[int, typer.Option(min=0, help="Dense features.")] = 13,
+    num_sparse: Annotated[int, typer.Option(min=1, help="Sparse features.")] = 26,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what one architecture costs on the accelerator, by operator."""
+    from nasrec_opt.pipeline import architecture_cost, print_cost
+
+    figures = architecture_cost(
+        _read_genotype(genotype), technology=accelerator, num_dense=num_dense, num_sparse=num_sparse
+    )
+    if as_json:
+        print(json.dumps(figures, indent=2))
+    else:
+        print_cost(figures)
+
+
+def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) -> None:
+    from nasrec_opt.pipeline import ConsoleReporter, StudyConfig, run_study
+
+    config = StudyConfig.from_toml(study)
+    with ConsoleReporter() as reporter:
+        finished = run_study(
+            config,
+            out or Path("runs") / config.name,
+            data=data,
+            until=until,
+            reporter=reporter,
+        )
+    if until == "report":
+        print(finished.how_to_open())
+
+
+def _read_genotype(path: Path) -> Genotype:
+    from nasrec_opt.space import Genotype
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise GenotypeError(f"{path}: expected a genotype in JSON, got: {reason}") from error
+    return Genotype.from_json(text, str(path))

@@ -1,0 +1,48 @@
+"""A run from a click log to a report: stages, resume, and what the command line prints.
+
+Public names are loaded on first use: the cost of one architecture needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasrec_opt.pipeline._config import StudyConfig
+    from nasrec_opt.pipeline._console import ConsoleReporter, Reporter, SilentReporter, print_cost
+    from nasrec_opt.pipeline._cost import architecture_cost
+    from nasrec_opt.pipeline._folder import RunFolder
+    from nasrec_opt.pipeline._run import Run, Stage, run_study
+
+__all__ = [
+    "ConsoleReporter",
+    "Reporter",
+    "Run",
+    "RunFolder",
+    "SilentReporter",
+    "Stage",
+    "StudyConfig",
+    "architecture_cost",
+    "print_cost",
+    "run_study",
+]
+
+_HOMES = {
+    "ConsoleReporter": "_console",
+    "Reporter": "_console",
+    "Run": "_run",
+    "RunFolder": "_folder",
+    "SilentReporter": "_console",
+    "Stage": "_run",
+    "StudyConfig": "_config",
+    "architecture_cost": "_cost",
+    "print_cost": "_console",
+    "run_study": "_run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

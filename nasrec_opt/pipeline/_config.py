@@ -1,0 +1,208 @@
+"""A study file: TOML that people write, a frozen dataclass from the door on."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nasrec_opt._settings import build_settings, read_toml
+from nasrec_opt.errors import StudyError
+from nasrec_opt.retrain import RetrainConfig
+from nasrec_opt.space import SearchSpace
+from nasrec_opt.supernet import TrainConfig
+
+METRICS = ("log_loss", "latency_us", "energy_uj", "area_mm2", "mflops", "parameters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """`[data]`: which log, and how it is read.
+
+    Args:
+        source: The click log; nothing = the embedded synthetic log, unless `--data` names one.
+        format: `criteo`, or the path of a schema TOML.
+        split_seed: Seed of the 80/10/10 split.
+        min_count: Values seen less often in the training rows share the id of rare values.
+        binned_dense: Whether dense columns are read as binned sparse columns as well.
+        synthetic_rows: Rows of the synthetic log.
+        synthetic_seed: Seed of the synthetic log.
+    """
+
+    source: Path | None = None
+    format: str = "criteo"
+    split_seed: int = 0
+    min_count: int = 1
+    binned_dense: bool = False
+    synthetic_rows: int = 120_000
+    synthetic_seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least("min_count", self.min_count, 1)
+        _at_least("synthetic_rows", self.synthetic_rows, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceConfig:
+    """`[space]`: a preset with its options, or a file of the user's own.
+
+    Args:
+        preset: Name of the preset.
+        file: TOML of a custom space; it replaces everything else here.
+        num_blocks: Number of choice blocks.
+        codesign: Whether bits and accelerator genes are searched as well.
+        multi_operator: Whether a branch of a block may hold several operators.
+        max_inputs: Most inputs of a branch; nothing = any number.
+    """
+
+    preset: Literal["nasrec_small", "nasrec_full", "codesign"] = "nasrec_small"
+    file: Path | None = None
+    num_blocks: int = 7
+    codesign: bool = False
+    multi_operator: bool = False
+    max_inputs: int | None = None
+
+    def build(self) -> SearchSpace:
+        """The search space that the table describes."""
+        if self.file is not None:
+            return SearchSpace.from_toml(self.file)
+        options: dict[str, Any] = {
+            "num_blocks": self.num_blocks,
+            "multi_operator": self.multi_operator,
+            "max_inputs": self.max_inputs,
+        }
+        if self.preset == "codesign":
+            return SearchSpace.codesign(**options)
+        return getattr(SearchSpace, self.preset)(codesign=self.codesign, **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvolutionConfig:
+    """`[search.evolution]`: options of the regularized-evolution sampler alone (paper, section 5.1)."""
+
+    population_size: int = 128
+    tournament_size: int = 64
+    children_per_round: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchConfig:
+    """`[search]`: the Optuna study.
+
+    Args:
+        sampler: Who proposes trials.
+        n_trials: Trials of the finished study.
+        objectives: What is minimised, in order.
+        constraints: Largest value allowed, by metric.
+        evolution: Options of `sampler = "evolution"`.
+    """
+
+    sampler: Literal["evolution", "nsga2", "nsga3", "tpe", "gp", "random"] = "evolution"
+    n_trials: int = 256
+    objectives: tuple[str, ...] = ("log_loss", "latency_us", "energy_uj")
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
+
+    def __post_init__(self) -> None:
+        _at_least("n_trials", self.n_trials, 1)
+        for name in (*self.objectives, *self.constraints):
+            if name not in METRICS:
+                raise StudyError(f"expected metrics of {', '.join(METRICS)}, got {name!r}")
+        if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
+            raise StudyError(f"objectives: expected distinct metrics, got {self.objectives}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OracleConfig:
+    """`[oracle]`: how a trial's log loss is found.
+
+    Args:
+        rows: Validation rows per query; nothing = all.
+        fidelity: `supernet` = weights as they are; `last_layer` = final layer fitted again.
+    """
+
+    rows: int | None = None
+    fidelity: Literal["supernet", "last_layer"] = "supernet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareConfig:
+    """`[hardware]`: the accelerator.
+
+    Args:
+        technology: Technology TOML of the ReRAM accelerator; nothing = the one that ships.
+    """
+
+    technology: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainStageConfig:
+    """`[retrain]`: which winners are trained from scratch, and how (`[retrain.model]`).
+
+    Args:
+        top: How many searched architectures, best validation log loss first.
+        model: Training of one model.
+    """
+
+    top: int = 4
+    model: RetrainConfig = field(default_factory=RetrainConfig)
+
+    def __post_init__(self) -> None:
+        _at_least("top", self.top, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyConfig:
+    """A whole study file.
+
+    Args:
+        name: Name of the study and of its default run folder.
+        seed: The one seed; every stage derives its own from it.
+        data: See `DataConfig`; so on for the other tables.
+    """
+
+    name: str
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    space: SpaceConfig = field(default_factory=SpaceConfig)
+    supernet: TrainConfig = field(default_factory=TrainConfig)
+    oracle: OracleConfig = field(default_factory=OracleConfig)
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    retrain: RetrainStageConfig = field(default_factory=RetrainStageConfig)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise StudyError(f"name: expected letters, digits, '.', '_' or '-', got {self.name!r}")
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> StudyConfig:
+        """Read a study file; paths in it are relative to its folder.
+
+        Raises:
+            StudyError: The file is missing, not TOML, or has an unknown key or a wrong value.
+        """
+        path = Path(path)
+        values = read_toml(path)
+        values.setdefault("name", path.stem)
+        config = build_settings(cls, values, str(path))
+        base = path.parent
+        data, space, hardware = config.data, config.space, config.hardware
+        if data.source is not None:
+            data = dataclasses.replace(data, source=base / data.source)
+        if data.format != "criteo":
+            data = dataclasses.replace(data, format=str(base / data.format))
+        if space.file is not None:
+            space = dataclasses.replace(space, file=base / space.file)
+        if hardware.technology is not None:
+            hardware = dataclasses.replace(hardware, technology=base / hardware.technology)
+        return dataclasses.replace(config, data=data, space=space, hardware=hardware)
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise StudyError(f"{name}: expected {least} or more, got {value}")

@@ -1,0 +1,133 @@
+"""Progress of the stages on the terminal, and the cost table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+
+class Reporter(Protocol):
+    """Who is told how far the stages are."""
+
+    def begin(self, stage: str, detail: str = "") -> None:
+        """A stage begins."""
+
+    def advance(self, done: int, total: int | None) -> None:
+        """The stage is at `done` of `total` (unknown where nothing)."""
+
+    def end(self, sentence: str) -> None:
+        """The stage is over; one sentence says what came out."""
+
+    def note(self, sentence: str) -> None:
+        """Something worth a line that is not the end of a stage."""
+
+
+class SilentReporter:
+    """Tells nobody."""
+
+    def begin(self, stage: str, detail: str = "") -> None:
+        """Nothing."""
+
+    def advance(self, done: int, total: int | None) -> None:
+        """Nothing."""
+
+    def end(self, sentence: str) -> None:
+        """Nothing."""
+
+    def note(self, sentence: str) -> None:
+        """Nothing."""
+
+
+class ConsoleReporter:
+    """A line for each stage, and a bar while it runs; bars are left out where no terminal looks."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task: Any = None
+        self._stage = ""
+        self._shown = 0.0
+
+    def __enter__(self) -> ConsoleReporter:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, stage: str, detail: str = "") -> None:
+        """Show a new bar."""
+        self._stage = stage
+        self._shown = time.monotonic()
+        if not self._console.is_terminal:
+            self._console.print(f"{stage:<9} {detail}", markup=False)
+        self._task = self._progress.add_task(f"{stage:<9} {detail}", total=None)
+
+    def advance(self, done: int, total: int | None) -> None:
+        """Move the bar; where there is none, a line every half minute."""
+        if self._task is not None:
+            self._progress.update(self._task, completed=done, total=total)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._shown > 30:
+            self._shown = now
+            of = f" of {total:,}" if total else ""
+            self._console.print(f"{self._stage:<9} {done:,}{of}", markup=False)
+
+    def end(self, sentence: str) -> None:
+        """Replace the bar by the sentence."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        self._console.print(f"{self._stage:<9} {sentence}", markup=False)
+
+    def note(self, sentence: str) -> None:
+        """Print the sentence above the bar."""
+        self._console.print(sentence, markup=False)
+
+
+def print_cost(figures: Mapping[str, Any]) -> None:
+    """Print what `architecture_cost` returns as a table."""
+    table = Table("operator", "latency us", "energy uJ", "share of energy")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    total = figures["energy_uj"]
+    latency, energy = figures["breakdown"]["latency_us"], figures["breakdown"]["energy_uj"]
+    for name in sorted(energy, key=energy.get, reverse=True):
+        share = energy[name] / total if total else 0.0
+        table.add_row(name, f"{latency.get(name, 0):.4g}", f"{energy[name]:.4g}", f"{share:.0%}")
+    table.add_section()
+    table.add_row("total", f"{figures['latency_us']:.4g}", f"{total:.4g}", "100%")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"area {figures['area_mm2']:.4g} mm2, {figures['mflops']:.4g} MFLOPs, "
+        f"{figures['parameters']:,} parameters without embedding tables",
+        highlight=False,
+    )

@@ -1,0 +1,58 @@
+"""What one architecture costs, in the units people read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hw import ReRAM
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.lowering import configure, lower
+from nasrec_opt.space import Genotype
+
+
+def accelerator_of(technology: Path | None) -> ReRAM:
+    """The ReRAM accelerator of a technology file, or the one that ships."""
+    return ReRAM() if technology is None else ReRAM.from_toml(technology)
+
+
+def architecture_cost(
+    genotype: Genotype,
+    *,
+    technology: Path | None = None,
+    features: FeatureSpec | None = None,
+    num_dense: int = 13,
+    num_sparse: int = 26,
+) -> dict[str, Any]:
+    """Cost of one sample through one architecture.
+
+    Args:
+        genotype: The architecture; its accelerator genes, where it has some, configure the accelerator.
+        technology: Technology TOML; nothing = the one that ships.
+        features: Shape of the input; nothing = `num_dense` and `num_sparse` features.
+        num_dense: Dense features.
+        num_sparse: Sparse features; their vocabularies do not enter the cost.
+
+    Returns:
+        `latency_us`, `energy_uj`, `area_mm2`, `leakage_mw`, `mflops`, `parameters`, and `breakdown`
+        of latency and energy by operator.
+    """
+    features = features or FeatureSpec(num_dense, (1,) * num_sparse)
+    workload = lower(genotype, features)
+    accelerator = accelerator_of(technology)
+    if genotype.hardware is not None:
+        accelerator = configure(accelerator, genotype.hardware)
+    cost = accelerator.cost(workload)
+    breakdown: dict[str, dict[str, float]] = {"latency_us": {}, "energy_uj": {}}
+    for part in cost.breakdown:
+        for name, value in (("latency_us", part.latency_ns * 1e-3), ("energy_uj", part.energy_pj * 1e-6)):
+            breakdown[name][part.operator] = breakdown[name].get(part.operator, 0.0) + value
+    return {
+        "latency_us": cost.latency_ns * 1e-3,  # ns -> us
+        "energy_uj": cost.energy_pj * 1e-6,  # pJ -> uJ
+        "area_mm2": cost.area_mm2,
+        "leakage_mw": cost.leakage_mw,
+        "mflops": workload.mflops,
+        "parameters": workload.parameters,
+        "breakdown": breakdown,
+    }

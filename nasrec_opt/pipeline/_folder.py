@@ -1,0 +1,165 @@
+"""The run folder: where things are, which stages are done, and who works in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nasrec_opt._files import write_json
+from nasrec_opt.errors import StudyError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Paths of one run, and `run.json`: for each finished stage its settings, seconds and result.
+
+    Args:
+        path: The folder, by default `runs/<study name>`.
+    """
+
+    path: Path
+
+    @property
+    def dataset(self) -> Path:
+        """The prepared log."""
+        return self.path / "dataset"
+
+    @property
+    def supernet(self) -> Path:
+        """The trained supernet, or its checkpoint."""
+        return self.path / "supernet"
+
+    @property
+    def study_db(self) -> Path:
+        """Optuna's storage."""
+        return self.path / "study.db"
+
+    @property
+    def mlflow_db(self) -> Path:
+        """MLflow's store."""
+        return self.path / "mlflow.db"
+
+    @property
+    def retrained(self) -> Path:
+        """The retrained models and `results.json`."""
+        return self.path / "retrained"
+
+    @property
+    def results(self) -> Path:
+        """Figures of the retrained models and the baselines."""
+        return self.retrained / "results.json"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    @property
+    def record_path(self) -> Path:
+        """Where the finished stages are written down."""
+        return self.path / "run.json"
+
+    def record(self) -> dict[str, dict[str, Any]]:
+        """What `run.json` says: `{stage: {"settings": …, "seconds": …}}`.
+
+        Raises:
+            StudyError: The file is not what this class writes.
+        """
+        try:
+            values = json.loads(self.record_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise StudyError(f"{self.record_path}: expected JSON, got {error}") from error
+        if not isinstance(values, dict):
+            raise StudyError(f"{self.record_path}: expected an object, got {values!r}")
+        return values
+
+    def is_done(self, stage: str, settings: Any) -> bool:
+        """Whether `stage` has finished with exactly these settings."""
+        entry = self.record().get(stage)
+        return entry is not None and entry["settings"] == plain(settings)
+
+    def finish(self, stage: str, settings: Any, seconds: float, **facts: Any) -> None:
+        """Write down that `stage` has finished; its seconds add up over interruptions."""
+        values = self.record()
+        values[stage] = {"settings": plain(settings), "seconds": round(seconds, 3), **facts}
+        write_json(self.record_path, values)
+
+    def require_same(self, stage: str, settings: Any, what: Path) -> None:
+        """Refuse to go on where `stage` was finished with other settings.
+
+        Raises:
+            StudyError: It names the first setting that differs.
+        """
+        entry = self.record().get(stage)
+        if entry is None or entry["settings"] == plain(settings):
+            return
+        key, then, now = _first_difference(entry["settings"], plain(settings))
+        raise StudyError(
+            f"{what}: made with other settings: {key} was {then!r} then, is {now!r} now; give another "
+            f"--out, or remove {what}"
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder: two processes in one run would spoil each other's work.
+
+        Raises:
+            StudyError: Another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StudyError(f"{self.path}: another process works on this run") from None
+            yield
+        finally:
+            if [entry.name for entry in self.path.iterdir()] == [".lock"]:
+                shutil.rmtree(self.path)  # nothing came of it: leave no empty folder behind
+            os.close(descriptor)  # releases the lock, as the end of a killed process does
+
+    def set_aside(self) -> Path:
+        """Rename the folder to the first free `<name>-1`, `<name>-2`, …; nothing is lost."""
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}-{number}")).exists():
+            number += 1
+        self.path.rename(aside)
+        return aside
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, tuples and paths as the JSON values they become on disk."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def digest(value: Any) -> str:
+    """Sixteen hexadecimal digits that change with any setting in `value`."""
+    text = json.dumps(plain(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _first_difference(then: Any, now: Any, key: str = "") -> tuple[str, Any, Any]:
+    if isinstance(then, dict) and isinstance(now, dict):
+        for name in sorted({*then, *now}):
+            if then.get(name) != now.get(name):
+                inner = f"{key}.{name}" if key else name
+                return _first_difference(then.get(name), now.get(name), inner)
+    return key, then, now

@@ -1,0 +1,397 @@
+"""The stages of a run: prepare, train, search, retrain, report.
+
+Each stage looks at what the run folder already holds, does what is missing, and writes itself down in
+`run.json` at its end; a killed process finds its place again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from nasrec_opt._files import write_json
+from nasrec_opt.data import Dataset, generate_synthetic, prepare
+from nasrec_opt.errors import DataError, MissingExtraError, StudyError
+from nasrec_opt.objective import Objective
+from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._console import Reporter, SilentReporter
+from nasrec_opt.pipeline._cost import accelerator_of, architecture_cost
+from nasrec_opt.pipeline._folder import RunFolder, digest, plain
+from nasrec_opt.pipeline._search import complete_trials, require_settings, search, winners
+from nasrec_opt.pipeline._storage import open_study, sqlite_url
+from nasrec_opt.report import write_report
+from nasrec_opt.retrain import baselines, retrain
+from nasrec_opt.samplers import make_sampler
+from nasrec_opt.supernet import Supernet, train_supernet
+from nasrec_opt.tracking import MLflowLogger
+
+Stage = Literal["prepare", "train", "search", "retrain", "report"]
+STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "retrain", "report")
+
+
+def run_study(
+    config: StudyConfig,
+    out: Path,
+    *,
+    data: Path | None = None,
+    until: Stage = "report",
+    reporter: Reporter | None = None,
+) -> Run:
+    """Do the stages of a study up to `until`; those already done are skipped.
+
+    Args:
+        config: The study.
+        out: The run folder; created where it is missing.
+        data: The click log, before the one the study names. A folder that holds a run on another log
+            is renamed, and the run begins anew.
+        until: Last stage.
+        reporter: Who is told of progress.
+
+    Raises:
+        DataError: The log is bad.
+        StudyError: The folder holds something made with other settings, or another process works in
+            it.
+    """
+    reporter = reporter or SilentReporter()
+    source = data or config.data.source
+    if source is not None and not source.exists():
+        raise DataError(f"{source}: expected a click log, found nothing there")
+    folder = RunFolder(out)
+    previous = folder.record().get("prepare")
+    if data is not None and previous and previous["settings"]["source"] != str(data.resolve()):
+        reporter.note(f"{out} holds a run on other data; it is now {folder.set_aside()}")
+    with folder.locked():
+        run = Run(config, folder, source, reporter)
+        for stage in STAGES[: STAGES.index(until) + 1]:
+            getattr(run, stage)()
+        run.close()
+    return run
+
+
+class Run:
+    """One run folder with its study: a method for each stage.
+
+    Args:
+        config: The study.
+        folder: Where everything is kept.
+        source: The click log; nothing = the synthetic one, or whatever the folder was prepared from.
+        reporter: Who is told of progress.
+    """
+
+    def __init__(
+        self, config: StudyConfig, folder: RunFolder, source: Path | None, reporter: Reporter
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self._source = source
+        self._reporter = reporter
+        self._space = config.space.build()
+        self._logger: MLflowLogger | None = None
+
+    def prepare(self) -> None:
+        """The click log as a dataset, in `dataset/`."""
+        data, folder = self.config.data, self.folder
+        previous = folder.record().get("prepare")
+        source = "synthetic" if self._source is None else str(self._source.resolve())
+        if self._source is None and previous:
+            source = previous["settings"]["source"]
+        settings: dict[str, Any] = {"source": source, "format": data.format}
+        if source == "synthetic":
+            settings |= {"rows": data.synthetic_rows, "seed": data.synthetic_seed}
+        else:
+            settings |= {"split_seed": data.split_seed}
+        folder.require_same("prepare", settings, folder.dataset)
+
+        def work() -> str:
+            if source == "synthetic":
+                dataset = generate_synthetic(
+                    folder.dataset,
+                    rows=data.synthetic_rows,
+                    seed=data.synthetic_seed,
+                    progress=self._reporter.advance,
+                )
+            else:
+                dataset = prepare(
+                    Path(source),
+                    folder.dataset,
+                    format=data.format if data.format == "criteo" else Path(data.format),
+                    seed=data.split_seed,
+                    progress=self._reporter.advance,
+                )
+            return f"{_rows(dataset)} from {source}"
+
+        self._stage("prepare", source, settings, work)
+
+    def train(self) -> None:
+        """The supernet, in `supernet/`."""
+        settings = self._train_settings()
+        self.folder.require_same("train", settings, self.folder.supernet)
+        train = dataclasses.replace(self.config.supernet, seed=self.config.seed)
+
+        def work() -> str:
+            dataset = self.dataset()
+            supernet = Supernet(self._space, dataset.features, seed=self.config.seed)
+            result = train_supernet(
+                supernet, dataset, self.folder.supernet, train, progress=self._reporter.advance
+            )
+            return f"supernet of {self._space.name} trained for {result.steps:,} steps"
+
+        self._stage("train", self._space.name, settings, work)
+
+    def search(self) -> None:
+        """The Optuna study, in `study.db`; its runs in `mlflow.db`."""
+        config = self.config
+        sampler = config.search.sampler
+        settings = self._search_settings() | {"n_trials": config.search.n_trials}
+
+        def work() -> str:
+            before = time.perf_counter()
+            study = self.study(create=True)
+            oracle = self._oracle()
+            objective = Objective(
+                self._space,
+                oracle,
+                accelerator_of(config.hardware.technology),
+                objectives=config.search.objectives,
+                constraints=config.search.constraints,
+            )
+            logger = self.logger()
+            already = len(complete_trials(study))
+            if logger:
+                logger.sync(study)
+            started = time.perf_counter()
+            search(
+                study,
+                objective,
+                n_trials=config.search.n_trials,
+                callbacks=[logger] if logger else [],
+                progress=self._reporter.advance,
+            )
+            seconds = time.perf_counter() - started
+            if logger:
+                logger.flush()
+            done = len(complete_trials(study)) - already
+            rate = f", {done / seconds:.1f} trials/s" if done else ""
+            start_up = started - before
+            return (
+                f"{config.search.n_trials:,} trials by {sampler}, {len(study.best_trials)} on the Pareto "
+                f"front{rate} (+ {start_up:.1f} s to load)"
+            )
+
+        self._stage("search", sampler, settings, work)
+
+    def retrain(self) -> None:
+        """The winners trained from scratch and the baselines, in `retrained/`."""
+        config = self.config
+        settings = {
+            "search": digest(self._search_settings() | {"n_trials": config.search.n_trials}),
+            "retrain": plain(config.retrain),
+        }
+
+        def work() -> str:
+            dataset = self.dataset()
+            study = self.study()
+            supernet = Supernet.load(self.folder.supernet)
+            chosen = winners(study, config.retrain.top)
+            total = len(chosen) + 1
+            self._reporter.advance(0, total)
+            reference = baselines(Dataset.open(self.folder.dataset))
+            models = []
+            for done, (genotype, trial) in enumerate(chosen, start=1):
+                self._reporter.advance(done, total)
+                model = retrain(
+                    genotype,
+                    dataset,
+                    self.folder.retrained / digest(genotype.to_dict()),
+                    dataclasses.replace(config.retrain.model, seed=config.seed),
+                    supernet=supernet,
+                )
+                figures = architecture_cost(
+                    genotype, technology=config.hardware.technology, features=dataset.features
+                )
+                del figures["breakdown"]
+                models.append(
+                    {
+                        "genotype": genotype.to_dict(),
+                        "trial": trial.number,
+                        "search_log_loss": trial.user_attrs.get("log_loss", trial.values[0]),
+                        **model.to_dict(),
+                        **figures,
+                    }
+                )
+            models.sort(key=lambda model: model["validation_log_loss"])
+            results: dict[str, Any] = {"models": models, "baselines": reference}
+            if dataset.bayes_log_loss is not None:
+                results["bayes"] = dataset.bayes_log_loss["test"]
+            write_json(self.folder.results, results)
+            logger = self.logger()
+            if logger:
+                logger.log_models(study, models)
+            best = models[0]
+            return (
+                f"best on validation: test log loss {best['test_log_loss']:.4f} (logistic regression "
+                f"{reference['logistic_regression']:.4f}, constant {reference['constant']:.4f})"
+            )
+
+        self._stage("retrain", f"{config.retrain.top} models", settings, work)
+
+    def report(self) -> None:
+        """The HTML page, `report.html`; written anew each time, since it is quick."""
+        started = time.perf_counter()
+        self._reporter.begin("report")
+        study = self.study()
+        results = json.loads(self.folder.results.read_text(encoding="utf-8"))
+        dataset = self.dataset()
+        write_report(
+            self.folder.report,
+            study=study,
+            results=results,
+            dataset_summary=_summary(dataset, self.folder.record()["prepare"]["settings"]["source"]),
+            stages={name: entry["seconds"] for name, entry in self.folder.record().items()},
+            title=self.config.name,
+        )
+        logger = self.logger()
+        if logger:
+            logger.log_artifact(self.folder.report)
+        self.folder.finish("report", {}, time.perf_counter() - started)
+        self._reporter.end(f"{self.folder.report}")
+
+    def close(self) -> None:
+        """Wait for what is still to be logged."""
+        if self._logger:
+            self._logger.close()
+
+    def dataset(self) -> Dataset:
+        """The dataset as this study reads it."""
+        data = self.config.data
+        return Dataset.open(
+            self.folder.dataset, min_count=data.min_count, binned_dense=data.binned_dense
+        )
+
+    def study(self, *, create: bool = False) -> Any:
+        """The Optuna study of this run.
+
+        Raises:
+            StudyError: There is none, or it belongs to another search.
+        """
+        config = self.config
+        if not create and not self.folder.study_db.exists():
+            raise StudyError(f"{self.folder.study_db}: expected the study, found nothing there")
+        options = {}
+        if config.search.sampler == "evolution":
+            options = plain(config.search.evolution)
+        study = open_study(
+            self.folder.study_db,
+            self.study_name,
+            space=self._space,
+            metric_names=config.search.objectives,
+            sampler=make_sampler(
+                config.search.sampler,
+                self._space,
+                seed=config.seed,
+                num_objectives=len(config.search.objectives),
+                **options,
+            ),
+        )
+        require_settings(study, self._search_settings())
+        return study
+
+    @property
+    def study_name(self) -> str:
+        """Name of the Optuna study: other samplers get their own beside the default one's."""
+        sampler = self.config.search.sampler
+        return self.config.name if sampler == "evolution" else f"{self.config.name}-{sampler}"
+
+    def logger(self) -> MLflowLogger | None:
+        """The MLflow logger, or nothing where MLflow is not installed."""
+        if self._logger is None:
+            try:
+                self._logger = MLflowLogger(
+                    sqlite_url(self.folder.mlflow_db), experiment=self.config.name
+                )
+            except MissingExtraError as error:
+                self._reporter.note(f"runs are not logged: {error}")
+        return self._logger
+
+    def how_to_open(self) -> str:
+        """Where the results are, and the commands that open them."""
+        folder = self.folder
+        lines = [
+            ("HTML report", folder.report, f"open {folder.report} in a browser"),
+            ("Optuna storage", folder.study_db, f"optuna-dashboard {sqlite_url(folder.study_db)}"),
+            (
+                "MLflow store",
+                folder.mlflow_db,
+                f"mlflow ui --backend-store-uri {sqlite_url(folder.mlflow_db)}",
+            ),
+        ]
+        return "\n".join(f"{what:<15} {path}\n{'':<15} {command}" for what, path, command in lines)
+
+    def _stage(
+        self, name: Stage, detail: str, settings: Any, work: Callable[[], str]
+    ) -> None:
+        """Skip a finished stage; otherwise do it, time it, and write it down."""
+        self._reporter.begin(name, detail)
+        if self.folder.is_done(name, settings):
+            self._reporter.end("already done")
+            return
+        started = time.perf_counter()
+        sentence = work()
+        seconds = time.perf_counter() - started
+        self.folder.finish(name, settings, seconds)
+        self._reporter.end(f"{sentence} [{seconds:.1f} s]")
+
+    def _oracle(self) -> SupernetOracle:
+        oracle = self.config.oracle
+        return SupernetOracle(
+            Supernet.load(self.folder.supernet),
+            self.dataset(),
+            rows=oracle.rows,
+            fidelity=oracle.fidelity,
+        )
+
+    def _train_settings(self) -> dict[str, Any]:
+        data = self.config.data
+        return {
+            "space": self._space.to_dict(),
+            "supernet": plain(self.config.supernet),
+            "min_count": data.min_count,
+            "binned_dense": data.binned_dense,
+            "seed": self.config.seed,
+            "prepare": self.folder.record().get("prepare", {}).get("settings"),
+        }
+
+    def _search_settings(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "train": digest(self._train_settings()),
+            "oracle": plain(config.oracle),
+            "hardware": plain(config.hardware),
+            "sampler": config.search.sampler,
+            "evolution": plain(config.search.evolution),
+            "objectives": list(config.search.objectives),
+            "constraints": plain(config.search.constraints),
+        }
+
+
+def _rows(dataset: Dataset) -> str:
+    return ", ".join(
+        f"{dataset.split(name).num_rows:,} {name}" for name in ("train", "validation", "test")
+    )
+
+
+def _summary(dataset: Dataset, source: str) -> dict[str, Any]:
+    """What the report says of the data."""
+    return {
+        "source": source,
+        "fingerprint": dataset.fingerprint,
+        "num_dense": dataset.features.num_dense,
+        "num_sparse": dataset.features.num_sparse,
+        "rows": {n: dataset.split(n).num_rows for n in ("train", "validation", "test")},
+        "bayes_log_loss": dataset.bayes_log_loss,
+    }

@@ -1,0 +1,122 @@
+"""The Optuna study of a run folder: opened, checked, and put right after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.space import SearchSpace
+
+
+def sqlite_url(path: Path) -> str:
+    """The storage URL of a SQLite file, as Optuna, its dashboard and MLflow take it."""
+    return f"sqlite:///{path}"
+
+
+def open_study(
+    path: Path,
+    name: str,
+    *,
+    space: SearchSpace,
+    metric_names: Sequence[str],
+    sampler: optuna.samplers.BaseSampler,
+) -> optuna.Study:
+    """Create or load a study.
+
+    Args:
+        path: The SQLite file.
+        name: Name of the study in it.
+        space: What is searched; recorded in the study, and compared when it is loaded.
+        metric_names: The objectives, all minimised.
+        sampler: Proposes trials.
+
+    Raises:
+        StudyError: The file is no Optuna storage, or the study in it belongs to another search space
+            or other objectives.
+    """
+    try:
+        storage = RDBStorage(sqlite_url(path), engine_kwargs={"connect_args": {"timeout": 60}})
+        # A killed process loses nothing with these; a power cut the last trials at most. Three
+        # times less time a trial than SQLite's defaults.
+        event.listen(storage.engine, "connect", _write_ahead)
+        storage.engine.dispose()  # connections from before the listener
+        study = optuna.create_study(
+            study_name=name,
+            storage=storage,
+            sampler=sampler,
+            directions=["minimize"] * len(metric_names),
+            load_if_exists=True,
+        )
+    except (DatabaseError, RuntimeError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StudyError(f"{path}: expected an Optuna storage, got: {reason}") from error
+    _check(study, path, space, list(metric_names))
+    return study
+
+
+def requeue_interrupted(study: optuna.Study) -> int:
+    """Give trials that a killed process left running back to the queue, under their own numbers.
+
+    Only for a study that no other process works on. A sampler that draws from (seed, trial number)
+    then proposes what it proposed before, so the study ends as if nothing had happened.
+
+    Returns:
+        Number of trials given back.
+    """
+    storage = study._storage  # the public API can fail a trial, not restart it
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in running:
+        storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+    return len(running)
+
+
+def _write_ahead(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _check(study: optuna.Study, path: Path, space: SearchSpace, metric_names: list[str]) -> None:
+    """Write down whose study this is, or compare with what is written."""
+    recorded = study.user_attrs.get("space")
+    if recorded is None:
+        if study.get_trials(deepcopy=False):
+            raise StudyError(
+                f"{path}: study {study.study_name!r} was not made by nasrec-opt: expected the "
+                "attribute 'space', got none"
+            )
+        study.set_user_attr("space", space.to_dict())
+        study.set_metric_names(metric_names)
+        return
+    if recorded != _as_json(space.to_dict()):
+        differing = sorted(
+            key for key, value in _as_json(space.to_dict()).items() if recorded.get(key) != value
+        )
+        key = differing[0] if differing else "name"
+        raise StudyError(
+            f"{path}: study {study.study_name!r} belongs to another search space: expected {key} = "
+            f"{_as_json(space.to_dict()).get(key)}, got {recorded.get(key)}"
+        )
+    if study.metric_names != metric_names:
+        raise StudyError(
+            f"{path}: study {study.study_name!r} has other objectives: expected "
+            f"{', '.join(metric_names)}, got {', '.join(study.metric_names or [])}"
+        )
+
+
+def _as_json(value: Any) -> Any:
+    """Tuples as lists, the way the storage gives them back."""
+    if isinstance(value, dict):
+        return {key: _as_json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(entry) for entry in value]
+    return value

@@ -1,0 +1,1 @@
+"""Ready-to-run studies: a TOML file each, for `nasrec-opt run`."""
