@@ -1,7 +1,7 @@
 """Search CTR models and their ReRAM accelerators with Optuna and a weight-sharing supernet.
 
-Public names are loaded on first use (PEP 562), so that importing the package loads neither torch nor
-MLflow.
+Public names are loaded on first use (PEP 562), so that importing the package loads neither torch
+nor MLflow.
 """
 
 from __future__ import annotations

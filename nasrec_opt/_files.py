@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written to a temporary name in the same folder, then renamed."""
+"""Files appear whole or not at all: written to a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files private; these are meant to be shared
+        Path(temporary).chmod(0o644)  # mkstemp makes files private; these are meant to be shared
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -54,7 +54,7 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary
-        os.chmod(temporary, 0o755)
+        temporary.chmod(0o755)
         if path.exists():
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
             os.replace(path, old / "replaced")

@@ -1,4 +1,4 @@
-"""From the tables of a TOML file to frozen dataclasses, with one clear sentence where that fails."""
+"""From the tables of a TOML file to frozen dataclasses, or to one clear sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     except IsADirectoryError:
         raise StudyError(f"{path}: expected a TOML file, found a folder") from None
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: expected UTF-8 text, got byte {error.start}: {error.reason}") from error
+        raise StudyError(
+            f"{path}: expected UTF-8 text, got byte {error.start}: {error.reason}"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{path}: expected TOML, got {error}") from error
 
@@ -82,9 +84,13 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is typing.Literal:
         if value in arguments:
             return value
-        raise StudyError(f"{where}: expected one of {', '.join(map(repr, arguments))}, got {value!r}")
+        raise StudyError(
+            f"{where}: expected one of {', '.join(map(repr, arguments))}, got {value!r}"
+        )
     if origin is tuple and isinstance(value, list):
-        return tuple(_convert(entry, arguments[0], f"{where}[{i}]") for i, entry in enumerate(value))
+        return tuple(
+            _convert(entry, arguments[0], f"{where}[{i}]") for i, entry in enumerate(value)
+        )
     if origin in (dict, Mapping) or str(origin).endswith("Mapping'>"):
         if isinstance(value, Mapping):
             return {k: _convert(v, arguments[1], f"{where}.{k}") for k, v in value.items()}

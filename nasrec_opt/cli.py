@@ -31,7 +31,7 @@ app = typer.Typer(
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DATA", help="The click log; otherwise the study's, or synthetic."),
+    typer.Option("--data", metavar="DATA", help="The click log [the study's, or synthetic]."),
 ]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="The run folder [runs/<study name>].")
@@ -48,9 +48,7 @@ def main() -> None:
         print(f"nasrec-opt: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(
-            "nasrec-opt: interrupted; the same command goes on from here", file=sys.stderr
-        )
+        print("nasrec-opt: interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 

@@ -81,7 +81,7 @@ class SpaceConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvolutionConfig:
-    """`[search.evolution]`: options of the regularized-evolution sampler alone (paper, section 5.1)."""
+    """`[search.evolution]`: options of regularized evolution alone (paper, section 5.1)."""
 
     population_size: int = 128
     tournament_size: int = 64

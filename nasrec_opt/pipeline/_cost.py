@@ -27,7 +27,7 @@ def architecture_cost(
     """Cost of one sample through one architecture.
 
     Args:
-        genotype: The architecture; its accelerator genes, where it has some, configure the accelerator.
+        genotype: The architecture; its accelerator genes, if any, configure the accelerator.
         technology: Technology TOML; nothing = the one that ships.
         features: Shape of the input; nothing = `num_dense` and `num_sparse` features.
         num_dense: Dense features.
@@ -45,7 +45,10 @@ def architecture_cost(
     cost = accelerator.cost(workload)
     breakdown: dict[str, dict[str, float]] = {"latency_us": {}, "energy_uj": {}}
     for part in cost.breakdown:
-        for name, value in (("latency_us", part.latency_ns * 1e-3), ("energy_uj", part.energy_pj * 1e-6)):
+        for name, value in (
+            ("latency_us", part.latency_ns * 1e-3),
+            ("energy_uj", part.energy_pj * 1e-6),
+        ):
             breakdown[name][part.operator] = breakdown[name].get(part.operator, 0.0) + value
     return {
         "latency_us": cost.latency_ns * 1e-3,  # ns -> us

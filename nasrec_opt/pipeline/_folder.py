@@ -106,8 +106,8 @@ class RunFolder:
             return
         key, then, now = _first_difference(entry["settings"], plain(settings))
         raise StudyError(
-            f"{what}: made with other settings: {key} was {then!r} then, is {now!r} now; give another "
-            f"--out, or remove {what}"
+            f"{what}: made with other settings: {key} was {then!r} then, is {now!r} now; give "
+            f"another --out, or remove {what}"
         )
 
     @contextmanager

@@ -1,7 +1,7 @@
 """The stages of a run: prepare, train, search, retrain, report.
 
-Each stage looks at what the run folder already holds, does what is missing, and writes itself down in
-`run.json` at its end; a killed process finds its place again.
+Each stage looks at what the run folder already holds, does what is missing, and writes itself down
+in `run.json` at its end; a killed process finds its place again.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def run_study(
     Args:
         config: The study.
         out: The run folder; created where it is missing.
-        data: The click log, before the one the study names. A folder that holds a run on another log
-            is renamed, and the run begins anew.
+        data: The click log, before the one the study names. A folder that holds a run on another
+            log is renamed, and the run begins anew.
         until: Last stage.
         reporter: Who is told of progress.
 
@@ -79,7 +79,7 @@ class Run:
     Args:
         config: The study.
         folder: Where everything is kept.
-        source: The click log; nothing = the synthetic one, or whatever the folder was prepared from.
+        source: The click log; nothing = the synthetic one, or what the folder was prepared from.
         reporter: Who is told of progress.
     """
 
@@ -179,8 +179,8 @@ class Run:
             rate = f", {done / seconds:.1f} trials/s" if done else ""
             start_up = started - before
             return (
-                f"{config.search.n_trials:,} trials by {sampler}, {len(study.best_trials)} on the Pareto "
-                f"front{rate} (+ {start_up:.1f} s to load)"
+                f"{config.search.n_trials:,} trials by {sampler}, {len(study.best_trials)} on the "
+                f"Pareto front{rate} (+ {start_up:.1f} s to load)"
             )
 
         self._stage("search", sampler, settings, work)
@@ -234,8 +234,8 @@ class Run:
                 logger.log_models(study, models)
             best = models[0]
             return (
-                f"best on validation: test log loss {best['test_log_loss']:.4f} (logistic regression "
-                f"{reference['logistic_regression']:.4f}, constant {reference['constant']:.4f})"
+                f"best on validation: test log loss {best['test_log_loss']:.4f} (logistic "
+                f"regression {reference['logistic_regression']:.4f}, constant {reference['constant']:.4f})"
             )
 
         self._stage("retrain", f"{config.retrain.top} models", settings, work)
@@ -247,11 +247,14 @@ class Run:
         study = self.study()
         results = json.loads(self.folder.results.read_text(encoding="utf-8"))
         dataset = self.dataset()
+        record = self.folder.record()
         write_report(
             self.folder.report,
             study=study,
             results=results,
-            dataset_summary=_summary(dataset, self.folder.record()["prepare"]["settings"]["source"]),
+            dataset_summary=_summary(
+                dataset, self.folder.record()["prepare"]["settings"]["source"]
+            ),
             stages={name: entry["seconds"] for name, entry in self.folder.record().items()},
             title=self.config.name,
         )
@@ -332,9 +335,7 @@ class Run:
         ]
         return "\n".join(f"{what:<15} {path}\n{'':<15} {command}" for what, path, command in lines)
 
-    def _stage(
-        self, name: Stage, detail: str, settings: Any, work: Callable[[], str]
-    ) -> None:
+    def _stage(self, name: Stage, detail: str, settings: Any, work: Callable[[], str]) -> None:
         """Skip a finished stage; otherwise do it, time it, and write it down."""
         self._reporter.begin(name, detail)
         if self.folder.is_done(name, settings):

@@ -27,8 +27,8 @@ def search(
 ) -> None:
     """Bring a study to `n_trials` complete trials.
 
-    Unlike `study.optimize`, an interrupted trial stays as it is: the next call takes it up again under
-    its own number, so that a study killed at any moment ends with the trials of one left alone.
+    Unlike `study.optimize`, an interrupted trial stays as it is: the next call takes it up again
+    under its own number, so that a study killed at any moment ends as one left alone.
 
     Args:
         study: The study; no other process may work on it.

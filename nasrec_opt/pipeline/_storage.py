@@ -39,8 +39,8 @@ def open_study(
         sampler: Proposes trials.
 
     Raises:
-        StudyError: The file is no Optuna storage, or the study in it belongs to another search space
-            or other objectives.
+        StudyError: The file is no Optuna storage, or the study in it belongs to another search
+            space or other objectives.
     """
     try:
         storage = RDBStorage(sqlite_url(path), engine_kwargs={"connect_args": {"timeout": 60}})

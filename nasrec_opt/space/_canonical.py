@@ -1,9 +1,9 @@
 """What of a genotype reaches the logit, and the form that genotypes of one model share.
 
 Each block has four nodes: the sums of its dense and of its sparse operators (`dense_pre`,
-`sparse_pre`), and its two outputs, which are those sums with the mergers' parts. The mergers read the
-sums, not the outputs: FM the sparse rows before eight are appended, the dense-to-sparse merger the
-dense vector before FM is added. The supernet, the lowering and the drawings all ask `liveness`, so
+`sparse_pre`), and its two outputs, which are those sums with the mergers' parts. The mergers read
+the sums, not the outputs: FM the sparse rows before eight are appended, the dense-to-sparse merger
+the dense vector before FM is added. The supernet, the lowering and the drawings all ask `liveness`, so
 that work that cannot reach the logit is nowhere run, counted or drawn as used.
 """
 
@@ -74,9 +74,9 @@ def reads_sparse_inputs(block: BlockGene, live: BlockLiveness) -> bool:
 def canonical(genotype: Genotype) -> Genotype:
     """The representative of the genotypes that build the same model.
 
-    Dead genes take the values of the last block, which is always live, and input 0: so the canonical
-    form stays inside every space that holds the genotype. A lone Sum is symmetric: its smaller input
-    comes first. Applying it twice changes nothing.
+    Dead genes take the values of the last block, which is always live, and input 0: so the
+    canonical form stays inside every space that holds the genotype. A lone Sum is symmetric: its
+    smaller input comes first. Applying it twice changes nothing.
     """
     last = genotype.blocks[-1]
     blocks = tuple(

@@ -1,9 +1,9 @@
 """The genotype: what one CTR model, and optionally its accelerator, is made of.
 
 A `Genotype` is a tuple of choice blocks. Block *b* (from 1) may read input 0, the raw features, and
-inputs 1 to *b* - 1, the outputs of earlier blocks; the logit reads the last block (paper, section 3.1).
-Values are frozen, validate themselves, and carry no gene that their own block cannot use: the inputs
-of a Gate are there only when a Gate or a Sum is chosen, for example.
+inputs 1 to *b* - 1, the outputs of earlier blocks; the logit reads the last block (paper, section
+3.1). Values are frozen, validate themselves, and carry no gene that their own block cannot use: the
+inputs of a Gate are there only when a Gate or a Sum is chosen, for example.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class BlockGene:
         left_input: First input of Gate (the one behind the sigmoid) and Sum.
         right_input: Second input of Gate and Sum.
         dense_to_sparse: Whether the dense output is appended to the sparse one as 8 rows.
-        sparse_to_dense: Whether a factorization machine of the sparse output is added to the dense one.
+        sparse_to_dense: Whether a factorization machine of the sparse rows is added to the dense
+            output.
         dense_bits: Bits of the dense operators, or `(weight bits, activation bits)`.
         sparse_bits: The same of the sparse operators.
 
@@ -339,6 +340,5 @@ def _check_preset(block: BlockGene, number: int, space: str) -> None:
         ("sparse_width", block.sparse_width, SPARSE_WIDTHS),
     ):
         if width not in widths:
-            raise GenotypeError(
-                f"block {number}: {name}: expected one of {', '.join(map(str, widths))}, got {width}"
-            )
+            known = ", ".join(map(str, widths))
+            raise GenotypeError(f"block {number}: {name}: expected one of {known}, got {width}")

@@ -1,0 +1,79 @@
+"""What several test modules need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+DATA = REPOSITORY.parent / "shared" / "data"  # real logs, only where somebody put them
+
+TINY_STUDY = """
+name = "tiny"
+seed = 3
+
+[data]
+synthetic_rows = 3000
+binned_dense = false
+
+[space]
+preset = "nasrec_small"
+num_blocks = 2
+
+[supernet]
+batch_size = 128
+
+[oracle]
+fidelity = "supernet"
+
+[search]
+sampler = "evolution"
+n_trials = 24
+
+[search.evolution]
+population_size = 8
+tournament_size = 4
+children_per_round = 4
+
+[retrain]
+top = 1
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study file whose five stages take seconds."""
+    path = tmp_path_factory.mktemp("study") / "tiny.toml"
+    path.write_text(TINY_STUDY)
+    return path
+
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def cli() -> Cli:
+    """Run the command line as a process: `cli("run", path)`."""
+
+    def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "nasrec_opt", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env=environment(),
+            timeout=300,
+            check=False,
+        )
+
+    return call
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with one thread and no terminal width to depend on."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}

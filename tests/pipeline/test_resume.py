@@ -1,0 +1,89 @@
+"""A run killed with SIGKILL and started again ends with the trials of one left alone."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from conftest import environment
+
+
+@pytest.fixture(scope="module")
+def trained(cli, tiny_study, tmp_path_factory) -> Path:
+    """A run folder up to the supernet, which the searches below copy."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    assert cli("train", tiny_study, "--out", out).returncode == 0
+    return out
+
+
+def test_killed_search_ends_with_the_same_trials(cli, tiny_study, trained, tmp_path):
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    for out in (alone, killed):
+        shutil.copytree(trained, out)
+    assert cli("search", tiny_study, "--out", alone).returncode == 0
+    for trials in (3, 11, 17):
+        kill_search_after(tiny_study, killed, trials)
+    assert cli("search", tiny_study, "--out", killed).returncode == 0
+    assert described(killed) == described(alone)
+
+
+def test_killed_stages_before_the_search_resume(cli, tiny_study, trained, tmp_path):
+    out = tmp_path / "run"
+    for seconds in (2.0, 4.0):
+        kill_when(lambda: False, tiny_study, out, seconds)
+    assert cli("train", tiny_study, "--out", out).returncode == 0
+    for name in ("train", "prepare"):
+        assert_same_files(out, trained, name)
+
+
+def kill_search_after(study: Path, out: Path, trials: int) -> None:
+    """Start the search, and kill it once `trials` trials are complete, in the middle of a trial."""
+    storage = f"sqlite:///{out}/study.db"
+
+    def is_far_enough() -> bool:
+        if not (out / "study.db").exists():
+            return False
+        try:
+            found = optuna.load_study(study_name="tiny", storage=storage)
+        except Exception:  # the process under test is still creating the tables
+            return False
+        return len(found.trials) > trials
+
+    kill_when(is_far_enough, study, out, 120.0, command="search")
+
+
+def kill_when(condition, study: Path, out: Path, timeout_s: float, command: str = "train") -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nasrec_opt", command, str(study), "--out", str(out)],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + timeout_s
+    while process.poll() is None and time.monotonic() < deadline and not condition():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def described(out: Path) -> list[tuple[object, ...]]:
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{out}/study.db")
+    return [(t.number, t.state, t.params, t.values) for t in study.trials]
+
+
+def assert_same_files(one: Path, other: Path, stage: str) -> None:
+    folder = {"train": "supernet", "prepare": "dataset"}[stage]
+    names = sorted(
+        p.relative_to(other / folder)
+        for p in (other / folder).rglob("*")
+        if p.suffix in {".npy", ".arrow", ".safetensors"}
+    )
+    assert names
+    for name in names:
+        assert (one / folder / name).read_bytes() == (other / folder / name).read_bytes(), name

@@ -1,0 +1,254 @@
+"""The command line as a process: a run end to end, and one sentence for all that is wrong."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+
+GENOTYPE = {
+    "space": "nasrec_full",
+    "blocks": [
+        {
+            "dense_ops": ["fc", "gate"],
+            "sparse_ops": ["efc"],
+            "dense_width": 128,
+            "sparse_width": 32,
+            "dense_inputs": [0],
+            "sparse_inputs": [0],
+            "left_input": 0,
+            "right_input": 0,
+            "dense_to_sparse": False,
+            "sparse_to_dense": True,
+        }
+    ],
+}
+ROW = "0\t" + "\t".join(["1"] * 13) + "\t" + "\t".join(["0a1b2c3d"] * 26)
+
+
+@pytest.fixture(scope="module")
+def finished_run(cli, tiny_study, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    result = cli("run", tiny_study, "--out", out)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def test_help_answers_without_torch_and_mlflow():
+    code = (
+        "import sys, nasrec_opt, nasrec_opt.cli\n"
+        "from typer.testing import CliRunner\n"
+        "assert CliRunner().invoke(nasrec_opt.cli.app, ['--help']).exit_code == 0\n"
+        "print([m for m in ('torch', 'mlflow') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_a_run_leaves_all_its_parts(finished_run):
+    out, result = finished_run
+    for name in ("dataset", "supernet", "study.db", "mlflow.db", "retrained", "report.html"):
+        assert (out / name).exists(), name
+    for text in (str(out / "report.html"), "optuna-dashboard sqlite:///", "mlflow ui"):
+        assert text in result.stdout
+
+
+def test_results_name_models_and_baselines(finished_run):
+    results = json.loads((finished_run[0] / "retrained" / "results.json").read_text())
+    model = results["models"][0]
+    figures = {"test_log_loss", "test_auc", "mflops", "parameters"}
+    figures |= {"latency_us", "energy_uj", "area_mm2"}
+    assert figures <= model.keys()
+    assert all(model[name] > 0 for name in figures)
+    assert 0 < results["bayes"] < results["baselines"]["constant"]
+    assert results["baselines"]["logistic_regression"] < results["baselines"]["constant"]
+
+
+def test_study_has_every_trial_with_its_genotype(finished_run):
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{finished_run[0]}/study.db")
+    assert study.metric_names == ["log_loss", "latency_us", "energy_uj"]
+    assert [trial.number for trial in study.trials] == list(range(24))
+    for trial in study.trials:
+        names = {"genotype", "auc", "mflops", "parameters", "area_mm2", "breakdown"}
+        assert names <= trial.user_attrs.keys()
+
+
+def test_second_run_skips_finished_stages(cli, tiny_study, finished_run):
+    out, _ = finished_run
+    before = (out / "supernet").stat().st_mtime_ns
+    result = cli("run", tiny_study, "--out", out)
+    assert result.returncode == 0
+    assert result.stderr.count("already done") == 4
+    assert (out / "supernet").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe", "random"])
+def test_other_samplers_need_no_other_change(cli, tiny_study, finished_run, tmp_path, sampler):
+    study = tmp_path / "tiny.toml"
+    study.write_text(tiny_study.read_text().replace('"evolution"', f'"{sampler}"'))
+    result = cli("search", study, "--out", finished_run[0])
+    assert result.returncode == 0, result.stderr
+    storage = f"sqlite:///{finished_run[0]}/study.db"
+    found = optuna.load_study(study_name=f"tiny-{sampler}", storage=storage)
+    assert len(found.trials) == 24
+
+
+def test_other_settings_in_the_same_folder_are_refused(cli, tiny_study, finished_run, tmp_path):
+    study = tmp_path / "tiny.toml"
+    study.write_text(tiny_study.read_text().replace("num_blocks = 2", "num_blocks = 3"))
+    result = cli("search", study, "--out", finished_run[0])
+    assert_refused(
+        result, "supernet: made with other settings: space.num_blocks was 2 then, is 3 now"
+    )
+
+
+def test_storage_of_another_space_is_refused(cli, tiny_study, finished_run, tmp_path):
+    out = tmp_path / "run"
+    cli("train", tiny_study, "--out", out)
+    from nasrec_opt.pipeline._storage import open_study
+    from nasrec_opt.space import SearchSpace
+
+    open_study(
+        out / "study.db",
+        "tiny",
+        space=SearchSpace.nasrec_full(num_blocks=2),
+        metric_names=["log_loss", "latency_us", "energy_uj"],
+        sampler=optuna.samplers.RandomSampler(),
+    )
+    result = cli("search", tiny_study, "--out", out)
+    assert_refused(result, "belongs to another search space")
+
+
+def test_data_of_another_run_starts_anew_and_loses_nothing(cli, tiny_study, tmp_path):
+    out = tmp_path / "run"
+    assert cli("prepare", write_log(tmp_path / "a.txt", 200), "--out", out / "x").returncode == 0
+    for name in ("a.txt", "b.txt"):
+        log = write_log(tmp_path / name, 200)
+        result = cli("train", tiny_study, "--data", log, "--out", tmp_path / "r")
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / "r-1" / "supernet").exists()
+    assert "it is now" in result.stderr
+
+
+def test_show_draws_svg_and_png(cli, tmp_path):
+    genotype = tmp_path / "g.json"
+    genotype.write_text(json.dumps(GENOTYPE))
+    for name, magic in (("x.svg", b"<?xml"), ("x.png", b"\x89PNG")):
+        assert cli("show", genotype, "--out", tmp_path / name).returncode == 0
+        assert (tmp_path / name).read_bytes().startswith(magic)
+
+
+def test_cost_prints_a_table_and_json(cli, tmp_path):
+    genotype = tmp_path / "g.json"
+    genotype.write_text(json.dumps(GENOTYPE))
+    figures = json.loads(cli("cost", genotype, "--json").stdout)
+    assert sum(figures["breakdown"]["energy_uj"].values()) == pytest.approx(figures["energy_uj"])
+    wider = json.loads(cli("cost", genotype, "--json", "--num-sparse", 52).stdout)
+    assert wider["energy_uj"] > figures["energy_uj"]
+    assert "total" in cli("cost", genotype).stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"dense_ops": ["conv"]}, "dense_ops: expected operators of"),
+        ({"dense_width": 100}, "dense_width: expected one of"),
+        ({"sparse_inputs": [1]}, "block 1: expected inputs 0 to 0"),
+        ({"dense_bits": 3}, "dense_bits: expected 4 to 8"),
+        ({"dense_wdth": 64}, "did you mean dense_width?"),
+    ],
+)
+def test_bad_genotype_is_one_sentence(cli, tmp_path, change, sentence):
+    genotype = tmp_path / "g.json"
+    genotype.write_text(json.dumps({**GENOTYPE, "blocks": [{**GENOTYPE["blocks"][0], **change}]}))
+    assert_refused(cli("cost", genotype), f"{genotype}: ", sentence)
+    assert_refused(cli("show", genotype, "--out", tmp_path / "x.svg"), sentence)
+    assert not (tmp_path / "x.svg").exists()
+
+
+def test_bad_technology_file_is_one_sentence(cli, tmp_path):
+    genotype, technology = tmp_path / "g.json", tmp_path / "tech.toml"
+    genotype.write_text(json.dumps(GENOTYPE))
+    import hw
+
+    shipped = next((Path(hw.__file__).parent / "technology").glob("*.toml")).read_text()
+    line = next(x for x in shipped.splitlines() if x.startswith("rows") or "cell_bits =" in x)
+    technology.write_text(shipped.replace(line, line.split("=")[0] + '= "many"', 1))
+    assert_refused(cli("cost", genotype, "--accelerator", technology), str(technology), "many")
+    technology.write_text("= nonsense")
+    assert_refused(cli("cost", genotype, "--accelerator", technology), str(technology))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("missing.txt", None, "found nothing there"),
+        ("empty.txt", b"", "empty"),
+        ("columns.txt", f"{ROW}\n{ROW}\textra\n".encode(), ":2: "),
+        ("number.txt", f"{ROW}\n{ROW.replace('1', 'x1', 1)}\n".encode(), ":2: field I1"),
+        ("label.txt", f"{ROW}\n2{ROW[1:]}\n".encode(), ":2: "),
+        ("single.txt", f"{ROW}\n{ROW}\n".encode() * 50, "class"),
+        ("comma.txt", f"{ROW}\n".replace("\t", ",").encode(), "tab"),
+        ("utf8.txt", f"{ROW}\n".encode() + b"\xff" + ROW.encode(), "UTF-8"),
+        ("nul.txt", f"{ROW}\n".encode() + b"\x00" + ROW.encode(), ":2: "),
+        ("cut.txt.gz", gzip.compress(f"{ROW}\n".encode() * 5000)[:-20], "gzip"),
+    ],
+)
+def test_bad_log_is_one_sentence_and_leaves_nothing(cli, tmp_path, name, content, sentence):
+    log = tmp_path / name
+    if content is not None:
+        log.write_bytes(content)
+    before = sorted(tmp_path.iterdir())
+    assert_refused(cli("prepare", log, "--out", tmp_path / "dataset"), name, sentence)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[serach]\nn_trials = 3", "unknown key 'serach'; did you mean 'search'?"),
+        ("[search]\nn_trial = 3", "did you mean 'n_trials'?"),
+        ("[search]\nn_trials = 'many'", "n_trials: expected an integer, got 'many'"),
+        ("[search]\nsampler = 'annealing'", "sampler: expected one of 'evolution'"),
+        ("[search\n", "expected TOML"),
+    ],
+)
+def test_bad_study_is_one_sentence(cli, tmp_path, text, sentence):
+    study = tmp_path / "study.toml"
+    study.write_text(text)
+    assert_refused(cli("run", study, "--out", tmp_path / "run"), str(study), sentence)
+    assert not (tmp_path / "run").exists()
+
+
+def test_unreadable_checkpoint_is_one_sentence(cli, tiny_study, tmp_path):
+    out = tmp_path / "run"
+    assert cli("train", tiny_study, "--out", out).returncode == 0
+    weights = next((out / "supernet").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    assert_refused(cli("search", tiny_study, "--out", out), str(weights.parent))
+
+
+def write_log(path: Path, rows: int) -> Path:
+    """A log in Criteo's layout with both classes; its values depend on its name."""
+    salt = sum(path.name.encode())
+    lines = []
+    for row in range(rows):
+        integers = "\t".join(str((row * 7 + salt + i) % 50) for i in range(13))
+        values = "\t".join(f"{(row * (i + 3) + salt) % 20:08x}" for i in range(26))
+        lines.append(f"{(row + salt) % 3 // 2}\t{integers}\t{values}\n")
+    path.write_text("".join(lines))
+    return path
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], *sentences: str) -> None:
+    assert result.returncode == 2, result.stderr + result.stdout
+    lines = [line for line in result.stderr.splitlines() if line.startswith("nasrec-opt: ")]
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for sentence in sentences:
+        assert sentence in lines[0]
