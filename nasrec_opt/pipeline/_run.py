@@ -234,8 +234,9 @@ class Run:
                 logger.log_models(study, models)
             best = models[0]
             return (
-                f"best on validation: test log loss {best['test_log_loss']:.4f} (logistic "
-                f"regression {reference['logistic_regression']:.4f}, constant {reference['constant']:.4f})"
+                f"best on validation: test log loss {best['test_log_loss']:.4f}; logistic "
+                f"regression {reference['logistic_regression']:.4f}, "
+                f"constant {reference['constant']:.4f}"
             )
 
         self._stage("retrain", f"{config.retrain.top} models", settings, work)
@@ -253,9 +254,9 @@ class Run:
             study=study,
             results=results,
             dataset_summary=_summary(
-                dataset, self.folder.record()["prepare"]["settings"]["source"]
+                dataset, record["prepare"]["settings"]["source"]
             ),
-            stages={name: entry["seconds"] for name, entry in self.folder.record().items()},
+            stages={name: entry["seconds"] for name, entry in record.items()},
             title=self.config.name,
         )
         logger = self.logger()

@@ -3,8 +3,8 @@
 Each block has four nodes: the sums of its dense and of its sparse operators (`dense_pre`,
 `sparse_pre`), and its two outputs, which are those sums with the mergers' parts. The mergers read
 the sums, not the outputs: FM the sparse rows before eight are appended, the dense-to-sparse merger
-the dense vector before FM is added. The supernet, the lowering and the drawings all ask `liveness`, so
-that work that cannot reach the logit is nowhere run, counted or drawn as used.
+the dense vector before FM is added. The supernet, the lowering and the drawings all ask
+`liveness`, so that work that cannot reach the logit is nowhere run, counted or drawn as used.
 """
 
 from __future__ import annotations

@@ -1,0 +1,178 @@
+"""Genotypes: validation, JSON, liveness, and the canonical form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasrec_opt import BlockGene, Genotype, HardwareGene, SearchSpace
+from nasrec_opt.errors import GenotypeError
+from nasrec_opt.space import liveness
+
+SPACES = [
+    SearchSpace.nasrec_small(num_blocks=4),
+    SearchSpace.nasrec_full(num_blocks=5, multi_operator=True),
+    SearchSpace.codesign(num_blocks=3),
+]
+cases = st.tuples(st.sampled_from(SPACES), st.integers(0, 2**32 - 1))
+
+
+def drawn(case) -> Genotype:
+    space, seed = case
+    return space.sample(np.random.default_rng(seed))
+
+
+@given(cases)
+def test_json_round_trip(case):
+    genotype = drawn(case)
+    assert Genotype.from_json(genotype.to_json()) == genotype
+
+
+@given(cases, st.randoms(use_true_random=False))
+def test_order_in_json_does_not_matter(case, random):
+    genotype = drawn(case)
+    values = genotype.to_dict()
+    for block in values["blocks"]:
+        for gene in block.values():
+            if isinstance(gene, list):
+                random.shuffle(gene)
+    keys = list(values)
+    random.shuffle(keys)
+    shuffled = Genotype.from_json(json.dumps({key: values[key] for key in keys}))
+    if not any(isinstance(b.dense_bits, tuple) for b in genotype.blocks):
+        assert shuffled == genotype
+
+
+@given(cases)
+def test_canonical_form_is_idempotent_and_stays_in_its_space(case):
+    genotype = drawn(case)
+    canonical = genotype.canonical()
+    assert canonical.canonical() == canonical
+    assert case[0].contains(canonical)
+    assert liveness(canonical) == liveness(genotype)
+
+
+@given(cases)
+def test_dead_branches_do_not_make_genotypes_different(case):
+    genotype = drawn(case)
+    changed = []
+    for block, live in zip(genotype.blocks, liveness(genotype), strict=True):
+        if not live.dense_pre:
+            block = replace(block, dense_width=16 if block.dense_width != 16 else 32)
+        if not live.sparse_pre:
+            block = replace(block, sparse_width=16 if block.sparse_width != 16 else 32)
+        if not live.dense_out:
+            block = replace(block, sparse_to_dense=not block.sparse_to_dense)
+        if not live.sparse_out:
+            block = replace(block, dense_to_sparse=not block.dense_to_sparse)
+        changed.append(block)
+    other = replace(genotype, blocks=tuple(changed))
+    # A merger of a dead output may bring a branch to life only if that output were read: it is not.
+    assert other.canonical() == genotype.canonical()
+
+
+@given(cases)
+def test_liveness_equals_a_search_from_the_logit(case):
+    genotype = drawn(case)
+    reached = reachable(genotype)
+    for number, live in enumerate(liveness(genotype), start=1):
+        for node in ("dense_pre", "sparse_pre", "dense_out", "sparse_out"):
+            assert getattr(live, node) == ((number, node) in reached)
+
+
+def reachable(genotype: Genotype) -> set[tuple[int, str]]:
+    """Nodes that the logit depends on, found by walking the edges backwards one at a time."""
+    last = genotype.num_blocks
+    todo, seen = [(last, "dense_out"), (last, "sparse_out")], set()
+    while todo:
+        node = todo.pop()
+        if node in seen or node[0] == 0:
+            continue
+        seen.add(node)
+        number, kind = node
+        block = genotype.blocks[number - 1]
+        if kind == "dense_out":
+            todo.append((number, "dense_pre"))
+            if block.sparse_to_dense:
+                todo.append((number, "sparse_pre"))
+        elif kind == "sparse_out":
+            todo.append((number, "sparse_pre"))
+            if block.dense_to_sparse:
+                todo.append((number, "dense_pre"))
+        elif kind == "sparse_pre":
+            todo += [(i, "sparse_out") for i in block.sparse_inputs]
+        else:
+            todo += [(i, "dense_out") for i in block.dense_inputs]
+            todo += [
+                (i, "dense_out") for i in (block.left_input, block.right_input) if i is not None
+            ]
+            if "dot" in block.dense_ops:
+                todo += [(i, "sparse_out") for i in block.sparse_inputs]
+    return seen
+
+
+def test_lone_sum_is_symmetric():
+    first = BlockGene()
+    one, other = (
+        BlockGene(dense_ops=("sum",), left_input=a, right_input=b) for a, b in ((0, 1), (1, 0))
+    )
+    assert Genotype((first, one)) != Genotype((first, other))
+    assert Genotype((first, one)).canonical() == Genotype((first, other)).canonical()
+
+
+def test_genes_without_their_operator_are_not_kept():
+    block = BlockGene(dense_ops=("fc",), left_input=0, right_input=0)
+    assert (block.left_input, block.right_input) == (None, None)
+    assert BlockGene(dense_ops=("gate",), left_input=0, right_input=0).dense_inputs == ()
+
+
+def test_equal_pair_of_bits_is_one_number():
+    assert BlockGene(dense_bits=(4, 4)) == BlockGene(dense_bits=4)
+    block = BlockGene(sparse_bits=(4, 6))
+    assert (block.sparse_weight_bits, block.sparse_activation_bits) == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("genes", "sentence"),
+    [
+        ({"dense_ops": ()}, "dense_ops: expected a non-empty subset"),
+        ({"sparse_ops": ("fc",)}, "sparse_ops: expected operators of efc, attn, got 'fc'"),
+        ({"dense_width": 0}, "dense_width: expected an integer from 1"),
+        ({"dense_width": True}, "dense_width: expected an integer"),
+        ({"dense_inputs": (-1,)}, "dense_inputs: expected an integer from 0"),
+        ({"dense_ops": ("gate",)}, "left_input: expected an integer"),
+        ({"dense_to_sparse": 1}, "dense_to_sparse: expected true or false, got 1"),
+        ({"sparse_bits": (8, 9)}, "sparse_bits: expected 4 to 8"),
+    ],
+)
+def test_bad_gene_names_itself(genes, sentence):
+    with pytest.raises(GenotypeError, match=sentence):
+        BlockGene(**genes)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "g.json: expected JSON"),
+        ("[]", "g.json: expected a JSON object, got list"),
+        ('{"blocks": []}', "g.json: blocks: expected at least one block"),
+        ('{"blocks": [{"dense_opps": []}]}', "g.json: block 1: .*did you mean dense_ops?"),
+        ('{"blocks": [{"sparse_inputs": [1]}]}', "g.json: block 1: expected inputs 0 to 0"),
+        ('{"space": "nasrec_small", "blocks": [{"sparse_ops": ["attn"]}]}', "of nasrec_small"),
+        ('{"blocks": [{"sparse_width": 17}]}', "sparse_width: expected one of 16, 32, 48, 64"),
+        ('{"blocks": [{}], "hardware": {"adc_bits": 40}}', "hardware: adc_bits: expected"),
+    ],
+)
+def test_bad_json_names_the_place(text, sentence):
+    with pytest.raises(GenotypeError, match=sentence):
+        Genotype.from_json(text, "g.json")
+
+
+def test_hardware_gene_travels():
+    genotype = Genotype((BlockGene(),), HardwareGene(adc_bits=6))
+    assert Genotype.from_json(genotype.to_json()).hardware == HardwareGene(adc_bits=6)
