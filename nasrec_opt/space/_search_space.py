@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -293,8 +293,11 @@ class SearchSpace:
 
     @classmethod
     def _preset(cls, name: str) -> SearchSpace:
-        presets = {"nasrec_small": cls.nasrec_small, "nasrec_full": cls.nasrec_full}
-        presets |= {"codesign": cls.codesign}
+        presets: dict[str, Callable[[], SearchSpace]] = {
+            "nasrec_small": cls.nasrec_small,
+            "nasrec_full": cls.nasrec_full,
+            "codesign": cls.codesign,
+        }
         if name not in presets:
             raise GenotypeError(f"preset: expected one of {', '.join(presets)}, got {name!r}")
         return presets[name]()

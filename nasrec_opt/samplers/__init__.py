@@ -1,0 +1,7 @@
+"""Optuna samplers: ageing evolution over genotypes, and any other made exactly resumable."""
+
+from nasrec_opt.samplers._evolution import RegularizedEvolutionSampler
+from nasrec_opt.samplers._make import SAMPLERS, make_sampler
+from nasrec_opt.samplers._seeded import PerTrialSeededSampler
+
+__all__ = ["SAMPLERS", "PerTrialSeededSampler", "RegularizedEvolutionSampler", "make_sampler"]

@@ -1,0 +1,51 @@
+"""Random values of any of Optuna's distributions, from a seed, a number and a name alone."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import Any
+
+import numpy as np
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from nasrec_opt.errors import StudyError
+
+
+def stream(seed: int, number: int, name: str) -> np.random.Generator:
+    """The random stream of one draw: the same after a resume and in any process."""
+    return np.random.default_rng([seed, number, zlib.crc32(name.encode())])
+
+
+def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
+    """A value of the distribution: uniform, or uniform in the logarithm where it asks for that."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[rng.integers(len(distribution.choices))]
+    if isinstance(distribution, IntDistribution):
+        return _draw_int(distribution, rng)
+    if isinstance(distribution, FloatDistribution):
+        return _draw_float(distribution, rng)
+    raise StudyError(f"distribution: expected one of Optuna's own, got {distribution!r}")
+
+
+def _draw_int(distribution: IntDistribution, rng: np.random.Generator) -> int:
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if not distribution.log:
+        return low + step * int(rng.integers((high - low) // step + 1))
+    # Half a unit more on both sides gives the ends their whole share.
+    value = math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
+    return min(max(round(value), low), high)
+
+
+def _draw_float(distribution: FloatDistribution, rng: np.random.Generator) -> float:
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if step is not None:
+        return min(low + step * int(rng.integers(round((high - low) / step) + 1)), high)
+    if distribution.log:
+        return min(max(math.exp(rng.uniform(math.log(low), math.log(high))), low), high)
+    return float(rng.uniform(low, high))

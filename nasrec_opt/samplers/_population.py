@@ -1,0 +1,166 @@
+"""The population of an evolution, derived from a study's trials and from nothing else.
+
+Several processes and a restarted one derive the same population, because the storage is all that
+they look at. Finished trials never change, so each is read once.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import insort
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from nasrec_opt.samplers._selection import (
+    FloatArray,
+    IntArray,
+    crowding_distance,
+    non_domination_rank,
+)
+
+Identify = Callable[[Mapping[str, Any]], Hashable]  # None where parameters are not complete
+
+
+@dataclass(frozen=True, slots=True)
+class Individual:
+    """A completed trial.
+
+    Args:
+        trial: As the storage has it.
+        losses: Objective values, negated where the study maximises.
+        violation: Sum of the positive constraint values.
+    """
+
+    trial: FrozenTrial
+    losses: tuple[float, ...]
+    violation: float
+
+    @property
+    def number(self) -> int:
+        """Number of the trial: the order of birth, by which individuals age."""
+        return self.trial.number
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a study knew at one moment.
+
+    Args:
+        individuals: Completed trials, oldest first.
+        taken: Identities of completed and pruned trials.
+        promised: Identities of waiting and running trials, without the one that asks.
+    """
+
+    individuals: list[Individual]
+    taken: set[Hashable]
+    promised: set[Hashable]
+
+    def has(self, identity: Hashable) -> bool:
+        """Whether a trial with that identity was evaluated, or is about to be."""
+        return identity in self.taken or identity in self.promised
+
+
+@dataclass(slots=True)
+class _Cache:
+    """Trials of one study that have been read."""
+
+    study_name: str = ""
+    num_seen: int = 0
+    open_numbers: list[int] = field(default_factory=list)  # seen before they were finished
+    individuals: list[Individual] = field(default_factory=list)
+    taken: set[Hashable] = field(default_factory=set)
+    promised: dict[int, Hashable] = field(default_factory=dict)
+
+
+class History:
+    """Reads a study's trials, each finished one once.
+
+    Args:
+        identify: What two trials share when they are the same proposal, from their parameters.
+    """
+
+    def __init__(self, identify: Identify) -> None:
+        self._identify = identify
+        self._cache = _Cache()
+        self._lock = threading.Lock()  # `optimize(n_jobs=...)` shares the sampler between threads
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_identify": self._identify}  # the rest is read again
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["_identify"])  # type: ignore[misc]  # rebuilds lock and empty cache
+
+    def read(self, study: Study, asking: int) -> Snapshot:
+        """The study as it stands now, for the trial number that asks."""
+        trials = study.get_trials(deepcopy=False)
+        with self._lock:
+            cache = self._cache
+            # A pruner may show a sampler only some of the trials; those are read from the start.
+            is_whole = not trials or trials[-1].number == len(trials) - 1
+            if not is_whole or cache.study_name != study.study_name:
+                cache = _Cache(study.study_name)
+            self._update(cache, trials, study.directions)
+            if is_whole:
+                self._cache = cache
+            promised = {key for number, key in cache.promised.items() if number != asking}
+            return Snapshot(list(cache.individuals), cache.taken, promised)
+
+    def _update(
+        self, cache: _Cache, trials: list[FrozenTrial], directions: list[StudyDirection]
+    ) -> None:
+        positions = [*cache.open_numbers, *range(cache.num_seen, len(trials))]
+        cache.num_seen = len(trials)
+        cache.open_numbers = []
+        for position in positions:
+            trial = trials[position]
+            if not trial.state.is_finished():
+                cache.open_numbers.append(position)
+                self._promise(cache, trial)
+                continue
+            cache.promised.pop(trial.number, None)
+            if trial.state == TrialState.FAIL:
+                continue
+            identity = self._identify(trial.params)
+            if identity is None:  # a trial of another space is nobody's parent
+                continue
+            cache.taken.add(identity)
+            if trial.state == TrialState.COMPLETE:
+                # Workers finish out of order; birth decides, so that all of them agree.
+                insort(cache.individuals, _individual(trial, directions), key=lambda i: i.number)
+
+    def _promise(self, cache: _Cache, trial: FrozenTrial) -> None:
+        if trial.number in cache.promised:
+            return
+        enqueued = trial.system_attrs.get("fixed_params", {})
+        identity = self._identify({**enqueued, **trial.params})
+        if identity is not None:
+            cache.promised[trial.number] = identity
+
+
+def _individual(trial: FrozenTrial, directions: list[StudyDirection]) -> Individual:
+    losses = tuple(
+        -value if direction == StudyDirection.MAXIMIZE else value
+        for value, direction in zip(trial.values, directions, strict=True)
+    )
+    return Individual(trial, losses, sum(v for v in trial.constraints.values() if v > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Fitness:
+    """Rank and crowding distance of each member of a population, `[individuals]` both."""
+
+    ranks: IntArray
+    crowding: FloatArray
+
+    @classmethod
+    def of(cls, population: list[Individual]) -> Fitness:
+        """Compare the members by constraint violation, then non-domination, then crowding."""
+        losses = np.array([individual.losses for individual in population], dtype=np.float64)
+        violation = np.array([individual.violation for individual in population])
+        ranks = non_domination_rank(losses, violation)
+        return cls(ranks, crowding_distance(losses, ranks))

@@ -1,0 +1,93 @@
+"""Any Optuna sampler, resumable: its randomness depends on the study and the trial alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from nasrec_opt.samplers._draw import stream
+
+
+class PerTrialSeededSampler(BaseSampler):
+    """Makes a fresh sampler for every trial, seeded from `(seed, trial number)`.
+
+    Optuna's samplers keep their random stream in the object, so that a stopped study continues
+    differently unless the object is pickled. Here the stream of a trial is known from its number,
+    and that of a parameter sampled on its own from the number and its name: what a resumed trial
+    had already stored does not shift the rest.
+
+    Args:
+        make: Builds the sampler from a seed, for example `lambda seed: TPESampler(seed=seed)`.
+        seed: Of all draws.
+        infer_per_trial: Whether each trial's own sampler infers the search space. One lasting
+            sampler does it otherwise, and reads every trial once; only samplers that remember the
+            space between two calls need the former, such as TPE with `group=True`.
+    """
+
+    def __init__(
+        self, make: Callable[[int], BaseSampler], seed: int, *, infer_per_trial: bool = False
+    ) -> None:
+        self._make = make
+        self._seed = seed
+        self._infer_per_trial = infer_per_trial
+        self._lasting = make(self._seed_of(0, "search space"))
+        self._of_trial: dict[int, BaseSampler] = {}
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}({self._lasting})"
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """As the sampler infers it."""
+        sampler = self._sampler(trial) if self._infer_per_trial else self._lasting
+        return sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As the trial's own sampler answers."""
+        return self._sampler(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """As a sampler of this trial and this parameter answers."""
+        sampler = self._make(self._seed_of(trial.number, param_name))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Passed on."""
+        self._sampler(trial).before_trial(study, trial)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Passed on; the trial's sampler is then dropped."""
+        self._sampler(trial).after_trial(study, trial, state, values)
+        self._of_trial.pop(trial.number, None)
+
+    def reseed_rng(self) -> None:
+        """Nothing to do: streams differ by trial number, in whatever thread or process."""
+
+    def _sampler(self, trial: FrozenTrial) -> BaseSampler:
+        if trial.number not in self._of_trial:
+            self._of_trial[trial.number] = self._make(self._seed_of(trial.number, ""))
+        return self._of_trial[trial.number]
+
+    def _seed_of(self, number: int, name: str) -> int:
+        return int(stream(self._seed, number, name).integers(np.iinfo(np.int32).max))
