@@ -22,6 +22,16 @@ def stream(seed: int, number: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, number, zlib.crc32(name.encode())])
 
 
+def check_seed(seed: int | None) -> None:
+    """Refuse what no stream can be derived from.
+
+    Raises:
+        StudyError: The seed is negative, or no integer.
+    """
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+        raise StudyError(f"seed: expected an integer from 0, got {seed!r}")
+
+
 def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
     """A value of the distribution: uniform, or uniform in the logarithm where it asks for that."""
     if isinstance(distribution, CategoricalDistribution):

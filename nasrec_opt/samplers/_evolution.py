@@ -1,7 +1,7 @@
 """Regularized (ageing) evolution as an Optuna sampler (paper, sections 4.4 and 5.1).
 
 A population of completed trials, oldest first. It begins at random; then, round by round, the best
-of a tournament drawn from it becomes the parent of a few children by one mutation each, all of which
+of a tournament drawn from it becomes the parent of a few children by one mutation each. All of them
 join while as many of the oldest leave, however good they are (Real et al. 2019, arXiv:1802.01548).
 
 Nothing is remembered but what the study holds. The population of round *r* are `population_size`
@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._breeding import Breeder, Distributions, FlatBreeder, GenotypeBreeder
-from nasrec_opt.samplers._draw import draw, stream
+from nasrec_opt.samplers._draw import check_seed, draw, stream
 from nasrec_opt.samplers._population import Fitness, History, Individual, Snapshot
 from nasrec_opt.space import SearchSpace
 
@@ -80,6 +80,7 @@ class RegularizedEvolutionSampler(BaseSampler):
                 f"tournament_size: expected at most the population of {population_size}, got "
                 f"{tournament_size}"
             )
+        check_seed(seed)
         self._population_size = population_size
         self._tournament_size = tournament_size
         self._children_per_round = children_per_round

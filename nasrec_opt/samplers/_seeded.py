@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nasrec_opt.samplers._draw import stream
+from nasrec_opt.samplers._draw import check_seed, stream
 
 
 class PerTrialSeededSampler(BaseSampler):
@@ -33,6 +33,7 @@ class PerTrialSeededSampler(BaseSampler):
     def __init__(
         self, make: Callable[[int], BaseSampler], seed: int, *, infer_per_trial: bool = False
     ) -> None:
+        check_seed(seed)
         self._make = make
         self._seed = seed
         self._infer_per_trial = infer_per_trial
