@@ -1,11 +1,12 @@
 """The search space: genotypes, their choices, and the Optuna distributions that they are."""
 
-from nasrec_opt.space._canonical import BlockLiveness, liveness
+from nasrec_opt.space._canonical import BlockLiveness, liveness, reads_sparse_inputs
 from nasrec_opt.space._choices import HardwareChoices
-from nasrec_opt.space._genotype import BlockGene, Genotype, HardwareGene
+from nasrec_opt.space._genotype import MERGER_ROWS, BlockGene, Genotype, HardwareGene
 from nasrec_opt.space._search_space import SearchSpace
 
 __all__ = [
+    "MERGER_ROWS",
     "BlockGene",
     "BlockLiveness",
     "Genotype",
@@ -13,4 +14,5 @@ __all__ = [
     "HardwareGene",
     "SearchSpace",
     "liveness",
+    "reads_sparse_inputs",
 ]

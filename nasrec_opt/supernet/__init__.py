@@ -1,0 +1,46 @@
+"""The weight-sharing supernet: operators, slices, path sampling, training."""
+
+from nasrec_opt.supernet._network import Activations, Network
+from nasrec_opt.supernet._operators import SparseOutput, balanced_rows
+from nasrec_opt.supernet._optimizer import SliceAdagrad
+from nasrec_opt.supernet._paths import (
+    AnyOperatorAnyConnection,
+    PathSampling,
+    SingleOperatorAnyConnection,
+    SingleOperatorSingleConnection,
+    WarmUp,
+    full_supernet,
+)
+from nasrec_opt.supernet._slices import Leaves
+from nasrec_opt.supernet._supernet import Subnet, Supernet
+from nasrec_opt.supernet._train import (
+    TRAINING,
+    TrainConfig,
+    TrainResult,
+    learning_rate_at,
+    train_step,
+    train_supernet,
+)
+
+__all__ = [
+    "TRAINING",
+    "Activations",
+    "AnyOperatorAnyConnection",
+    "Leaves",
+    "Network",
+    "PathSampling",
+    "SingleOperatorAnyConnection",
+    "SingleOperatorSingleConnection",
+    "SliceAdagrad",
+    "SparseOutput",
+    "Subnet",
+    "Supernet",
+    "TrainConfig",
+    "TrainResult",
+    "WarmUp",
+    "balanced_rows",
+    "full_supernet",
+    "learning_rate_at",
+    "train_step",
+    "train_supernet",
+]

@@ -1,0 +1,125 @@
+"""One choice block: what it reads, its operators, and its mergers (paper, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from nasrec_opt.space import BlockGene, BlockLiveness, reads_sparse_inputs
+from nasrec_opt.supernet._operators import (
+    DENSE_OPERATORS,
+    SPARSE_OPERATORS,
+    BlockInput,
+    Capacity,
+    DenseToSparse,
+    FactorizationMachine,
+    SparseOutput,
+)
+from nasrec_opt.supernet._slices import Initializer, Take
+
+
+class Block(nn.Module):
+    """The operators of one block, for any gene within its capacity.
+
+    Args:
+        capacity: The most that the block may get.
+        dense_ops: Dense operators to build.
+        sparse_ops: Sparse operators to build.
+        has_fm: Whether to build the sparse-to-dense merger.
+        has_rows: Whether to build the dense-to-sparse merger.
+        draw: Draws the weights.
+    """
+
+    def __init__(
+        self,
+        capacity: Capacity,
+        *,
+        dense_ops: Iterable[str],
+        sparse_ops: Iterable[str],
+        has_fm: bool,
+        has_rows: bool,
+        draw: Initializer,
+    ) -> None:
+        super().__init__()
+        self.dense = nn.ModuleDict(
+            {op: DENSE_OPERATORS[op](capacity, draw.of(op)) for op in dense_ops}
+        )
+        self.sparse = nn.ModuleDict(
+            {op: SPARSE_OPERATORS[op](capacity, draw.of(op)) for op in sparse_ops}
+        )
+        self.fm = FactorizationMachine(capacity, draw.of("fm")) if has_fm else None
+        self.rows = DenseToSparse(capacity, draw.of("rows")) if has_rows else None
+
+    def forward(
+        self,
+        gene: BlockGene,
+        live: BlockLiveness,
+        dense: Mapping[int, Tensor],
+        sparse: Mapping[int, SparseOutput],
+        take: Take,
+        *,
+        is_quantized: bool = False,
+    ) -> tuple[Tensor | None, SparseOutput | None]:
+        """Run what of the block reaches the logit.
+
+        Args:
+            gene: Which operators run, how wide, on which inputs.
+            live: Which of its parts reach the logit.
+            dense: Dense outputs so far, `[batch, width]`, by block; 0 = raw features.
+            sparse: Sparse outputs so far, by block.
+            take: How weights are read.
+            is_quantized: Whether the gene's bits apply.
+
+        Returns:
+            The dense output `[batch, dense_width]` and the sparse one, each nothing where unread.
+        """
+        joined = None
+        if reads_sparse_inputs(gene, live):
+            rows = [sparse[i].rows for i in gene.sparse_inputs]
+            joined = rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
+
+        def given(weight_bits: int, activation_bits: int, *, is_dense: bool) -> BlockInput:
+            two = (gene.left_input, gene.right_input) if is_dense else (None, None)
+            return BlockInput(
+                dense={i: dense[i] for i in gene.dense_inputs} if is_dense else {},
+                sparse={i: sparse[i] for i in gene.sparse_inputs} if joined is not None else {},
+                joined=joined,
+                left=None if two[0] is None else dense[two[0]],
+                right=None if two[1] is None else dense[two[1]],
+                weight_bits=weight_bits if is_quantized else None,
+                activation_bits=activation_bits if is_quantized else None,
+            )
+
+        dense_pre = sparse_pre = None
+        if live.dense_pre:
+            dense_given = given(gene.dense_weight_bits, gene.dense_activation_bits, is_dense=True)
+            dense_pre = _added(
+                self.dense[op](dense_given, gene.dense_width, take) for op in gene.dense_ops
+            )
+        if live.sparse_pre:
+            sparse_given = given(
+                gene.sparse_weight_bits, gene.sparse_activation_bits, is_dense=False
+            )
+            sparse_pre = _added(
+                self.sparse[op](sparse_given, gene.sparse_width, take) for op in gene.sparse_ops
+            )
+        dense_out, sparse_out = dense_pre, None
+        if live.use_fm:
+            merged = self.fm(dense_given, sparse_pre, gene.dense_width, take)
+            dense_out = dense_pre + merged
+        if live.sparse_out:
+            sparse_out = SparseOutput(sparse_pre)
+            if live.use_rows:
+                merged = self.rows(dense_given, dense_pre, take)
+                sparse_out = SparseOutput(torch.cat([sparse_pre, merged], dim=-1), has_merger=True)
+        return (dense_out if live.dense_out else None), sparse_out
+
+
+def _added(outputs: Iterable[Tensor]) -> Tensor:
+    """Outputs of the operators of one branch, added."""
+    total, *others = outputs
+    for output in others:
+        total = total + output
+    return total

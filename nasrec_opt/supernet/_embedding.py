@@ -1,0 +1,58 @@
+"""All embedding tables as one, with the rows of a column behind an offset.
+
+A step reads and writes only the rows that its batch names: there is no dense gradient of a table.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.supernet._slices import Initializer
+
+RESERVED = 2  # ids 0 (rare or unseen) and 1 (missing) keep their rows in a capped table
+INITIAL_BOUND = 0.05
+
+
+class FusedEmbedding(nn.Module):
+    """Embedding of every sparse feature, in one table.
+
+    Args:
+        features: Cardinalities and the embedding dimension.
+        draw: Draws the initial rows.
+        max_rows: Most rows of one column; larger ids wrap around (paper, section 5.1: 0.5 million
+            while searching). Nothing = no cap.
+    """
+
+    offsets: Tensor
+    sizes: Tensor
+
+    def __init__(self, features: FeatureSpec, draw: Initializer, max_rows: int | None) -> None:
+        super().__init__()
+        cap = max_rows or max(features.cardinalities)
+        sizes = torch.tensor([min(size, cap) for size in features.cardinalities])
+        self.register_buffer("sizes", sizes, persistent=False)
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
+        self.is_capped = any(size > cap for size in features.cardinalities)
+        total = int(sizes.sum())
+        self.table = draw.uniform("table", total, features.embedding_dim, bound=INITIAL_BOUND)
+
+    def rows_of(self, sparse: Tensor) -> Tensor:
+        """Rows of the table that ids name.
+
+        Args:
+            sparse: Ids, integers `[batch, num_sparse]`.
+
+        Returns:
+            Row numbers, int64 `[batch, num_sparse]`.
+        """
+        ids = sparse.long()
+        if self.is_capped:
+            wrapped = (ids - RESERVED) % (self.sizes - RESERVED).clamp_min(1) + RESERVED
+            ids = torch.where(ids < self.sizes, ids, torch.minimum(wrapped, self.sizes - 1))
+        return ids + self.offsets
+
+    def forward(self, rows: Tensor) -> Tensor:  # [batch, num_sparse, dim]
+        """Gather rows, `[batch, num_sparse]`."""
+        return nn.functional.embedding(rows, self.table)

@@ -1,0 +1,178 @@
+"""What the supernet and a subnet share: the pass from embeddings to the logit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.space import MERGER_ROWS, Genotype, liveness
+from nasrec_opt.supernet._block import Block
+from nasrec_opt.supernet._embedding import FusedEmbedding
+from nasrec_opt.supernet._operators import SparseOutput
+from nasrec_opt.supernet._slices import Initializer, Take, first, plain, zeros
+
+
+@dataclass(slots=True)
+class Activations:
+    """Outputs of the blocks run so far, by block; 0 = raw features.
+
+    Args:
+        dense: `[batch, width]` each.
+        sparse: `[batch, dim, rows]` each.
+    """
+
+    dense: dict[int, Tensor] = field(default_factory=dict)
+    sparse: dict[int, SparseOutput] = field(default_factory=dict)
+
+
+class FinalLayer(nn.Module):
+    """The final FC: one linear layer with bias on both outputs of the last block."""
+
+    def __init__(
+        self, dense_width: int, sparse_width: int, dim: int, draw: Initializer, *, has_merger: bool
+    ) -> None:
+        super().__init__()
+        merger_rows = MERGER_ROWS if has_merger else 0
+        bound = 1 / math.sqrt(dense_width + dim * (sparse_width + merger_rows))
+        self.dense = draw.uniform("dense", dense_width, bound=bound)
+        self.sparse = draw.uniform("sparse", dim, sparse_width, bound=bound)
+        if has_merger:
+            self.merger = draw.uniform("merger", dim, MERGER_ROWS, bound=bound)
+        self.bias = zeros(1)
+        self._dim = dim
+
+    def weight(self, dense_width: int, sparse: SparseOutput, take: Take) -> tuple[Tensor, Tensor]:
+        """Weights for `hidden`, `[dense_width + dim * rows]`, and the bias `[1]`."""
+        rows = take(self.sparse, first(self._dim), first(sparse.own_rows))
+        if sparse.has_merger:
+            merger = take(self.merger, first(self._dim), first(MERGER_ROWS))
+            rows = torch.cat([rows, merger], dim=1)
+        dense = take(self.dense, first(dense_width))
+        return torch.cat([dense, rows.flatten()]), take(self.bias, first(1))
+
+
+class Network(nn.Module):
+    """Blocks, embedding and final layer; which parts run is the genotype's business.
+
+    Args:
+        features: Shape of the input.
+        blocks: The blocks that may run, by number from 1.
+        final: The final layer.
+        draw: Draws the embedding.
+        max_table_rows: Most rows of one column's embedding table.
+        is_quantized: Whether the genes' bits apply.
+    """
+
+    def __init__(
+        self,
+        features: FeatureSpec,
+        blocks: Mapping[int, Block],
+        final: FinalLayer,
+        draw: Initializer,
+        *,
+        max_table_rows: int | None,
+        is_quantized: bool,
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.is_quantized = is_quantized
+        self.max_table_rows = max_table_rows
+        self.embedding = FusedEmbedding(features, draw.of("embedding"), max_table_rows)
+        self.blocks = nn.ModuleDict({str(number): block for number, block in blocks.items()})
+        self.final = final
+
+    def embed(self, sparse: Tensor) -> Tensor:
+        """Embeddings of a batch.
+
+        Args:
+            sparse: Ids, integers `[batch, num_sparse]`.
+
+        Returns:
+            float32 `[batch, dim, num_sparse]`, the layout that every sparse operator works in.
+        """
+        return self.embedding(self.embedding.rows_of(sparse)).transpose(1, 2).contiguous()
+
+    def begin(self, dense: Tensor, embedded: Tensor) -> Activations:
+        """The raw features as input 0; a log without dense features reads as one column of zeros."""
+        if not self.features.num_dense:
+            dense = embedded.new_zeros(len(embedded), 1)
+        return Activations({0: dense}, {0: SparseOutput(embedded)})
+
+    def run_block(
+        self, number: int, genotype: Genotype, activations: Activations, take: Take = plain
+    ) -> None:
+        """Run block `number` (from 1) and add its outputs to `activations`."""
+        live = liveness(genotype)[number - 1]
+        if not (live.dense_pre or live.sparse_pre):
+            return
+        dense, sparse = self.blocks[str(number)](
+            genotype.blocks[number - 1],
+            live,
+            activations.dense,
+            activations.sparse,
+            take,
+            is_quantized=self.is_quantized,
+        )
+        if dense is not None:
+            activations.dense[number] = dense
+        if sparse is not None:
+            activations.sparse[number] = sparse
+
+    def hidden(
+        self, genotype: Genotype, dense: Tensor, embedded: Tensor, take: Take = plain
+    ) -> Activations:
+        """Outputs of all live blocks.
+
+        Args:
+            genotype: Which subnet runs.
+            dense: float32 `[batch, num_dense]`.
+            embedded: As `embed` returns it.
+            take: How weights are read.
+        """
+        activations = self.begin(dense, embedded)
+        for number in range(1, genotype.num_blocks + 1):
+            self.run_block(number, genotype, activations, take)
+        return activations
+
+    def last_features(self, genotype: Genotype, activations: Activations) -> Tensor:
+        """Input of the final layer, `[batch, dense_width + dim * rows]`."""
+        last = genotype.num_blocks
+        dense, sparse = activations.dense[last], activations.sparse[last]
+        return torch.cat([dense, sparse.rows.flatten(1)], dim=1)
+
+    def last_weight(
+        self, genotype: Genotype, activations: Activations, take: Take = plain
+    ) -> tuple[Tensor, Tensor]:
+        """Weights of the final layer for `last_features`, and its bias."""
+        last = genotype.num_blocks
+        width = activations.dense[last].shape[1]
+        return self.final.weight(width, activations.sparse[last], take)
+
+    def logits(
+        self, genotype: Genotype, dense: Tensor, embedded: Tensor, take: Take = plain
+    ) -> Tensor:
+        """Logits `[batch]` of one subnet from embeddings."""
+        activations = self.hidden(genotype, dense, embedded, take)
+        weight, bias = self.last_weight(genotype, activations, take)
+        return self.last_features(genotype, activations) @ weight + bias
+
+
+def check_batch(features: FeatureSpec, dense: Tensor, sparse: Tensor) -> None:
+    """Refuse tensors of the wrong shape at the public door.
+
+    Raises:
+        ValueError: `dense` is not `[batch, num_dense]`, or `sparse` not `[batch, num_sparse]`.
+    """
+    for name, tensor, width in (
+        ("dense", dense, features.num_dense),
+        ("sparse", sparse, features.num_sparse),
+    ):
+        if tensor.ndim != 2 or tensor.shape[1] != width or len(tensor) != len(dense):
+            raise ValueError(
+                f"{name}: expected [batch, {width}] with one batch size, got {list(tensor.shape)}"
+            )

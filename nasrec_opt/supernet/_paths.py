@@ -1,0 +1,169 @@
+"""Path sampling: which subnet a training step trains (paper, section 4.1).
+
+A strategy yields genotypes; training knows nothing else of it. `WarmUp` wraps any of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from nasrec_opt.space import BlockGene, Genotype, SearchSpace
+
+Connections = Literal["uniform", "binomial"]
+
+
+class PathSampling(Protocol):
+    """Draws the subnet of a training step."""
+
+    def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
+        """A genotype; `progress` is the share of training that is over, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class SingleOperatorSingleConnection:
+    """One operator a branch, one input a branch."""
+
+    space: SearchSpace
+
+    def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
+        """A genotype whose blocks form chains."""
+        return _genotype(self.space, rng, any_operator=False, connections=None)
+
+
+@dataclass(frozen=True, slots=True)
+class SingleOperatorAnyConnection:
+    """One operator a branch, any number of inputs: the paper's choice."""
+
+    space: SearchSpace
+    connections: Connections = "binomial"
+
+    def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
+        """A genotype of medium size."""
+        return _genotype(self.space, rng, any_operator=False, connections=self.connections)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOperatorAnyConnection:
+    """Any non-empty subset of operators, any number of inputs."""
+
+    space: SearchSpace
+    connections: Connections = "binomial"
+
+    def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
+        """A genotype of any size."""
+        return _genotype(self.space, rng, any_operator=True, connections=self.connections)
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """The full supernet instead, with a probability that falls from 1 to 0 (paper, section 5.1).
+
+    Args:
+        strategy: Who draws otherwise.
+        space: The space.
+        fraction: Share of training over which the probability falls linearly.
+    """
+
+    strategy: PathSampling
+    space: SearchSpace
+    fraction: float = 0.2
+
+    def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
+        """The full supernet, or what the strategy draws."""
+        if self.fraction > 0 and rng.random() < 1 - progress / self.fraction:
+            return full_supernet(self.space)
+        return self.strategy.sample(rng, progress)
+
+
+def full_supernet(space: SearchSpace) -> Genotype:
+    """Everything at once: all operators, greatest widths, all inputs, both mergers."""
+    blocks = tuple(
+        BlockGene(
+            dense_ops=space.dense_ops,
+            sparse_ops=space.sparse_ops,
+            dense_width=max(space.dense_widths),
+            sparse_width=max(space.sparse_widths),
+            dense_inputs=tuple(range(number)),
+            sparse_inputs=tuple(range(number)),
+            left_input=number - 1,
+            right_input=number - 1,
+            dense_to_sparse=space.mergers,
+            sparse_to_dense=space.mergers,
+            dense_bits=max(space.bits, key=_total_bits),
+            sparse_bits=max(space.bits, key=_total_bits),
+        )
+        for number in range(1, space.num_blocks + 1)
+    )
+    return Genotype(blocks, space=space.name)
+
+
+def make_path_sampling(
+    name: str, space: SearchSpace, *, connections: Connections, warmup_fraction: float
+) -> PathSampling:
+    """The strategy of a name, `single-single`, `any-any` or `single-any`, with warm-up."""
+    strategy: PathSampling
+    if name == "single-single":
+        strategy = SingleOperatorSingleConnection(space)
+    elif name == "any-any":
+        strategy = AnyOperatorAnyConnection(space, connections)
+    else:
+        strategy = SingleOperatorAnyConnection(space, connections)
+    return WarmUp(strategy, space, warmup_fraction)
+
+
+def _genotype(
+    space: SearchSpace,
+    rng: np.random.Generator,
+    *,
+    any_operator: bool,
+    connections: Connections | None,
+) -> Genotype:
+    blocks = []
+    for number in range(1, space.num_blocks + 1):
+        left, right = rng.integers(number, size=2).tolist()
+        to_sparse, to_dense, *_ = (rng.random(2) < 0.5).tolist()
+        dense_bits, sparse_bits = (space.bits[i] for i in rng.integers(len(space.bits), size=2))
+        blocks.append(
+            BlockGene(
+                dense_ops=_operators(space.dense_ops, rng, any_operator),
+                sparse_ops=_operators(space.sparse_ops, rng, any_operator),
+                dense_width=int(rng.choice(space.dense_widths)),
+                sparse_width=int(rng.choice(space.sparse_widths)),
+                dense_inputs=_inputs(number, space.max_inputs, rng, connections),
+                sparse_inputs=_inputs(number, space.max_inputs, rng, connections),
+                left_input=left,
+                right_input=right,
+                dense_to_sparse=space.mergers and to_sparse,
+                sparse_to_dense=space.mergers and to_dense,
+                dense_bits=dense_bits,
+                sparse_bits=sparse_bits,
+            )
+        )
+    return Genotype(tuple(blocks), space=space.name)
+
+
+def _operators(
+    known: tuple[str, ...], rng: np.random.Generator, any_operator: bool
+) -> tuple[str, ...]:
+    count = int(rng.integers(1, len(known) + 1)) if any_operator else 1
+    return tuple(known[i] for i in rng.choice(len(known), size=count, replace=False))
+
+
+def _inputs(
+    number: int, most: int | None, rng: np.random.Generator, connections: Connections | None
+) -> tuple[int, ...]:
+    limit = min(number, most or number)
+    if connections is None:
+        count = 1
+    elif connections == "uniform":
+        count = int(rng.integers(1, limit + 1))
+    else:
+        count = 1 + int(rng.binomial(limit - 1, 0.5))
+    return tuple(int(i) for i in rng.choice(number, size=count, replace=False))
+
+
+def _total_bits(bits: int | tuple[int, int]) -> int:
+    return 2 * bits if isinstance(bits, int) else sum(bits)

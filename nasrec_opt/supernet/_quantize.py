@@ -1,0 +1,25 @@
+"""Symmetric fake quantisation with straight-through gradients (co-design, section 5.1).
+
+Scales follow the largest magnitude: of each output channel for weights, of each sample for
+activations, so that an answer does not depend on which other samples are in the batch.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def fake_quantize(values: Tensor, bits: int) -> Tensor:
+    """Round to the nearest of `2**bits - 1` levels along the last axis; gradients pass unchanged.
+
+    Args:
+        values: Any shape; each vector along the last axis has its own scale.
+        bits: 2 to 16.
+
+    Returns:
+        The same shape.
+    """
+    levels = 2 ** (bits - 1) - 1
+    scale = values.detach().abs().amax(dim=-1, keepdim=True).clamp_min(1e-12) / levels
+    rounded = (values.detach() / scale).round() * scale
+    return values + (rounded - values).detach()

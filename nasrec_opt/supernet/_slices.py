@@ -1,0 +1,95 @@
+"""Weights larger than what a genotype uses, and the slices of them that it does use.
+
+Every operator reads its weights through a `Take`: `take(weight, rows, columns)`. What a take does
+decides what a pass costs: `plain` gives views for a forward pass; a `Leaves` gives views that collect
+their own gradients, so that neither a gradient nor an optimizer step is ever larger than the slice;
+a `Recorder` writes down what was read, which is how a subnet is cut out.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+Index = tuple[slice, ...]
+Take = Callable[..., Tensor]
+
+
+def plain(weight: Tensor, *index: slice) -> Tensor:
+    """A view; gradients, if any, go to the whole weight."""
+    return weight[index]
+
+
+@dataclass(slots=True)
+class Leaf:
+    """One slice that a pass used: its weight, where it lies, and the view that has the gradient."""
+
+    weight: Tensor
+    index: Index
+    view: Tensor
+
+
+@dataclass(slots=True)
+class Leaves:
+    """A take whose views are leaves of the graph; `used` lists them, in order of use."""
+
+    used: list[Leaf] = field(default_factory=list)
+
+    def __call__(self, weight: Tensor, *index: slice) -> Tensor:
+        view = weight.detach()[index].requires_grad_()
+        self.used.append(Leaf(weight, index, view))
+        return view
+
+
+@dataclass(slots=True)
+class Recorder:
+    """A take that writes down every slice."""
+
+    used: list[tuple[Tensor, Index]] = field(default_factory=list)
+
+    def __call__(self, weight: Tensor, *index: slice) -> Tensor:
+        self.used.append((weight, index))
+        return weight[index]
+
+
+class Initializer:
+    """Draws weights; each weight has its own stream, named after it.
+
+    Args:
+        seed: The one seed.
+        prefix: Name of the module that draws.
+    """
+
+    def __init__(self, seed: int, prefix: str = "") -> None:
+        self._seed = seed
+        self._prefix = prefix
+
+    def of(self, name: str) -> Initializer:
+        """The initializer of a part."""
+        return Initializer(self._seed, f"{self._prefix}.{name}")
+
+    def uniform(self, name: str, *shape: int, bound: float) -> nn.Parameter:
+        """Uniform in [-bound, bound]."""
+        generator = torch.Generator()
+        generator.manual_seed(zlib.crc32(f"{self._prefix}.{name}".encode()) ^ (self._seed << 32))
+        weight = torch.empty(shape).uniform_(-bound, bound, generator=generator)
+        return nn.Parameter(weight)
+
+
+def ones(*shape: int, value: float = 1.0) -> nn.Parameter:
+    """A weight of one value."""
+    return nn.Parameter(torch.full(shape, value))
+
+
+def zeros(*shape: int) -> nn.Parameter:
+    """A weight of zeros."""
+    return nn.Parameter(torch.zeros(shape))
+
+
+def first(count: int) -> slice:
+    """The first `count` entries of an axis."""
+    return slice(0, count)

@@ -1,0 +1,316 @@
+"""Training of the supernet: a subnet a step, one epoch, exact after any interruption.
+
+What a step does follows from (seed, step): which rows, which subnet. A checkpoint is therefore the
+weights, the optimizer's state and the number of steps done; a killed training goes on from the last
+one and ends with the same weights, bit for bit, at the same number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nasrec_opt._files import atomic_directory, write_json
+from nasrec_opt.errors import StudyError
+from nasrec_opt.supernet._network import Network
+from nasrec_opt.supernet._optimizer import SliceAdagrad
+from nasrec_opt.supernet._paths import Connections, PathSampling, make_path_sampling
+from nasrec_opt.supernet._slices import Leaves
+from nasrec_opt.supernet._supernet import Supernet
+
+CHECKPOINT = "checkpoint"
+TRAINING = "training.json"
+Progress = Callable[[int, int | None], None]
+
+
+class TrainRows(Protocol):
+    """The training rows: `nasrec_opt.data.Split` is one."""
+
+    num_rows: int
+
+    def batches(
+        self, batch_size: int, *, seed: int | None, start_step: int, drop_last: bool
+    ) -> Iterable[Any]:
+        """Batches with `dense`, `sparse`, `labels` as numpy arrays; the same for the same seed."""
+
+
+class TrainData(Protocol):
+    """A dataset: `nasrec_opt.data.Dataset` is one."""
+
+    fingerprint: str
+    path: Path
+
+    def split(self, name: str) -> TrainRows:
+        """The rows of a split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """How the supernet is trained (paper, section 5.1).
+
+    Args:
+        path_sampling: Which subnets: operators and connections, each single or any.
+        connections: How the number of inputs is drawn, where any: uniform, or 1 + binomial(0.5).
+        warmup_fraction: Share of training over which the full supernet's probability falls to 0.
+        batch_size: Rows of a step.
+        learning_rate: Adagrad's, at its highest.
+        rate_warmup_fraction: Share of training over which the learning rate rises linearly.
+        epochs: Passes over the training rows.
+        max_table_rows: Most rows of one column's embedding table.
+        checkpoint_s: Seconds between checkpoints.
+        seed: Seed of weights, rows and paths.
+    """
+
+    path_sampling: Literal["single-any", "single-single", "any-any"] = "single-any"
+    connections: Connections = "binomial"
+    warmup_fraction: float = 0.2
+    batch_size: int = 512
+    learning_rate: float = 0.12
+    rate_warmup_fraction: float = 0.02
+    epochs: int = 1
+    max_table_rows: int = 500_000
+    checkpoint_s: float = 60.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "max_table_rows"):
+            if getattr(self, name) < 1:
+                raise StudyError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise StudyError(f"learning_rate: expected more than 0, got {self.learning_rate}")
+        for name in ("warmup_fraction", "rate_warmup_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise StudyError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a training came to.
+
+    Args:
+        steps: Steps of the whole training.
+        train_log_loss: Mean training log loss over the last tenth of the steps of this process.
+        seconds: Wall time of this process.
+    """
+
+    steps: int
+    train_log_loss: float
+    seconds: float
+
+
+def train_supernet(
+    supernet: Supernet,
+    dataset: TrainData,
+    out_dir: Path | str,
+    config: TrainConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    strategy: PathSampling | None = None,
+) -> TrainResult:
+    """Train a supernet and save it.
+
+    Args:
+        supernet: Its weights are trained in place.
+        dataset: Where the training rows come from.
+        out_dir: Gets the supernet when done, and checkpoints until then. A checkpoint of the same
+            configuration is taken up.
+        config: How.
+        progress: Called with (steps done, steps).
+        strategy: A user's own path sampling, in place of the configuration's.
+
+    Raises:
+        StudyError: The folder holds a checkpoint of another configuration, or a damaged one, or the
+            loss is no longer a number.
+    """
+    config = config or TrainConfig()
+    out_dir = Path(out_dir)
+    started = time.perf_counter()
+    rows = dataset.split("train")
+    steps = max(1, rows.num_rows // config.batch_size) * config.epochs
+    strategy = strategy or make_path_sampling(
+        config.path_sampling,
+        supernet.space,
+        connections=config.connections,
+        warmup_fraction=config.warmup_fraction,
+    )
+    optimizer = SliceAdagrad(supernet)
+    settings = asdict(config) | {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
+    done = _take_up(supernet, optimizer, out_dir / CHECKPOINT, settings)
+    device = supernet.final.bias.device
+    losses: list[Tensor] = []
+    saved = time.monotonic()
+    for step, batch in _batches(rows, config, done, steps):
+        genotype = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
+        loss = train_step(
+            supernet,
+            optimizer,
+            [torch.from_numpy(a).to(device) for a in (batch.dense, batch.sparse, batch.labels)],
+            genotype,
+            learning_rate=learning_rate_at(step, steps, config),
+        )
+        if step >= steps * 0.9:
+            losses.append(loss)
+        done = step + 1
+        if progress:
+            progress(done, steps)
+        if time.monotonic() - saved > config.checkpoint_s and done < steps:
+            _check(loss, step)
+            _save_checkpoint(supernet, optimizer, out_dir / CHECKPOINT, done, settings)
+            saved = time.monotonic()
+    train_log_loss = float(torch.stack(losses).mean()) if losses else math.nan
+    _save(supernet, dataset, out_dir, settings, train_log_loss)
+    return TrainResult(steps, train_log_loss, time.perf_counter() - started)
+
+
+def train_step(
+    network: Network,
+    optimizer: SliceAdagrad,
+    batch: list[Tensor],
+    genotype: Any,
+    *,
+    learning_rate: float,
+    embedding_rate: float | None = None,
+) -> Tensor:
+    """One step of one subnet: only its slices, and only the batch's embedding rows, are touched.
+
+    Args:
+        network: A supernet or a subnet.
+        optimizer: Of that network.
+        batch: Dense `[batch, num_dense]`, sparse `[batch, num_sparse]`, labels `[batch]`.
+        genotype: Which subnet.
+        learning_rate: Adagrad's.
+        embedding_rate: That of the embedding table; nothing = the same.
+
+    Returns:
+        The batch's log loss, a scalar on the network's device.
+    """
+    dense, sparse, labels = batch
+    rows = network.embedding.rows_of(sparse)
+    with torch.no_grad():
+        gathered = network.embedding(rows)
+    gathered.requires_grad_()
+    leaves = Leaves()
+    embedded = gathered.transpose(1, 2).contiguous()
+    logits = network.logits(genotype, dense, embedded, leaves)
+    loss = F.binary_cross_entropy_with_logits(logits, labels)
+    loss.backward()
+    optimizer.step(
+        leaves.used,
+        learning_rate,
+        rows=rows,
+        row_gradients=gathered.grad,
+        embedding_rate=embedding_rate,
+    )
+    return loss.detach()
+
+
+def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
+    """Linear rise, then half a cosine down to 0 (Loshchilov and Hutter 2016, one period)."""
+    warmup = config.rate_warmup_fraction * steps
+    if step < warmup:
+        return config.learning_rate * (step + 1) / (warmup + 1)
+    share = (step - warmup) / max(1.0, steps - warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def _batches(
+    rows: TrainRows, config: TrainConfig, done: int, steps: int
+) -> Iterable[tuple[int, Any]]:
+    """Every step from `done` on with its rows; each epoch has an order of its own."""
+    per_epoch = steps // config.epochs
+    whole = rows.num_rows >= config.batch_size  # a log of less than a batch is one short batch
+    while done < steps:
+        epoch, start = divmod(done, per_epoch)
+        seed = int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
+        for batch in rows.batches(config.batch_size, seed=seed, start_step=start, drop_last=whole):
+            yield done, batch
+            done += 1
+
+
+def _check(loss: Tensor, step: int) -> None:
+    if not torch.isfinite(loss):
+        raise StudyError(f"step {step}: expected a finite training loss, got {float(loss)}")
+
+
+def _take_up(
+    supernet: Supernet, optimizer: SliceAdagrad, folder: Path, settings: dict[str, Any]
+) -> int:
+    """Steps already done; weights and state as they were then."""
+    if not folder.exists():
+        return 0
+    try:
+        description = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+        state = load_file(folder / "optimizer.safetensors")
+        weights = load_file(folder / "weights.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise StudyError(
+            f"{folder}: expected a checkpoint, got: {error}; remove it to begin anew"
+        ) from error
+    plain = json.loads(json.dumps(settings))
+    for key, value in plain.items():
+        if key != "checkpoint_s" and description["settings"].get(key) != value:
+            raise StudyError(
+                f"{folder}: a checkpoint of another training: {key} was "
+                f"{description['settings'].get(key)!r}, is {value!r} now; remove it to begin anew"
+            )
+    supernet.load_state_dict(weights)
+    optimizer.load_state_dict(state)
+    return int(description["steps"])
+
+
+def _save_checkpoint(
+    supernet: Supernet,
+    optimizer: SliceAdagrad,
+    folder: Path,
+    steps: int,
+    settings: dict[str, Any],
+) -> None:
+    with atomic_directory(folder) as temporary:
+        for name, tensors in (
+            ("weights", supernet.state_dict()),
+            ("optimizer", optimizer.state_dict()),
+        ):
+            tensors = {key: value.cpu().contiguous() for key, value in tensors.items()}
+            save_file(tensors, temporary / f"{name}.safetensors")
+        write_json(temporary / TRAINING, {"steps": steps, "settings": settings})
+
+
+def _save(
+    supernet: Supernet,
+    dataset: TrainData,
+    out_dir: Path,
+    settings: dict[str, Any],
+    train_log_loss: float,
+) -> None:
+    """The finished supernet replaces the checkpoint in one rename."""
+    if not all(bool(torch.isfinite(weight).all()) for weight in supernet.parameters()):
+        raise StudyError(f"{out_dir}: expected finite weights after training, got others")
+    supernet.save(out_dir)
+    try:
+        path = str(Path(dataset.path).resolve().relative_to(out_dir.resolve().parent))
+        path = f"../{path}"
+    except ValueError:
+        path = str(Path(dataset.path).resolve())
+    shutil.rmtree(out_dir / CHECKPOINT, ignore_errors=True)
+    view = getattr(dataset, "view", {})  # the reading options of a dataset that has some
+    write_json(
+        out_dir / TRAINING,
+        {
+            "settings": settings,
+            "dataset": {"path": path, "fingerprint": dataset.fingerprint, "view": view},
+            "train_log_loss": train_log_loss,
+        },
+    )
