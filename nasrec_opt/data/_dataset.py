@@ -1,0 +1,189 @@
+"""A prepared log: memory-mapped columns, opened under the thresholds that its reader wants."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nasrec_opt.data._loader import Loader
+from nasrec_opt.data._split import SPLITS
+from nasrec_opt.data._vocabulary import FIRST, RARE
+from nasrec_opt.errors import DataError
+from nasrec_opt.features import FeatureSpec
+
+META = "dataset.json"
+ARRAYS = {"dense": np.float32, "sparse": np.int32, "labels": np.uint8}
+
+
+class Batch(NamedTuple):
+    """Rows as arrays.
+
+    Args:
+        dense: float32 `[rows, num_dense]`.
+        sparse: Ids, int32 `[rows, num_sparse]`.
+        labels: float32 `[rows]`, 0 or 1.
+    """
+
+    dense: npt.NDArray[np.float32]
+    sparse: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.float32]
+
+
+class Dataset:
+    """A dataset folder as one reader sees it; make it with `Dataset.open` or `prepare`.
+
+    Args:
+        path: The folder.
+        meta: Its description.
+        min_count: Values that fewer training rows have read as rare.
+        binned_dense: Whether dense columns are read as binned sparse columns as well.
+    """
+
+    def __init__(
+        self, path: Path, meta: dict[str, Any], *, min_count: int, binned_dense: bool
+    ) -> None:
+        self.path = path
+        self.meta = meta
+        self.view = {"min_count": min_count, "binned_dense": binned_dense}
+
+    @classmethod
+    def open(cls, path: Path | str, *, min_count: int = 1, binned_dense: bool = False) -> Dataset:
+        """Open a dataset folder.
+
+        Args:
+            path: The folder.
+            min_count: Values that fewer training rows have read as id 0.
+            binned_dense: Whether each dense column is read once more, as a sparse column of its bins
+                floor(log(x + 1)^2).
+
+        Raises:
+            DataError: The folder holds no dataset, or a damaged one.
+        """
+        path = Path(path)
+        try:
+            meta = json.loads((path / META).read_text(encoding="utf-8"))
+            version = meta["version"]
+        except FileNotFoundError:
+            raise DataError(f"{path}: expected a dataset, found no {META}") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path / META}: expected a dataset's description, got: {error}"
+            ) from error
+        if version != 1:
+            raise DataError(f"{path / META}: expected version 1, got {version!r}")
+        if min_count < 1:
+            raise DataError(f"min_count: expected 1 or more, got {min_count}")
+        return cls(path, meta, min_count=min_count, binned_dense=binned_dense)
+
+    @cached_property
+    def features(self) -> FeatureSpec:
+        """Shape of the rows under this reader's thresholds."""
+        return FeatureSpec(self.meta["num_dense"], tuple(self._cutoffs.tolist()))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content and of how it is read."""
+        text = json.dumps([self.meta["checksums"], self.view], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def column_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the dense and of the sparse columns."""
+        sparse = self.meta["sparse_columns"][: self._num_sparse]
+        return tuple(self.meta["dense_columns"]), tuple(sparse)
+
+    @property
+    def bayes_log_loss(self) -> dict[str, float] | None:
+        """Log loss of the true probabilities, by split, where the log is synthetic."""
+        return self.meta.get("bayes_log_loss")
+
+    def split(self, name: str) -> Split:
+        """Rows of `train`, `validation` or `test`.
+
+        Raises:
+            DataError: There is no such split, or its files are damaged.
+        """
+        if name not in SPLITS:
+            raise DataError(f"split: expected one of {', '.join(SPLITS)}, got {name!r}")
+        arrays = {}
+        for array in ARRAYS:
+            file = self.path / name / f"{array}.npy"
+            try:
+                arrays[array] = np.load(file, mmap_mode="r")
+            except (OSError, ValueError) as error:
+                raise DataError(f"{file}: expected an array, got: {error}") from error
+        return Split(name, arrays, self._num_sparse, self._cutoffs, self._is_cut)
+
+    @property
+    def _num_sparse(self) -> int:
+        total = len(self.meta["cardinalities"])
+        return total if self.view["binned_dense"] else int(self.meta["num_sparse"])
+
+    @cached_property
+    def _cutoffs(self) -> npt.NDArray[np.int32]:
+        """First id of each column that reads as rare: the column's cardinality in this view."""
+        counts = np.load(self.path / "counts.npy")
+        values = np.array(self.meta["cardinalities"]) - FIRST
+        columns = np.split(counts, np.cumsum(values)[:-1])[: self._num_sparse]
+        least = self.view["min_count"]
+        return np.array([FIRST + int((c >= least).sum()) for c in columns], np.int32)
+
+    @property
+    def _is_cut(self) -> bool:
+        return bool((self._cutoffs < self.meta["cardinalities"][: self._num_sparse]).any())
+
+
+class Split:
+    """Rows of one split, memory-mapped.
+
+    Args:
+        name: Its name.
+        arrays: `dense`, `sparse` and `labels`.
+        num_sparse: How many of the stored sparse columns are read.
+        cutoffs: First rare id of each.
+        is_cut: Whether any id is cut.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arrays: dict[str, npt.NDArray[Any]],
+        num_sparse: int,
+        cutoffs: npt.NDArray[np.int32],
+        is_cut: bool,
+    ) -> None:
+        self.name = name
+        self._arrays = arrays
+        self._num_sparse = num_sparse
+        self._cutoffs = cutoffs
+        self._is_cut = is_cut
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return len(self._arrays["labels"])
+
+    def rows(self, index: slice | npt.NDArray[np.integer[Any]]) -> Batch:
+        """Some rows, in the order asked for."""
+        dense = np.array(self._arrays["dense"][index])
+        sparse = np.array(self._arrays["sparse"][index][:, : self._num_sparse])
+        if self._is_cut:
+            sparse[sparse >= self._cutoffs] = RARE
+        return Batch(dense, sparse, self._arrays["labels"][index].astype(np.float32))
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        start_step: int = 0,
+        drop_last: bool = False,
+    ) -> Loader:
+        """One epoch in batches; see `Loader`."""
+        return Loader(self, batch_size, seed=seed, start_step=start_step, drop_last=drop_last)
