@@ -2,6 +2,12 @@
 
 from nasrec_opt.samplers._evolution import RegularizedEvolutionSampler
 from nasrec_opt.samplers._make import SAMPLERS, make_sampler
-from nasrec_opt.samplers._seeded import PerTrialSeededSampler
+from nasrec_opt.samplers._seeded import PerTrialSeededSampler, SeededRandomSampler
 
-__all__ = ["SAMPLERS", "PerTrialSeededSampler", "RegularizedEvolutionSampler", "make_sampler"]
+__all__ = [
+    "SAMPLERS",
+    "PerTrialSeededSampler",
+    "RegularizedEvolutionSampler",
+    "SeededRandomSampler",
+    "make_sampler",
+]

@@ -13,13 +13,12 @@ from optuna.samplers import (
     GPSampler,
     NSGAIIISampler,
     NSGAIISampler,
-    RandomSampler,
     TPESampler,
 )
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._evolution import RegularizedEvolutionSampler
-from nasrec_opt.samplers._seeded import PerTrialSeededSampler
+from nasrec_opt.samplers._seeded import PerTrialSeededSampler, SeededRandomSampler
 from nasrec_opt.space import SearchSpace
 
 _OF_OPTUNA: dict[str, Callable[..., BaseSampler]] = {
@@ -27,9 +26,8 @@ _OF_OPTUNA: dict[str, Callable[..., BaseSampler]] = {
     "nsga3": NSGAIIISampler,
     "tpe": TPESampler,
     "gp": GPSampler,
-    "random": RandomSampler,
 }
-SAMPLERS = ("evolution", *_OF_OPTUNA)
+SAMPLERS = ("evolution", *_OF_OPTUNA, "random")
 
 
 def make_sampler(
@@ -38,7 +36,7 @@ def make_sampler(
     """The sampler of that name; every one of them continues a stopped study exactly.
 
     Args:
-        name: `evolution`, or of Optuna `nsga2`, `nsga3`, `tpe`, `gp` or `random`.
+        name: `evolution`, `random`, or of Optuna `nsga2`, `nsga3`, `tpe` or `gp`.
         space: Space that the trials ask; Optuna's samplers learn it from the trials.
         seed: Of all draws.
         num_objectives: Objectives of the study; a Gaussian process needs a trial of each first.
@@ -54,6 +52,8 @@ def make_sampler(
     try:
         if name == "evolution":
             return RegularizedEvolutionSampler(space, seed=seed, **options)
+        if name == "random":
+            return SeededRandomSampler(seed, **options)
         grouped = bool(options.get("group"))
         return PerTrialSeededSampler(_maker(name, options), seed, infer_per_trial=grouped)
     except (TypeError, ValueError) as error:

@@ -11,7 +11,7 @@ from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nasrec_opt.samplers._draw import check_seed, stream
+from nasrec_opt.samplers._draw import check_seed, draw, stream
 
 
 class PerTrialSeededSampler(BaseSampler):
@@ -105,3 +105,37 @@ class PerTrialSeededSampler(BaseSampler):
 
     def _seed_of(self, number: int, name: str) -> int:
         return int(stream(self._seed, number, name).integers(np.iinfo(np.int32).max))
+
+
+class SeededRandomSampler(BaseSampler):
+    """Uniform draws that depend on the seed, the trial's number and the parameter's name alone.
+
+    Args:
+        seed: Of all draws.
+    """
+
+    def __init__(self, seed: int) -> None:
+        check_seed(seed)
+        self._seed = seed
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Nothing: every parameter is drawn on its own."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Nothing: every parameter is drawn on its own."""
+        return {}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A uniform draw."""
+        return draw(param_distribution, stream(self._seed, trial.number, param_name))

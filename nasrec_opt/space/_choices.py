@@ -162,8 +162,8 @@ def genes_of(block: BlockGene) -> dict[str, Any]:
     }
 
 
-def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, tuple[Any, ...], Any]]:
-    """Place, gene, values and the value it has, for every active gene of a genotype of the space.
+def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, int, Any]]:
+    """Place, gene, number of its values and the value it has, for each active gene of a genotype.
 
     Raises:
         GenotypeError: The genotype is not in the space; the sentence says which gene is not.
@@ -177,25 +177,19 @@ def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, tuple[An
     if (genotype.hardware is None) != (choices.hardware is None):
         wanted = "no accelerator genes" if choices.hardware is None else "accelerator genes"
         raise GenotypeError(f"hardware: expected {wanted}, got {genotype.hardware!r}")
-    has = {
-        (f"b{number}", gene): value
-        for number, block in enumerate(genotype.blocks, start=1)
-        for gene, value in genes_of(block).items()
-    }
-    if genotype.hardware is not None:
-        has |= {("hw", gene): value for gene, value in genotype.hardware.to_dict().items()}
-    found: list[tuple[str, str, tuple[Any, ...], Any]] = []
-
-    def take(place: str, gene: str, values: tuple[Any, ...]) -> Any:
-        value = has[place, gene]
+    has = [
+        (f"b{block.number}", gene, block.of(gene), value)
+        for block, genes in zip(choices.blocks, genotype.blocks, strict=True)
+        for gene, value in genes_of(genes).items()
+    ]
+    if genotype.hardware is not None and choices.hardware is not None:
+        values_of = dict(choices.hardware.items())
+        has += [("hw", g, values_of[g], value) for g, value in genotype.hardware.to_dict().items()]
+    for place, gene, values, value in has:
         if value not in values:
             shown = ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")
             raise GenotypeError(f"{place}.{gene}: expected one of {shown}, got {value}")
-        found.append((place, gene, values, value))
-        return value
-
-    build(choices, take)
-    return found
+    return [(place, gene, len(values), value) for place, gene, values, value in has]
 
 
 def subsets(values: tuple[Any, ...], largest: int | None = None) -> tuple[tuple[Any, ...], ...]:

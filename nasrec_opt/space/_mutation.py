@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nasrec_opt.space._canonical import BlockLiveness, liveness
 from nasrec_opt.space._choices import BlockChoices, Choices, block_of, genes_of, is_active
 from nasrec_opt.space._genotype import BlockGene, Genotype
 
@@ -30,10 +31,16 @@ def mutate(choices: Choices, genotype: Genotype, rng: np.random.Generator) -> Ge
     ]
     if choices.hardware is not None:
         places += [(-1, gene) for gene, _ in choices.hardware.items()]
-    before = genotype.canonical()
+    before, live = genotype.canonical(), liveness(genotype)
     for place in rng.permutation(len(places)):
         index, mutation = places[place]
-        for child in _children(choices, genotype, index, mutation, rng):
+        if isinstance(mutation, str):
+            children = resample_hardware(choices, genotype, mutation, rng)
+        elif _is_live(live[index], mutation):
+            children = _children(choices, genotype, index, mutation, rng)
+        else:
+            continue
+        for child in children:
             if child.canonical() != before:
                 return child
     return genotype
@@ -43,12 +50,9 @@ def _children(
     choices: Choices,
     genotype: Genotype,
     index: int,
-    mutation: Mutation | str,
+    mutation: Mutation,
     rng: np.random.Generator,
 ) -> Iterator[Genotype]:
-    if isinstance(mutation, str):
-        yield from resample_hardware(choices, genotype, mutation, rng)
-        return
     for block in mutation(genotype.blocks[index], choices.blocks[index], rng):
         blocks = (*genotype.blocks[:index], block, *genotype.blocks[index + 1 :])
         yield replace(genotype, blocks=blocks)
@@ -112,6 +116,20 @@ def resample_hardware(
         return
     for value in _others(getattr(choices.hardware, gene), getattr(hardware, gene), rng):
         yield replace(genotype, hardware=replace(hardware, **{gene: value}))
+
+
+def _is_live(live: BlockLiveness, mutation: Mutation) -> bool:
+    """Whether the mutation's genes can reach the logit at all: most of dead blocks cannot.
+
+    A quick look that spares canonical forms; it never refuses a gene that could matter.
+    """
+    if mutation in (resample_dense_width, resample_dense_operator):
+        return live.dense_pre
+    if mutation in (resample_sparse_width, resample_sparse_operator):
+        return live.sparse_pre
+    if mutation is resample_mergers:
+        return live.dense_out or live.sparse_out
+    return live.dense_pre or live.sparse_pre
 
 
 MUTATIONS: tuple[Mutation, ...] = (

@@ -10,7 +10,6 @@ is a transaction in Optuna's SQL storages (docs/decisions/encoding.md has the me
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from nasrec_opt.errors import GenotypeError
@@ -31,67 +30,78 @@ _MERGERS = {
 }
 
 
-def suggest(choices: Choices, trial: BaseTrial) -> Genotype:
-    """Ask for the active genes, one after the other."""
+class Parameters:
+    """The Optuna parameters of a space, with their labels worked out once.
 
-    def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
-        if len(values) == 1:
-            return values[0]
-        labels = _labels(gene, values)
-        return values[labels.index(trial.suggest_categorical(f"{place}.{gene}", labels))]
+    Args:
+        choices: The values of every gene of the space.
+    """
 
-    return build(choices, pick)
+    def __init__(self, choices: Choices) -> None:
+        self._choices = choices
+        self._value_of = {  # by parameter name, then by label, in the order of the choices
+            name: {_label(gene, value): value for value in values}
+            for name, gene, values in _parameters(choices)
+            if len(values) > 1
+        }
+
+    def suggest(self, trial: BaseTrial) -> Genotype:
+        """Ask for the active genes, one after the other."""
+
+        def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
+            if len(values) == 1:
+                return values[0]
+            name = f"{place}.{gene}"
+            value_of = self._value_of[name]
+            return value_of[trial.suggest_categorical(name, tuple(value_of))]
+
+        return build(self._choices, pick)
+
+    def distributions(self) -> dict[str, CategoricalDistribution]:
+        """Every parameter that may be asked, active or not."""
+        # Optuna takes longer to import than all of ours; who only reads genotypes needs none.
+        from optuna.distributions import CategoricalDistribution
+
+        return {name: CategoricalDistribution(tuple(v)) for name, v in self._value_of.items()}
+
+    def encode(self, genotype: Genotype) -> dict[str, Label]:
+        """The parameters that `suggest` would ask, with the genotype's values."""
+        return {
+            f"{place}.{gene}": _label(gene, value)
+            for place, gene, num_values, value in visit(self._choices, genotype)
+            if num_values > 1
+        }
+
+    def decode(self, params: Mapping[str, Any]) -> Genotype:
+        """The genotype that `suggest` would build from these parameters."""
+
+        def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
+            if len(values) == 1:
+                return values[0]
+            name = f"{place}.{gene}"
+            if name not in params:
+                raise GenotypeError(f"{name}: expected a value, got no such parameter")
+            value_of, label = self._value_of[name], params[name]
+            if not isinstance(label, (int, str)) or label not in value_of:
+                shown = ", ".join(map(str, list(value_of)[:12]))
+                more = ", ..." if len(value_of) > 12 else ""
+                raise GenotypeError(f"{name}: expected one of {shown}{more}, got {label!r}")
+            return value_of[label]
+
+        return build(self._choices, pick)
 
 
-def distributions(choices: Choices) -> dict[str, CategoricalDistribution]:
-    """Every parameter that may be asked, active or not."""
-    # Optuna takes longer to import than all of ours together; who only reads genotypes needs none.
-    from optuna.distributions import CategoricalDistribution
-
-    needed = {f"b{block.number}": block for block in choices.blocks}
-    asked = {
-        f"{place}.{gene}": _labels(gene, block.of(gene))
-        for place, block in needed.items()
+def _parameters(choices: Choices) -> list[tuple[str, str, tuple[Any, ...]]]:
+    """Name, gene and values of every gene that some choice of operators has."""
+    found = [
+        (f"b{block.number}.{gene}", gene, block.of(gene))
+        for block in choices.blocks
         for gene in BLOCK_GENES
-        if gene not in _never_active(choices)
-    }
+        if any(is_active(gene, ops) for ops in block.dense_ops)
+    ]
     if choices.hardware is not None:
-        asked |= {f"hw.{gene}": values for gene, values in choices.hardware.items()}
-    return {
-        name: CategoricalDistribution(labels) for name, labels in asked.items() if len(labels) > 1
-    }
-
-
-def encode(choices: Choices, genotype: Genotype) -> dict[str, Label]:
-    """The parameters that `suggest` would ask, with the genotype's values."""
-    return {
-        f"{place}.{gene}": _label(gene, value)
-        for place, gene, values, value in visit(choices, genotype)
-        if len(values) > 1
-    }
-
-
-def decode(choices: Choices, params: Mapping[str, Any]) -> Genotype:
-    """The genotype that `suggest` would build from these parameters."""
-
-    def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
-        if len(values) == 1:
-            return values[0]
-        name = f"{place}.{gene}"
-        if name not in params:
-            raise GenotypeError(f"{name}: expected a value, got no such parameter")
-        labels = _labels(gene, values)
-        if params[name] not in labels:
-            shown = ", ".join(map(str, labels[:12])) + (", ..." if len(labels) > 12 else "")
-            raise GenotypeError(f"{name}: expected one of {shown}, got {params[name]!r}")
-        return values[labels.index(params[name])]
-
-    return build(choices, pick)
-
-
-@lru_cache(maxsize=1024)
-def _labels(gene: str, values: tuple[Any, ...]) -> tuple[Label, ...]:
-    return tuple(_label(gene, value) for value in values)
+        found += [(f"hw.{gene}", gene, values) for gene, values in choices.hardware.items()]
+    return found
 
 
 def _label(gene: str, value: Any) -> Label:
@@ -103,9 +113,3 @@ def _label(gene: str, value: Any) -> Label:
     if gene in ("dense_bits", "sparse_bits"):
         return f"w{value[0]}a{value[1]}"
     return ("," if gene == "gate_inputs" else "+").join(map(str, value))
-
-
-def _never_active(choices: Choices) -> frozenset[str]:
-    """Genes that no choice of operators of this space has."""
-    every = {ops for block in choices.blocks for ops in block.dense_ops}
-    return frozenset(g for g in BLOCK_GENES if not any(is_active(g, ops) for ops in every))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.space import _cardinality, _mutation, _optuna, _reading
+from nasrec_opt.space import _cardinality, _mutation, _reading
 from nasrec_opt.space._choices import (
     BlockChoices,
     Choices,
@@ -30,6 +30,7 @@ from nasrec_opt.space._genotype import (
     BlockGene,
     Genotype,
 )
+from nasrec_opt.space._optuna import Parameters
 
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution
@@ -198,6 +199,10 @@ class SearchSpace:
         )
         return Choices(self.name, blocks, self.hardware)
 
+    @cached_property
+    def _parameters(self) -> Parameters:
+        return Parameters(self.choices)
+
     def sample(self, rng: np.random.Generator) -> Genotype:
         """A genotype with every active gene drawn uniformly from its values."""
         return build(self.choices, lambda place, gene, values: values[rng.integers(len(values))])
@@ -234,11 +239,11 @@ class SearchSpace:
 
     def suggest(self, trial: BaseTrial) -> Genotype:
         """Ask an Optuna trial for a genotype; inactive genes and lone choices are not asked."""
-        return _optuna.suggest(self.choices, trial)
+        return self._parameters.suggest(trial)
 
     def distributions(self) -> dict[str, CategoricalDistribution]:
         """Every parameter that `suggest` may ask, for `study.ask(fixed_distributions=...)`."""
-        return _optuna.distributions(self.choices)
+        return self._parameters.distributions()
 
     def encode(self, genotype: Genotype) -> dict[str, Any]:
         """The Optuna parameters of a genotype.
@@ -246,7 +251,7 @@ class SearchSpace:
         Raises:
             GenotypeError: The genotype is not in this space.
         """
-        return _optuna.encode(self.choices, genotype)
+        return self._parameters.encode(genotype)
 
     def decode(self, params: Mapping[str, Any]) -> Genotype:
         """The genotype of Optuna parameters; those of inactive genes are ignored.
@@ -254,7 +259,7 @@ class SearchSpace:
         Raises:
             GenotypeError: An active parameter is missing, or has a value outside its choices.
         """
-        return _optuna.decode(self.choices, params)
+        return self._parameters.decode(params)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON values."""

@@ -23,6 +23,7 @@ from nasrec_opt.samplers import (
     SAMPLERS,
     PerTrialSeededSampler,
     RegularizedEvolutionSampler,
+    SeededRandomSampler,
     make_sampler,
 )
 from nasrec_opt.space import SearchSpace
@@ -45,6 +46,12 @@ class TestSeededTpe(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
         return lambda: PerTrialSeededSampler(
             lambda seed: TPESampler(seed=seed, n_startup_trials=3), seed=0
         )
+
+
+class TestSeededRandom(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], BaseSampler]:
+        return lambda: SeededRandomSampler(seed=0)
 
 
 class TestSeededNsga2(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
