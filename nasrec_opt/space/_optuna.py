@@ -53,7 +53,8 @@ class Parameters:
                 return values[0]
             name = f"{place}.{gene}"
             value_of = self._value_of[name]
-            return value_of[trial.suggest_categorical(name, tuple(value_of))]
+            label: Any = trial.suggest_categorical(name, tuple(value_of))
+            return value_of[label]
 
         return build(self._choices, pick)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.space import BlockGene, Genotype, HardwareChoices, HardwareGene, SearchSpace
+from nasrec_opt.space import (
+    BlockGene,
+    Genotype,
+    HardwareChoices,
+    HardwareGene,
+    SearchSpace,
+    liveness,
+)
 from nasrec_opt.space import _mutation as mutation
 
 SPACES = [
@@ -50,6 +58,18 @@ def test_a_mutation_is_another_model_of_the_same_space(space, seed):
     child = space.mutate(parent, rng)
     assert space.contains(child)
     assert child.canonical() != parent.canonical()
+
+
+@given(spaces, seeds)
+def test_a_mutation_that_is_skipped_as_dead_could_not_have_mattered(space, seed):
+    rng = np.random.default_rng(seed)
+    parent = space.sample(rng)
+    before = parent.canonical()
+    for index, live in enumerate(liveness(parent)):
+        for mutate in mutation.MUTATIONS:
+            if not mutation._is_live(live, mutate):
+                children = mutation._children(space.choices, parent, index, mutate, rng)
+                assert all(child.canonical() == before for child in islice(children, 8))
 
 
 def kind(parent: Genotype, child: Genotype) -> str:
