@@ -1,7 +1,8 @@
 """The weight-sharing supernet: operators, slices, path sampling, training."""
 
+from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._network import Activations, Network
-from nasrec_opt.supernet._operators import SparseOutput, balanced_rows
+from nasrec_opt.supernet._operators import balanced_rows
 from nasrec_opt.supernet._optimizer import SliceAdagrad
 from nasrec_opt.supernet._paths import (
     AnyOperatorAnyConnection,
@@ -12,7 +13,8 @@ from nasrec_opt.supernet._paths import (
     full_supernet,
 )
 from nasrec_opt.supernet._slices import Leaves
-from nasrec_opt.supernet._supernet import Subnet, Supernet
+from nasrec_opt.supernet._subnet import Subnet
+from nasrec_opt.supernet._supernet import Supernet
 from nasrec_opt.supernet._train import (
     TRAINING,
     TrainConfig,

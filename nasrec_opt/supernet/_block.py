@@ -8,14 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from nasrec_opt.space import BlockGene, BlockLiveness, reads_sparse_inputs
+from nasrec_opt.supernet._inputs import BlockInput, Capacity, SparseOutput
 from nasrec_opt.supernet._operators import (
     DENSE_OPERATORS,
     SPARSE_OPERATORS,
-    BlockInput,
-    Capacity,
     DenseToSparse,
     FactorizationMachine,
-    SparseOutput,
 )
 from nasrec_opt.supernet._slices import Initializer, Take
 
@@ -43,6 +41,7 @@ class Block(nn.Module):
         draw: Initializer,
     ) -> None:
         super().__init__()
+        self.capacity = capacity
         self.dense = nn.ModuleDict(
             {op: DENSE_OPERATORS[op](capacity, draw.of(op)) for op in dense_ops}
         )

@@ -13,8 +13,8 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.space import MERGER_ROWS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
-from nasrec_opt.supernet._operators import SparseOutput
-from nasrec_opt.supernet._slices import Initializer, Take, first, plain, zeros
+from nasrec_opt.supernet._inputs import SparseOutput
+from nasrec_opt.supernet._slices import Initializer, Recorder, Take, first, plain, zeros
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Network(nn.Module):
         return self.embedding(self.embedding.rows_of(sparse)).transpose(1, 2).contiguous()
 
     def begin(self, dense: Tensor, embedded: Tensor) -> Activations:
-        """The raw features as input 0; a log without dense features reads as one column of zeros."""
+        """The raw features as input 0; without dense features, one column of zeros."""
         if not self.features.num_dense:
             dense = embedded.new_zeros(len(embedded), 1)
         return Activations({0: dense}, {0: SparseOutput(embedded)})
@@ -160,6 +160,16 @@ class Network(nn.Module):
         activations = self.hidden(genotype, dense, embedded, take)
         weight, bias = self.last_weight(genotype, activations, take)
         return self.last_features(genotype, activations) @ weight + bias
+
+    def slices_of(self, genotype: Genotype) -> Recorder:
+        """Which slice of which weight a genotype uses, in order of use."""
+        recorder = Recorder()
+        bias = self.final.bias
+        with torch.no_grad():
+            dense = bias.new_zeros(1, self.features.num_dense)
+            embedded = bias.new_zeros(1, self.features.embedding_dim, self.features.num_sparse)
+            self.logits(genotype, dense, embedded, recorder)
+        return recorder
 
 
 def check_batch(features: FeatureSpec, dense: Tensor, sparse: Tensor) -> None:

@@ -1,7 +1,7 @@
 """Adagrad over slices: state and work only for what a step used.
 
-Dense weights have an accumulator per entry, the embedding table one per row. A slice that a step did
-not use sees no work and no change.
+Dense weights have an accumulator per entry, the embedding table one per row. A slice that a step
+did not use sees no work and no change.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Weights larger than what a genotype uses, and the slices of them that it does use.
 
 Every operator reads its weights through a `Take`: `take(weight, rows, columns)`. What a take does
-decides what a pass costs: `plain` gives views for a forward pass; a `Leaves` gives views that collect
-their own gradients, so that neither a gradient nor an optimizer step is ever larger than the slice;
+decides what a pass costs: `plain` gives views for a forward pass; a `Leaves` gives views that
+collect their own gradients, so that neither a gradient nor an optimizer step is ever larger than the slice;
 a `Recorder` writes down what was read, which is how a subnet is cut out.
 """
 
@@ -60,11 +60,12 @@ class Initializer:
     """Draws weights; each weight has its own stream, named after it.
 
     Args:
-        seed: The one seed.
+        seed: The one seed; nothing = weights are left as memory happens to be, for a caller that
+            fills them.
         prefix: Name of the module that draws.
     """
 
-    def __init__(self, seed: int, prefix: str = "") -> None:
+    def __init__(self, seed: int | None, prefix: str = "") -> None:
         self._seed = seed
         self._prefix = prefix
 
@@ -74,6 +75,8 @@ class Initializer:
 
     def uniform(self, name: str, *shape: int, bound: float) -> nn.Parameter:
         """Uniform in [-bound, bound]."""
+        if self._seed is None:
+            return nn.Parameter(torch.empty(shape))
         generator = torch.Generator()
         generator.manual_seed(zlib.crc32(f"{self._prefix}.{name}".encode()) ^ (self._seed << 32))
         weight = torch.empty(shape).uniform_(-bound, bound, generator=generator)

@@ -6,26 +6,30 @@ Both run the same operators; a subnet is merely built with no room to spare.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nasrec_opt._files import atomic_directory, write_json
-from nasrec_opt.errors import NasrecError, StudyError
+from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.space import Genotype, SearchSpace, liveness, reads_sparse_inputs
+from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet._block import Block
-from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
-from nasrec_opt.supernet._operators import Capacity
-from nasrec_opt.supernet._slices import Initializer, Recorder, Take, plain
+from nasrec_opt.supernet._inputs import Capacity
+from nasrec_opt.supernet._masking import run_masked
+from nasrec_opt.supernet._network import Activations, FinalLayer, Network, check_batch
+from nasrec_opt.supernet._slices import Initializer, Take, plain
+from nasrec_opt.supernet._storage import (
+    DESCRIPTION,
+    load_weights,
+    read_description,
+    required,
+    save_network,
+)
+from nasrec_opt.supernet._subnet import Subnet
 
-WEIGHTS = "weights.safetensors"
-DESCRIPTION = "model.json"
+Masking = Literal["slice", "zero"]
 
 
 class Supernet(Network):
@@ -34,8 +38,14 @@ class Supernet(Network):
     Args:
         space: The space whose genotypes it runs.
         features: Shape of the input.
-        seed: Seed of the initial weights.
+        seed: Seed of the initial weights; nothing = not drawn, for a caller that fills them.
         max_table_rows: Most rows of one column's embedding table (section 5.1: 0.5 million).
+        masking: `slice` runs the active part alone; `zero` runs everything at full width and
+            multiplies by zero, as Eq. 4 has it, for comparison.
+        balance: Whether dot products project their rows (section 4.2).
+
+    Raises:
+        StudyError: `masking` is neither.
 
     Example:
         >>> space = SearchSpace.nasrec_small(num_blocks=2)
@@ -49,10 +59,14 @@ class Supernet(Network):
         self,
         space: SearchSpace,
         features: FeatureSpec,
-        seed: int = 0,
+        seed: int | None = 0,
         *,
         max_table_rows: int | None = 500_000,
+        masking: Masking = "slice",
+        balance: bool = True,
     ) -> None:
+        if masking not in ("slice", "zero"):
+            raise StudyError(f"masking: expected 'slice' or 'zero', got {masking!r}")
         draw = Initializer(seed)
         dense_width, sparse_width = max(space.dense_widths), max(space.sparse_widths)
         blocks = {}
@@ -68,6 +82,7 @@ class Supernet(Network):
                 row_sources=frozenset(earlier) if space.mergers else frozenset(),
                 dim=features.embedding_dim,
                 two=(widest, widest),
+                balance=balance,
             )
             blocks[number] = Block(
                 capacity,
@@ -93,6 +108,8 @@ class Supernet(Network):
             is_quantized=space.quantized,
         )
         self.space = space
+        self.masking = masking
+        self.balance = balance
 
     def forward(
         self, genotype: Genotype, dense: Tensor, sparse: Tensor, take: Take = plain
@@ -114,22 +131,39 @@ class Supernet(Network):
         check_batch(self.features, dense, sparse)
         return self.logits(genotype, dense, self.embed(sparse), take)
 
+    def run_block(
+        self, number: int, genotype: Genotype, activations: Activations, take: Take = plain
+    ) -> None:
+        """Run block `number` (from 1) and add its outputs to `activations`."""
+        if self.masking == "slice":
+            super().run_block(number, genotype, activations, take)
+            return
+        activations.dense[number], activations.sparse[number] = run_masked(
+            self.blocks[str(number)],
+            genotype.blocks[number - 1],
+            activations.dense,
+            activations.sparse,
+            take,
+            is_quantized=self.is_quantized,
+        )
+
     def extract(self, genotype: Genotype) -> Subnet:
-        """The standalone model of a genotype, with copies of the weights it uses here."""
+        """The standalone model of a genotype, with copies of the weights it uses here.
+
+        Raises:
+            StudyError: This supernet masks with zeros: no standalone model equals its subnets.
+        """
+        if self.masking == "zero":
+            raise StudyError("extract: expected masking='slice', got a supernet that masks by zero")
         subnet = Subnet(
             genotype,
             self.features,
+            seed=None,
             max_table_rows=self.max_table_rows,
             is_quantized=self.is_quantized,
+            balance=self.balance,
         ).to(self.final.bias.device)
-        mine, its = Recorder(), Recorder()
-        for network, take in ((self, mine), (subnet, its)):
-            dense = network.final.bias.new_zeros(1, self.features.num_dense)
-            sparse = torch.zeros(
-                1, self.features.num_sparse, dtype=torch.int64, device=dense.device
-            )
-            with torch.no_grad():
-                network.logits(genotype, dense, network.embed(sparse), take)
+        mine, its = self.slices_of(genotype), subnet.slices_of(genotype)
         # Both ran the same operators in the same order, so the slices pair up one to one.
         with torch.no_grad():
             for (source, index), (target, own) in zip(mine.used, its.used, strict=True):
@@ -137,9 +171,16 @@ class Supernet(Network):
             subnet.embedding.table.copy_(self.embedding.table)
         return subnet
 
-    def save(self, path: Path | str) -> None:
-        """Write the folder `path`: weights as safetensors, the rest as JSON."""
-        save_network(self, path, {"kind": "supernet", "space": self.space.to_dict()})
+    def save(self, path: Path | str, **files: Any) -> None:
+        """Write the folder `path`: weights as safetensors, the rest as JSON.
+
+        Args:
+            path: The folder; it appears whole or not at all.
+            files: Further JSON values to put into the folder, by file name without `.json`.
+        """
+        values = {"kind": "supernet", "space": self.space.to_dict()}
+        options = {"masking": self.masking, "balance": self.balance}
+        save_network(self, path, values | options, files)
 
     @classmethod
     def load(cls, path: Path | str) -> Supernet:
@@ -150,167 +191,15 @@ class Supernet(Network):
         """
         path = Path(path)
         description = read_description(path, "supernet")
-        space = SearchSpace.from_dict(description["space"], str(path / DESCRIPTION))
-        features = FeatureSpec.from_dict(description["features"])
-        supernet = cls(space, features, max_table_rows=description["max_table_rows"])
+        with required(path / DESCRIPTION):
+            space = SearchSpace.from_dict(description["space"], str(path / DESCRIPTION))
+            supernet = cls(
+                space,
+                FeatureSpec.from_dict(description["features"]),
+                None,
+                max_table_rows=description["max_table_rows"],
+                masking=description["masking"],
+                balance=description["balance"],
+            )
         load_weights(supernet, path)
         return supernet
-
-
-class Subnet(Network):
-    """The standalone model of one genotype: only weights that it uses.
-
-    Args:
-        genotype: The architecture.
-        features: Shape of the input.
-        seed: Seed of the initial weights.
-        max_table_rows: Most rows of one column's embedding table; nothing = full tables.
-        is_quantized: Whether the genotype's bits apply (co-design).
-    """
-
-    def __init__(
-        self,
-        genotype: Genotype,
-        features: FeatureSpec,
-        seed: int = 0,
-        *,
-        max_table_rows: int | None = None,
-        is_quantized: bool = False,
-    ) -> None:
-        draw = Initializer(seed)
-        lives = liveness(genotype)
-        blocks = {}
-        for number, (gene, live) in enumerate(zip(genotype.blocks, lives, strict=True), start=1):
-            if not (live.dense_pre or live.sparse_pre):
-                continue
-            inputs = gene.sparse_inputs if reads_sparse_inputs(gene, live) else ()
-            two = [i for i in (gene.left_input, gene.right_input) if i is not None]
-            widths = {
-                i: genotype.blocks[i - 1].dense_width if i else max(features.num_dense, 1)
-                for i in (*gene.dense_inputs, *two)
-            }
-            capacity = Capacity(
-                dense_width=gene.dense_width,
-                sparse_width=gene.sparse_width,
-                dense_sources={i: widths[i] for i in gene.dense_inputs},
-                sparse_sources={
-                    i: genotype.blocks[i - 1].sparse_width if i else features.num_sparse
-                    for i in inputs
-                },
-                row_sources=frozenset(i for i in inputs if i and lives[i - 1].use_rows),
-                dim=features.embedding_dim,
-                two=(widths[two[0]], widths[two[1]]) if two else (0, 0),
-                is_exact=True,
-            )
-            blocks[number] = Block(
-                capacity,
-                dense_ops=gene.dense_ops if live.dense_pre else (),
-                sparse_ops=gene.sparse_ops if live.sparse_pre else (),
-                has_fm=live.use_fm,
-                has_rows=live.use_rows,
-                draw=draw.of(f"block{number}"),
-            )
-        last = genotype.blocks[-1]
-        final = FinalLayer(
-            last.dense_width,
-            last.sparse_width,
-            features.embedding_dim,
-            draw.of("final"),
-            has_merger=last.dense_to_sparse,
-        )
-        super().__init__(
-            features,
-            blocks,
-            final,
-            draw,
-            max_table_rows=max_table_rows,
-            is_quantized=is_quantized,
-        )
-        self.genotype = genotype
-
-    def forward(self, dense: Tensor, sparse: Tensor, take: Take = plain) -> Tensor:
-        """Logits.
-
-        Args:
-            dense: float32 `[batch, num_dense]`.
-            sparse: Ids, integers `[batch, num_sparse]`.
-            take: How weights are read.
-
-        Returns:
-            float32 `[batch]`.
-
-        Raises:
-            ValueError: A tensor has the wrong shape.
-        """
-        check_batch(self.features, dense, sparse)
-        return self.logits(self.genotype, dense, self.embed(sparse), take)
-
-    def save(self, path: Path | str) -> None:
-        """Write the folder `path`: weights as safetensors, the rest as JSON."""
-        values = {"kind": "subnet", "genotype": self.genotype.to_dict()}
-        save_network(self, path, values | {"is_quantized": self.is_quantized})
-
-    @classmethod
-    def load(cls, path: Path | str) -> Subnet:
-        """Inverse of `save`.
-
-        Raises:
-            StudyError: The folder holds no subnet, or one that cannot be read.
-        """
-        path = Path(path)
-        description = read_description(path, "subnet")
-        subnet = cls(
-            Genotype.from_dict(description["genotype"], str(path / DESCRIPTION)),
-            FeatureSpec.from_dict(description["features"]),
-            max_table_rows=description["max_table_rows"],
-            is_quantized=description["is_quantized"],
-        )
-        load_weights(subnet, path)
-        return subnet
-
-
-def save_network(network: Network, path: Path | str, values: dict[str, Any]) -> None:
-    """Write weights and description as one folder, whole or not at all."""
-    with atomic_directory(path) as folder:
-        weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-        save_file(weights, folder / WEIGHTS)
-        described = {
-            "features": network.features.to_dict(),
-            "max_table_rows": network.max_table_rows,
-        }
-        write_json(folder / DESCRIPTION, values | described)
-
-
-def read_description(path: Path, kind: str) -> dict[str, Any]:
-    """The JSON beside the weights.
-
-    Raises:
-        StudyError: It is missing, not JSON, or of another kind.
-    """
-    file = path / DESCRIPTION
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"{path}: expected a {kind}, found no {DESCRIPTION}") from None
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{file}: expected the description of a {kind}, got {error}") from error
-    if not isinstance(values, dict) or values.get("kind") != kind:
-        found = values.get("kind") if isinstance(values, dict) else values
-        raise StudyError(f"{file}: expected kind {kind!r}, got {found!r}")
-    return values
-
-
-def load_weights(network: Network, path: Path) -> None:
-    """Read the weights of a folder into a network of the same shape.
-
-    Raises:
-        StudyError: The file is missing, damaged, or of another shape.
-    """
-    file = path / WEIGHTS
-    try:
-        network.load_state_dict(load_file(file))
-    except (OSError, SafetensorError) as error:
-        raise StudyError(f"{file}: expected a checkpoint in safetensors, got: {error}") from error
-    except (RuntimeError, NasrecError) as error:
-        reason = str(error).splitlines()[0]
-        raise StudyError(f"{file}: expected the weights of this model, got: {reason}") from error

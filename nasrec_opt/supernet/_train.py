@@ -18,10 +18,10 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional
 
 from nasrec_opt._files import atomic_directory, write_json
 from nasrec_opt.errors import StudyError
@@ -205,7 +205,7 @@ def train_step(
     leaves = Leaves()
     embedded = gathered.transpose(1, 2).contiguous()
     logits = network.logits(genotype, dense, embedded, leaves)
-    loss = F.binary_cross_entropy_with_logits(logits, labels)
+    loss = functional.binary_cross_entropy_with_logits(logits, labels)
     loss.backward()
     optimizer.step(
         leaves.used,

@@ -1,0 +1,98 @@
+"""What the operators of a block are built for (`Capacity`) and what they read (`BlockInput`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.supernet._quantize import fake_quantize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """The most that the operators of one block may get.
+
+    Args:
+        dense_width: Widest dense output.
+        sparse_width: Most rows of the sparse output, merger rows apart.
+        dense_sources: Widest dense output of each input, by input number.
+        sparse_sources: Most rows of each input, merger rows apart, by input number.
+        row_sources: Inputs that may carry the rows of a dense-to-sparse merger.
+        dim: Embedding dimension.
+        two: Widest left and right input of Gate and Sum.
+        balance: Whether the dot product projects its rows to a number that fits its width
+            (section 4.2), or multiplies all of them.
+    """
+
+    dense_width: int
+    sparse_width: int
+    dense_sources: Mapping[int, int]
+    sparse_sources: Mapping[int, int]
+    row_sources: frozenset[int]
+    dim: int
+    two: tuple[int, int] = (0, 0)
+    balance: bool = True
+
+    @property
+    def dense_total(self) -> int:
+        """Width of all dense inputs together."""
+        return sum(self.dense_sources.values())
+
+    @property
+    def sparse_total(self) -> int:
+        """Rows of all sparse inputs together."""
+        return sum(self.sparse_sources.values()) + MERGER_ROWS * len(self.row_sources)
+
+
+@dataclass(frozen=True, slots=True)
+class SparseOutput:
+    """Sparse output of a block, or the raw embeddings.
+
+    Args:
+        rows: `[batch, dim, rows]`; the last 8 are the merger's where `has_merger`.
+        has_merger: Whether the dense-to-sparse merger appended its rows.
+    """
+
+    rows: Tensor
+    has_merger: bool = False
+
+    @property
+    def own_rows(self) -> int:
+        """Rows without the merger's."""
+        return self.rows.shape[-1] - (MERGER_ROWS if self.has_merger else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockInput:
+    """What the operators of one block read.
+
+    Args:
+        dense: Dense inputs `[batch, width]`, by input number.
+        sparse: Sparse inputs, by input number.
+        joined: All sparse inputs side by side, `[batch, dim, rows]`; nothing where nobody reads it.
+        left: Left input of Gate and Sum, `[batch, width]`.
+        right: Right input.
+        weight_bits: Bits of weights; nothing = not quantised.
+        activation_bits: Bits of the inputs of products.
+    """
+
+    dense: Mapping[int, Tensor]
+    sparse: Mapping[int, SparseOutput]
+    joined: Tensor | None
+    left: Tensor | None
+    right: Tensor | None
+    weight_bits: int | None = None
+    activation_bits: int | None = None
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """The weight as the block's bits leave it."""
+        return weight if self.weight_bits is None else fake_quantize(weight, self.weight_bits)
+
+    def activation(self, values: Tensor) -> Tensor:
+        """An input of a product as the block's bits leave it."""
+        if self.activation_bits is None:
+            return values
+        return fake_quantize(values, self.activation_bits)

@@ -1,0 +1,87 @@
+"""Layers that read weights by slices: layer norm, and the two projections of joined inputs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.supernet._inputs import BlockInput, Capacity
+from nasrec_opt.supernet._slices import Initializer, Take, first, ones, zeros
+
+EPSILON = 1e-5
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation over the active units."""
+
+    def __init__(self, width: int, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = ones(width, value=gain)
+        self.bias = zeros(width)
+
+    def forward(self, values: Tensor, take: Take) -> Tensor:  # [..., width]
+        width = values.shape[-1]
+        gain, bias = take(self.gain, first(width)), take(self.bias, first(width))
+        return functional.layer_norm(values, (width,), gain, bias, EPSILON)
+
+
+class DenseProjection(nn.Module):
+    """Linear map of concatenated dense inputs: a weight for each input, their products added."""
+
+    def __init__(self, width: int, capacity: Capacity, draw: Initializer) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(capacity.dense_total)
+        self.weights = nn.ParameterDict(
+            {
+                str(source): draw.uniform(f"dense{source}", width, size, bound=bound)
+                for source, size in capacity.dense_sources.items()
+            }
+        )
+
+    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
+        total: Tensor | None = None
+        for source, values in given.dense.items():
+            weight = take(self.weights[str(source)], first(width), first(values.shape[1]))
+            weight, values = given.weight(weight), given.activation(values)
+            total = (
+                functional.linear(values, weight)
+                if total is None
+                else torch.addmm(total, values, weight.t())
+            )
+        assert total is not None  # a block that reads dense inputs has at least one
+        return total
+
+
+class SparseProjection(nn.Module):
+    """Linear map over the rows of concatenated sparse inputs, the same for every column."""
+
+    def __init__(self, width: int, capacity: Capacity, draw: Initializer) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(capacity.sparse_total)
+        self.weights = nn.ParameterDict(
+            {
+                str(source): draw.uniform(f"sparse{source}", width, size, bound=bound)
+                for source, size in capacity.sparse_sources.items()
+            }
+        )
+        self.merger_weights = nn.ParameterDict(
+            {
+                str(source): draw.uniform(f"merger{source}", width, MERGER_ROWS, bound=bound)
+                for source in sorted(capacity.row_sources)
+            }
+        )
+
+    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:
+        parts = []
+        for source, values in given.sparse.items():
+            key = str(source)
+            parts.append(take(self.weights[key], first(width), first(values.own_rows)))
+            if values.has_merger:
+                parts.append(take(self.merger_weights[key], first(width), first(MERGER_ROWS)))
+        weight = given.weight(torch.cat(parts, dim=1))  # [width, rows]: small beside the batch
+        assert given.joined is not None
+        return functional.linear(given.activation(given.joined), weight)  # [batch, dim, width]

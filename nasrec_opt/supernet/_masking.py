@@ -1,0 +1,83 @@
+"""The paper's own way to run a subnet (Eq. 4): everything at full width, then multiplied by zero.
+
+Kept for comparison. Inputs that are not chosen are zeros of full width, operators that are not
+chosen run and count nothing, and units beyond the active width are put to zero only after layer
+normalisation has seen them; slices (the default) differ from it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from nasrec_opt.space import BlockGene
+from nasrec_opt.supernet._block import Block
+from nasrec_opt.supernet._inputs import BlockInput, SparseOutput
+from nasrec_opt.supernet._slices import Take
+
+
+def run_masked(
+    block: Block,
+    gene: BlockGene,
+    dense: Mapping[int, Tensor],
+    sparse: Mapping[int, SparseOutput],
+    take: Take,
+    *,
+    is_quantized: bool,
+) -> tuple[Tensor, SparseOutput]:
+    """Both outputs of a block, at full width.
+
+    Args:
+        block: A block of a supernet.
+        gene: Which of its operators, units and inputs count.
+        dense: Dense outputs so far, full width, by block; 0 = raw features.
+        sparse: Sparse outputs so far, full width, by block.
+        take: How weights are read.
+        is_quantized: Whether the gene's bits apply.
+    """
+    capacity = block.capacity
+    masked_dense = {i: dense[i] * (i in gene.dense_inputs) for i in capacity.dense_sources}
+    masked_sparse = {
+        i: SparseOutput(sparse[i].rows * (i in gene.sparse_inputs), sparse[i].has_merger)
+        for i in capacity.sparse_sources
+    }
+    joined = torch.cat([values.rows for values in masked_sparse.values()], dim=-1)
+
+    def given(weight_bits: int, activation_bits: int) -> BlockInput:
+        return BlockInput(
+            dense=masked_dense,
+            sparse=masked_sparse,
+            joined=joined,
+            left=dense[gene.left_input or 0],
+            right=dense[gene.right_input or 0],
+            weight_bits=weight_bits if is_quantized else None,
+            activation_bits=activation_bits if is_quantized else None,
+        )
+
+    dense_given = given(gene.dense_weight_bits, gene.dense_activation_bits)
+    sparse_given = given(gene.sparse_weight_bits, gene.sparse_activation_bits)
+    width, rows = capacity.dense_width, capacity.sparse_width
+    dense_mask = _prefix(gene.dense_width, width, joined)
+    dense_out = dense_mask * sum(
+        operator(dense_given, width, take) * (name in gene.dense_ops)
+        for name, operator in block.dense.items()
+    )
+    sparse_out = _prefix(gene.sparse_width, rows, joined) * sum(
+        operator(sparse_given, rows, take) * (name in gene.sparse_ops)
+        for name, operator in block.sparse.items()
+    )
+    merged_dense, merged_sparse = dense_out, sparse_out
+    if block.fm is not None:
+        merged = block.fm(dense_given, sparse_out, width, take)
+        merged_dense = dense_out + merged * dense_mask * gene.sparse_to_dense
+    if block.rows is not None:
+        merged = block.rows(dense_given, dense_out, take) * gene.dense_to_sparse
+        merged_sparse = torch.cat([sparse_out, merged], dim=-1)
+    return merged_dense, SparseOutput(merged_sparse, has_merger=block.rows is not None)
+
+
+def _prefix(active: int, width: int, like: Tensor) -> Tensor:
+    """Ones for the active units, zeros for the others, `[width]`."""
+    return (torch.arange(width, device=like.device) < active).to(like.dtype)

@@ -1,0 +1,154 @@
+"""The standalone model of one genotype."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.space import Genotype, liveness, reads_sparse_inputs
+from nasrec_opt.supernet._block import Block
+from nasrec_opt.supernet._inputs import Capacity
+from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
+from nasrec_opt.supernet._slices import Initializer, Take, plain
+from nasrec_opt.supernet._storage import (
+    DESCRIPTION,
+    load_weights,
+    read_description,
+    required,
+    save_network,
+)
+
+
+class Subnet(Network):
+    """The standalone model of one genotype: only weights that it uses.
+
+    Args:
+        genotype: The architecture.
+        features: Shape of the input.
+        seed: Seed of the initial weights; nothing = not drawn, for a caller that fills them.
+        max_table_rows: Most rows of one column's embedding table; nothing = full tables.
+        is_quantized: Whether the genotype's bits apply (co-design).
+        balance: Whether dot products project their rows (section 4.2).
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        features: FeatureSpec,
+        seed: int | None = 0,
+        *,
+        max_table_rows: int | None = None,
+        is_quantized: bool = False,
+        balance: bool = True,
+    ) -> None:
+        draw = Initializer(seed)
+        lives = liveness(genotype)
+        blocks = {}
+        for number, (gene, live) in enumerate(zip(genotype.blocks, lives, strict=True), start=1):
+            if not (live.dense_pre or live.sparse_pre):
+                continue
+            inputs = gene.sparse_inputs if reads_sparse_inputs(gene, live) else ()
+            two = [i for i in (gene.left_input, gene.right_input) if i is not None]
+            widths = {
+                i: genotype.blocks[i - 1].dense_width if i else max(features.num_dense, 1)
+                for i in (*gene.dense_inputs, *two)
+            }
+            capacity = Capacity(
+                dense_width=gene.dense_width,
+                sparse_width=gene.sparse_width,
+                dense_sources={i: widths[i] for i in gene.dense_inputs},
+                sparse_sources={
+                    i: genotype.blocks[i - 1].sparse_width if i else features.num_sparse
+                    for i in inputs
+                },
+                row_sources=frozenset(i for i in inputs if i and lives[i - 1].use_rows),
+                dim=features.embedding_dim,
+                two=(widths[two[0]], widths[two[1]]) if two else (0, 0),
+                balance=balance,
+            )
+            blocks[number] = Block(
+                capacity,
+                dense_ops=gene.dense_ops if live.dense_pre else (),
+                sparse_ops=gene.sparse_ops if live.sparse_pre else (),
+                has_fm=live.use_fm,
+                has_rows=live.use_rows,
+                draw=draw.of(f"block{number}"),
+            )
+        last = genotype.blocks[-1]
+        final = FinalLayer(
+            last.dense_width,
+            last.sparse_width,
+            features.embedding_dim,
+            draw.of("final"),
+            has_merger=last.dense_to_sparse,
+        )
+        super().__init__(
+            features,
+            blocks,
+            final,
+            draw,
+            max_table_rows=max_table_rows,
+            is_quantized=is_quantized,
+        )
+        self.genotype = genotype
+        self.balance = balance
+        self._trim()
+
+    def forward(self, dense: Tensor, sparse: Tensor, take: Take = plain) -> Tensor:
+        """Logits.
+
+        Args:
+            dense: float32 `[batch, num_dense]`.
+            sparse: Ids, integers `[batch, num_sparse]`.
+            take: How weights are read.
+
+        Returns:
+            float32 `[batch]`.
+
+        Raises:
+            ValueError: A tensor has the wrong shape.
+        """
+        check_batch(self.features, dense, sparse)
+        return self.logits(self.genotype, dense, self.embed(sparse), take)
+
+    def _trim(self) -> None:
+        """Leave out weights, and parts of weights, that this one genotype never reads."""
+        used = {id(weight): index for weight, index in self.slices_of(self.genotype).used}
+        for module in (*self.blocks.modules(), self.final):
+            for name, weight in list(module.named_parameters(recurse=False)):
+                if id(weight) in used:
+                    kept = nn.Parameter(weight.detach()[used[id(weight)]].clone())
+                    module.register_parameter(name, kept)
+                elif isinstance(module, nn.ParameterDict):
+                    del module[name]
+                else:
+                    delattr(module, name)
+
+    def save(self, path: Path | str) -> None:
+        """Write the folder `path`: weights as safetensors, the rest as JSON."""
+        values = {"kind": "subnet", "genotype": self.genotype.to_dict()}
+        values |= {"is_quantized": self.is_quantized, "balance": self.balance}
+        save_network(self, path, values)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Subnet:
+        """Inverse of `save`.
+
+        Raises:
+            StudyError: The folder holds no subnet, or one that cannot be read.
+        """
+        path = Path(path)
+        description = read_description(path, "subnet")
+        with required(path / DESCRIPTION):
+            subnet = cls(
+                Genotype.from_dict(description["genotype"], str(path / DESCRIPTION)),
+                FeatureSpec.from_dict(description["features"]),
+                None,
+                max_table_rows=description["max_table_rows"],
+                is_quantized=description["is_quantized"],
+                balance=description["balance"],
+            )
+        load_weights(subnet, path)
+        return subnet
