@@ -37,8 +37,8 @@ MISSING_GROUPS = (  # dense fields that are missing together, and how often
     ((11,), 0.76),
 )
 LATENT = 2
-PAIR_SCALE, TRIPLE_SCALE, LINEAR_SCALE = 0.32, 0.22, 0.28
-BIAS = -1.75
+PAIR_SCALE, TRIPLE_SCALE, LINEAR_SCALE = 0.24, 0.14, 0.28
+BIAS = -2.6
 CHUNK_ROWS = 50_000
 
 

@@ -1,0 +1,211 @@
+"""The workload: what one sample asks of an accelerator, free of any model framework.
+
+Operations stand in an order in which they could run; `after` names those whose results one needs, so
+that the critical path is known. Matrix-vector products have stationary weights and fit crossbars;
+digital operations have none and run beside them (paper, section 3.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hw.errors import DescriptionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixVector:
+    """A product of stationary weights `[outputs, inputs]` with `repeats` vectors.
+
+    Args:
+        name: Unique in its workload.
+        operator: What it belongs to, for breakdowns.
+        inputs: Length of the vector.
+        outputs: Length of the result.
+        repeats: Vectors of one sample that meet these weights, one after another.
+        weight_bits: Bits of a weight, 1 to 16.
+        activation_bits: Bits of an input, 1 to 16.
+        extra_parameters: Biases and layer norms that go with it.
+        paper_macs: MACs by the rule of the paper's Table 5, where they differ.
+        after: Names of the operations whose results it needs.
+    """
+
+    name: str
+    operator: str
+    inputs: int
+    outputs: int
+    repeats: int = 1
+    weight_bits: int = 8
+    activation_bits: int = 8
+    extra_parameters: int = 0
+    paper_macs: int | None = None
+    after: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("inputs", "outputs", "repeats"):
+            _at_least(self.name, field, getattr(self, field), 1)
+        for field in ("weight_bits", "activation_bits"):
+            bits = getattr(self, field)
+            if not 1 <= bits <= 16:
+                raise DescriptionError(f"{self.name}: {field}: expected 1 to 16, got {bits}")
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one sample."""
+        return self.inputs * self.outputs * self.repeats
+
+    @property
+    def parameters(self) -> int:
+        """Weights, biases and layer norms."""
+        return self.inputs * self.outputs + self.extra_parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digital:
+    """Work of the digital functional unit.
+
+    Args:
+        name: Unique in its workload.
+        operator: What it belongs to.
+        macs: Multiply-accumulates as a FLOP counter sees them (whole Gram matrices).
+        unit_macs: Multiply-accumulates that the unit does; nothing = the same.
+        additions: Additions, comparisons, subtractions.
+        special_functions: Exponentials, sigmoids, reciprocals, square roots.
+        bits: Bits of the operands.
+        extra_parameters: Parameters that go with it.
+        after: Names of the operations whose results it needs.
+    """
+
+    name: str
+    operator: str
+    macs: int = 0
+    unit_macs: int | None = None
+    additions: int = 0
+    special_functions: int = 0
+    bits: int = 8
+    extra_parameters: int = 0
+    after: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("macs", "additions", "special_functions"):
+            _at_least(self.name, field, getattr(self, field), 0)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiply-accumulates that the unit does."""
+        return self.macs if self.unit_macs is None else self.unit_macs
+
+    @property
+    def paper_macs(self) -> int:
+        """MACs by the rule of the paper's Table 5."""
+        return self.macs
+
+    @property
+    def parameters(self) -> int:
+        """Parameters that go with it."""
+        return self.extra_parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """Embedding rows read for one sample.
+
+    Args:
+        name: Unique in its workload.
+        operator: What it belongs to.
+        rows: Rows read, one a sparse feature.
+        dim: Values of a row.
+        value_bits: Bits of a stored value.
+        table_rows: Rows of all tables together.
+        after: Names of the operations whose results it needs.
+    """
+
+    name: str
+    operator: str = "embedding"
+    rows: int
+    dim: int
+    value_bits: int = 32
+    table_rows: int = 0
+    after: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("rows", "dim", "value_bits"):
+            _at_least(self.name, field, getattr(self, field), 1)
+
+    @property
+    def macs(self) -> int:
+        """Reading multiplies nothing."""
+        return 0
+
+    @property
+    def paper_macs(self) -> int:
+        """Reading multiplies nothing."""
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        """Tables are counted apart."""
+        return 0
+
+
+Operation = MatrixVector | Digital | Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """The operations of one sample.
+
+    Args:
+        operations: In an order in which they could run.
+
+    Raises:
+        DescriptionError: A name is used twice, or `after` names no earlier operation.
+    """
+
+    operations: tuple[Operation, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "operations", tuple(self.operations))
+        seen: set[str] = set()
+        for operation in self.operations:
+            late = [name for name in operation.after if name not in seen]
+            if late:
+                raise DescriptionError(
+                    f"{operation.name}: after: expected earlier operations, got {late[0]!r}"
+                )
+            if operation.name in seen:
+                raise DescriptionError(f"{operation.name}: expected a name used once, got it twice")
+            seen.add(operation.name)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one sample, the projections inside attention included."""
+        return sum(operation.macs for operation in self.operations)
+
+    @property
+    def mflops(self) -> float:
+        """Millions of multiply-accumulates: what the paper's tables call MFLOPs, attention whole."""
+        return self.macs * 1e-6
+
+    @property
+    def mflops_paper(self) -> float:
+        """The same by the rule of the paper's Table 5."""
+        total = 0
+        for operation in self.operations:
+            counted = operation.paper_macs
+            total += operation.macs if counted is None else counted
+        return total * 1e-6
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers outside the embedding tables."""
+        return sum(operation.parameters for operation in self.operations)
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Trained numbers in the embedding tables."""
+        return sum(o.table_rows * o.dim for o in self.operations if isinstance(o, Lookup))
+
+
+def _at_least(name: str, field: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise DescriptionError(f"{name}: {field}: expected {least} or more, got {value!r}")
