@@ -209,3 +209,13 @@ def unique_values(name: str, given: Any) -> tuple[Any, ...]:
     if len({str(value) for value in given}) < len(given):
         raise GenotypeError(f"{name}: expected every value once, got {list(given)!r}")
     return tuple(given)
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Refuse what is not a count.
+
+    Raises:
+        GenotypeError: The value is no integer from 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise GenotypeError(f"{name}: expected a positive integer, got {value!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from nasrec_opt.space._choices import (
     Choices,
     HardwareChoices,
     build,
+    check_positive,
     subsets,
     unique_values,
     visit,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution
     from optuna.trial import BaseTrial
 
+PRESETS = ("nasrec_small", "nasrec_full", "codesign")
 MAX_SUBSETS = 4096  # one categorical parameter lists all input subsets of a block
 
 
@@ -83,9 +85,9 @@ class SearchSpace:
         put = object.__setattr__
         if not isinstance(self.name, str) or not self.name:
             raise GenotypeError(f"name: expected a name, got {self.name!r}")
-        _positive("num_blocks", self.num_blocks)
+        check_positive("num_blocks", self.num_blocks)
         if self.max_inputs is not None:
-            _positive("max_inputs", self.max_inputs)
+            check_positive("max_inputs", self.max_inputs)
         for name in ("multi_operator", "mergers"):
             if not isinstance(getattr(self, name), bool):
                 raise GenotypeError(f"{name}: expected true or false, got {getattr(self, name)!r}")
@@ -283,7 +285,11 @@ class SearchSpace:
         """
         preset, given = _reading.read_fields(values, tuple(f.name for f in fields(cls)), where)
         try:
-            return cls(**given) if preset is None else replace(cls._preset(preset), **given)
+            if preset is None:
+                return cls(**given)
+            if preset not in PRESETS:
+                raise GenotypeError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
+            return replace(getattr(cls, preset)(), **given)
         except GenotypeError as error:
             raise GenotypeError(f"{where}: {error}") from None
 
@@ -295,19 +301,3 @@ class SearchSpace:
             GenotypeError: The file cannot be read, is not TOML, or is not a space.
         """
         return cls.from_dict(_reading.read_toml(Path(path)), str(path))
-
-    @classmethod
-    def _preset(cls, name: str) -> SearchSpace:
-        presets: dict[str, Callable[[], SearchSpace]] = {
-            "nasrec_small": cls.nasrec_small,
-            "nasrec_full": cls.nasrec_full,
-            "codesign": cls.codesign,
-        }
-        if name not in presets:
-            raise GenotypeError(f"preset: expected one of {', '.join(presets)}, got {name!r}")
-        return presets[name]()
-
-
-def _positive(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise GenotypeError(f"{name}: expected a positive integer, got {value!r}")
