@@ -289,7 +289,8 @@ class SearchSpace:
                 return cls(**given)
             if preset not in PRESETS:
                 raise GenotypeError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r}")
-            return replace(getattr(cls, preset)(), **given)
+            start: SearchSpace = getattr(cls, preset)()
+            return replace(start, **given)
         except GenotypeError as error:
             raise GenotypeError(f"{where}: {error}") from None
 
