@@ -2,8 +2,8 @@
 
 An operator is built for the most it may get (`Capacity`) and runs on what it gets: of each weight
 it takes the rows of the active output width and the columns of the active inputs. A sparse tensor
-lies as `[batch, dim, rows]`, rows last: products over rows and their layer norms then need no transpose.
-Order of projection, normalisation, activation and residual follows the published system.
+lies as `[batch, dim, rows]`, rows last: products over rows and their layer norms then need no
+transpose. Order of projection, normalisation, activation and residual follows the published system.
 """
 
 from __future__ import annotations

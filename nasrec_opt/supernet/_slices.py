@@ -2,8 +2,8 @@
 
 Every operator reads its weights through a `Take`: `take(weight, rows, columns)`. What a take does
 decides what a pass costs: `plain` gives views for a forward pass; a `Leaves` gives views that
-collect their own gradients, so that neither a gradient nor an optimizer step is ever larger than the slice;
-a `Recorder` writes down what was read, which is how a subnet is cut out.
+collect their own gradients, so that neither a gradient nor an optimizer step is ever larger than
+the slice; a `Recorder` writes down what was read, which is how a subnet is cut out.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Initializer:
         if self._seed is None:
             return nn.Parameter(torch.empty(shape))
         generator = torch.Generator()
-        generator.manual_seed(zlib.crc32(f"{self._prefix}.{name}".encode()) ^ (self._seed << 32))
+        # The generator uses 32 bits of its seed, so seed and name are mixed into as many.
+        generator.manual_seed(zlib.crc32(f"{self._seed}{self._prefix}.{name}".encode()))
         weight = torch.empty(shape).uniform_(-bound, bound, generator=generator)
         return nn.Parameter(weight)
 

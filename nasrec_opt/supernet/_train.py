@@ -7,9 +7,7 @@ one and ends with the same weights, bit for bit, at the same number of threads.
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -18,20 +16,17 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from nasrec_opt._files import atomic_directory, write_json
 from nasrec_opt.errors import StudyError
+from nasrec_opt.supernet._checkpoint import Checkpoint
 from nasrec_opt.supernet._network import Network
 from nasrec_opt.supernet._optimizer import SliceAdagrad
 from nasrec_opt.supernet._paths import Connections, PathSampling, make_path_sampling
 from nasrec_opt.supernet._slices import Leaves
 from nasrec_opt.supernet._supernet import Supernet
 
-CHECKPOINT = "checkpoint"
 TRAINING = "training.json"
 Progress = Callable[[int, int | None], None]
 
@@ -148,7 +143,8 @@ def train_supernet(
     )
     optimizer = SliceAdagrad(supernet)
     settings = asdict(config) | {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
-    done = _take_up(supernet, optimizer, out_dir / CHECKPOINT, settings)
+    checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)
+    done = checkpoint.take_up()
     device = supernet.final.bias.device
     losses: list[Tensor] = []
     saved = time.monotonic()
@@ -168,7 +164,7 @@ def train_supernet(
             progress(done, steps)
         if time.monotonic() - saved > config.checkpoint_s and done < steps:
             _check(loss, step)
-            _save_checkpoint(supernet, optimizer, out_dir / CHECKPOINT, done, settings)
+            checkpoint.write(done)
             saved = time.monotonic()
     train_log_loss = float(torch.stack(losses).mean()) if losses else math.nan
     _save(supernet, dataset, out_dir, settings, train_log_loss)
@@ -245,49 +241,6 @@ def _check(loss: Tensor, step: int) -> None:
         raise StudyError(f"step {step}: expected a finite training loss, got {float(loss)}")
 
 
-def _take_up(
-    supernet: Supernet, optimizer: SliceAdagrad, folder: Path, settings: dict[str, Any]
-) -> int:
-    """Steps already done; weights and state as they were then."""
-    if not folder.exists():
-        return 0
-    try:
-        description = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-        state = load_file(folder / "optimizer.safetensors")
-        weights = load_file(folder / "weights.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StudyError(
-            f"{folder}: expected a checkpoint, got: {error}; remove it to begin anew"
-        ) from error
-    plain = json.loads(json.dumps(settings))
-    for key, value in plain.items():
-        if key != "checkpoint_s" and description["settings"].get(key) != value:
-            raise StudyError(
-                f"{folder}: a checkpoint of another training: {key} was "
-                f"{description['settings'].get(key)!r}, is {value!r} now; remove it to begin anew"
-            )
-    supernet.load_state_dict(weights)
-    optimizer.load_state_dict(state)
-    return int(description["steps"])
-
-
-def _save_checkpoint(
-    supernet: Supernet,
-    optimizer: SliceAdagrad,
-    folder: Path,
-    steps: int,
-    settings: dict[str, Any],
-) -> None:
-    with atomic_directory(folder) as temporary:
-        for name, tensors in (
-            ("weights", supernet.state_dict()),
-            ("optimizer", optimizer.state_dict()),
-        ):
-            tensors = {key: value.cpu().contiguous() for key, value in tensors.items()}
-            save_file(tensors, temporary / f"{name}.safetensors")
-        write_json(temporary / TRAINING, {"steps": steps, "settings": settings})
-
-
 def _save(
     supernet: Supernet,
     dataset: TrainData,
@@ -298,19 +251,13 @@ def _save(
     """The finished supernet replaces the checkpoint in one rename."""
     if not all(bool(torch.isfinite(weight).all()) for weight in supernet.parameters()):
         raise StudyError(f"{out_dir}: expected finite weights after training, got others")
-    supernet.save(out_dir)
-    try:
-        path = str(Path(dataset.path).resolve().relative_to(out_dir.resolve().parent))
-        path = f"../{path}"
-    except ValueError:
-        path = str(Path(dataset.path).resolve())
-    shutil.rmtree(out_dir / CHECKPOINT, ignore_errors=True)
+    source, base = Path(dataset.path).resolve(), out_dir.resolve()
+    # Relative where both lie in one run folder, so that the folder can be moved as a whole.
+    path = f"../{source.relative_to(base.parent)}" if source.is_relative_to(base.parent) else source
     view = getattr(dataset, "view", {})  # the reading options of a dataset that has some
-    write_json(
-        out_dir / TRAINING,
-        {
-            "settings": settings,
-            "dataset": {"path": path, "fingerprint": dataset.fingerprint, "view": view},
-            "train_log_loss": train_log_loss,
-        },
-    )
+    training = {
+        "settings": settings,
+        "dataset": {"path": str(path), "fingerprint": dataset.fingerprint, "view": view},
+        "train_log_loss": train_log_loss,
+    }
+    supernet.save(out_dir, training=training)

@@ -1,0 +1,85 @@
+"""Spaces, genotypes and batches that several tests of the supernet draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nasrec_opt import FeatureSpec, Genotype, SearchSpace, Supernet
+
+FEATURES = FeatureSpec(5, (7, 11, 3, 20, 6, 9))
+NO_DENSE = FeatureSpec(0, (4, 9, 5))
+SPACES = {
+    "single": SearchSpace(num_blocks=4, dense_widths=(16, 32, 128), sparse_widths=(16, 24)),
+    "multi": SearchSpace(
+        num_blocks=3, dense_widths=(16, 40, 128), sparse_widths=(8, 16), multi_operator=True
+    ),
+    "plain": SearchSpace(
+        num_blocks=2, dense_widths=(16, 64), sparse_widths=(16, 20), mergers=False
+    ),
+    "bits": SearchSpace(
+        num_blocks=3, dense_widths=(16, 64), sparse_widths=(16,), bits=(4, 8, (4, 8))
+    ),
+}
+seeds = st.integers(0, 2**32 - 1)
+
+
+def make_supernet(name: str, features: FeatureSpec = FEATURES, **options) -> Supernet:
+    """A supernet whose every weight matters: no bias is zero and no gain is one."""
+    supernet = Supernet(SPACES[name], features, seed=1, **options)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for weight in supernet.parameters():
+            weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.1)
+    return supernet
+
+
+def draw(name: str, seed: int) -> Genotype:
+    return SPACES[name].sample(np.random.default_rng(seed))
+
+
+def make_batch(seed: int, features: FeatureSpec = FEATURES, rows: int = 6) -> list[Tensor]:
+    """Dense, sparse and labels."""
+    rng = np.random.default_rng(seed)
+    dense = torch.from_numpy(rng.normal(size=(rows, features.num_dense)).astype(np.float32))
+    columns = [rng.integers(0, size, rows) for size in features.cardinalities]
+    sparse = torch.from_numpy(np.stack(columns, axis=1).astype(np.int32))
+    labels = torch.from_numpy(rng.integers(0, 2, rows).astype(np.float32))
+    return [dense, sparse, labels]
+
+
+@dataclass(frozen=True)
+class Rows:
+    dense: np.ndarray
+    sparse: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.labels)
+
+    def batches(self, batch_size, *, seed=None, start_step=0, drop_last=False):
+        order = np.random.default_rng(seed).permutation(self.num_rows)
+        stop = self.num_rows - (self.num_rows % batch_size if drop_last else 0)
+        for begin in range(start_step * batch_size, stop, batch_size):
+            chosen = order[begin : begin + batch_size]
+            yield Rows(self.dense[chosen], self.sparse[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log whose label follows from one category and the sign of a number."""
+
+    path: Path
+    rows: int = 2000
+    fingerprint: str = "log"
+
+    def split(self, name: str) -> Rows:
+        dense, sparse, _ = (x.numpy() for x in make_batch(4, rows=self.rows))
+        labels = ((sparse[:, 3] % 2 == 0) ^ (dense[:, 0] > 0)).astype(np.float32)
+        return Rows(dense, sparse, labels)

@@ -1,0 +1,99 @@
+"""Operators and mergers: parity with a naive model, and the shapes that they keep."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from hypothesis import example, given, settings
+from supernet.cases import FEATURES, NO_DENSE, SPACES, draw, make_batch, make_supernet, seeds
+from supernet.reference import reference_logits
+
+from nasrec_opt import BlockGene, Genotype
+from nasrec_opt.supernet import balanced_rows, full_supernet
+from nasrec_opt.supernet._attention import PIECE, attend
+
+NETS = {name: make_supernet(name) for name in ("single", "multi", "plain")}
+UNBALANCED = make_supernet("single", balance=False)
+UNDENSE = make_supernet("multi", NO_DENSE)
+
+
+def assert_parity(supernet, genotype, seed):
+    dense, sparse, _ = make_batch(seed, supernet.features)
+    with torch.no_grad():
+        ours = supernet(genotype, dense, sparse)
+        naive = reference_logits(supernet, genotype, dense, sparse)
+    torch.testing.assert_close(ours, naive, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETS)
+@given(seed=seeds)
+@settings(max_examples=25, deadline=None)
+def test_a_genotype_computes_what_the_table_of_operators_says(name, seed):
+    assert_parity(NETS[name], draw(name, seed), seed)
+
+
+@given(seed=seeds)
+@settings(max_examples=8, deadline=None)
+def test_unbalanced_dot_products_multiply_all_rows(seed):
+    assert_parity(UNBALANCED, draw("single", seed), seed)
+
+
+@given(seed=seeds)
+@settings(max_examples=8, deadline=None)
+def test_without_dense_features_one_column_of_zeros_is_read(seed):
+    assert_parity(UNDENSE, draw("multi", seed), seed)
+
+
+def test_the_full_supernet_computes_what_the_table_of_operators_says():
+    for name, supernet in NETS.items():
+        assert_parity(supernet, full_supernet(SPACES[name]), seed=3)
+
+
+@pytest.mark.parametrize("width", [16, 128])  # 16 = dim and 128 = 8 dim need no projection
+@pytest.mark.parametrize("op", ["fc", "gate", "sum", "dot"])
+def test_projections_are_left_out_where_widths_agree(op, width):
+    block = BlockGene(
+        dense_ops=(op,), dense_width=width, sparse_width=16, left_input=0, right_input=0,
+        dense_to_sparse=True, sparse_to_dense=True,
+    )  # fmt: skip
+    after = BlockGene(
+        dense_ops=(op,), dense_width=width, sparse_width=24, dense_inputs=(1,), sparse_inputs=(1,),
+        left_input=0, right_input=1, dense_to_sparse=True, sparse_to_dense=True,
+    )  # fmt: skip
+    genotype = Genotype((block, after, after, after), space="custom")
+    assert_parity(NETS["single"], genotype, seed=5)
+    extracted = NETS["single"].extract(genotype)
+    names = {name for name, _ in extracted.named_parameters()}
+    assert ("blocks.1.fm.output" in names) == (width != FEATURES.embedding_dim)
+    assert ("blocks.1.rows.output" in names) == (width != 8 * FEATURES.embedding_dim)
+
+
+@pytest.mark.parametrize(("width", "rows"), [(16, 6), (32, 8), (128, 16), (512, 32), (1024, 45)])
+def test_balanced_rows_are_those_of_the_published_results(width, rows):
+    assert balanced_rows(width) == rows
+
+
+@given(seed=seeds)
+@example(seed=0)
+@settings(max_examples=20, deadline=None)
+def test_attention_equals_the_stock_kernel(seed):
+    generator = torch.Generator().manual_seed(seed)
+    rows = int(torch.randint(1, 12, (1,), generator=generator))
+    inputs = [torch.randn(9, rows, 16, generator=generator).requires_grad_() for _ in range(3)]
+    weights = torch.randn(9, rows, 16, generator=generator)
+    split = [values.view(9, rows, 8, 2).transpose(1, 2) for values in inputs]
+    stock = F.scaled_dot_product_attention(*split).transpose(1, 2).reshape(9, rows, 16)
+    ours = attend(*inputs, heads=8)
+    torch.testing.assert_close(ours, stock)
+    expected = torch.autograd.grad((stock * weights).sum(), inputs)
+    torch.testing.assert_close(torch.autograd.grad((ours * weights).sum(), inputs), expected)
+
+
+def test_attention_in_several_pieces_equals_attention_in_one():
+    rows, heads = 64, 8
+    batch = 2 * PIECE // (heads * rows * rows) + 3
+    values = torch.randn(batch, rows, 16, generator=torch.Generator().manual_seed(0))
+    whole = attend(values, values, values, heads)
+    single = torch.cat([attend(*[values[i : i + 1]] * 3, heads) for i in range(batch)])
+    torch.testing.assert_close(whole, single)

@@ -1,0 +1,92 @@
+"""Path sampling: members of the space, the right sizes, and a warm-up that ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasrec_opt import SearchSpace
+from nasrec_opt.supernet import (
+    AnyOperatorAnyConnection,
+    SingleOperatorAnyConnection,
+    SingleOperatorSingleConnection,
+    WarmUp,
+    full_supernet,
+)
+
+SPACES = [
+    SearchSpace.nasrec_full(5),
+    SearchSpace.nasrec_small(4, max_inputs=2),
+    SearchSpace.codesign(3),
+    SearchSpace(num_blocks=3, mergers=False, dense_ops=("gate", "sum")),
+]
+STRATEGIES = [
+    SingleOperatorSingleConnection,
+    SingleOperatorAnyConnection,
+    AnyOperatorAnyConnection,
+]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(space=st.sampled_from(SPACES), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_a_strategy_draws_from_the_space(strategy, space, seed):
+    genotype = strategy(space).sample(np.random.default_rng(seed), 0.5)
+    fixed = replace(genotype, hardware=None)
+    # Which operators a branch may join is the strategy's business, not the space's.
+    assert replace(space, multi_operator=True, hardware=None).contains(fixed)
+    again = strategy(space).sample(np.random.default_rng(seed), 0.5)
+    assert again == genotype
+
+
+def test_single_strategies_choose_one_operator_and_one_connection():
+    rng = np.random.default_rng(0)
+    space = SPACES[0]
+    for _ in range(50):
+        for block in SingleOperatorSingleConnection(space).sample(rng, 1.0).blocks:
+            assert len(block.dense_ops) == len(block.sparse_ops) == len(block.sparse_inputs) == 1
+            assert len(block.dense_inputs) <= 1
+    sizes = Counter(
+        len(SingleOperatorAnyConnection(space).sample(rng, 1.0).blocks[-1].sparse_inputs)
+        for _ in range(300)
+    )
+    assert set(sizes) == {1, 2, 3, 4, 5}
+    operators = Counter(
+        len(AnyOperatorAnyConnection(space).sample(rng, 1.0).blocks[0].dense_ops)
+        for _ in range(200)
+    )
+    assert set(operators) == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(("connections", "ones"), [("uniform", 1 / 5), ("binomial", 1 / 16)])
+def test_numbers_of_connections_follow_the_distribution(connections, ones):
+    strategy = SingleOperatorAnyConnection(SPACES[0], connections)
+    rng = np.random.default_rng(1)
+    drawn = [len(strategy.sample(rng, 1.0).blocks[-1].sparse_inputs) for _ in range(2000)]
+    assert np.mean(np.array(drawn) == 1) == pytest.approx(ones, abs=0.03)
+
+
+@pytest.mark.parametrize(("progress", "share"), [(0.0, 1.0), (0.1, 0.5), (0.2, 0.0), (0.9, 0.0)])
+def test_warm_up_falls_linearly_and_ends(progress, share):
+    space = SPACES[0]
+    strategy = WarmUp(SingleOperatorAnyConnection(space), space, fraction=0.2)
+    rng = np.random.default_rng(2)
+    full = full_supernet(space)
+    drawn = np.mean([strategy.sample(rng, progress) == full for _ in range(400)])
+    assert drawn == pytest.approx(share, abs=0.08 if 0 < share < 1 else 0)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_full_supernet_holds_everything(space):
+    full = full_supernet(space)
+    for number, block in enumerate(full.blocks, start=1):
+        assert block.dense_ops == space.dense_ops
+        assert block.sparse_ops == space.sparse_ops
+        assert block.sparse_inputs == tuple(range(number))
+        assert block.dense_width == max(space.dense_widths)
+        assert block.dense_to_sparse == block.sparse_to_dense == space.mergers

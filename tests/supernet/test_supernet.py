@@ -1,0 +1,233 @@
+"""The central invariant, and what a supernet and its subnets promise besides."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from supernet.cases import FEATURES, SPACES, draw, make_batch, make_supernet, seeds
+
+from nasrec_opt import FeatureSpec, Subnet, Supernet
+from nasrec_opt.errors import StudyError
+from nasrec_opt.space import liveness
+from nasrec_opt.supernet import Leaves, SliceAdagrad, full_supernet, train_step
+
+NETS = {name: make_supernet(name) for name in SPACES}
+
+
+def loss_of(network, batch, *genotype):
+    dense, sparse, labels = batch
+    logits = network(*genotype, dense, sparse)
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
+
+
+@pytest.mark.parametrize("name", NETS)
+@given(seed=seeds)
+@settings(max_examples=15, deadline=None)
+def test_subnet_in_supernet_equals_its_extraction_forward_and_gradients(name, seed):
+    supernet, genotype, batch = NETS[name], draw(name, seed), make_batch(seed)
+    subnet = supernet.extract(genotype)
+    inside, outside = loss_of(supernet, batch, genotype), loss_of(subnet, batch)
+    torch.testing.assert_close(inside, outside)
+    supernet.zero_grad()
+    inside.backward()
+    outside.backward()
+    mine, its = supernet.slices_of(genotype).used, subnet.slices_of(genotype).used
+    for (weight, index), (copy, own) in zip(mine, its, strict=True):
+        torch.testing.assert_close(weight.grad[index], copy.grad[own])
+        weight.grad[index] = 0
+    for name_of, weight in supernet.named_parameters():
+        if weight.grad is not None and name_of != "embedding.table":
+            assert not weight.grad.any(), f"{name_of}: a gradient outside the slice"
+
+
+@pytest.mark.parametrize("name", NETS)
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_a_subnet_holds_exactly_the_weights_that_it_uses(name, seed):
+    genotype = draw(name, seed)
+    subnet = Subnet(genotype, FEATURES, seed=3)
+    used = subnet.slices_of(genotype).used
+    assert sum(weight[index].numel() for weight, index in used) == sum(
+        weight.numel() for key, weight in subnet.named_parameters() if key != "embedding.table"
+    )
+    loss_of(subnet, make_batch(seed)).backward()
+    assert all(weight.grad is not None for weight in subnet.parameters())
+
+
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_blocks_one_by_one_equal_the_whole_pass(seed):
+    supernet, genotype, (dense, sparse, _) = NETS["single"], draw("single", seed), make_batch(seed)
+    with torch.inference_mode():
+        activations = supernet.begin(dense, supernet.embed(sparse))
+        for number, live in enumerate(liveness(genotype), start=1):
+            supernet.run_block(number, genotype, activations)
+            assert (number in activations.dense) == live.dense_out
+            assert (number in activations.sparse) == live.sparse_out
+        weight, bias = supernet.last_weight(genotype, activations)
+        logits = supernet.last_features(genotype, activations) @ weight + bias
+        torch.testing.assert_close(logits, supernet(genotype, dense, sparse))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    genotype = draw("single", 0)
+    for make in (
+        lambda seed: Supernet(SPACES["single"], FEATURES, seed),
+        lambda seed: Subnet(genotype, FEATURES, seed),
+    ):
+        one, same, other = (dict(make(seed).named_parameters()) for seed in (0, 0, 1))
+        assert all(torch.equal(one[name], same[name]) for name in one)
+        assert not torch.equal(one["embedding.table"], other["embedding.table"])
+
+
+@given(seed=seeds)
+@settings(max_examples=8, deadline=None)
+def test_a_step_changes_only_the_slices_and_rows_that_it_used(seed):
+    supernet, genotype, batch = make_supernet("single"), draw("single", seed), make_batch(seed)
+    optimizer = SliceAdagrad(supernet)
+    before = {name: weight.detach().clone() for name, weight in supernet.named_parameters()}
+    train_step(supernet, optimizer, batch, genotype, learning_rate=0.1)
+    weights = dict(supernet.named_parameters())
+    allowed = {name: torch.zeros_like(weight, dtype=torch.bool) for name, weight in weights.items()}
+    names = {id(weight): name for name, weight in weights.items()}
+    for weight, index in supernet.slices_of(genotype).used:
+        allowed[names[id(weight)]][index] = True
+    allowed["embedding.table"][supernet.embedding.rows_of(batch[1]).flatten()] = True
+    changed = {name: weights[name] != before[name] for name in weights}
+    assert not any((changed[name] & ~allowed[name]).any() for name in weights)
+    assert changed["final.bias"].all()
+    for name, squares in optimizer.state_dict().items():
+        rows = allowed[name].any(dim=1) if name == "embedding.table" else allowed[name]
+        assert not squares[~rows].any()
+
+
+@pytest.mark.parametrize("masking", ["slice", "zero"])
+@pytest.mark.parametrize("name", ["single", "bits"])
+def test_a_saved_supernet_loads_as_it_was(tmp_path, name, masking):
+    supernet = make_supernet(name, masking=masking, balance=False, max_table_rows=8)
+    supernet.save(tmp_path / "net", note={"by": "a test"})
+    loaded = Supernet.load(tmp_path / "net")
+    assert loaded.space == supernet.space
+    assert loaded.features == supernet.features
+    assert json.loads((tmp_path / "net" / "note.json").read_text()) == {"by": "a test"}
+    dense, sparse, _ = make_batch(0)
+    for seed in range(3):
+        genotype = draw(name, seed)
+        assert torch.equal(loaded(genotype, dense, sparse), supernet(genotype, dense, sparse))
+
+
+def test_a_saved_subnet_loads_as_it_was(tmp_path):
+    subnet = NETS["bits"].extract(draw("bits", 1))
+    subnet.save(tmp_path / "net")
+    dense, sparse, _ = make_batch(0)
+    assert torch.equal(Subnet.load(tmp_path / "net")(dense, sparse), subnet(dense, sparse))
+
+
+def _truncate(folder):
+    file = folder / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def _empty(folder):
+    (folder / "weights.safetensors").write_bytes(b"")
+
+
+def _forget(folder):
+    (folder / "weights.safetensors").unlink()
+
+
+def _other_weights(folder):
+    Supernet(SPACES["plain"], FEATURES).save(folder.parent / "other")
+    (folder.parent / "other" / "weights.safetensors").replace(folder / "weights.safetensors")
+
+
+def _no_json(folder):
+    (folder / "model.json").write_text("{")
+
+
+def _no_key(folder):
+    (folder / "model.json").write_text('{"kind": "supernet", "space": {}}')
+
+
+def _other_kind(folder):
+    (folder / "model.json").write_text('{"kind": "subnet"}')
+
+
+@pytest.mark.parametrize(
+    "damage", [_truncate, _empty, _forget, _other_weights, _no_json, _no_key, _other_kind]
+)
+def test_an_unreadable_checkpoint_is_one_sentence_that_names_the_file(tmp_path, damage):
+    folder = tmp_path / "net"
+    NETS["single"].save(folder)
+    damage(folder)
+    with pytest.raises(StudyError, match=str(folder)) as caught:
+        Supernet.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StudyError, match="expected a supernet, found no model"):
+        Supernet.load(tmp_path / "nowhere")
+
+
+def test_tensors_of_the_wrong_shape_are_refused_at_the_door():
+    dense, sparse, _ = make_batch(0)
+    genotype = draw("single", 0)
+    with pytest.raises(ValueError, match=r"dense: expected \[batch, 5\]"):
+        NETS["single"](genotype, dense[:, :4], sparse)
+    with pytest.raises(ValueError, match=r"sparse: expected \[batch, 6\]"):
+        NETS["single"](genotype, dense, sparse[:3])
+
+
+@given(seed=seeds)
+@settings(max_examples=20, deadline=None)
+def test_capped_tables_wrap_large_ids_and_keep_the_special_ones(seed):
+    features = FeatureSpec(1, (100, 3, 9))
+    embedding = Supernet(SPACES["plain"], features, max_table_rows=8).embedding
+    rng = np.random.default_rng(seed)
+    ids = np.stack([rng.integers(0, size, 20) for size in features.cardinalities], axis=1)
+    rows = embedding.rows_of(torch.from_numpy(ids)).numpy() - embedding.offsets.numpy()
+    for column, size in enumerate((8, 3, 8)):
+        for number, row in zip(ids[:, column], rows[:, column], strict=True):
+            assert row == (number if number < size else 2 + (number - 2) % (size - 2))
+
+
+def test_zero_masking_reads_whole_weights_and_slices_read_parts():
+    genotype, (dense, sparse, _) = draw("single", 3), make_batch(0)
+    masked = make_supernet("single", masking="zero")
+    leaves = Leaves()
+    masked(genotype, dense, sparse, leaves)
+    assert all(leaf.view.shape == leaf.weight.shape for leaf in leaves.used if leaf.weight.ndim > 1)
+    read = {id(weight) for weight, _ in NETS["single"].slices_of(genotype).used}
+    assert len({id(leaf.weight) for leaf in leaves.used}) > len(read)
+    with pytest.raises(StudyError, match="masking='slice'"):
+        masked.extract(genotype)
+
+
+@pytest.mark.parametrize("name", ["single", "multi"])
+def test_zero_masking_equals_slices_for_the_full_supernet(name):
+    # Nothing is masked there, so that the two must agree; elsewhere they normalise other units.
+    genotype, (dense, sparse, _) = full_supernet(SPACES[name]), make_batch(0)
+    masked = make_supernet(name, masking="zero")
+    torch.testing.assert_close(masked(genotype, dense, sparse), NETS[name](genotype, dense, sparse))
+
+
+@given(seed=seeds)
+@settings(max_examples=10, deadline=None)
+def test_zero_masking_is_blind_to_inactive_units(seed):
+    genotype, (dense, sparse, _) = draw("single", seed), make_batch(seed)
+    masked = make_supernet("single", masking="zero")
+    last = genotype.blocks[-1]
+    activations = masked.hidden(genotype, dense, masked.embed(sparse))
+    assert not activations.dense[4][:, last.dense_width :].any()
+    assert not activations.sparse[4].rows[:, :, last.sparse_width : -8].any()
+    assert activations.sparse[4].rows[:, :, -8:].any() == last.dense_to_sparse
+    before = masked(genotype, dense, sparse)
+    with torch.no_grad():
+        masked.final.dense[last.dense_width :] += 1
+        masked.final.sparse[:, last.sparse_width :] += 1
+    assert torch.equal(masked(genotype, dense, sparse), before)

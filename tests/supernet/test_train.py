@@ -1,0 +1,116 @@
+"""Training: it learns, and a killed one ends as one left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from supernet.cases import FEATURES, SPACES, Log
+from supernet.train_and_wait import train
+
+from nasrec_opt import Supernet
+from nasrec_opt.errors import StudyError
+from nasrec_opt.supernet import TrainConfig, learning_rate_at, train_supernet
+
+TESTS = Path(__file__).parents[1]
+
+
+def killed_after_a_checkpoint(out: Path, checkpoints: int) -> None:
+    """Train in a process that is killed after so many checkpoints."""
+    environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    script = TESTS / "supernet" / "train_and_wait.py"
+    process = subprocess.Popen([sys.executable, str(script), str(out)], env=environment)
+    seen: set[str] = set()
+    deadline = time.monotonic() + 60
+    while process.poll() is None and len(seen) < checkpoints and time.monotonic() < deadline:
+        seen |= {path.name for path in (out / "checkpoint").glob("[0-9]*")}
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
+
+
+def test_a_killed_training_ends_as_one_left_alone(tmp_path):
+    train(tmp_path / "whole")
+    for checkpoints in (1, 4):  # killed twice: the second process takes up where the first was
+        killed_after_a_checkpoint(tmp_path / "killed", checkpoints)
+    steps = [int(path.name) for path in (tmp_path / "killed" / "checkpoint").glob("[0-9]*")]
+    assert steps
+    train(tmp_path / "killed")
+    whole, killed = (
+        load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "killed")
+    )
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
+        "model.json", "training.json", "weights.safetensors",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path_sampling", ["single-any", "single-single", "any-any"])
+def test_training_learns_what_the_log_holds(tmp_path, path_sampling):
+    torch.set_num_threads(1)
+    supernet = Supernet(SPACES["single"], FEATURES, seed=0)
+    seen = []
+    result = train_supernet(
+        supernet,
+        Log(tmp_path, rows=4000),
+        tmp_path / "out",
+        TrainConfig(path_sampling=path_sampling, batch_size=100, epochs=3),
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert result.train_log_loss < 0.5 * np.log(2)
+    assert seen == [(done, result.steps) for done in range(1, result.steps + 1)]
+    training = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert training["dataset"]["fingerprint"] == "log"
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    out = tmp_path / "out"
+    killed_after_a_checkpoint(out, 1)
+    with pytest.raises(StudyError, match=r"learning_rate was 0\.12, is 0\.2 now"):
+        train(out, learning_rate=0.2)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json", "weights.safetensors"])
+def test_a_damaged_checkpoint_is_refused(tmp_path, name):
+    out = tmp_path / "out"
+    killed_after_a_checkpoint(out, 1)
+    for file in (out / "checkpoint").glob(f"[0-9]*/{name}"):
+        file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(StudyError, match="expected a checkpoint, got"):
+        train(out)
+
+
+def test_a_loss_that_is_no_number_is_an_error_and_leaves_no_supernet(tmp_path):
+    supernet = Supernet(SPACES["plain"], FEATURES)
+    with torch.no_grad():
+        supernet.final.bias.fill_(torch.nan)
+    with pytest.raises(StudyError, match="finite"):
+        train_supernet(supernet, Log(tmp_path, rows=300), tmp_path / "out")
+    assert not (tmp_path / "out" / "model.json").exists()
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    config = TrainConfig(learning_rate=0.12, rate_warmup_fraction=0.1)
+    rates = np.array([learning_rate_at(step, 1000, config) for step in range(1000)])
+    assert rates[:100] == pytest.approx(0.12 * np.arange(1, 101) / 101)
+    assert (np.diff(rates[100:]) < 0).all()
+    assert rates.max() == pytest.approx(0.12)
+    assert rates[-1] < 1e-5
+
+
+@pytest.mark.parametrize(
+    "option", [{"batch_size": 0}, {"epochs": 0}, {"learning_rate": 0.0}, {"warmup_fraction": 1.5}]
+)
+def test_settings_out_of_range_are_refused(option):
+    with pytest.raises(StudyError, match=next(iter(option))):
+        TrainConfig(**option)
