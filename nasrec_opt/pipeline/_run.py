@@ -163,6 +163,7 @@ class Run:
             logger = self.logger()
             already = len(complete_trials(study))
             if logger:
+                logger.log_dataset(study, self._data_summary())
                 logger.sync(study)
             started = time.perf_counter()
             search(
@@ -247,21 +248,18 @@ class Run:
         self._reporter.begin("report")
         study = self.study()
         results = json.loads(self.folder.results.read_text(encoding="utf-8"))
-        dataset = self.dataset()
         record = self.folder.record()
         write_report(
             self.folder.report,
             study=study,
             results=results,
-            dataset_summary=_summary(
-                dataset, record["prepare"]["settings"]["source"]
-            ),
+            dataset_summary=self._data_summary(),
             stages={name: entry["seconds"] for name, entry in record.items()},
             title=self.config.name,
         )
         logger = self.logger()
         if logger:
-            logger.log_artifact(self.folder.report)
+            logger.log_artifact(study, self.folder.report)
         self.folder.finish("report", {}, time.perf_counter() - started)
         self._reporter.end(f"{self.folder.report}")
 
@@ -348,6 +346,18 @@ class Run:
         self.folder.finish(name, settings, seconds)
         self._reporter.end(f"{sentence} [{seconds:.1f} s]")
 
+    def _data_summary(self) -> dict[str, Any]:
+        """What MLflow and the report say of the data."""
+        dataset = self.dataset()
+        return {
+            "source": self.folder.record()["prepare"]["settings"]["source"],
+            "fingerprint": dataset.fingerprint,
+            "num_dense": dataset.features.num_dense,
+            "num_sparse": dataset.features.num_sparse,
+            "rows": {n: dataset.split(n).num_rows for n in ("train", "validation", "test")},
+            "bayes_log_loss": dataset.bayes_log_loss,
+        }
+
     def _oracle(self) -> SupernetOracle:
         oracle = self.config.oracle
         return SupernetOracle(
@@ -385,15 +395,3 @@ def _rows(dataset: Dataset) -> str:
     return ", ".join(
         f"{dataset.split(name).num_rows:,} {name}" for name in ("train", "validation", "test")
     )
-
-
-def _summary(dataset: Dataset, source: str) -> dict[str, Any]:
-    """What the report says of the data."""
-    return {
-        "source": source,
-        "fingerprint": dataset.fingerprint,
-        "num_dense": dataset.features.num_dense,
-        "num_sparse": dataset.features.num_sparse,
-        "rows": {n: dataset.split(n).num_rows for n in ("train", "validation", "test")},
-        "bayes_log_loss": dataset.bayes_log_loss,
-    }

@@ -12,7 +12,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from nasrec_opt.errors import GenotypeError
 
@@ -29,6 +29,7 @@ _SMALL = (("fc", "dot"), ("efc",))
 _PRESET_OPS = {"nasrec_small": _SMALL, "codesign": _SMALL, "nasrec_full": (DENSE_OPS, SPARSE_OPS)}
 
 Bits = int | tuple[int, int]
+Gene = TypeVar("Gene", "BlockGene", "HardwareGene")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +274,7 @@ class Genotype:
         return cls.from_dict(values, where)
 
 
-def _build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+def _build(cls: type[Gene], values: Mapping[str, Any], where: str) -> Gene:
     """A gene from JSON values, with the place in front of what is wrong."""
     if not isinstance(values, Mapping):
         raise GenotypeError(f"{where}: expected a JSON object, got {type(values).__name__}")

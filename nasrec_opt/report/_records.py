@@ -1,0 +1,141 @@
+"""What the report says of a study: finished trials as plain records, its front, its hypervolume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.space import Genotype
+
+FIGURES = ("log_loss", "auc", "mflops", "parameters", "latency_us", "energy_uj", "area_mm2")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One complete trial.
+
+    Args:
+        number: Its number.
+        values: Objectives, in the study's order.
+        figures: What is known of `FIGURES`.
+        genotype: Its architecture, where the trial carries one.
+        breakdown: Latency and energy by operator.
+        is_feasible: Whether no constraint is violated.
+    """
+
+    number: int
+    values: tuple[float, ...]
+    figures: dict[str, float]
+    genotype: Genotype | None
+    breakdown: dict[str, dict[str, float]]
+    is_feasible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study as the report shows it.
+
+    Args:
+        name: Its name.
+        metric_names: The objectives.
+        trials: Complete trials, oldest first.
+        front: Numbers of the trials on the Pareto front.
+        states: How many trials ended how.
+    """
+
+    name: str
+    metric_names: tuple[str, ...]
+    trials: tuple[TrialRecord, ...]
+    front: frozenset[int]
+    states: dict[str, int]
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """Objectives, `[trials, objectives]`."""
+        return np.array([trial.values for trial in self.trials])
+
+    @property
+    def front_trials(self) -> list[TrialRecord]:
+        """The trials on the Pareto front, by their first objective."""
+        chosen = [trial for trial in self.trials if trial.number in self.front]
+        return sorted(chosen, key=lambda trial: trial.values)
+
+
+def read_study(study: optuna.Study) -> StudyRecord:
+    """The record of a study.
+
+    Raises:
+        StudyError: No trial is complete.
+    """
+    trials = study.get_trials(deepcopy=False)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
+        raise StudyError(f"study {study.study_name!r}: expected complete trials, got none")
+    names = study.metric_names or [f"value {i}" for i in range(len(study.directions))]
+    states: dict[str, int] = {}
+    for trial in trials:
+        states[trial.state.name.lower()] = states.get(trial.state.name.lower(), 0) + 1
+    if len(study.directions) == 1:
+        front = {study.best_trial.number}
+    else:
+        front = {trial.number for trial in study.best_trials}
+    return StudyRecord(
+        name=study.study_name,
+        metric_names=tuple(names),
+        trials=tuple(_record(trial, names) for trial in complete),
+        front=frozenset(front),
+        states=states,
+    )
+
+
+def hypervolume_history(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Share of the box between the ideal and the worst point that the trials so far dominate.
+
+    Each objective is scaled to the range it has over all trials, and the worst corner is the
+    reference point. Estimated on fixed quasi-random points (2,048), so that it costs the same for any
+    number of objectives and never falls.
+
+    Args:
+        values: Minimised objectives, `[trials, objectives]`.
+
+    Returns:
+        `[trials]`, 0 to 1.
+    """
+    from scipy.stats import qmc
+
+    low, high = values.min(axis=0), values.max(axis=0)
+    scaled = (values - low) / np.where(high > low, high - low, 1.0)
+    points = qmc.Sobol(values.shape[1], scramble=False).random_base2(11)
+    covered = np.zeros(len(points), dtype=bool)
+    history = np.empty(len(values))
+    for i, value in enumerate(scaled):
+        covered |= (points >= value).all(axis=1)
+        history[i] = covered.mean()
+    return history
+
+
+def _record(trial: FrozenTrial, names: list[str]) -> TrialRecord:
+    attributes: dict[str, Any] = trial.user_attrs
+    figures = dict(zip(names, trial.values, strict=True))
+    for name in FIGURES:
+        if isinstance(attributes.get(name), (int, float)):
+            figures.setdefault(name, float(attributes[name]))
+    text = attributes.get("genotype")
+    breakdown = attributes.get("breakdown") or {}
+    for name in ("latency_us", "energy_uj"):
+        if breakdown.get(name):
+            figures.setdefault(name, float(sum(breakdown[name].values())))
+    return TrialRecord(
+        number=trial.number,
+        values=tuple(trial.values),
+        figures=figures,
+        genotype=None if text is None else Genotype.from_json(text, f"trial {trial.number}"),
+        breakdown=breakdown,
+        is_feasible=all(value <= 0 for value in trial.constraints.values()),
+    )
