@@ -1,0 +1,152 @@
+"""What a retrained model has to beat: the constant click rate, and logistic regression.
+
+Logistic regression is an honest, strong baseline on click logs: every category of the training
+rows one-hot, integers as categories floor(log(x + 1)^2) with missing as one more, an L2 penalty
+chosen on validation rows. On small logs neural models find it hard to beat.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from nasrec_opt.data import Batch, Dataset
+from nasrec_opt.retrain._metrics import auc, log_loss
+
+Progress = Callable[[int, int | None], None]
+
+# Inverse strength of the L2 penalty, scikit-learn's C, weakest model first.
+PENALTIES = (0.003, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+LEAST_TRIED = 5
+MAX_ROWS = 1_000_000  # training rows that scikit-learn is given at most: about 2 GB
+
+
+@dataclass(frozen=True, slots=True)
+class LogisticRegressionBaseline:
+    """A fitted logistic regression, scored.
+
+    Args:
+        test_log_loss: On all test rows.
+        test_auc: The same.
+        validation_log_loss: What chose the penalty.
+        penalty: scikit-learn's C that was chosen.
+        tried: Validation log loss by C.
+        rows: Training rows it was fitted on.
+        seconds: Wall time.
+    """
+
+    test_log_loss: float
+    test_auc: float
+    validation_log_loss: float
+    penalty: float
+    tried: dict[float, float]
+    rows: int
+    seconds: float
+
+
+def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, float]:
+    """Log loss on the test split of what needs no neural network.
+
+    Args:
+        dataset: The log, opened in any way: the baselines read it with `min_count=1` and with
+            binned dense columns.
+        progress: Called with (fits done, None).
+
+    Returns:
+        `constant` (the click rate of the training rows) and `logistic_regression`.
+    """
+    return {
+        "constant": constant_log_loss(dataset),
+        "logistic_regression": logistic_regression(dataset, progress).test_log_loss,
+    }
+
+
+def constant_log_loss(dataset: Dataset) -> float:
+    """Test log loss of answering every row with the training rows' click rate."""
+    labels = dataset.split("train").rows(slice(None)).labels.astype(np.float64)
+    # A log of one class would make every other answer infinitely wrong: half a row of each.
+    rate = (labels.sum() + 0.5) / (len(labels) + 1)
+    test = dataset.split("test").rows(slice(None)).labels
+    return log_loss(np.full(len(test), np.log(rate / (1 - rate))), test)
+
+
+def logistic_regression(
+    dataset: Dataset, progress: Progress | None = None, *, max_rows: int = MAX_ROWS, seed: int = 0
+) -> LogisticRegressionBaseline:
+    """Fit logistic regression, its L2 penalty chosen on validation rows.
+
+    Penalties are tried from the strongest, each fit starting from the one before, until two in a
+    row are worse than the best, and at least five of them.
+
+    Args:
+        dataset: The log, opened in any way.
+        progress: Called with (fits done, None).
+        max_rows: Training rows beyond this number are left out at random: scikit-learn holds all of
+            its rows in memory. On a longer log the baseline is that of a sample.
+        seed: Seed of that sample.
+    """
+    started = time.perf_counter()
+    dataset = Dataset.open(dataset.path, min_count=1, binned_dense=True)
+    split = dataset.split("train")
+    index: slice | npt.NDArray[np.int64] = slice(None)
+    if split.num_rows > max_rows:
+        drawn = np.random.default_rng(seed).choice(split.num_rows, max_rows, replace=False)
+        index = np.sort(drawn)
+    train = split.rows(index)
+    encoder = OneHot(train, dataset.features.cardinalities)
+    validation = dataset.split("validation").rows(slice(None))
+    inputs, validation_inputs = encoder(train), encoder(validation)
+    model = LogisticRegression(max_iter=1000, warm_start=True)
+    tried: dict[float, float] = {}
+    best = (np.inf, 0.0, np.empty(0), 0.0)
+    for count, penalty in enumerate(PENALTIES, start=1):
+        model.set_params(C=penalty).fit(inputs, train.labels)
+        value = log_loss(model.decision_function(validation_inputs), validation.labels)
+        tried[penalty] = value
+        if value < best[0]:
+            best = (value, penalty, model.coef_.copy(), model.intercept_.copy())
+        if progress:
+            progress(count, None)
+        if count >= LEAST_TRIED and all(v > best[0] for v in list(tried.values())[-2:]):
+            break
+    value, penalty, model.coef_, model.intercept_ = best
+    test = dataset.split("test").rows(slice(None))
+    logits = model.decision_function(encoder(test))
+    return LogisticRegressionBaseline(
+        test_log_loss=log_loss(logits, test.labels),
+        test_auc=auc(logits, test.labels),
+        validation_log_loss=value,
+        penalty=penalty,
+        tried=tried,
+        rows=len(train.labels),
+        seconds=time.perf_counter() - started,
+    )
+
+
+class OneHot:
+    """Rows as sparse one-hot vectors over the values of the training rows.
+
+    Args:
+        train: The training rows: values that they lack get no column, and count for nothing.
+        cardinalities: Of each sparse column.
+    """
+
+    def __init__(self, train: Batch, cardinalities: tuple[int, ...]) -> None:
+        self._offsets = np.concatenate([[0], np.cumsum(cardinalities)[:-1]])
+        self._values = np.unique(train.sparse + self._offsets)
+
+    def __call__(self, batch: Batch) -> csr_matrix:
+        """`[rows, values]`, one 1 for each known value of a row."""
+        values = (batch.sparse + self._offsets).ravel()
+        columns = np.searchsorted(self._values, values)
+        columns[columns == len(self._values)] = 0
+        known = self._values[columns] == values
+        rows = np.repeat(np.arange(len(batch.sparse)), batch.sparse.shape[1])
+        shape = (len(batch.sparse), len(self._values))
+        return csr_matrix((np.ones(known.sum()), (rows[known], columns[known])), shape=shape)

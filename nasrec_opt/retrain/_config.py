@@ -1,0 +1,75 @@
+"""How one model is trained from scratch. The defaults are what a small log needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nasrec_opt.errors import StudyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainConfig:
+    """Training of one model; what is chosen is chosen on validation rows, never on test rows.
+
+    A click log of some 100,000 rows is memorised in its second epoch, and what memorises is the
+    embedding table. Hence each epoch begins with a fresh table while the other weights go on from
+    where they were (Fan et al. 2024, "Multi-Epoch Learning with Data Augmentation for Deep
+    Click-Through Rate Prediction").
+
+    Args:
+        learning_rates: Candidates for Adam's learning rate; each is tried on the first
+            `trial_fraction` of the first epoch, and the best on validation is kept.
+        trial_fraction: Share of an epoch on which the candidates are compared.
+        embedding_rate: Learning rate of the embedding table (row-wise Adagrad).
+        embedding_prior: Where the table's Adagrad accumulators begin, in squared gradients of the
+            log loss summed over a batch. Large: a rare value moves little, as under an L2 penalty.
+        embedding_bound: Fresh embeddings are uniform in [-bound, bound].
+        batch_size: Rows of a step.
+        epochs: Most epochs. Training stops after an epoch that brought nothing on validation.
+        evaluations_per_epoch: How often an epoch is scored on validation; the best weights stay.
+        averaging: Decay a step of the moving average of the weights besides the table; that average
+            is what is scored and kept. 0 = no averaging.
+        rate_warmup_steps: Steps over which the learning rates rise.
+        evaluation_rows: Most validation rows behind a choice while training; nothing = all. The
+            reported validation log loss is over all rows.
+        seed: Seed of weights and order of rows.
+        is_quantized: Whether the genotype's bits apply (co-design); nothing = as in the supernet
+            that `retrain` is given, and not without one.
+    """
+
+    learning_rates: tuple[float, ...] = (1e-3, 3e-3)
+    trial_fraction: float = 0.25
+    embedding_rate: float = 0.05
+    embedding_prior: float = 1.0
+    embedding_bound: float = 0.02
+    batch_size: int = 512
+    epochs: int = 3
+    evaluations_per_epoch: int = 4
+    averaging: float = 0.98
+    rate_warmup_steps: int = 10
+    evaluation_rows: int | None = 200_000
+    seed: int = 0
+    is_quantized: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not self.learning_rates:
+            raise StudyError("learning_rates: expected at least one, got none")
+        above_zero = {f"learning_rates[{i}]": r for i, r in enumerate(self.learning_rates)}
+        above_zero |= {n: getattr(self, n) for n in ("embedding_rate", "embedding_bound")}
+        for name, value in above_zero.items():
+            if not value > 0:
+                raise StudyError(f"{name}: expected more than 0, got {value}")
+        if not self.embedding_prior >= 0:
+            raise StudyError(f"embedding_prior: expected 0 or more, got {self.embedding_prior}")
+        if not 0 < self.trial_fraction <= 1:
+            raise StudyError(f"trial_fraction: expected above 0, to 1, got {self.trial_fraction}")
+        if not 0 <= self.averaging < 1:
+            raise StudyError(f"averaging: expected 0 to below 1, got {self.averaging}")
+        counts = {n: getattr(self, n) for n in ("batch_size", "epochs", "evaluations_per_epoch")}
+        if self.evaluation_rows is not None:
+            counts["evaluation_rows"] = self.evaluation_rows
+        for name, value in counts.items():
+            if value < 1:
+                raise StudyError(f"{name}: expected 1 or more, got {value}")
+        if self.rate_warmup_steps < 0:
+            raise StudyError(f"rate_warmup_steps: expected 0 or more, got {self.rate_warmup_steps}")

@@ -1,0 +1,107 @@
+"""A subnet while it learns: its weights, their moving average, and the optimizers' state.
+
+The embedding table is read and written by the rows of a batch only: no dense gradient of it exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from nasrec_opt.data import Batch
+from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.supernet import Subnet
+
+EPSILON = 1e-10
+
+
+class Learner:
+    """One training step at a time.
+
+    Args:
+        subnet: Trained in place.
+        config: Rates and averaging.
+        learning_rate: Adam's, for all weights but the embedding table.
+    """
+
+    def __init__(self, subnet: Subnet, config: RetrainConfig, learning_rate: float) -> None:
+        self.subnet = subnet
+        self._config = config
+        self.learning_rate = learning_rate
+        self._table = subnet.embedding.table
+        self._weights = [p for p in subnet.parameters() if p is not self._table]
+        self._averages = [p.detach().clone() for p in self._weights]
+        self._adam = torch.optim.Adam(self._weights, lr=learning_rate)
+        self._squares = torch.empty(len(self._table), device=self._table.device)
+        self.steps = 0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """A fresh table, which has memorised nothing; every other weight stays."""
+        generator = torch.Generator().manual_seed((self._config.seed << 16) + epoch)
+        bound = self._config.embedding_bound
+        fresh = torch.empty(self._table.shape).uniform_(-bound, bound, generator=generator)
+        with torch.no_grad():
+            self._table.copy_(fresh)
+        self._squares.fill_(self._config.embedding_prior)
+
+    def step(self, batch: Batch) -> Tensor:
+        """Learn from a batch; returns its log loss before the step, a scalar tensor."""
+        dense, sparse, labels = to_tensors(batch, self._table.device)
+        rows = self.subnet.embedding.rows_of(sparse)
+        gathered = self._table.detach()[rows].requires_grad_()  # [batch, num_sparse, dim]
+        embedded = gathered.transpose(1, 2).contiguous()  #        [batch, dim, num_sparse]
+        logits = self.subnet.logits(self.subnet.genotype, dense, embedded)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        self._adam.zero_grad()
+        loss.backward()
+        self.steps += 1
+        rise = min(1.0, self.steps / (self._config.rate_warmup_steps + 1))
+        for group in self._adam.param_groups:
+            group["lr"] = self.learning_rate * rise
+        self._adam.step()
+        assert gathered.grad is not None  # backward has just put it there
+        # Summed over the batch, so that the prior means the same whatever the batch size.
+        self._step_table(rows, gathered.grad * len(labels), self._config.embedding_rate * rise)
+        self._average()
+        return loss.detach()
+
+    def _step_table(self, rows: Tensor, gradients: Tensor, rate: float) -> None:
+        """Row-wise Adagrad: a row's accumulator is the sum of its mean squared gradients."""
+        unique, place = torch.unique(rows.reshape(-1), return_inverse=True)
+        total = gradients.new_zeros(len(unique), gradients.shape[-1])
+        total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
+        squares = self._squares[unique] + total.square().mean(dim=1)
+        self._squares[unique] = squares
+        scale = -rate / (squares.sqrt() + EPSILON)
+        with torch.no_grad():
+            self._table.index_add_(0, unique, total * scale.unsqueeze(1))
+
+    def _average(self) -> None:
+        # The first steps count in full: the average forgets the random weights it began with.
+        decay = min(self._config.averaging, self.steps / (self.steps + 9))
+        weights = [w.detach() for w in self._weights]
+        torch._foreach_lerp_(self._averages, weights, 1 - decay if self._config.averaging else 1.0)
+
+    @contextmanager
+    def averaged(self) -> Iterator[Subnet]:
+        """The subnet with averaged weights, for as long as the block runs."""
+        own = [w.detach().clone() for w in self._weights]
+        self._put(self._averages)
+        try:
+            yield self.subnet
+        finally:
+            self._put(own)
+
+    def _put(self, values: list[Tensor]) -> None:
+        with torch.no_grad():
+            for weight, value in zip(self._weights, values, strict=True):
+                weight.copy_(value)
+
+
+def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Dense, sparse and labels of a batch on a device."""
+    dense, sparse, labels = (torch.from_numpy(array).to(device) for array in batch)
+    return dense, sparse, labels

@@ -1,0 +1,58 @@
+"""Log loss and AUC of a model on a split."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from nasrec_opt.data import Split
+from nasrec_opt.retrain._learner import to_tensors
+from nasrec_opt.supernet import Subnet
+
+CHUNK_ROWS = 1024  # what stays in cache
+
+
+def predict(
+    subnet: Subnet, split: Split, rows: int | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Logits of a model, and the labels.
+
+    Args:
+        subnet: The model.
+        split: The rows.
+        rows: How many, from the first; nothing = all.
+
+    Returns:
+        Logits and labels, `[rows]` each.
+    """
+    count = split.num_rows if rows is None else min(rows, split.num_rows)
+    device = subnet.embedding.table.device
+    logits, labels = [], []
+    with torch.inference_mode():
+        for start in range(0, count, CHUNK_ROWS):
+            batch = split.rows(slice(start, min(count, start + CHUNK_ROWS)))
+            dense, sparse, _ = to_tensors(batch, device)
+            logits.append(subnet(dense, sparse).cpu().numpy())
+            labels.append(batch.labels)
+    return np.concatenate(logits), np.concatenate(labels)
+
+
+def log_loss(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Mean log loss of logits, without forming a probability of 0 or 1."""
+    z = torch.as_tensor(np.asarray(logits, np.float64))
+    return float(
+        nn.functional.binary_cross_entropy_with_logits(
+            z, torch.as_tensor(np.asarray(labels, float))
+        )
+    )
+
+
+def auc(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Area under the ROC curve; 0.5 where there is but one class."""
+    labels = np.asarray(labels)
+    if labels.min() == labels.max():
+        return 0.5
+    return float(roc_auc_score(labels, np.asarray(logits)))

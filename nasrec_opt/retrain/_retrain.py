@@ -1,0 +1,153 @@
+"""One genotype from scratch: trained, scored once on test rows, saved; done once and for all."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasrec_opt._files import write_json
+from nasrec_opt.data import Dataset
+from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.retrain._metrics import auc, log_loss, predict
+from nasrec_opt.retrain._training import Training
+from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import Subnet, Supernet
+
+RESULT = "result.json"
+MODEL = "model"
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainedModel:
+    """A trained model's figures; its weights are `Subnet.load(path / "model")`.
+
+    Args:
+        genotype: The architecture.
+        path: Its folder.
+        test_log_loss: On all test rows, which no choice has seen.
+        test_auc: The same.
+        validation_log_loss: On all validation rows, of the weights that were kept.
+        validation_auc: The same.
+        learning_rate: The one chosen on validation.
+        rate_trials: Validation log loss of each candidate learning rate after its trial.
+        best_step: Steps behind the weights that were kept.
+        validation_history: `(steps, validation log loss)` while training.
+        embedding_parameters: Weights of the embedding table.
+        seconds: Wall time of choosing, training and scoring.
+    """
+
+    genotype: Genotype
+    path: Path
+    test_log_loss: float
+    test_auc: float
+    validation_log_loss: float
+    validation_auc: float
+    learning_rate: float
+    rate_trials: dict[float, float]
+    best_step: int
+    validation_history: tuple[tuple[int, float], ...]
+    embedding_parameters: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures as JSON values; without the folder, which may move."""
+        values = {n: getattr(self, n) for n in self.__dataclass_fields__ if n != "path"}
+        values["genotype"] = self.genotype.to_dict()
+        values["rate_trials"] = [[rate, value] for rate, value in self.rate_trials.items()]
+        values["validation_history"] = [list(pair) for pair in self.validation_history]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], path: Path) -> RetrainedModel:
+        """Inverse of `to_dict`, for the folder `path`."""
+        known = {n: values[n] for n in cls.__dataclass_fields__ if n != "path"}
+        known["genotype"] = Genotype.from_dict(values["genotype"], str(path / RESULT))
+        known["rate_trials"] = dict(values["rate_trials"])
+        known["validation_history"] = tuple((s, v) for s, v in values["validation_history"])
+        return cls(path=path, **known)
+
+
+def retrain(
+    genotype: Genotype,
+    dataset: Dataset,
+    out_dir: Path | str,
+    config: RetrainConfig | None = None,
+    *,
+    supernet: Supernet | None = None,
+    progress: Progress | None = None,
+) -> RetrainedModel:
+    """Train a genotype's model from scratch.
+
+    The learning rate and the end of training are chosen on validation rows; the test rows are
+    scored once, at the end. A folder that holds the finished model of the same genotype, data and
+    configuration is read instead; any other result in it is replaced.
+
+    Args:
+        genotype: The architecture.
+        dataset: The log, opened as the model shall read it (`min_count`, `binned_dense`).
+        out_dir: The model's folder: `model/` (safetensors and JSON) and `result.json`.
+        config: How.
+        supernet: Says whether the genotype's bits apply, where `config` does not. No weight of it
+            is used.
+        progress: Called with (steps done, most steps there can be).
+
+    Raises:
+        StudyError: Training came to no finite log loss.
+    """
+    config = config or RetrainConfig()
+    out_dir = Path(out_dir)
+    is_quantized = config.is_quantized
+    if is_quantized is None:
+        is_quantized = supernet is not None and supernet.is_quantized
+    wanted = {
+        "genotype": genotype.to_dict(),
+        "dataset": dataset.fingerprint,
+        "config": json.loads(json.dumps(asdict(config))) | {"is_quantized": is_quantized},
+    }
+    finished = _finished(out_dir, wanted)
+    if finished:
+        return finished
+    started = time.perf_counter()
+    subnet = Subnet(genotype, dataset.features, config.seed, is_quantized=is_quantized)
+    if torch.cuda.is_available():
+        subnet = subnet.cuda()
+    history = Training(dataset, config, progress).run(subnet)
+    validation = predict(subnet, dataset.split("validation"))
+    test = predict(subnet, dataset.split("test"))
+    model = RetrainedModel(
+        genotype=genotype,
+        path=out_dir,
+        test_log_loss=log_loss(*test),
+        test_auc=auc(*test),
+        validation_log_loss=log_loss(*validation),
+        validation_auc=auc(*validation),
+        learning_rate=history.learning_rate,
+        rate_trials=history.rate_trials,
+        best_step=history.best_step,
+        validation_history=history.validation,
+        embedding_parameters=subnet.embedding.table.numel(),
+        seconds=time.perf_counter() - started,
+    )
+    (out_dir / RESULT).unlink(missing_ok=True)  # weights and figures never disagree
+    subnet.save(out_dir / MODEL)
+    write_json(out_dir / RESULT, {"wanted": wanted, "figures": model.to_dict()})
+    return model
+
+
+def _finished(out_dir: Path, wanted: dict[str, Any]) -> RetrainedModel | None:
+    """The model in a folder, if it is the one wanted; its result was written last."""
+    try:
+        result = json.loads((out_dir / RESULT).read_text(encoding="utf-8"))
+        if result["wanted"] != wanted or not (out_dir / MODEL).is_dir():
+            return None
+        return RetrainedModel.from_dict(result["figures"], out_dir)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # not there, or not ours: what is trained anew replaces it

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from nasrec_opt.data import Dataset, generate_synthetic
+from nasrec_opt.errors import StudyError
+from nasrec_opt.retrain import RetrainConfig, constant_log_loss, retrain
+from nasrec_opt.space import BlockGene, Genotype
+from nasrec_opt.supernet import Subnet
+
+GENOTYPE = Genotype(
+    (
+        BlockGene(dense_ops=("fc",), dense_width=32, sparse_width=16),
+        BlockGene(
+            dense_ops=("dot",),
+            dense_width=32,
+            sparse_width=16,
+            dense_inputs=(0, 1),
+            sparse_inputs=(0, 1),
+            sparse_to_dense=True,
+        ),
+    ),
+    space="nasrec_small",
+)
+CONFIG = RetrainConfig(batch_size=128, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    path = tmp_path_factory.mktemp("data") / "log"
+    generate_synthetic(path, rows=8000, seed=1)
+    return Dataset.open(path, min_count=4, binned_dense=True)
+
+
+@pytest.fixture(scope="module")
+def model(dataset, tmp_path_factory):
+    return retrain(GENOTYPE, dataset, tmp_path_factory.mktemp("model"), CONFIG)
+
+
+def test_a_model_beats_the_constant(model, dataset):
+    assert model.test_log_loss < constant_log_loss(dataset) - 0.005
+    assert model.test_auc > 0.55
+
+
+def test_saved_weights_give_the_reported_figures(model, dataset):
+    subnet = Subnet.load(model.path / "model")
+    for split, reported in (
+        ("validation", model.validation_log_loss),
+        ("test", model.test_log_loss),
+    ):
+        rows = dataset.split(split).rows(slice(None))
+        with torch.inference_mode():
+            logits = subnet(torch.from_numpy(rows.dense), torch.from_numpy(rows.sparse))
+        answers = torch.sigmoid(logits.double()).numpy()
+        assert reported == pytest.approx(sklearn_log_loss(rows.labels, answers), abs=1e-6)
+
+
+def test_the_best_weights_on_validation_are_kept(model):
+    steps, losses = zip(*model.validation_history, strict=True)
+    assert model.validation_log_loss == pytest.approx(min(losses), abs=1e-6)
+    assert model.best_step == steps[int(np.argmin(losses))]
+
+
+def test_one_seed_gives_one_model_and_another_seed_another(model, dataset, tmp_path):
+    again = retrain(GENOTYPE, dataset, tmp_path / "again", CONFIG)
+    assert again.validation_history == model.validation_history
+    assert again.test_log_loss == model.test_log_loss
+    other = retrain(GENOTYPE, dataset, tmp_path / "other", dataclasses.replace(CONFIG, seed=1))
+    assert other.test_log_loss != model.test_log_loss
+
+
+def test_a_finished_model_is_read_and_not_trained(model, dataset):
+    steps = []
+    again = retrain(
+        GENOTYPE, dataset, model.path, CONFIG, progress=lambda done, total: steps.append(done)
+    )
+    assert again == model
+    assert not steps
+
+
+def test_another_configuration_replaces_a_finished_model(dataset, tmp_path):
+    quick = dataclasses.replace(CONFIG, epochs=1, learning_rates=(1e-3,))
+    first = retrain(GENOTYPE, dataset, tmp_path, quick)
+    second = retrain(GENOTYPE, dataset, tmp_path, dataclasses.replace(quick, batch_size=256))
+    assert second.validation_history != first.validation_history
+    assert (
+        retrain(GENOTYPE, dataset, tmp_path, dataclasses.replace(quick, batch_size=256)) == second
+    )
+
+
+def test_an_interrupted_training_leaves_nothing_that_looks_finished(dataset, tmp_path):
+    quick = dataclasses.replace(CONFIG, epochs=1, learning_rates=(1e-3,))
+
+    def interrupt(done, total):
+        if done == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain(GENOTYPE, dataset, tmp_path / "killed", quick, progress=interrupt)
+    resumed = retrain(GENOTYPE, dataset, tmp_path / "killed", quick)
+    alone = retrain(GENOTYPE, dataset, tmp_path / "alone", quick)
+    assert resumed.test_log_loss == alone.test_log_loss
+
+
+def test_the_result_is_json_and_names_data_and_configuration(model, dataset):
+    result = json.loads((model.path / "result.json").read_text())
+    assert result["wanted"]["dataset"] == dataset.fingerprint
+    assert result["wanted"]["config"]["batch_size"] == 128
+    assert Genotype.from_dict(result["figures"]["genotype"]) == GENOTYPE
+
+
+def test_no_choice_reads_the_test_rows(dataset, tmp_path, monkeypatch):
+    read = []
+    split = Dataset.split
+
+    def watched(self, name):
+        read.append(name)
+        return split(self, name)
+
+    monkeypatch.setattr(Dataset, "split", watched)
+    quick = dataclasses.replace(CONFIG, epochs=1, learning_rates=(1e-3,))
+    seen_while_training = []
+    retrain(
+        GENOTYPE,
+        dataset,
+        tmp_path,
+        quick,
+        progress=lambda done, total: seen_while_training.extend(read),
+    )
+    assert "train" in seen_while_training
+    assert "test" not in seen_while_training
+    assert read.count("test") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"learning_rates": ()},
+        {"learning_rates": (0.0,)},
+        {"epochs": 0},
+        {"averaging": 1.0},
+        {"trial_fraction": 0.0},
+        {"evaluation_rows": 0},
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused_by_name(wrong):
+    with pytest.raises(StudyError, match=next(iter(wrong))):
+        RetrainConfig(**wrong)
