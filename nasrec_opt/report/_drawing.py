@@ -1,8 +1,8 @@
 """Drawings of architectures in the manner of the paper's figures 5 to 7.
 
-Blocks stand in a column from the raw features at the bottom to the logit at the top, the dense branch
-in blue on the left, the sparse branch in red on the right. What cannot reach the logit is striped and
-pale; a two-input operator that reads one source twice has a bold connection.
+Blocks stand in a column from the raw features at the bottom to the logit at the top, the dense
+branch in blue on the left, the sparse branch in red on the right. What cannot reach the logit is
+striped and pale; a two-input operator that reads one source twice has a bold connection.
 """
 
 from __future__ import annotations
@@ -151,11 +151,11 @@ def _draw_block(axes: Any, gene: BlockGene, live: BlockLiveness, number: int) ->
     axes.text(
         -0.9, _y(number), f"block {number}", ha="left", va="center", fontsize=8, color="#777777"
     )
-    for x, ops, width, bits, is_live, fill, edge in (
-        (DENSE_X, gene.dense_ops, gene.dense_width, gene.dense_bits, live.dense_pre)
-        + (DENSE_FILL, DENSE_EDGE),
-        (SPARSE_X, gene.sparse_ops, gene.sparse_width, gene.sparse_bits, live.sparse_pre)
-        + (SPARSE_FILL, SPARSE_EDGE),
+    dense = (gene.dense_ops, gene.dense_width, gene.dense_bits, live.dense_pre)
+    sparse = (gene.sparse_ops, gene.sparse_width, gene.sparse_bits, live.sparse_pre)
+    for x, fill, edge, (ops, width, bits, is_live) in (
+        (DENSE_X, DENSE_FILL, DENSE_EDGE, dense),
+        (SPARSE_X, SPARSE_FILL, SPARSE_EDGE, sparse),
     ):
         text = " + ".join(NAMES[op] for op in ops) + f"  {width}"
         if bits != 8:

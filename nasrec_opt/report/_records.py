@@ -98,8 +98,8 @@ def hypervolume_history(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float
     """Share of the box between the ideal and the worst point that the trials so far dominate.
 
     Each objective is scaled to the range it has over all trials, and the worst corner is the
-    reference point. Estimated on fixed quasi-random points (2,048), so that it costs the same for any
-    number of objectives and never falls.
+    reference point. Estimated on 2,048 fixed quasi-random points, so that it costs the same for
+    any number of objectives and never falls.
 
     Args:
         values: Minimised objectives, `[trials, objectives]`.

@@ -22,7 +22,7 @@ from nasrec_opt.report._figures import (
     pareto_figure,
     summary_of,
 )
-from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
+from nasrec_opt.report._records import FIGURES, StudyRecord, TrialRecord, read_study
 from nasrec_opt.space import Genotype
 
 MOST_ROWS = 25  # of the table of searched models
@@ -41,7 +41,8 @@ p { margin: .3rem 0 .8rem; } .lead { font-size: 1.08rem; } .mute { color: var(--
 .card span { color: var(--mute); font-size: .86rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { padding: .42rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th, td { padding: .42rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
+  white-space: nowrap; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 td.text { white-space: normal; min-width: 16rem; color: var(--mute); font-size: .82rem; }
 thead th { background: var(--soft); position: sticky; top: 0; }
@@ -87,7 +88,7 @@ def write_report(
         _searched(record),
         _figure(
             "Where time and energy go",
-            "Latency on the critical path of one sample, by operator, for the best models on the front.",
+            "Latency on the critical path of one sample, by operator, for the best of the front.",
             breakdown_figure(best, "latency_us"),
             "latency",
         ),
@@ -137,6 +138,7 @@ def _headline(
         baseline = results.get("baselines", {}).get("logistic_regression")
         if baseline is not None:
             cards.append((f"{baseline:.4f}", "test log loss, logistic regression"))
+            lead += f" Logistic regression reaches a test log loss of {baseline:.4f}."
             difference = baseline - model["test_log_loss"]
             verb = "below" if difference > 0 else "above"
             lead += (
@@ -155,9 +157,7 @@ def _headline(
 def _pareto_text(record: StudyRecord) -> str:
     if len(record.metric_names) == 1:
         return "One objective: the history of the search."
-    return (
-        "Every point is an architecture; coloured ones are on the front. Hover to see what it is."
-    )
+    return "Every point is an architecture; coloured ones are on the front. Hover for details."
 
 
 def _figure(heading: str, text: str, figure: go.Figure | None, name: str) -> str:
@@ -221,8 +221,8 @@ def _models(results: Mapping[str, Any], best: Sequence[TrialRecord]) -> str:
         for genotype, caption in drawn
     )
     return (
-        "<h2>Best models</h2><p>Dense branch in blue, sparse branch in red; striped parts do not reach "
-        f"the logit.</p><div class=models>{figures}</div>"
+        "<h2>Best models</h2><p>Dense branch in blue, sparse branch in red; striped parts do not "
+        f"reach the logit.</p><div class=models>{figures}</div>"
     )
 
 
@@ -233,11 +233,7 @@ def _searched(record: StudyRecord) -> str:
     for trial in trials:
         figures = trial.figures
         cells = [f"trial {trial.number}"]
-        cells += [
-            _number(figures.get(key))
-            for key in ("log_loss", "auc", "mflops", "parameters")
-            + ("latency_us", "energy_uj", "area_mm2")
-        ]
+        cells += [_number(figures.get(key)) for key in FIGURES]
         cells.append("" if trial.genotype is None else summary_of(trial.genotype))
         rows.append(_row(cells, "" if trial.is_feasible else "base", last_is_text=True))
     heads = ["", "log loss", "AUC", "MFLOPs", "parameters", "latency, µs", "energy, µJ"]

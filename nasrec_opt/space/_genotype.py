@@ -280,7 +280,11 @@ def _build(cls: type[Gene], values: Mapping[str, Any], where: str) -> Gene:
         raise GenotypeError(f"{where}: expected a JSON object, got {type(values).__name__}")
     _check_keys(values, tuple(field.name for field in fields(cls)), where)
     try:
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**given)
     except GenotypeError as error:
         raise GenotypeError(f"{where}: {error}") from None
 
