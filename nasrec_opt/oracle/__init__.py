@@ -1,0 +1,44 @@
+"""Who scores genotypes: a supernet, a table of answers, a user's own object.
+
+`SupernetOracle` is loaded on first use, so that tables of answers need no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nasrec_opt.oracle._metrics import auc, log_losses, score
+from nasrec_opt.oracle._protocol import Evaluation, Oracle, architecture
+from nasrec_opt.oracle._tabular import TabularOracle
+
+if TYPE_CHECKING:
+    from nasrec_opt.oracle._last_layer import fit_adagrad, fit_newton
+    from nasrec_opt.oracle._supernet_oracle import SupernetOracle
+
+__all__ = [
+    "Evaluation",
+    "Oracle",
+    "SupernetOracle",
+    "TabularOracle",
+    "architecture",
+    "auc",
+    "fit_adagrad",
+    "fit_newton",
+    "log_losses",
+    "score",
+]
+
+_HOMES = {
+    "SupernetOracle": "_supernet_oracle",
+    "fit_adagrad": "_last_layer",
+    "fit_newton": "_last_layer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,61 @@
+"""Log loss and AUC, exactly, from logits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from nasrec_opt.oracle._protocol import Evaluation
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def score(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Evaluation:
+    """Log loss with its standard error, and AUC.
+
+    Args:
+        logits: `[rows]`.
+        labels: 0 or 1, `[rows]`.
+    """
+    losses = log_losses(logits, labels)
+    rows = len(losses)
+    error = float(losses.std(ddof=1)) / math.sqrt(rows) if rows > 1 else None
+    return Evaluation(float(losses.mean()), auc(logits, labels), error, rows)
+
+
+def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
+    """Log loss of each row, nats, `[rows]`; no probability is formed that could round to 0 or 1."""
+    z, y = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
+    return np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
+
+
+def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+    """Area under the ROC curve.
+
+    The share of (positive, negative) pairs in the right order; a tie counts half.
+
+    Args:
+        scores: Any increasing function of the probability, `[rows]`.
+        labels: 0 or 1, `[rows]`.
+
+    Returns:
+        0 to 1; 0.5 where there is but one class.
+
+    References:
+        Hanley and McNeil 1982: the area is the rank sum statistic of Mann and Whitney.
+    """
+    given = np.asarray(scores)
+    order = np.argsort(given, kind="stable")
+    ordered = given[order]
+    positive = np.asarray(labels)[order] > 0.5
+    # Of each run of equal scores: positives and negatives in it, and negatives below it.
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    positives = np.add.reduceat(positive, starts, dtype=np.int64)
+    negatives = np.add.reduceat(~positive, starts, dtype=np.int64)
+    below = np.cumsum(negatives) - negatives
+    pairs = int(positives.sum()) * int(negatives.sum())
+    if not pairs:
+        return 0.5
+    return int((positives * (2 * below + negatives)).sum()) / (2 * pairs)

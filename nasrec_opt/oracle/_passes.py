@@ -1,0 +1,151 @@
+"""Forward passes of many genotypes over the same rows, each shared block output computed once.
+
+Chunks of rows are the outer loop: all genotypes see a chunk while it is in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Job, Plan, job_of
+from nasrec_opt.oracle._prefix_cache import Key, PrefixCache
+from nasrec_opt.oracle._rows import Rows
+from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.supernet import Activations, Supernet
+
+FLOAT_BYTES = 4
+
+
+@dataclass(slots=True)
+class _Schedule:
+    """Jobs in order, and when an output is no longer needed.
+
+    Args:
+        jobs: One for each plan.
+        cached: Outputs read from the cache.
+        made: Bytes per row of each output computed, earliest blocks first.
+        last_use: Index of the last job that uses an output.
+    """
+
+    jobs: list[Job] = field(default_factory=list)
+    cached: set[int] = field(default_factory=set)
+    made: dict[int, int] = field(default_factory=dict)
+    last_use: dict[int, int] = field(default_factory=dict)
+
+
+class Passes:
+    """Runs genotypes on a supernet.
+
+    Args:
+        supernet: Its weights must not change.
+        cache: Keeps block outputs between calls.
+    """
+
+    def __init__(self, supernet: Supernet, cache: PrefixCache) -> None:
+        self._supernet = supernet
+        self._cache = cache
+
+    def run(self, rows: Rows, plans: Sequence[Plan]) -> Iterator[tuple[int, Activations]]:
+        """Outputs of the last block: chunk by chunk, and in each chunk plan by plan.
+
+        Args:
+            rows: The rows.
+            plans: The genotypes; put those with common parts next to each other.
+
+        Yields:
+            Index of the plan, and activations that hold at least the last block.
+        """
+        if self._supernet.masking == "zero":  # for comparison only: nothing is shared
+            for number in range(rows.num_chunks):
+                dense, embedded = rows.chunk(number)
+                for index, plan in enumerate(plans):
+                    yield index, self._supernet.hidden(plan.genotype, dense, embedded)
+            return
+        schedule = self._schedule(rows, plans)
+        keys = {output: (rows.name, output) for output in (*schedule.cached, *schedule.made)}
+        last = {n for plan in plans for n in plan.key}  # nobody reads on from these
+        wanted = {
+            keys[output]: num_bytes * rows.num_rows
+            for output, num_bytes in schedule.made.items()
+            if output not in last
+        }
+        in_use = [keys[output] for output in sorted(schedule.cached)]
+        kept: dict[Key, list[Any]] = {key: [] for key in self._cache.reserve(wanted, in_use)}
+        cached = {output: self._cache.read(keys[output]) for output in schedule.cached}
+        for number in range(rows.num_chunks):
+            start = self._supernet.begin(*rows.chunk(number))
+            at_hand: dict[int, Any] = {output: chunks[number] for output, chunks in cached.items()}
+            at_hand |= {RAW_DENSE: start.dense[0], RAW_SPARSE: start.sparse[0]}
+            for index, job in enumerate(schedule.jobs):
+                activations, made = self._run(job, at_hand)
+                for output in made:
+                    if keys[output] in kept:
+                        kept[keys[output]].append(at_hand[output])
+                yield index, activations
+                for output in {*job.plan.dense, *job.plan.sparse}:
+                    if schedule.last_use.get(output) == index:
+                        del at_hand[output]
+        for key, chunks in kept.items():
+            self._cache.put(key, chunks, wanted[key])
+
+    def _schedule(self, rows: Rows, plans: Sequence[Plan]) -> _Schedule:
+        schedule = _Schedule()
+        outputs = {n for plan in plans for n in (*plan.dense, *plan.sparse)}
+        in_cache = {output for output in outputs if (rows.name, output) in self._cache}
+        at_hand = {RAW_DENSE, RAW_SPARSE} | in_cache
+        made: list[tuple[int, int, int]] = []
+        for index, plan in enumerate(plans):
+            job = job_of(plan, at_hand)
+            schedule.jobs.append(job)
+            used = {plan.dense[block] for block in job.dense}
+            used |= {plan.sparse[block] for block in job.sparse}
+            schedule.cached |= used & in_cache
+            for step in job.steps:
+                gene = plan.genotype.blocks[step.block - 1]
+                if step.live.dense_out:
+                    width = gene.dense_width
+                    made.append((step.block, plan.dense[step.block], width * FLOAT_BYTES))
+                if step.live.sparse_out:
+                    count = gene.sparse_width + MERGER_ROWS * step.live.use_rows
+                    width = count * self._supernet.features.embedding_dim
+                    made.append((step.block, plan.sparse[step.block], width * FLOAT_BYTES))
+            used |= {output for _, output, _ in made}
+            at_hand |= used
+            schedule.last_use |= dict.fromkeys(
+                used & {*plan.dense, *plan.sparse} - {RAW_DENSE, RAW_SPARSE} - in_cache, index
+            )
+        # Earlier blocks are the likelier to be shared, so they get the room first.
+        schedule.made = {output: size for _, output, size in sorted(made)}
+        return schedule
+
+    def _run(self, job: Job, at_hand: dict[int, Any]) -> tuple[Activations, list[int]]:
+        """Run what is not at hand, add it to `at_hand`, and name it."""
+        plan, made = job.plan, []
+        dense: dict[int, Tensor] = {i: at_hand[plan.dense[i]] for i in job.dense}
+        sparse = {i: at_hand[plan.sparse[i]] for i in job.sparse}
+        for step in job.steps:
+            dense_out, sparse_out = self._supernet.blocks[str(step.block)](
+                plan.genotype.blocks[step.block - 1],
+                step.live,
+                dense,
+                sparse,
+                _view,
+                is_quantized=self._supernet.is_quantized,
+            )
+            for values, outputs, number in (
+                (dense_out, dense, plan.dense[step.block]),
+                (sparse_out, sparse, plan.sparse[step.block]),
+            ):
+                if values is not None:
+                    outputs[step.block] = at_hand[number] = values
+                    made.append(number)
+        return Activations(dense, sparse), made
+
+
+def _view(weight: Tensor, *index: slice) -> Tensor:
+    """How a forward pass reads weights."""
+    return weight[index]

@@ -1,0 +1,151 @@
+"""Which block outputs a genotype consists of, and which of them two genotypes share.
+
+Every output gets a number that stands for all that it depends on: its block, the genes in use,
+and the numbers of what it reads. Two genotypes share an output exactly when they share its number,
+be it a common prefix or a part of the graph that a mutation did not reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Hashable
+from dataclasses import dataclass
+
+from nasrec_opt.space import BlockLiveness, Genotype, liveness, reads_sparse_inputs
+
+RAW_DENSE, RAW_SPARSE = 0, 1  # numbers of the raw features
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A genotype with the numbers of its outputs.
+
+    Args:
+        genotype: The architecture.
+        lives: What of each block reaches the logit.
+        dense: Number of the dense output of each block, from 0 = raw features; -1 = not read.
+        sparse: The same of the sparse outputs.
+    """
+
+    genotype: Genotype
+    lives: tuple[BlockLiveness, ...]
+    dense: tuple[int, ...]
+    sparse: tuple[int, ...]
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What the logit reads: equal exactly when the models are."""
+        return self.dense[-1], self.sparse[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A block to run.
+
+    Args:
+        block: Its number, from 1.
+        live: What of it to compute.
+    """
+
+    block: int
+    live: BlockLiveness
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How one genotype is run, given what is at hand.
+
+    Args:
+        plan: The genotype.
+        steps: Blocks to run, first to last.
+        dense: Blocks whose dense output is read from what is at hand; 0 = raw features.
+        sparse: The same of sparse outputs.
+    """
+
+    plan: Plan
+    steps: tuple[Step, ...]
+    dense: tuple[int, ...]
+    sparse: tuple[int, ...]
+
+
+class Numbering:
+    """Gives out the numbers.
+
+    Args:
+        is_quantized: Whether bits change an output.
+    """
+
+    def __init__(self, *, is_quantized: bool) -> None:
+        self._is_quantized = is_quantized
+        self._numbers: dict[Hashable, int] = {"raw dense": RAW_DENSE, "raw sparse": RAW_SPARSE}
+
+    def plan(self, genotype: Genotype) -> Plan:
+        """Number the outputs of a genotype."""
+        lives = liveness(genotype)
+        dense, sparse = [RAW_DENSE], [RAW_SPARSE]
+        for block, (gene, live) in enumerate(zip(genotype.blocks, lives, strict=True), start=1):
+            rows: tuple[int, ...] = ()
+            if reads_sparse_inputs(gene, live):
+                rows = tuple(sparse[i] for i in gene.sparse_inputs)
+            own_dense = own_sparse = -1
+            if live.dense_pre:
+                own_dense = self._number(
+                    block,
+                    gene.dense_ops,
+                    gene.dense_width,
+                    tuple(dense[i] for i in gene.dense_inputs),
+                    tuple(dense[i] for i in (gene.left_input, gene.right_input) if i is not None),
+                    rows if "dot" in gene.dense_ops else (),
+                    gene.dense_bits if self._is_quantized else None,
+                )
+            if live.sparse_pre:
+                own_sparse = self._number(
+                    block,
+                    gene.sparse_ops,
+                    gene.sparse_width,
+                    rows,
+                    gene.sparse_bits if self._is_quantized else None,
+                )
+            merged = (own_dense, own_sparse)
+            dense_out = self._number(block, "fm", *merged) if live.use_fm else own_dense
+            sparse_out = self._number(block, "rows", *merged) if live.use_rows else own_sparse
+            dense.append(dense_out if live.dense_out else -1)
+            sparse.append(sparse_out if live.sparse_out else -1)
+        return Plan(genotype, lives, tuple(dense), tuple(sparse))
+
+    def _number(self, *description: Hashable) -> int:
+        return self._numbers.setdefault(description, len(self._numbers))
+
+
+def job_of(plan: Plan, at_hand: Container[int]) -> Job:
+    """What has to be run, last block first, where some outputs are at hand."""
+    last = plan.genotype.num_blocks
+    dense_needed, sparse_needed = {last}, {last}
+    dense_read, sparse_read = set(), set()
+    steps = []
+    for block in range(last, -1, -1):
+        need_dense, need_sparse = block in dense_needed, block in sparse_needed
+        if need_dense and plan.dense[block] in at_hand:
+            dense_read.add(block)
+            need_dense = False
+        if need_sparse and plan.sparse[block] in at_hand:
+            sparse_read.add(block)
+            need_sparse = False
+        if not (need_dense or need_sparse):
+            continue
+        gene, whole = plan.genotype.blocks[block - 1], plan.lives[block - 1]
+        use_fm, use_rows = need_dense and whole.use_fm, need_sparse and whole.use_rows
+        live = BlockLiveness(
+            dense_pre=need_dense or use_rows,
+            sparse_pre=need_sparse or use_fm,
+            dense_out=need_dense,
+            sparse_out=need_sparse,
+            use_fm=use_fm,
+            use_rows=use_rows,
+        )
+        steps.append(Step(block, live))
+        if live.dense_pre:
+            two = (i for i in (gene.left_input, gene.right_input) if i is not None)
+            dense_needed.update(gene.dense_inputs, two)
+        if reads_sparse_inputs(gene, live):
+            sparse_needed.update(gene.sparse_inputs)
+    return Job(plan, tuple(reversed(steps)), tuple(sorted(dense_read)), tuple(sorted(sparse_read)))

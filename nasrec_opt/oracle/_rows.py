@@ -1,0 +1,72 @@
+"""The rows that an oracle asks about, held in memory in chunks that fit the processor's cache."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nasrec_opt.data import Split
+from nasrec_opt.supernet import Supernet
+
+
+def spread(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
+    """Row numbers evenly spread over a split, so that every part of a log in time order counts."""
+    count = available if wanted is None else min(wanted, available)
+    return np.arange(count) * available // max(count, 1)
+
+
+class Rows:
+    """Some rows of a split with their embeddings.
+
+    Args:
+        name: Distinguishes these rows from others.
+        supernet: Embeds them.
+        split: Where they are read from, once.
+        index: Their numbers.
+        chunk_rows: Rows of a chunk.
+        embedding_bytes: Most bytes of embeddings kept; those of further chunks are looked up anew
+            each time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        supernet: Supernet,
+        split: Split,
+        index: npt.NDArray[np.int64],
+        *,
+        chunk_rows: int,
+        embedding_bytes: int,
+    ) -> None:
+        self.name = name
+        self.num_rows = len(index)
+        self._supernet = supernet
+        self._dense: list[Tensor] = []
+        self._sparse: list[Tensor] = []  # embeddings where they are kept, otherwise ids
+        labels = []
+        device = supernet.final.bias.device
+        row_bytes = supernet.features.num_sparse * supernet.features.embedding_dim * 4
+        self._num_embedded = embedding_bytes // (row_bytes * chunk_rows)
+        for start in range(0, len(index), chunk_rows):
+            batch = split.rows(index[start : start + chunk_rows])
+            self._dense.append(torch.from_numpy(batch.dense).to(device))
+            ids = torch.from_numpy(batch.sparse).to(device)
+            is_kept = len(self._sparse) < self._num_embedded
+            self._sparse.append(supernet.embed(ids) if is_kept else ids)
+            labels.append(batch.labels)
+        self.labels = np.concatenate(labels)
+        self.embedding_bytes = min(len(self._sparse), self._num_embedded) * row_bytes * chunk_rows
+
+    @property
+    def num_chunks(self) -> int:
+        """Number of chunks."""
+        return len(self._dense)
+
+    def chunk(self, number: int) -> tuple[Tensor, Tensor]:
+        """Dense features `[batch, num_dense]` and embeddings `[batch, dim, num_sparse]`."""
+        sparse = self._sparse[number]
+        if number >= self._num_embedded:
+            sparse = self._supernet.embed(sparse)
+        return self._dense[number], sparse
