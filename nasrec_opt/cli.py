@@ -149,8 +149,11 @@ def cost(
 
 
 def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) -> None:
+    import optuna
+
     from nasrec_opt.pipeline import ConsoleReporter, StudyConfig, run_study
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # the reporter says what happens
     config = StudyConfig.from_toml(study)
     with ConsoleReporter() as reporter:
         finished = run_study(

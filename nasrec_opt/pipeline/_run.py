@@ -314,7 +314,13 @@ class Run:
         if self._logger is None:
             try:
                 self._logger = MLflowLogger(
-                    sqlite_url(self.folder.mlflow_db), experiment=self.config.name
+                    sqlite_url(self.folder.mlflow_db),
+                    experiment=self.config.name,
+                    tags={
+                        "nasrec.dataset": self.dataset().fingerprint,
+                        "nasrec.seed": str(self.config.seed),
+                    },
+                    artifact_location=(self.folder.path / "artifacts").resolve().as_uri(),
                 )
             except MissingExtraError as error:
                 self._reporter.note(f"runs are not logged: {error}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy import event
@@ -95,7 +97,10 @@ def _check(study: optuna.Study, path: Path, space: SearchSpace, metric_names: li
                 "attribute 'space', got none"
             )
         study.set_user_attr("space", space.to_dict())
-        study.set_metric_names(metric_names)
+        with warnings.catch_warnings():
+            # Experimental since Optuna 3.2, and what the dashboard reads.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(metric_names)
         return
     if recorded != _as_json(space.to_dict()):
         differing = sorted(

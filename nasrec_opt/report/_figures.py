@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,9 +120,11 @@ def importance_figure(study: optuna.Study, record: StudyRecord) -> go.Figure | N
     columns: dict[str, dict[str, float]] = {}
     for i, name in enumerate(record.metric_names):
         try:
-            columns[name] = optuna.importance.get_param_importances(
-                study, evaluator=evaluator, target=lambda trial, i=i: trial.values[i]
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # low values are what we look for
+                columns[name] = optuna.importance.get_param_importances(
+                    study, evaluator=evaluator, target=lambda trial, i=i: trial.values[i]
+                )
         except (ValueError, RuntimeError):  # no parameter is in every trial, or none varies
             continue
     if not columns:

@@ -1,5 +1,6 @@
 """MLflow: one parent run a study, one nested run a trial, written in the background."""
 
-from nasrec_opt.tracking._logger import MLflowLogger, genotype_of
+from nasrec_opt.tracking._logger import MLflowLogger
+from nasrec_opt.tracking._rebuild import Recipe, genotype_of, rebuild, recipe_of
 
-__all__ = ["MLflowLogger", "genotype_of"]
+__all__ = ["MLflowLogger", "Recipe", "genotype_of", "rebuild", "recipe_of"]

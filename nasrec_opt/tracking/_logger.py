@@ -1,54 +1,70 @@
 """An Optuna callback that logs trials to MLflow, off the critical path.
 
-One parent run a study, one nested run a trial. The callback only puts the trial into a queue; a
-background thread writes it. What a killed process left unwritten is found by `sync`.
+One parent run a study, one nested run a trial. The callback only hands the trial to a background
+thread. What a killed process left unwritten is found by `sync`.
 """
 
 from __future__ import annotations
 
-import queue
+import atexit
+import json
+import logging
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from nasrec_opt import __version__
-from nasrec_opt.errors import StudyError
+from nasrec_opt.errors import NasrecError, StudyError
+from nasrec_opt.features import FeatureSpec
 from nasrec_opt.space import Genotype
-from nasrec_opt.tracking._store import (
+from nasrec_opt.tracking._background import Background
+from nasrec_opt.tracking._dataset import dataset_input, dataset_params
+from nasrec_opt.tracking._parent import Parent, find_parent
+from nasrec_opt.tracking._record import (
+    DATA_TAG,
+    FEATURES_TAG,
     GENOTYPE_TAG,
+    KIND_TAG,
     MODEL_TAG,
-    PARENT_TAG,
-    STUDY_TAG,
+    SEED_TAG,
     TRIAL_TAG,
-    Store,
+    RunRecord,
+    as_metrics,
+    milliseconds,
+    one_line,
+    trial_record,
 )
+from nasrec_opt.tracking._store import Store, require_mlflow
 
-STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
-ATTRIBUTE_METRICS = ("auc", "mflops", "parameters", "area_mm2")
+logger = logging.getLogger(__name__)
 
 
 class MLflowLogger:
     """Logs a study to MLflow; what `study.optimize(..., callbacks=[...])` takes.
 
-    Use it as a context manager, or call `close` at the end: trials are written in the background.
+    Trials are written in the background: use it as a context manager, or call `close` at the end;
+    a process that ends otherwise still writes what is queued, unless it is killed. Then `sync`
+    writes what is missing. Safe with several threads (`n_jobs`) and several processes.
 
     Args:
-        tracking_uri: Of the MLflow store.
+        tracking_uri: Of the MLflow store: a database, or a tracking server.
         experiment: Name of the experiment; nothing = the study's name.
-        tags: Tags of every trial's run, e.g. the data's fingerprint and the seed.
+        tags: Tags of every trial's run.
+        seeds: Seeds by what they seed, e.g. `{"search": 0, "model": 0}`; tags of every trial's run.
 
     Raises:
         MissingExtraError: MLflow is not installed.
         StudyError: The store cannot be opened.
 
     Example:
-        >>> with MLflowLogger("sqlite:///mlflow.db") as logger:
-        ...     study.optimize(objective, n_trials=100, callbacks=[logger])
+        >>> with MLflowLogger("sqlite:///mlflow.db", seeds={"search": 0}) as mlflow:
+        ...     mlflow.sync(study)
+        ...     study.optimize(objective, n_trials=100, callbacks=[mlflow])
     """
 
     def __init__(
@@ -57,17 +73,20 @@ class MLflowLogger:
         *,
         experiment: str | None = None,
         tags: Mapping[str, str] | None = None,
+        seeds: Mapping[str, int] | None = None,
     ) -> None:
+        require_mlflow()
         self._uri = tracking_uri
         self._experiment = experiment
-        self._tags = dict(tags or {})
-        self._store: Store | None = None
-        self._parents: dict[str, str] = {}
-        self._queue: queue.Queue[tuple[str, FrozenTrial, list[str]] | None] = queue.Queue()
-        self._error: Exception | None = None
-        self._thread: threading.Thread | None = None
+        named = {f"{SEED_TAG}{name}": str(seed) for name, seed in (seeds or {}).items()}
+        self._tags = {**(tags or {}), **named}
+        self._lock = threading.RLock()
+        self._stores: dict[str, Store] = {}
+        self._parents: dict[str, Parent] = {}
+        self._background: Background[tuple[Store, RunRecord]] = Background(_write, tracking_uri)
         if experiment is not None:
-            self._open(experiment)
+            self._store(experiment)
+        atexit.register(_close_at_exit, weakref.ref(self))
 
     def __enter__(self) -> MLflowLogger:
         return self
@@ -78,47 +97,51 @@ class MLflowLogger:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+            return
+        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        try:
+            self.close(status)
+        except StudyError as unwritten:
+            error.add_note(str(unwritten))  # must not hide why the search ended
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Queue a finished trial.
 
         Raises:
-            StudyError: An earlier trial could not be written.
+            StudyError: Earlier trials could not be written.
         """
-        self._raise()
         parent = self._parent(study)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._drain, name="mlflow", daemon=True)
-            self._thread.start()
-        self._queue.put((parent, trial, _metric_names(study)))
+        parent.date(study)
+        record = trial_record(trial, parent.metric_names, parent.tags)
+        self._background.submit((parent.store, record))
 
     def sync(self, study: optuna.Study) -> int:
-        """Log the finished trials that have no finished run yet, as after a kill.
+        """Log the finished trials that have no run yet, and complete half-written runs.
+
+        What a killed process left behind; nothing is logged twice. Call it before the search, while
+        no other process logs this study.
 
         Returns:
-            Number of trials queued.
+            Number of trials queued or completed.
+
+        Raises:
+            StudyError: A trial could not be written.
         """
-        self.flush()
-        parent = self._parent(study)
-        store = self._open(study.study_name)
-        logged = set()
-        for run in store.runs(f"tags.`{PARENT_TAG}` = '{parent}'"):
-            number = run.data.tags.get(TRIAL_TAG)
-            if number is None:
-                continue
-            if run.info.status == "RUNNING" or int(number) in logged:
-                store.client.delete_run(run.info.run_id)  # half-written: written anew below
-            else:
-                logged.add(int(number))
-        missing = [
-            trial
-            for trial in study.get_trials(deepcopy=False)
-            if trial.state.is_finished() and trial.number not in logged
-        ]
+        self._background.flush()
+        with _as_study_error(self._uri):
+            parent = self._parent(study)
+            trials = {
+                trial.number: trial
+                for trial in study.get_trials(deepcopy=False)
+                if trial.state.is_finished()
+            }
+            logged, repaired = self._repair(parent, trials)
+        missing = [trial for number, trial in trials.items() if number not in logged]
         for trial in missing:
             self(study, trial)
-        return len(missing)
+        return len(missing) + repaired
 
     def flush(self) -> None:
         """Wait until every queued trial is written.
@@ -126,149 +149,174 @@ class MLflowLogger:
         Raises:
             StudyError: One could not be written.
         """
-        self._queue.join()
-        self._raise()
+        self._background.flush()
 
-    def close(self) -> None:
-        """Write what is queued, and end the parent runs.
+    def close(self, status: str = "FINISHED") -> None:
+        """Write what is queued, and end the parent runs; logging again opens them again.
+
+        Args:
+            status: Of the parent runs: `FINISHED`, `FAILED` or `KILLED`.
 
         Raises:
             StudyError: A trial could not be written.
         """
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
-            self._thread = None
-        if self._store is not None:
-            for parent in self._parents.values():
-                self._store.close(parent, "FINISHED")
-        self._parents = {}
-        self._raise()
+        try:
+            self._background.close()
+        finally:
+            with self._lock, _as_study_error(self._uri):
+                parents, self._parents = self._parents, {}
+                for parent in parents.values():
+                    parent.store.client.set_terminated(parent.run_id, status)
 
-    def log_dataset(self, study: optuna.Study, summary: Mapping[str, Any]) -> None:
-        """Write what the data was as parameters of the parent run.
+    def log_dataset(
+        self,
+        study: optuna.Study,
+        summary: Mapping[str, Any],
+        *,
+        features: FeatureSpec | None = None,
+    ) -> None:
+        """Write what the data is: an MLflow dataset, and parameters of the parent run.
+
+        Trials logged from now on are tagged with its fingerprint and the shape of the input.
 
         Args:
             study: The study.
-            summary: Flat or nested plain values, e.g. source, fingerprint, rows.
+            summary: Flat or nested plain values. `source`, `fingerprint`, `rows`, `num_dense`,
+                `num_sparse` and `column_names` describe the MLflow dataset.
+            features: Shape of the input; nothing = the summary's entry `features`, if any.
+
+        Raises:
+            StudyError: It could not be written.
         """
-        params = {f"data.{name}": value for name, value in _flat(summary).items()}
-        run = self._parent(study)
-        store = self._open(study.study_name)
-        known = store.client.get_run(run).data.params
-        store.write(run, params={k: v for k, v in params.items() if k not in known})
+        tags = {}
+        shape = features.to_dict() if features else summary.get("features")
+        if shape:
+            tags[FEATURES_TAG] = json.dumps(shape)
+        if "fingerprint" in summary:
+            tags[DATA_TAG] = str(summary["fingerprint"])
+        with _as_study_error(self._uri):
+            parent = self._parent(study)
+            client = parent.store.client
+            client.log_inputs(parent.run_id, datasets=[dataset_input(summary, features)])
+            known = client.get_run(parent.run_id).data.params  # parameters never change in MLflow
+            for name, value in dataset_params(summary).items():
+                if name not in known:
+                    client.log_param(parent.run_id, name, value)
+            parent.set_tags(tags)
 
     def log_artifact(self, study: optuna.Study, path: Path | str) -> None:
-        """Copy a file to the parent run's artifacts."""
-        store = self._open(study.study_name)
-        store.client.log_artifact(self._parent(study), str(path))
+        """Copy a file to the parent run's artifacts.
+
+        Raises:
+            StudyError: It could not be copied.
+        """
+        with _as_study_error(self._uri):
+            parent = self._parent(study)
+            parent.store.client.log_artifact(parent.run_id, str(path))
 
     def log_models(self, study: optuna.Study, models: Sequence[Mapping[str, Any]]) -> None:
-        """A nested run for each retrained model; one logged before is replaced.
+        """A nested run for each retrained model; those logged before are replaced.
 
         Args:
             study: The study that found them.
             models: Entries of `results.json`: `genotype` and figures.
+
+        Raises:
+            StudyError: They could not be written.
         """
-        parent = self._parent(study)
-        store = self._open(study.study_name)
-        for run in store.runs(f"tags.`{PARENT_TAG}` = '{parent}'"):
-            if MODEL_TAG in run.data.tags:
-                store.client.delete_run(run.info.run_id)
-        for place, model in enumerate(models, start=1):
-            genotype = Genotype.from_dict(model["genotype"]).to_json()
-            tags = self._tags | {PARENT_TAG: parent, MODEL_TAG: str(place), GENOTYPE_TAG: genotype}
-            run_id = store.create(f"retrained-{place}", tags)
-            metrics = {k: v for k, v in model.items() if _is_number(v)}
-            store.write(run_id, params={"genotype": genotype}, metrics=metrics)
-            store.close(run_id, "FINISHED")
+        with _as_study_error(self._uri):
+            parent = self._parent(study)
+            before = [run for run in parent.nested() if MODEL_TAG in run.data.tags]
+            records = [_model_record(*entry, parent) for entry in enumerate(models, start=1)]
+            parent.store.writer.write(records)
+            for run in before:
+                parent.store.client.delete_run(run.info.run_id)
 
-    def _open(self, experiment: str) -> Store:
-        if self._store is None:
-            self._store = Store(self._uri, self._experiment or experiment)
-        return self._store
-
-    def _parent(self, study: optuna.Study) -> str:
-        """The study's run: found again, or created."""
-        name = study.study_name
-        if name not in self._parents:
-            store = self._open(name)
-            found = store.runs(f"tags.`{STUDY_TAG}` = '{name}'")
-            if found:
-                self._parents[name] = found[0].info.run_id
-                store.client.update_run(self._parents[name], status="RUNNING")
+    def _repair(self, parent: Parent, trials: Mapping[int, FrozenTrial]) -> tuple[set[int], int]:
+        """Complete half-written runs and delete second ones; the trials that have a run."""
+        logged: set[int] = set()
+        repaired = 0
+        runs = [run for run in parent.nested(with_deleted=True) if TRIAL_TAG in run.data.tags]
+        # Whole runs first, so that of two runs of a trial the half-written one goes.
+        for run in sorted(
+            runs, key=lambda run: (run.info.status == "RUNNING", run.info.start_time)
+        ):
+            number = int(run.data.tags[TRIAL_TAG])
+            if run.info.lifecycle_stage != "active":
+                logged.add(number)  # deleted by a person: it stays so
+            elif number in logged:
+                parent.store.client.delete_run(run.info.run_id)
             else:
-                tags = self._tags | {STUDY_TAG: name, "nasrec.version": __version__}
-                tags["nasrec.metrics"] = ",".join(_metric_names(study))
-                self._parents[name] = store.create(name, tags)
-        return self._parents[name]
+                logged.add(number)
+                if run.info.status == "RUNNING" and number in trials:
+                    record = trial_record(trials[number], parent.metric_names, parent.tags)
+                    parent.store.through_client.complete(run.info.run_id, record)
+                    repaired += 1
+        return logged, repaired
 
-    def _drain(self) -> None:
-        """The background thread: writes until it is told to end."""
-        while True:
-            item = self._queue.get()
-            try:
-                if item is None:
-                    return
-                if self._error is None:
-                    self._write(*item)
-            except Exception as error:  # a thread's boundary: handed to the caller's next call
-                self._error = error
-            finally:
-                self._queue.task_done()
+    def _store(self, study_name: str) -> Store:
+        experiment = self._experiment or study_name
+        if experiment not in self._stores:
+            self._stores[experiment] = Store(self._uri, experiment)
+        return self._stores[experiment]
 
-    def _write(self, parent: str, trial: FrozenTrial, metric_names: list[str]) -> None:
-        assert self._store is not None
-        tags = self._tags | {
-            PARENT_TAG: parent,
-            TRIAL_TAG: str(trial.number),
-            "nasrec.state": trial.state.name,
-            "nasrec.version": __version__,
-        }
-        genotype = trial.user_attrs.get("genotype")
-        params = dict(trial.params)
-        if genotype is not None:
-            tags[GENOTYPE_TAG] = genotype
-        start = int(trial.datetime_start.timestamp() * 1000) if trial.datetime_start else None
-        run_id = self._store.create(f"trial-{trial.number:05d}", tags, start_ms=start)
-        metrics = dict(zip(metric_names, trial.values or (), strict=False))
-        for name in ATTRIBUTE_METRICS:
-            if _is_number(trial.user_attrs.get(name)):
-                metrics[name] = trial.user_attrs[name]
-        self._store.write(run_id, params=params, metrics=metrics)
-        end = int(trial.datetime_complete.timestamp() * 1000) if trial.datetime_complete else None
-        self._store.close(run_id, STATUS[trial.state], end)
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            error, self._error = self._error, None
-            reason = str(error).splitlines()[0]
-            raise StudyError(f"{self._uri}: a trial could not be logged: {reason}") from error
+    def _parent(self, study: optuna.Study) -> Parent:
+        with self._lock, _as_study_error(self._uri):
+            name = study.study_name
+            if name not in self._parents:
+                self._parents[name] = find_parent(self._store(name), study, self._tags)
+            return self._parents[name]
 
 
-def genotype_of(run: Any) -> Genotype:
-    """The genotype of a trial's or a retrained model's MLflow run.
+class _as_study_error:  # noqa: N801 - reads as a statement
+    """Turns an error of MLflow or its database into one sentence."""
 
-    Raises:
-        StudyError: The run carries none.
-    """
-    text = run.data.tags.get(GENOTYPE_TAG)
-    if text is None:
-        raise StudyError(f"run {run.info.run_id}: expected the tag {GENOTYPE_TAG!r}, got none")
-    return Genotype.from_json(text, f"run {run.info.run_id}")
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, NasrecError):
+            raise StudyError(f"{self._where}: could not be logged: {one_line(error)}") from error
 
 
-def _metric_names(study: optuna.Study) -> list[str]:
-    return study.metric_names or [f"value_{i}" for i in range(len(study.directions))]
+def _write(items: list[tuple[Store, RunRecord]]) -> None:
+    """In the background: one transaction for each experiment."""
+    by_store: dict[Store, list[RunRecord]] = {}
+    for store, record in items:
+        by_store.setdefault(store, []).append(record)
+    for store, records in by_store.items():
+        store.writer.write(records)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _model_record(place: int, model: Mapping[str, Any], parent: Parent) -> RunRecord:
+    genotype = Genotype.from_dict(model["genotype"]).to_json()
+    now = milliseconds()
+    tags = {KIND_TAG: "model", MODEL_TAG: str(place), GENOTYPE_TAG: genotype}
+    if "trial" in model:
+        tags["nasrec.found_by"] = str(model["trial"])
+    return RunRecord(
+        name=f"retrained-{place}",
+        status="FINISHED",
+        start_ms=now - int(1000 * float(model.get("seconds", 0))),
+        end_ms=now,
+        params={"genotype": genotype},
+        metrics=as_metrics({k: v for k, v in model.items() if k != "trial"}),
+        tags={**parent.tags, **tags},
+    )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        key = f"{prefix}{name}"
-        flat |= _flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
-    return flat
+def _close_at_exit(reference: weakref.ref[MLflowLogger]) -> None:
+    """At the end of the process: what is queued is written, an error is one line."""
+    if (open_logger := reference()) is not None:
+        try:
+            open_logger.close()
+        except StudyError as error:
+            logger.error("%s", error)

@@ -1,21 +1,20 @@
-"""The MLflow store: opened quietly, written in as few transactions as it takes."""
+"""The MLflow store: opened quietly, checked before MLflow writes into it, fast on SQLite."""
 
 from __future__ import annotations
 
 import logging
 import os
-import time
-from collections.abc import Mapping
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from nasrec_opt.errors import MissingExtraError, StudyError
+from nasrec_opt.tracking._record import one_line
+from nasrec_opt.tracking._writer import ClientWriter, TransactionWriter
 
-MAX_PARAM_LENGTH = 6000
-TRIAL_TAG = "nasrec.trial"
-STUDY_TAG = "nasrec.study"
-MODEL_TAG = "nasrec.model"
-GENOTYPE_TAG = "nasrec.genotype"
-PARENT_TAG = "mlflow.parentRunId"
+SQLITE = "sqlite:///"
+BUSY_MS = 20_000  # how long a writer waits for another process
 
 
 class Store:
@@ -27,79 +26,110 @@ class Store:
 
     Raises:
         MissingExtraError: MLflow is not installed.
-        StudyError: The store cannot be opened.
+        StudyError: The store cannot be opened, or is something else than an MLflow store.
     """
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        try:
-            from mlflow.entities import Metric, Param, RunTag, ViewType
-            from mlflow.exceptions import MlflowException
-            from mlflow.tracking import MlflowClient
-        except ImportError as error:
-            raise MissingExtraError("MLflow", "mlflow") from error
-        for name in ("alembic", "mlflow"):  # migrations and hints are not the user's business
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._metric, self._param, self._tag, self._all = Metric, Param, RunTag, ViewType.ALL
+        require_mlflow()
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
         self.uri = tracking_uri
+        path = sqlite_path(tracking_uri)
         try:
+            if path is not None:
+                _check_sqlite(path)
             self.client = MlflowClient(tracking_uri)
             found = self.client.get_experiment_by_name(experiment)
-            self.experiment_id = (
-                found.experiment_id if found else self.client.create_experiment(experiment)
+            if found is None:
+                # Beside the database: MLflow's default is a folder wherever the process started.
+                folder = (path.parent / "mlartifacts").resolve().as_uri() if path else None
+                found = self.client.get_experiment(
+                    self.client.create_experiment(experiment, artifact_location=folder)
+                )
+        except (MlflowException, OSError, sqlite3.Error, ImportError) as error:
+            raise StudyError(
+                f"{tracking_uri}: expected an MLflow store, got: {one_line(error)}"
+            ) from error
+        if found.lifecycle_stage != "active":
+            raise StudyError(
+                f"{tracking_uri}: expected the experiment {experiment!r}, got a deleted one; "
+                "restore it in MLflow or name another"
             )
-        except (MlflowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise StudyError(f"{tracking_uri}: expected an MLflow store, got: {reason}") from error
+        self.experiment_id = found.experiment_id
+        self.through_client = ClientWriter(self.client, self.experiment_id)
+        self.writer = self._fast_writer(found) or self.through_client
 
-    def runs(self, filter_string: str) -> list[Any]:
+    def runs(self, filter_string: str = "", *, with_deleted: bool = False) -> list[Any]:
         """All runs of the experiment that match, newest first."""
+        from mlflow.entities import ViewType
+
+        view = ViewType.ALL if with_deleted else ViewType.ACTIVE_ONLY
         found: list[Any] = []
         token = None
         while True:
             page = self.client.search_runs(
-                [self.experiment_id], filter_string, self._all, max_results=1000, page_token=token
+                [self.experiment_id], filter_string, view, max_results=1000, page_token=token
             )
             found += page
             token = page.token
             if not token:
                 return found
 
-    def create(self, name: str, tags: Mapping[str, str], *, start_ms: int | None = None) -> str:
-        """Create a run; its identifier."""
-        run = self.client.create_run(
-            self.experiment_id, start_time=start_ms or now_ms(), tags=dict(tags), run_name=name
-        )
-        return str(run.info.run_id)
+    def _fast_writer(self, experiment: Any) -> TransactionWriter | None:
+        """Where the client's store is a SQL database: one that inserts in one transaction."""
+        try:
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+            from sqlalchemy import event
 
-    def write(
-        self,
-        run_id: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        metrics: Mapping[str, float] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Write everything of a run in one call."""
-        moment = now_ms()
-        self.client.log_batch(
-            run_id,
-            metrics=[
-                self._metric(name, float(value), moment, 0)
-                for name, value in (metrics or {}).items()
-            ],
-            params=[
-                self._param(name, str(value)[:MAX_PARAM_LENGTH])
-                for name, value in (params or {}).items()
-            ],
-            tags=[self._tag(name, value) for name, value in (tags or {}).items()],
-        )
-
-    def close(self, run_id: str, status: str, end_ms: int | None = None) -> None:
-        """End a run as `FINISHED`, `FAILED` or `KILLED`."""
-        self.client.set_terminated(run_id, status, end_ms or now_ms())
+            store = self.client._tracking_client.store  # no public way to the engine
+            if not isinstance(store, SqlAlchemyStore):
+                return None
+            if sqlite_path(self.uri) and not event.contains(store.engine, "connect", _on_connect):
+                event.listen(store.engine, "connect", _on_connect)
+                store.engine.dispose()  # connections from before the listener
+            return TransactionWriter(store, experiment, self.through_client)
+        except (ImportError, AttributeError):
+            return None  # an MLflow that is built otherwise: the client will do
 
 
-def now_ms() -> int:
-    """Milliseconds since the epoch."""
-    return int(time.time() * 1000)
+def require_mlflow() -> None:
+    """Import MLflow quietly.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        import mlflow.tracking  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("MLflow", "mlflow") from error
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # one line for each migration
+    # News of its tables, and a traceback for each error that it raises anyhow.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a SQLite store; nothing for other stores, and for one in memory."""
+    path = uri.removeprefix(SQLITE)
+    return None if path == uri or path in ("", ":memory:") else Path(path)
+
+
+def _check_sqlite(path: Path) -> None:
+    """Refuse what is no MLflow store before MLflow adds its tables to it or retries for minutes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000)) as connection:
+        names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        if names and "experiments" not in names:
+            raise OSError(f"another SQLite database, with the table {min(names)}")
+        # Readers and a writer side by side; kept in the file. A file system that cannot answers
+        # with the mode that it keeps.
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    # With WAL, a killed process loses nothing; a power cut the last runs, which sync writes again.
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+    cursor.close()

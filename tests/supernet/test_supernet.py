@@ -196,14 +196,14 @@ def test_capped_tables_wrap_large_ids_and_keep_the_special_ones(seed):
             assert row == (number if number < size else 2 + (number - 2) % (size - 2))
 
 
-def test_zero_masking_reads_whole_weights_and_slices_read_parts():
+def test_zero_masking_reads_all_weights_and_is_not_extracted():
     genotype, (dense, sparse, _) = draw("single", 3), make_batch(0)
     masked = make_supernet("single", masking="zero")
     leaves = Leaves()
     masked(genotype, dense, sparse, leaves)
-    assert all(leaf.view.shape == leaf.weight.shape for leaf in leaves.used if leaf.weight.ndim > 1)
-    read = {id(weight) for weight, _ in NETS["single"].slices_of(genotype).used}
-    assert len({id(leaf.weight) for leaf in leaves.used}) > len(read)
+    everything = sum(w.numel() for name, w in masked.named_parameters() if "table" not in name)
+    assert sum(leaf.view.numel() for leaf in leaves.used) > 0.8 * everything
+    assert sum(w[i].numel() for w, i in NETS["single"].slices_of(genotype).used) < 0.4 * everything
     with pytest.raises(StudyError, match="masking='slice'"):
         masked.extract(genotype)
 
@@ -213,7 +213,8 @@ def test_zero_masking_equals_slices_for_the_full_supernet(name):
     # Nothing is masked there, so that the two must agree; elsewhere they normalise other units.
     genotype, (dense, sparse, _) = full_supernet(SPACES[name]), make_batch(0)
     masked = make_supernet(name, masking="zero")
-    torch.testing.assert_close(masked(genotype, dense, sparse), NETS[name](genotype, dense, sparse))
+    ours, sliced = (net(genotype, dense, sparse) for net in (masked, NETS[name]))
+    torch.testing.assert_close(ours, sliced, rtol=1e-4, atol=1e-4)
 
 
 @given(seed=seeds)

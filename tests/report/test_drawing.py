@@ -1,0 +1,63 @@
+"""Drawings name what runs, stripe what does not, and come out as the suffix says."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasrec_opt import BlockGene, FeatureSpec, Genotype, SearchSpace
+from nasrec_opt.errors import StudyError
+from nasrec_opt.report import draw
+from nasrec_opt.report._drawing import NAMES, drawing_svg
+from nasrec_opt.space import liveness
+
+SPACE = SearchSpace.nasrec_full(num_blocks=7, max_inputs=4)
+
+
+def texts_of(svg: str) -> list[str]:
+    root = ET.fromstring(svg)
+    return ["".join(e.itertext()).strip() for e in root.iter() if e.tag.endswith("text")]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_every_operator_is_named_with_its_width(seed):
+    genotype = SPACE.sample(np.random.default_rng(seed))
+    texts = texts_of(drawing_svg(genotype))
+    for gene in genotype.blocks:
+        assert f"{' + '.join(NAMES[op] for op in gene.dense_ops)}  {gene.dense_width}" in texts
+        assert f"{' + '.join(NAMES[op] for op in gene.sparse_ops)}  {gene.sparse_width}" in texts
+
+
+def test_dead_branches_are_striped_and_only_they():
+    chain = Genotype((BlockGene(), BlockGene(dense_inputs=(0,), sparse_inputs=(1,))))
+    dead = sum(not live.dense_pre for live in liveness(chain))
+    assert dead == 1
+    assert drawing_svg(chain).count("<pattern") == 1
+    alive = Genotype((BlockGene(), BlockGene(dense_inputs=(1,), sparse_inputs=(1,))))
+    assert "<pattern" not in drawing_svg(alive)
+
+
+def test_bits_and_features_are_in_the_labels():
+    genotype = Genotype((BlockGene(dense_bits=4, sparse_bits=(4, 6)),))
+    texts = texts_of(drawing_svg(genotype, FeatureSpec(13, (5,) * 26)))
+    assert "FC  128  4 bit" in texts
+    assert "EFC  32  w4 a6" in texts
+    assert {"13 dense features", "26 embeddings"} <= set(texts)
+
+
+def test_drawing_is_the_same_each_time(tmp_path):
+    genotype = SPACE.sample(np.random.default_rng(5))
+    for name in ("a.svg", "b.svg"):
+        draw(genotype, tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_other_suffix_is_refused_and_nothing_written(tmp_path):
+    with pytest.raises(StudyError, match=r"ends in \.svg or \.png"):
+        draw(SPACE.sample(np.random.default_rng(0)), tmp_path / "x.pdf")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,120 @@
+"""The report: one page, whole, with what the study and the results hold."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from nasrec_opt import SearchSpace
+from nasrec_opt.errors import StudyError
+from nasrec_opt.report import write_report
+from nasrec_opt.report._records import hypervolume_history
+
+SPACE = SearchSpace.nasrec_small(num_blocks=3)
+
+
+def make_study(objectives: int, trials: int) -> optuna.Study:
+    study = optuna.create_study(
+        study_name="demo <1>",
+        directions=["minimize"] * objectives,
+        sampler=optuna.samplers.RandomSampler(seed=1),
+    )
+    study.set_metric_names(["log_loss", "latency_us", "energy_uj"][:objectives])
+
+    def objective(trial: optuna.Trial) -> tuple[float, ...]:
+        genotype = SPACE.suggest(trial)
+        trial.set_user_attr("genotype", genotype.to_json())
+        trial.set_user_attr("auc", 0.75)
+        shares = {"fc": 1.0, "dot": 2.0}
+        trial.set_user_attr("breakdown", {"latency_us": shares, "energy_uj": shares})
+        width = sum(gene.dense_width for gene in genotype.blocks)
+        values = (0.6 - width / 1e4, float(width), width / 7.0)
+        return values[:objectives]
+
+    study.optimize(objective, n_trials=trials)
+    return study
+
+
+RESULTS = {
+    "models": [
+        {
+            "genotype": SPACE.sample(np.random.default_rng(0)).to_dict(),
+            "trial": 3,
+            "test_log_loss": 0.4321,
+            "test_auc": 0.8,
+            "validation_log_loss": 0.44,
+            "mflops": 1.5,
+            "parameters": 123456,
+            "latency_us": 70.0,
+            "energy_uj": 3.0,
+            "area_mm2": 2.0,
+        }
+    ],
+    "baselines": {"constant": 0.5741, "logistic_regression": 0.4812},
+    "bayes": 0.4001,
+}
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_page_shows_models_baselines_and_figures(tmp_path, objectives):
+    path = tmp_path / "report.html"
+    write_report(
+        path,
+        study=make_study(objectives, 25),
+        results=RESULTS,
+        dataset_summary={"source": "/a/b/log<x>.txt", "rows": {"train": 1000}, "fingerprint": "f0"},
+        stages={"train": 12.3},
+    )
+    page = path.read_text()
+    body = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    for text in ("0.4321", "0.5741", "0.4812", "0.4001", "123,456", "12.3 s", "25 complete"):
+        assert text in body, text
+    assert "log&lt;x&gt;.txt" in body
+    assert "demo &lt;1&gt;" in body
+    for name in ("pareto", "history", "importances", "latency", "energy"):
+        assert f'id="{name}"' in page
+    assert body.count("<svg") >= 1
+
+
+def test_page_loads_nothing_from_elsewhere(tmp_path):
+    path = tmp_path / "report.html"
+    write_report(path, study=make_study(3, 5), results=RESULTS)
+    page = path.read_text()
+    outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", outside)
+    assert not re.findall(r"<script[^>]+src=", page)
+
+
+def test_page_without_results_and_with_failed_trials(tmp_path):
+    study = make_study(2, 6)
+    trial = study.ask()
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    path = tmp_path / "report.html"
+    write_report(path, study=study)
+    assert "6 complete, 1 fail" in path.read_text()
+
+
+def test_empty_study_is_one_sentence_and_no_file(tmp_path):
+    study = optuna.create_study(study_name="empty")
+    with pytest.raises(StudyError, match="'empty': expected complete trials, got none"):
+        write_report(tmp_path / "report.html", study=study)
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(arrays(float, st.tuples(st.integers(1, 30), st.integers(2, 3)), elements=st.floats(0, 1)))
+def test_hypervolume_never_falls_and_stays_a_share(values):
+    history = hypervolume_history(values)
+    assert (np.diff(history) >= 0).all()
+    assert ((history >= 0) & (history <= 1)).all()
+
+
+def test_hypervolume_of_two_points_is_the_area():
+    # Scaled, the points are (0, 1), (1, 0) and (0.5, 0.5): only the last dominates area, a quarter.
+    history = hypervolume_history(np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]]))
+    np.testing.assert_allclose(history, [0, 0, 0.25], atol=0.01)
