@@ -60,12 +60,8 @@ def test_dashboard_shows_the_pareto_plot(browser, storage):
     command = [program, f"sqlite:///{storage}/study.db", "--host", "127.0.0.1", "--port", str(port)]
     with serve(command, port) as address:
         browser.get(f"{address}/dashboard/studies/1")
-        found = wait_for(
-            browser,
-            "const plot = document.querySelector('#plotly-pareto-front');"
-            "return plot && plot.querySelector('.scene, .scatterlayer, canvas') !== null;",
-        )
-        assert found
+        points = "document.querySelectorAll('#graph-pareto-front .scatterlayer .point')"
+        assert wait_for(browser, f"return {points}.length >= 12;")
         assert "pages" in browser.page_source
 
 
