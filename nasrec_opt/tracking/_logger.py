@@ -19,7 +19,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from nasrec_opt.errors import NasrecError, StudyError
+from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.space import Genotype
 from nasrec_opt.tracking._background import Background
@@ -36,10 +36,9 @@ from nasrec_opt.tracking._record import (
     RunRecord,
     as_metrics,
     milliseconds,
-    one_line,
     trial_record,
 )
-from nasrec_opt.tracking._store import Store, require_mlflow
+from nasrec_opt.tracking._store import Store, as_study_error, require_mlflow
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +129,7 @@ class MLflowLogger:
             StudyError: A trial could not be written.
         """
         self._background.flush()
-        with _as_study_error(self._uri):
+        with as_study_error(self._uri):
             parent = self._parent(study)
             trials = {
                 trial.number: trial
@@ -163,7 +162,7 @@ class MLflowLogger:
         try:
             self._background.close()
         finally:
-            with self._lock, _as_study_error(self._uri):
+            with self._lock, as_study_error(self._uri):
                 parents, self._parents = self._parents, {}
                 for parent in parents.values():
                     parent.store.client.set_terminated(parent.run_id, status)
@@ -194,7 +193,7 @@ class MLflowLogger:
             tags[FEATURES_TAG] = json.dumps(shape)
         if "fingerprint" in summary:
             tags[DATA_TAG] = str(summary["fingerprint"])
-        with _as_study_error(self._uri):
+        with as_study_error(self._uri):
             parent = self._parent(study)
             client = parent.store.client
             client.log_inputs(parent.run_id, datasets=[dataset_input(summary, features)])
@@ -210,7 +209,7 @@ class MLflowLogger:
         Raises:
             StudyError: It could not be copied.
         """
-        with _as_study_error(self._uri):
+        with as_study_error(self._uri):
             parent = self._parent(study)
             parent.store.client.log_artifact(parent.run_id, str(path))
 
@@ -224,7 +223,7 @@ class MLflowLogger:
         Raises:
             StudyError: They could not be written.
         """
-        with _as_study_error(self._uri):
+        with as_study_error(self._uri):
             parent = self._parent(study)
             before = [run for run in parent.nested() if MODEL_TAG in run.data.tags]
             records = [_model_record(*entry, parent) for entry in enumerate(models, start=1)]
@@ -261,30 +260,11 @@ class MLflowLogger:
         return self._stores[experiment]
 
     def _parent(self, study: optuna.Study) -> Parent:
-        with self._lock, _as_study_error(self._uri):
+        with self._lock, as_study_error(self._uri):
             name = study.study_name
             if name not in self._parents:
                 self._parents[name] = find_parent(self._store(name), study, self._tags)
             return self._parents[name]
-
-
-class _as_study_error:  # noqa: N801 - reads as a statement
-    """Turns an error of MLflow or its database into one sentence."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, Exception) and not isinstance(error, NasrecError):
-            raise StudyError(f"{self._where}: could not be logged: {one_line(error)}") from error
 
 
 def _write(items: list[tuple[Store, RunRecord]]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from nasrec_opt.errors import MissingExtraError, StudyError
+from nasrec_opt.errors import MissingExtraError, NasrecError, StudyError
 from nasrec_opt.tracking._record import one_line
 from nasrec_opt.tracking._writer import ClientWriter, TransactionWriter
 
@@ -107,6 +108,21 @@ def require_mlflow() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # one line for each migration
     # News of its tables, and a traceback for each error that it raises anyhow.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def as_study_error(where: str) -> Iterator[None]:
+    """Turn an error of MLflow or its database into one sentence.
+
+    Raises:
+        StudyError: Something went wrong inside.
+    """
+    try:
+        yield
+    except NasrecError:
+        raise
+    except Exception as error:  # the boundary to MLflow, which raises what its store raises
+        raise StudyError(f"{where}: could not be logged: {one_line(error)}") from error
 
 
 def sqlite_path(uri: str) -> Path | None:

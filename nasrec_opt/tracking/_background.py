@@ -1,0 +1,116 @@
+"""A thread that writes what others hand to it, several items at a time.
+
+Handing over costs microseconds. Items that arrive within a moment are written together, because a
+transaction costs more than a row. The first error ends the writing and is raised by the next call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.tracking._record import one_line
+
+Item = TypeVar("Item")
+
+BATCH = 64
+LINGER_S = 0.25  # how long the first item waits for company
+
+
+class Background(Generic[Item]):
+    """Writes items in their order, in a daemon thread that starts with the first one.
+
+    Args:
+        write: Called in the thread with 1 to `BATCH` items.
+        where: What an error names.
+    """
+
+    def __init__(self, write: Callable[[list[Item]], None], where: str) -> None:
+        self._write = write
+        self._where = where
+        self._changed = threading.Condition()
+        self._pending: deque[Item] = deque()
+        self._is_writing = False
+        self._waiting = 0  # callers inside flush: no lingering then
+        self._is_closing = False
+        self._cause: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    def submit(self, item: Item) -> None:
+        """Hand over an item.
+
+        Raises:
+            StudyError: Earlier items could not be written; this one is not taken.
+        """
+        with self._changed:
+            self._raise()
+            self._pending.append(item)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="mlflow-log", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until everything handed over is written.
+
+        Raises:
+            StudyError: Something could not be written.
+        """
+        with self._changed:
+            self._waiting += 1
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: not self._pending and not self._is_writing)
+            finally:
+                self._waiting -= 1
+            self._raise()
+
+    def close(self) -> None:
+        """Write the rest and end the thread; the next item starts another.
+
+        Raises:
+            StudyError: Something could not be written.
+        """
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._is_closing = True
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
+        with self._changed:
+            self._is_closing = False
+            self._raise()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._pending or self._is_closing)
+                if not self._pending:
+                    return
+                self._changed.wait_for(self._is_urgent, timeout=LINGER_S)
+                batch = [self._pending.popleft() for _ in range(min(BATCH, len(self._pending)))]
+                self._is_writing = True
+            try:
+                if self._cause is None:  # else the store is broken: the caller hears of it first
+                    self._write(batch)
+            except Exception as error:  # a thread's boundary: raised by the next call
+                self._cause = error
+            finally:
+                with self._changed:
+                    self._is_writing = False
+                    self._changed.notify_all()
+
+    def _is_urgent(self) -> bool:
+        return bool(self._waiting or self._is_closing or len(self._pending) >= BATCH)
+
+    def _raise(self) -> None:
+        if self._cause is None or self._is_writing:
+            return
+        cause, self._cause = self._cause, None
+        raise StudyError(
+            f"{self._where}: trials could not be logged (sync logs what is missing): "
+            f"{one_line(cause)}"
+        ) from cause

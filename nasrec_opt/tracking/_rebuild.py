@@ -1,0 +1,124 @@
+"""From a run in MLflow back to its model (invariant 6 of the design).
+
+A trial's run carries its genotype, the fingerprint of the data, the shape of the input, the seeds
+and the version of the code: nothing else is needed to build the model and train it again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.space import Genotype
+from nasrec_opt.tracking._record import (
+    COMMIT_TAG,
+    DATA_TAG,
+    FEATURES_TAG,
+    GENOTYPE_TAG,
+    QUANTIZED_TAG,
+    SEED_TAG,
+    VERSION_TAG,
+)
+
+if TYPE_CHECKING:
+    from nasrec_opt.supernet import Subnet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What it takes to make the model of a run again.
+
+    Args:
+        genotype: The architecture.
+        features: Shape of the input; nothing where no data was logged.
+        data_fingerprint: Of the dataset; nothing where none was logged.
+        seeds: By what they seed.
+        is_quantized: Whether the genotype's bits apply.
+        version: Of this library.
+        commit: Of the checkout it ran from; nothing for an installed wheel.
+    """
+
+    genotype: Genotype
+    features: FeatureSpec | None
+    data_fingerprint: str | None
+    seeds: dict[str, int]
+    is_quantized: bool
+    version: str | None
+    commit: str | None
+
+
+def genotype_of(run: Any) -> Genotype:
+    """The genotype of a trial's or a retrained model's MLflow run.
+
+    Args:
+        run: What `MlflowClient.get_run` or `search_runs` gives.
+
+    Raises:
+        StudyError: The run carries none.
+        GenotypeError: It carries one that cannot be.
+    """
+    text = run.data.tags.get(GENOTYPE_TAG)
+    if text is None:
+        raise StudyError(f"run {run.info.run_id}: expected the tag {GENOTYPE_TAG!r}, got none")
+    return Genotype.from_json(text, f"run {run.info.run_id}")
+
+
+def recipe_of(run: Any) -> Recipe:
+    """All that a trial's or a retrained model's MLflow run says about its model.
+
+    Args:
+        run: What `MlflowClient.get_run` or `search_runs` gives.
+
+    Raises:
+        StudyError: The run carries no genotype.
+        GenotypeError: It carries one that cannot be.
+    """
+    tags = run.data.tags
+    features = tags.get(FEATURES_TAG)
+    return Recipe(
+        genotype=genotype_of(run),
+        features=FeatureSpec.from_dict(json.loads(features)) if features else None,
+        data_fingerprint=tags.get(DATA_TAG),
+        seeds={
+            name.removeprefix(SEED_TAG): int(value)
+            for name, value in tags.items()
+            if name.startswith(SEED_TAG)
+        },
+        is_quantized=tags.get(QUANTIZED_TAG) == "true",
+        version=tags.get(VERSION_TAG),
+        commit=tags.get(COMMIT_TAG),
+    )
+
+
+def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 500_000) -> Subnet:
+    """The untrained model of a run; `retrain` gives it its weights.
+
+    Args:
+        run: What `MlflowClient.get_run` or `search_runs` gives.
+        seed: Of the initial weights; nothing = the run's seed `model`, its only seed, or 0.
+        max_table_rows: Most rows of one column's embedding table; nothing = full tables.
+
+    Raises:
+        StudyError: The run carries no genotype, or no shape of the input.
+    """
+    recipe = recipe_of(run)
+    if recipe.features is None:
+        raise StudyError(
+            f"run {run.info.run_id}: expected the tag {FEATURES_TAG!r}, got none: log the dataset "
+            "with its features before the search"
+        )
+    if seed is None:
+        only = next(iter(recipe.seeds.values())) if len(recipe.seeds) == 1 else 0
+        seed = recipe.seeds.get("model", only)
+    from nasrec_opt.supernet import Subnet  # torch, only where somebody builds a model
+
+    return Subnet(
+        recipe.genotype,
+        recipe.features,
+        seed,
+        max_table_rows=max_table_rows,
+        is_quantized=recipe.is_quantized,
+    )

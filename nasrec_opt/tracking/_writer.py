@@ -1,0 +1,155 @@
+"""Two ways to write finished runs: one transaction for many, or MLflow's client call by call.
+
+Where the store is a SQL database that this process reaches itself, the rows of several runs are
+inserted in one transaction: a run is there with all its parameters, metrics and tags, or not at
+all. The client needs three calls of several transactions for each run; it serves tracking servers,
+and databases of an MLflow whose tables are other than those known here.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from nasrec_opt.tracking._record import MAX_PARAMS, RunRecord
+
+logger = logging.getLogger(__name__)
+
+MAX_METRICS = 1000  # of one `log_batch`
+
+
+class ClientWriter:
+    """Writes through `MlflowClient`, which every store understands.
+
+    Args:
+        client: The client.
+        experiment_id: Of the experiment.
+    """
+
+    def __init__(self, client: Any, experiment_id: str) -> None:
+        self._client = client
+        self._experiment_id = experiment_id
+
+    def write(self, records: Sequence[RunRecord]) -> list[str]:
+        """Create runs and write all that is known of them; their identifiers."""
+        return [self._create(record) for record in records]
+
+    def complete(self, run_id: str, record: RunRecord) -> None:
+        """Write what a run lacks, and end it; what it has already stays as it is."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        moment = record.end_ms
+        metrics = [Metric(m.name, m.value, moment, m.step) for m in record.metrics]
+        params = [Param(name, value) for name, value in record.params.items()]
+        tags = [RunTag(name, value) for name, value in record.tags.items()]
+        self._client.log_batch(run_id, metrics[:MAX_METRICS], params[:MAX_PARAMS], tags)
+        for start in range(MAX_METRICS, len(metrics), MAX_METRICS):
+            self._client.log_batch(run_id, metrics[start : start + MAX_METRICS])
+        self._client.set_terminated(run_id, record.status, record.end_ms)
+
+    def _create(self, record: RunRecord) -> str:
+        run = self._client.create_run(
+            self._experiment_id,
+            start_time=record.start_ms,
+            tags=dict(record.tags),
+            run_name=record.name,
+        )
+        self.complete(run.info.run_id, record)
+        return str(run.info.run_id)
+
+
+class TransactionWriter:
+    """Inserts the rows of many runs in one transaction.
+
+    Args:
+        store: MLflow's `SqlAlchemyStore`.
+        experiment: MLflow's experiment.
+        fallback: Writes, from then on, what the database refused.
+    """
+
+    def __init__(self, store: Any, experiment: Any, fallback: ClientWriter) -> None:
+        from mlflow.store.tracking.dbmodels import models
+
+        self._engine = store.engine
+        self._sanitize = store.sanitize_metric_value  # NaN and infinities, as MLflow keeps them
+        self._experiment_id = int(experiment.experiment_id)
+        self._artifacts = experiment.artifact_location.rstrip("/")
+        self._fallback = fallback
+        self._tables = {  # runs first: the others refer to them
+            name: getattr(models, f"Sql{name}").__table__
+            for name in (
+                "Run",
+                "Tag",
+                "Param",
+                "Metric",
+                "LatestMetric",
+            )
+        }
+        self.is_direct = True
+
+    def write(self, records: Sequence[RunRecord]) -> list[str]:
+        """Create runs with all that is known of them; their identifiers."""
+        from sqlalchemy import insert
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if not self.is_direct:
+            return self._fallback.write(records)
+        run_ids = [uuid.uuid4().hex for _ in records]
+        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for run_id, record in zip(run_ids, records, strict=True):
+            self._add(rows, run_id, record)
+        try:
+            with self._engine.begin() as connection:
+                for name, table in self._tables.items():
+                    if rows[name]:
+                        connection.execute(insert(table), rows[name])
+        except SQLAlchemyError as error:
+            # Nothing was written. Either MLflow's tables changed, or the client fails as well and
+            # says why.
+            logger.debug("runs are written through the client: %s", error)
+            run_ids = self._fallback.write(records)
+            self.is_direct = False
+        return run_ids
+
+    def _add(self, rows: dict[str, list[dict[str, Any]]], run_id: str, record: RunRecord) -> None:
+        """The rows that `MlflowClient` would write."""
+        rows["Run"].append(
+            {
+                "run_uuid": run_id,
+                "name": record.name,
+                "source_type": "UNKNOWN",
+                "source_name": "",
+                "entry_point_name": "",
+                "user_id": "unknown",
+                "status": record.status,
+                "start_time": record.start_ms,
+                "end_time": record.end_ms,
+                "source_version": "",
+                "lifecycle_stage": "active",
+                "artifact_uri": f"{self._artifacts}/{run_id}/artifacts",
+                "experiment_id": self._experiment_id,
+            }
+        )
+        tags = {**record.tags, "mlflow.runName": record.name}
+        for name, value in tags.items():
+            rows["Tag"].append({"run_uuid": run_id, "key": name, "value": value})
+        for name, value in record.params.items():
+            rows["Param"].append({"run_uuid": run_id, "key": name, "value": value})
+        latest: dict[str, dict[str, Any]] = {}
+        for metric in record.metrics:
+            is_nan, value = self._sanitize(metric.value)
+            row = {
+                "run_uuid": run_id,
+                "key": metric.name,
+                "value": value,
+                "timestamp": record.end_ms,
+                "step": metric.step,
+                "is_nan": is_nan,
+            }
+            rows["Metric"].append(row)
+            if metric.name not in latest or metric.step >= latest[metric.name]["step"]:
+                latest[metric.name] = row
+        rows["LatestMetric"] += latest.values()
