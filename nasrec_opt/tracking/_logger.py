@@ -55,6 +55,8 @@ class MLflowLogger:
         experiment: Name of the experiment; nothing = the study's name.
         tags: Tags of every trial's run.
         seeds: Seeds by what they seed, e.g. `{"search": 0, "model": 0}`; tags of every trial's run.
+        artifact_location: URI under which a new experiment keeps its artifacts; nothing = for
+            SQLite the folder `mlartifacts` beside the database, else the store's default.
 
     Raises:
         MissingExtraError: MLflow is not installed.
@@ -73,11 +75,13 @@ class MLflowLogger:
         experiment: str | None = None,
         tags: Mapping[str, str] | None = None,
         seeds: Mapping[str, int] | None = None,
+        artifact_location: str | None = None,
     ) -> None:
         require_mlflow()
         self._uri = tracking_uri
         self._experiment = experiment
-        named = {f"{SEED_TAG}{name}": str(seed) for name, seed in (seeds or {}).items()}
+        self._artifact_location = artifact_location
+        named = {f"{SEED_TAG}.{name}": str(seed) for name, seed in (seeds or {}).items()}
         self._tags = {**(tags or {}), **named}
         self._lock = threading.RLock()
         self._stores: dict[str, Store] = {}
@@ -256,7 +260,7 @@ class MLflowLogger:
     def _store(self, study_name: str) -> Store:
         experiment = self._experiment or study_name
         if experiment not in self._stores:
-            self._stores[experiment] = Store(self._uri, experiment)
+            self._stores[experiment] = Store(self._uri, experiment, self._artifact_location)
         return self._stores[experiment]
 
     def _parent(self, study: optuna.Study) -> Parent:

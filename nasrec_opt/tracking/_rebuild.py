@@ -35,7 +35,7 @@ class Recipe:
         genotype: The architecture.
         features: Shape of the input; nothing where no data was logged.
         data_fingerprint: Of the dataset; nothing where none was logged.
-        seeds: By what they seed.
+        seeds: By what they seed; `study` is the one from which all others follow.
         is_quantized: Whether the genotype's bits apply.
         version: Of this library.
         commit: Of the checkout it ran from; nothing for an installed wheel.
@@ -83,9 +83,9 @@ def recipe_of(run: Any) -> Recipe:
         features=FeatureSpec.from_dict(json.loads(features)) if features else None,
         data_fingerprint=tags.get(DATA_TAG),
         seeds={
-            name.removeprefix(SEED_TAG): int(value)
+            name.removeprefix(SEED_TAG).removeprefix(".") or "study": int(value)
             for name, value in tags.items()
-            if name.startswith(SEED_TAG)
+            if name == SEED_TAG or name.startswith(f"{SEED_TAG}.")
         },
         is_quantized=tags.get(QUANTIZED_TAG) == "true",
         version=tags.get(VERSION_TAG),
@@ -98,7 +98,7 @@ def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 5
 
     Args:
         run: What `MlflowClient.get_run` or `search_runs` gives.
-        seed: Of the initial weights; nothing = the run's seed `model`, its only seed, or 0.
+        seed: Of the initial weights; nothing = the run's seed `model`, else `study`, else 0.
         max_table_rows: Most rows of one column's embedding table; nothing = full tables.
 
     Raises:
@@ -111,8 +111,7 @@ def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 5
             "with its features before the search"
         )
     if seed is None:
-        only = next(iter(recipe.seeds.values())) if len(recipe.seeds) == 1 else 0
-        seed = recipe.seeds.get("model", only)
+        seed = recipe.seeds.get("model", recipe.seeds.get("study", 0))
     from nasrec_opt.supernet import Subnet  # torch, only where somebody builds a model
 
     return Subnet(

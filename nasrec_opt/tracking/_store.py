@@ -24,13 +24,16 @@ class Store:
     Args:
         tracking_uri: Of the store, e.g. `sqlite:///mlflow.db`.
         experiment: Its name; created where it is missing.
+        artifact_location: URI for the artifacts of an experiment that is created.
 
     Raises:
         MissingExtraError: MLflow is not installed.
         StudyError: The store cannot be opened, or is something else than an MLflow store.
     """
 
-    def __init__(self, tracking_uri: str, experiment: str) -> None:
+    def __init__(
+        self, tracking_uri: str, experiment: str, artifact_location: str | None = None
+    ) -> None:
         require_mlflow()
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
@@ -43,10 +46,11 @@ class Store:
             self.client = MlflowClient(tracking_uri)
             found = self.client.get_experiment_by_name(experiment)
             if found is None:
-                # Beside the database: MLflow's default is a folder wherever the process started.
-                folder = (path.parent / "mlartifacts").resolve().as_uri() if path else None
+                if artifact_location is None and path is not None:
+                    # MLflow's default is a folder wherever the process happens to start.
+                    artifact_location = (path.parent / "mlartifacts").resolve().as_uri()
                 found = self.client.get_experiment(
-                    self.client.create_experiment(experiment, artifact_location=folder)
+                    self.client.create_experiment(experiment, artifact_location=artifact_location)
                 )
         except (MlflowException, OSError, sqlite3.Error, ImportError) as error:
             raise StudyError(
