@@ -10,7 +10,6 @@ import atexit
 import json
 import logging
 import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -89,7 +88,6 @@ class MLflowLogger:
         self._background: Background[tuple[Store, RunRecord]] = Background(_write, tracking_uri)
         if experiment is not None:
             self._store(experiment)
-        atexit.register(_close_at_exit, weakref.ref(self))
 
     def __enter__(self) -> MLflowLogger:
         return self
@@ -170,6 +168,7 @@ class MLflowLogger:
                 parents, self._parents = self._parents, {}
                 for parent in parents.values():
                     parent.store.client.set_terminated(parent.run_id, status)
+                atexit.unregister(self._close_at_exit)
 
     def log_dataset(
         self,
@@ -235,6 +234,13 @@ class MLflowLogger:
             for run in before:
                 parent.store.client.delete_run(run.info.run_id)
 
+    def _close_at_exit(self) -> None:
+        """At the end of the process: what is queued is written; an error is one line."""
+        try:
+            self.close()
+        except StudyError as error:
+            logger.error("%s", error)
+
     def _repair(self, parent: Parent, trials: Mapping[int, FrozenTrial]) -> tuple[set[int], int]:
         """Complete half-written runs and delete second ones; the trials that have a run."""
         logged: set[int] = set()
@@ -267,6 +273,8 @@ class MLflowLogger:
         with self._lock, as_study_error(self._uri):
             name = study.study_name
             if name not in self._parents:
+                if not self._parents:
+                    atexit.register(self._close_at_exit)  # a strong reference until `close`
                 self._parents[name] = find_parent(self._store(name), study, self._tags)
             return self._parents[name]
 
@@ -295,12 +303,3 @@ def _model_record(place: int, model: Mapping[str, Any], parent: Parent) -> RunRe
         metrics=as_metrics({k: v for k, v in model.items() if k != "trial"}),
         tags={**parent.tags, **tags},
     )
-
-
-def _close_at_exit(reference: weakref.ref[MLflowLogger]) -> None:
-    """At the end of the process: what is queued is written, an error is one line."""
-    if (open_logger := reference()) is not None:
-        try:
-            open_logger.close()
-        except StudyError as error:
-            logger.error("%s", error)
