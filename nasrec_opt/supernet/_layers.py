@@ -34,10 +34,9 @@ class DenseProjection(nn.Module):
 
     def __init__(self, width: int, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
-        bound = 1 / math.sqrt(capacity.dense_total)
         self.weights = nn.ParameterDict(
             {
-                str(source): draw.uniform(f"dense{source}", width, size, bound=bound)
+                str(source): draw.uniform(f"dense{source}", width, size, bound=_bound(size))
                 for source, size in capacity.dense_sources.items()
             }
         )
@@ -61,13 +60,13 @@ class SparseProjection(nn.Module):
 
     def __init__(self, width: int, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
-        bound = 1 / math.sqrt(capacity.sparse_total)
         self.weights = nn.ParameterDict(
             {
-                str(source): draw.uniform(f"sparse{source}", width, size, bound=bound)
+                str(source): draw.uniform(f"sparse{source}", width, size, bound=_bound(size))
                 for source, size in capacity.sparse_sources.items()
             }
         )
+        bound = _bound(MERGER_ROWS)
         self.merger_weights = nn.ParameterDict(
             {
                 str(source): draw.uniform(f"merger{source}", width, MERGER_ROWS, bound=bound)
@@ -85,3 +84,8 @@ class SparseProjection(nn.Module):
         weight = given.weight(torch.cat(parts, dim=1))  # [width, rows]: small beside the batch
         assert given.joined is not None
         return functional.linear(given.activation(given.joined), weight)  # [batch, dim, width]
+
+
+def _bound(inputs: int) -> float:
+    """Bound of initial weights; by one input's width, as which inputs are active varies."""
+    return 1 / math.sqrt(inputs)

@@ -158,8 +158,9 @@ class DotProduct(nn.Module):
     def _triangle(self, rows: int, device: torch.device) -> Tensor:
         """Places of the strict lower triangle in a flattened matrix of `rows` x `rows`."""
         if rows not in self._triangles or self._triangles[rows].device != device:
-            low, high = torch.tril_indices(rows, rows, -1, device=device)
-            self._triangles[rows] = low * rows + high
+            with torch.inference_mode(False):  # what inference makes could not be trained with
+                low, high = torch.tril_indices(rows, rows, -1, device=device)
+                self._triangles[rows] = low * rows + high
         return self._triangles[rows]
 
 

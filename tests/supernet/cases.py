@@ -73,7 +73,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Log:
-    """A log whose label follows from one category and the sign of a number."""
+    """A log whose label follows from one category."""
 
     path: Path
     rows: int = 2000
@@ -81,5 +81,5 @@ class Log:
 
     def split(self, name: str) -> Rows:
         dense, sparse, _ = (x.numpy() for x in make_batch(4, rows=self.rows))
-        labels = ((sparse[:, 3] % 2 == 0) ^ (dense[:, 0] > 0)).astype(np.float32)
+        labels = (sparse[:, 3] % 2).astype(np.float32)
         return Rows(dense, sparse, labels)

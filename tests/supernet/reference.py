@@ -36,11 +36,14 @@ def reference_logits(
         rows.append(two)
     own = genotype.blocks[-1].sparse_width
     last = rows[-1].transpose(1, 2)
-    parts = [vectors[-1] @ weights["final.dense"][: vectors[-1].shape[1]]]
-    parts.append((last[:, :, :own] * weights["final.sparse"][:, :own]).sum((1, 2)))
+    weight = [weights["final.dense"][: vectors[-1].shape[1]]]
+    weight += [weights["final.sparse"][:, :own]]
+    hidden = [vectors[-1], last[:, :, :own].flatten(1)]
     if last.shape[2] > own:
-        parts.append((last[:, :, own:] * weights["final.merger"]).sum((1, 2)))
-    return sum(parts) + weights["final.bias"]
+        weight += [weights["final.merger"]]
+        hidden += [last[:, :, own:].flatten(1)]
+    joined, inputs = torch.cat([part.flatten() for part in weight]), torch.cat(hidden, dim=1)
+    return 16 * (inputs * joined).mean(dim=1) + weights["final.bias"]
 
 
 class _Reference:

@@ -73,6 +73,14 @@ def test_blocks_one_by_one_equal_the_whole_pass(seed):
         torch.testing.assert_close(logits, supernet(genotype, dense, sparse))
 
 
+def test_a_supernet_can_be_trained_after_it_was_asked_in_inference_mode():
+    supernet, (dense, sparse, _) = make_supernet("multi"), make_batch(0)
+    genotype = full_supernet(SPACES["multi"])
+    with torch.inference_mode():
+        supernet(genotype, dense, sparse)
+    train_step(supernet, SliceAdagrad(supernet), make_batch(1), genotype, learning_rate=0.1)
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     genotype = draw("single", 0)
     for make in (
@@ -201,9 +209,8 @@ def test_zero_masking_reads_all_weights_and_is_not_extracted():
     masked = make_supernet("single", masking="zero")
     leaves = Leaves()
     masked(genotype, dense, sparse, leaves)
-    everything = sum(w.numel() for name, w in masked.named_parameters() if "table" not in name)
-    assert sum(leaf.view.numel() for leaf in leaves.used) > 0.8 * everything
-    assert sum(w[i].numel() for w, i in NETS["single"].slices_of(genotype).used) < 0.4 * everything
+    read = sum(leaf.view.numel() for leaf in leaves.used)
+    assert read > 4 * sum(w[i].numel() for w, i in NETS["single"].slices_of(genotype).used)
     with pytest.raises(StudyError, match="masking='slice'"):
         masked.extract(genotype)
 
