@@ -1,0 +1,140 @@
+"""The sliced supernet against the paper's way of running one, on one thread.
+
+    python -m benchmarks.supernet [--table-rows 500000] [--genotypes 7]
+
+Ours runs slices, updates the embedding rows of the batch alone, and keeps optimizer state for what
+a step used. The baseline is the same network with `masking="zero"`: everything at full width, dense
+gradients, `torch.optim.Adagrad` over all weights. Both have the same weights, are shown equal where
+nothing is masked, and take turns on the same genotypes (one operator and up to four inputs a
+branch). Times are of this process's CPU; ratio = baseline / ours, spread = its quartiles over
+genotypes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median, quantiles
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from nasrec_opt import FeatureSpec, Genotype, SearchSpace, Supernet
+from nasrec_opt.supernet import (
+    SingleOperatorAnyConnection,
+    SliceAdagrad,
+    full_supernet,
+    train_step,
+)
+
+BATCH_SIZE = 512
+QUERY_ROWS = 8192
+CHUNK_ROWS = 512  # rows of a query at a time: about what stays in cache
+NUM_DENSE, NUM_SPARSE = 13, 26
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table-rows", type=int, default=500_000, help="rows of each table")
+    parser.add_argument("--genotypes", type=int, default=7, help="genotypes for each line")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{'what':34}{'ours':>12}{'baseline':>12}{'ratio':>8}  spread")
+    for space in (SearchSpace.nasrec_full(max_inputs=4), SearchSpace.nasrec_small(max_inputs=4)):
+        for line in compare(space, options.table_rows, options.genotypes):
+            print(line, flush=True)
+
+
+def compare(space: SearchSpace, table_rows: int, num_genotypes: int) -> list[str]:
+    features = FeatureSpec(NUM_DENSE, (table_rows,) * NUM_SPARSE)
+    ours = Supernet(space, features, max_table_rows=table_rows)
+    baseline = Supernet(space, features, None, max_table_rows=table_rows, masking="zero")
+    baseline.load_state_dict(ours.state_dict())
+    show_equal(space, ours, baseline, make_batch(table_rows, 64))
+    strategy, rng = SingleOperatorAnyConnection(space), np.random.default_rng(0)
+    genotypes = [strategy.sample(rng, 1.0) for _ in range(num_genotypes)]
+    batch, query = make_batch(table_rows, BATCH_SIZE), make_batch(table_rows, QUERY_ROWS)
+    queries = measure(
+        genotypes,
+        lambda genotype: answer(ours, genotype, query),
+        lambda genotype: answer(baseline, genotype, query),
+    )
+    slice_wise, dense = SliceAdagrad(ours), torch.optim.Adagrad(baseline.parameters(), lr=0.01)
+    steps = measure(
+        genotypes,
+        lambda genotype: train_step(ours, slice_wise, batch, genotype, learning_rate=0.01),
+        lambda genotype: dense_step(baseline, dense, batch, genotype),
+    )
+    return [
+        describe(f"{space.name}: step of {BATCH_SIZE} rows", steps),
+        describe(f"{space.name}: query of {QUERY_ROWS} rows", queries),
+    ]
+
+
+def show_equal(
+    space: SearchSpace, ours: Supernet, baseline: Supernet, batch: list[torch.Tensor]
+) -> None:
+    """Where nothing is masked, both are the same function."""
+    genotype = full_supernet(space)
+    with torch.inference_mode():
+        one, other = (net(genotype, *batch[:2]) for net in (ours, baseline))
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def make_batch(table_rows: int, rows: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        torch.rand(rows, NUM_DENSE, generator=generator),
+        torch.randint(0, table_rows, (rows, NUM_SPARSE), generator=generator),
+        torch.randint(0, 2, (rows,), generator=generator).float(),
+    ]
+
+
+def answer(supernet: Supernet, genotype: Genotype, query: list[torch.Tensor]) -> None:
+    with torch.inference_mode():
+        for begin in range(0, QUERY_ROWS, CHUNK_ROWS):
+            supernet(genotype, *(values[begin : begin + CHUNK_ROWS] for values in query[:2]))
+
+
+def dense_step(
+    supernet: Supernet,
+    optimizer: torch.optim.Optimizer,
+    batch: list[torch.Tensor],
+    genotype: Genotype,
+) -> None:
+    optimizer.zero_grad(set_to_none=False)
+    logits = supernet(genotype, *batch[:2])
+    functional.binary_cross_entropy_with_logits(logits, batch[2]).backward()
+    optimizer.step()
+
+
+def measure(
+    genotypes: list[Genotype],
+    ours: Callable[[Genotype], object],
+    baseline: Callable[[Genotype], object],
+) -> list[tuple[float, float]]:
+    """CPU seconds of both sides for each genotype; the first is run once more to warm up."""
+    for run in (ours, baseline):
+        run(genotypes[0])
+    return [(seconds(ours, genotype), seconds(baseline, genotype)) for genotype in genotypes]
+
+
+def seconds(run: Callable[[Genotype], object], genotype: Genotype) -> float:
+    began = time.process_time()
+    run(genotype)
+    return time.process_time() - began
+
+
+def describe(what: str, pairs: list[tuple[float, float]]) -> str:
+    ours, baseline = (median(side) for side in zip(*pairs, strict=True))
+    low, middle, high = quantiles([theirs / own for own, theirs in pairs], n=4)
+    return (
+        f"{what:34}{ours * 1e3:9.0f} ms{baseline * 1e3:9.0f} ms{middle:7.1f}x"
+        f"  {low:.1f} to {high:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
