@@ -66,7 +66,9 @@ class CostModel(Protocol):
         """Cost of one sample."""
 
 
-def critical_path(operations: Sequence[Operation], latency_ns: Mapping[str, float]) -> frozenset[str]:
+def critical_path(
+    operations: Sequence[Operation], latency_ns: Mapping[str, float]
+) -> frozenset[str]:
     """Names of the operations on the longest chain of needs.
 
     Args:

@@ -72,8 +72,8 @@ class CPU:
 class RecNMP:
     """RecNMP (Ke et al., ISCA 2020): lookups by rank-level units with a cache, the rest on the CPU.
 
-    With one value per field there is nothing to pool: every row still crosses the bus, so only cache
-    hits spare energy.
+    With one value per field there is nothing to pool: every row still crosses the bus, so only
+    cache hits spare energy.
 
     Args:
         cpu: The host.

@@ -1,8 +1,8 @@
 """Mapping of a matrix-vector product to crossbars, and what one sample makes them do.
 
-Weights are stored as `weight + 2**(bits - 1)` in slices of `cell_bits`, inputs are applied in slices of
-`dac_bits` (ISAAC; Shafiee et al., ISCA 2016). Converters never clip: where they are too coarse for all
-rows at once, fewer rows are read at a time, in more cycles.
+Weights are stored as `weight + 2**(bits - 1)` in slices of `cell_bits`, inputs are applied in
+slices of `dac_bits` (ISAAC; Shafiee et al., ISCA 2016). Converters never clip: where they are too
+coarse for all rows at once, fewer rows are read at a time, in more cycles.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Geometry:
 
         R (2^dac - 1) (2^cell - 1) + 1 <= 2^bits.
         """
-        levels = 2 ** (self.adc_bits + self.flip_encoding) - 1
-        largest = (2**self.dac_bits - 1) * (2**self.cell_bits - 1)
+        levels = (1 << (self.adc_bits + self.flip_encoding)) - 1
+        largest = ((1 << self.dac_bits) - 1) * ((1 << self.cell_bits) - 1)
         return max(1, min(self.rows, levels // largest))
 
 

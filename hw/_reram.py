@@ -109,15 +109,7 @@ class ReRAM:
     @property
     def geometry(self) -> Geometry:
         """What decides how products are mapped."""
-        t = self.technology
-        return Geometry(
-            rows=t.crossbar.rows,
-            columns=t.crossbar.columns,
-            cell_bits=t.crossbar.cell_bits,
-            dac_bits=t.dac.bits,
-            adc_bits=t.adc.bits,
-            flip_encoding=t.adc.flip_encoding,
-        )
+        return _geometry(self.technology)
 
     def cost(self, workload: Workload) -> Cost:
         """Cost of one sample."""
@@ -172,6 +164,17 @@ def _shape(operation: Operation) -> Operation:
     return replace(operation, name="", operator="", after=())
 
 
+def _geometry(t: Technology) -> Geometry:
+    return Geometry(
+        rows=t.crossbar.rows,
+        columns=t.crossbar.columns,
+        cell_bits=t.crossbar.cell_bits,
+        dac_bits=t.dac.bits,
+        adc_bits=t.adc.bits,
+        flip_encoding=t.adc.flip_encoding,
+    )
+
+
 @lru_cache(maxsize=65536)
 def _part(operation: Operation, technology: Technology) -> Part:
     if isinstance(operation, MatrixVector):
@@ -182,14 +185,7 @@ def _part(operation: Operation, technology: Technology) -> Part:
 
 
 def _product(product: MatrixVector, t: Technology) -> Part:
-    geometry = Geometry(
-        rows=t.crossbar.rows,
-        columns=t.crossbar.columns,
-        cell_bits=t.crossbar.cell_bits,
-        dac_bits=t.dac.bits,
-        adc_bits=t.adc.bits,
-        flip_encoding=t.adc.flip_encoding,
-    )
+    geometry = _geometry(t)
     mapping = map_product(product, geometry)
     elements = -(-mapping.crossbars // t.element.crossbars)
     bits_in = product.inputs * product.activation_bits
@@ -220,9 +216,7 @@ def _product(product: MatrixVector, t: Technology) -> Part:
     )
 
 
-def event_energies_pj(
-    product: MatrixVector, mapping: Mapping, t: Technology
-) -> dict[str, float]:
+def event_energies_pj(product: MatrixVector, mapping: Mapping, t: Technology) -> dict[str, float]:
     """Energy of one product by component, pJ: counts of section 2.2 times energy per event."""
     reads = mapping.input_slices  # every row is driven and read once per input slice
     conversions = mapping.row_blocks * mapping.columns * mapping.cycles
@@ -232,7 +226,7 @@ def event_energies_pj(
     cell_read_pj = t.crossbar.cell_read_fj * 1e-3  # fJ -> pJ
     return {
         "array": product.inputs * mapping.columns * reads * cell_read_pj,
-        "row_drive": drives * t.dac.drive_pj * 2 ** (t.dac.bits - 1),
+        "row_drive": drives * t.dac.drive_pj * (1 << (t.dac.bits - 1)),
         "sample_and_hold": conversions * t.adc.sample_and_hold_fj * 1e-3,  # fJ -> pJ
         "adc": conversions * t.adc.conversion_pj * adc_scale(t, t.adc.energy_scaling),
         "shift_add": conversions * t.element.shift_add_pj,
@@ -262,7 +256,7 @@ def adc_scale(t: Technology, table: tuple[float, ...]) -> float:
 def element_area_um2(t: Technology) -> float:
     """Area of one processing element with its crossbars, um2."""
     crossbar = t.crossbar.rows * t.crossbar.columns * t.crossbar.cell_area_um2
-    drivers = t.crossbar.rows * t.dac.area_um2 * 2 ** (t.dac.bits - 1)
+    drivers = t.crossbar.rows * t.dac.area_um2 * (1 << (t.dac.bits - 1))
     converters = t.adc.per_crossbar * t.adc.area_um2 * adc_scale(t, t.adc.area_scaling)
     registers = t.element.register_area_um2 + t.element.shift_add_area_um2
     return t.element.crossbars * (crossbar + drivers + converters) + registers

@@ -154,8 +154,8 @@ def read_technology(path: Path | str) -> Technology:
     """The figures of a user's file; sections and figures left out are those that ship.
 
     Raises:
-        DescriptionError: The file cannot be read, is not TOML, or a figure is unknown or of the wrong
-            type.
+        DescriptionError: The file cannot be read, is not TOML, or a figure is unknown or of the
+            wrong type.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """The workload: what one sample asks of an accelerator, free of any model framework.
 
-Operations stand in an order in which they could run; `after` names those whose results one needs, so
-that the critical path is known. Matrix-vector products have stationary weights and fit crossbars;
-digital operations have none and run beside them (paper, section 3.2).
+Operations stand in an order in which they could run; `after` names those whose results one needs,
+so that the critical path is known. Matrix-vector products have stationary weights and fit
+crossbars; digital operations have none and run beside them (paper, section 3.2).
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ class Workload:
 
     @property
     def mflops(self) -> float:
-        """Millions of multiply-accumulates: what the paper's tables call MFLOPs, attention whole."""
+        """Millions of multiply-accumulates, attention whole; the paper's tables say MFLOPs."""
         return self.macs * 1e-6
 
     @property

@@ -1,8 +1,8 @@
 """From a genotype to a hardware workload: the one bridge between the two.
 
-Operators, shapes and the order of their parts are those of the supernet; what cannot reach the logit
-is not there (`liveness`). Layer norms, activations and residuals are digital work and count no MACs,
-as in the paper's Table 5.
+Operators, shapes and the order of their parts are those of the supernet; what cannot reach the
+logit is not there (`liveness`). Layer norms, activations and residuals are digital work and count
+no MACs, as in the paper's Table 5.
 """
 
 from __future__ import annotations
@@ -118,7 +118,12 @@ class _Lowering:
             self.sparse_from[number] = made
 
     def _fc(
-        self, number: int, gene: BlockGene, _rows: int, _from: tuple[str, ...], bits: tuple[int, int]
+        self,
+        number: int,
+        gene: BlockGene,
+        _rows: int,
+        _from: tuple[str, ...],
+        bits: tuple[int, int],
     ) -> str:
         width = sum(self.dense[i] for i in gene.dense_inputs)
         after = _union(self.dense_from[i] for i in gene.dense_inputs)
@@ -127,7 +132,12 @@ class _Lowering:
         return self._norm(f"{number}/fc/norm", "fc", n, product, activation=n)
 
     def _gate(
-        self, number: int, gene: BlockGene, _rows: int, _from: tuple[str, ...], bits: tuple[int, int]
+        self,
+        number: int,
+        gene: BlockGene,
+        _rows: int,
+        _from: tuple[str, ...],
+        bits: tuple[int, int],
     ) -> str:
         left, right, after = self._pair(gene)
         n, padded = gene.dense_width, max(left, right)
@@ -158,15 +168,18 @@ class _Lowering:
         return self._norm(f"{number}/gate/norm", "gate", n, name, own_parameters=True)
 
     def _sum(
-        self, number: int, gene: BlockGene, _rows: int, _from: tuple[str, ...], bits: tuple[int, int]
+        self,
+        number: int,
+        gene: BlockGene,
+        _rows: int,
+        _from: tuple[str, ...],
+        bits: tuple[int, int],
     ) -> str:
         left, right, after = self._pair(gene)
         n, padded = gene.dense_width, max(left, right)
         name = self._digital(f"{number}/sum", "sum", after=after, additions=min(left, right))
         if padded != n:
-            name = self._product(
-                f"{number}/sum/output", "sum", padded, n, after=(name,), bits=bits
-            )
+            name = self._product(f"{number}/sum/output", "sum", padded, n, after=(name,), bits=bits)
         return self._norm(f"{number}/sum/norm", "sum", n, name, own_parameters=True)
 
     def _dot(
@@ -207,9 +220,7 @@ class _Lowering:
             unit_macs=pairs * dim,
         )
         if pairs != n:
-            name = self._product(
-                f"{number}/dot/output", "dot", pairs, n, after=(name,), bits=bits
-            )
+            name = self._product(f"{number}/dot/output", "dot", pairs, n, after=(name,), bits=bits)
         return self._norm(f"{number}/dot/norm", "dot", n, name, own_parameters=True)
 
     def _efc(
