@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
-from pathlib import Path
 
 import optuna
 import pytest
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
     RelativeSamplerTestCase,
 )
 from optuna.trial import TrialState
+from samplers.studies import SMALL_OPTIONS, SPACE, objective, open_study, work
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers import (
@@ -26,10 +24,8 @@ from nasrec_opt.samplers import (
     SeededRandomSampler,
     make_sampler,
 )
-from nasrec_opt.space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-SPACE = SearchSpace.nasrec_full(2)
 
 
 class TestEvolution(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
@@ -60,42 +56,6 @@ class TestSeededNsga2(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
         return lambda: PerTrialSeededSampler(
             lambda seed: NSGAIISampler(seed=seed, population_size=4), seed=0
         )
-
-
-SMALL_OPTIONS = {
-    "evolution": {"population_size": 8, "tournament_size": 4, "children_per_round": 2},
-    "nsga2": {"population_size": 6},
-    "nsga3": {"population_size": 6},
-    "tpe": {"n_startup_trials": 5},
-    "random": {},
-}
-
-
-def sampler_named(name: str) -> BaseSampler:
-    return make_sampler(name, SPACE, seed=5, num_objectives=2, **SMALL_OPTIONS[name])
-
-
-def objective(trial: optuna.Trial) -> tuple[float, float]:
-    last = SPACE.suggest(trial).blocks[-1]
-    return last.dense_width + len(last.sparse_inputs), -float(last.sparse_width)
-
-
-def open_storage(kind: str, folder: Path) -> str | JournalStorage:
-    if kind == "sqlite":
-        return f"sqlite:///{folder / 'study.db'}"
-    return JournalStorage(JournalFileBackend(str(folder / "study.log")))
-
-
-def open_study(kind: str, folder: Path, name: str) -> optuna.Study:
-    """As a fresh process opens it: nothing is carried over but the storage."""
-    folder.mkdir(exist_ok=True)
-    return optuna.create_study(
-        study_name="study",
-        storage=open_storage(kind, folder),
-        sampler=sampler_named(name),
-        directions=["minimize", "minimize"],
-        load_if_exists=True,
-    )
 
 
 def trials_of(study: optuna.Study) -> list[tuple]:
@@ -143,10 +103,6 @@ def test_a_trial_that_was_cut_off_half_asked_is_the_same_when_asked_again(tmp_pa
     study = open_study("journal", tmp_path / "stopped", name)
     study.optimize(objective, n_trials=4)
     assert trials_of(study) == trials_of(alone)
-
-
-def work(folder: Path, name: str, n_trials: int) -> None:
-    open_study("sqlite", folder, name).optimize(objective, n_trials=n_trials)
 
 
 def test_processes_share_a_study(tmp_path):
