@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 
 from hw._cost import Cost, OperatorCost, critical_path
+from hw._memory import lookup_energy_pj, lookup_latency_ns
 from hw._technology import Technology, default_technology
 from hw._workload import Lookup, MatrixVector, Workload
+from hw.errors import DescriptionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,10 @@ class CPU:
         call_overhead_ns: Time of calling one operator.
         flop_pj: Energy of a floating-point operation: 200 W over the peak of all cores.
         technology: Figures of the DRAM that holds the tables.
+        near_memory_cache_hit: Share of rows that a cache in the memory holds (`RecNMP`).
+
+    Raises:
+        DescriptionError: A figure is out of range.
     """
 
     peak_gflops: float = 198.0
@@ -28,13 +33,28 @@ class CPU:
     technology: Technology = field(default_factory=default_technology)
     near_memory_cache_hit: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not self.peak_gflops > 0:
+            raise DescriptionError(f"peak_gflops: expected more than 0, got {self.peak_gflops}")
+        for name, largest in (
+            ("call_overhead_ns", float("inf")),
+            ("flop_pj", float("inf")),
+            ("near_memory_cache_hit", 1),
+        ):
+            if not 0 <= getattr(self, name) <= largest:
+                raise DescriptionError(
+                    f"{name}: expected 0 to {largest}, got {getattr(self, name)}"
+                )
+
     def cost(self, workload: Workload) -> Cost:
         """Cost of one sample; area and leakage of a bought processor are not modelled: 0."""
         latency: dict[str, float] = {}
         energy: dict[str, float] = {}
         for operation in workload.operations:
             if isinstance(operation, Lookup):
-                latency[operation.name], energy[operation.name] = self._lookup(operation)
+                dram, hit = self.technology.dram, self.near_memory_cache_hit
+                latency[operation.name] = lookup_latency_ns(operation, dram)
+                energy[operation.name] = lookup_energy_pj(operation, dram, cache_hit=hit)
                 continue
             work = 2 * operation.macs
             if not isinstance(operation, MatrixVector):
@@ -56,17 +76,6 @@ class CPU:
             leakage_mw=0.0,
         )
 
-    def _lookup(self, lookup: Lookup) -> tuple[float, float]:
-        """Latency and energy of the rows of one sample."""
-        dram = self.technology.dram
-        bits = math.ceil(lookup.dim * lookup.value_bits / dram.burst_bits) * dram.burst_bits
-        per_row = max(dram.bus_cycles, dram.activate_cycles / dram.ranks)
-        cycles = dram.first_cycles + (math.ceil(lookup.rows / dram.channels) - 1) * per_row
-        array_pj = dram.activate_pj + bits * dram.read_pj_per_bit
-        missed = 1 - self.near_memory_cache_hit
-        row_pj = missed * array_pj + bits * dram.io_pj_per_bit
-        return cycles * dram.clock_ns, lookup.rows * row_pj
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecNMP:
@@ -78,10 +87,17 @@ class RecNMP:
     Args:
         cpu: The host.
         cache_hit: Share of rows found in the rank caches (24.9 % reported at 8 KB).
+
+    Raises:
+        DescriptionError: The share is outside 0 to 1.
     """
 
     cpu: CPU = field(default_factory=CPU)
     cache_hit: float = 0.249
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cache_hit <= 1:
+            raise DescriptionError(f"cache_hit: expected 0 to 1, got {self.cache_hit}")
 
     def cost(self, workload: Workload) -> Cost:
         """Cost of one sample."""
