@@ -1,8 +1,9 @@
 """Mapping of a matrix-vector product to crossbars, and what one sample makes them do.
 
 Weights are stored as `weight + 2**(bits - 1)` in slices of `cell_bits`, inputs are applied in
-slices of `dac_bits` (ISAAC; Shafiee et al., ISCA 2016). Converters never clip: where they are too
-coarse for all rows at once, fewer rows are read at a time, in more cycles.
+slices of `dac_bits` (ISAAC; Shafiee et al., ISCA 2016). Converters do not clip: where they are too
+coarse for all rows at once, fewer rows are read at a time, in more cycles, down to one row. One too
+coarse even for that is costed as it is; what it loses is no cost.
 """
 
 from __future__ import annotations

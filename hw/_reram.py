@@ -16,9 +16,9 @@ import numpy as np
 
 from hw._cost import Cost, OperatorCost, critical_path
 from hw._crossbar import Geometry, Mapping, map_product
+from hw._memory import lookup_energy_pj, lookup_latency_ns
 from hw._technology import Technology, default_technology, read_technology
-from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
-from hw.errors import DescriptionError
+from hw._workload import Digital, MatrixVector, Operation, Workload
 
 UM2_PER_MM2 = 1e6
 
@@ -40,28 +40,13 @@ class ReRAM:
     Args:
         technology: Its figures; the default is ISAAC's at 32 nm.
 
-    Raises:
-        DescriptionError: A figure is out of range.
-
     Example:
         >>> product = MatrixVector(name="fc", operator="fc", inputs=512, outputs=256)
         >>> round(ReRAM().cost(Workload((product,))).latency_ns)
-        1020
+        1033
     """
 
     technology: Technology = field(default_factory=default_technology)
-
-    def __post_init__(self) -> None:
-        t = self.technology
-        for name, value, low, high in (
-            ("crossbar.cell_bits", t.crossbar.cell_bits, 1, 8),
-            ("dac.bits", t.dac.bits, 1, 8),
-            ("adc.bits", t.adc.bits, 1, 16),
-            ("crossbar.rows", t.crossbar.rows, 1, 65536),
-            ("crossbar.columns", t.crossbar.columns, 1, 65536),
-        ):
-            if not low <= value <= high:
-                raise DescriptionError(f"{name}: expected {low} to {high}, got {value}")
 
     @classmethod
     def from_toml(cls, path: Path | str) -> ReRAM:
@@ -71,11 +56,7 @@ class ReRAM:
             DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type, or
                 out of range.
         """
-        technology = read_technology(path)
-        try:
-            return cls(technology)
-        except DescriptionError as error:
-            raise DescriptionError(f"{path}: {error}") from None
+        return cls(read_technology(path))
 
     def with_parameters(
         self,
@@ -88,21 +69,25 @@ class ReRAM:
         replication: int | None = None,
         buffer_kib: int | None = None,
     ) -> ReRAM:
-        """The same technology with other choices of a designer."""
+        """The same technology with other choices of a designer.
+
+        Raises:
+            DescriptionError: A choice is out of range.
+        """
         t = self.technology
         return ReRAM(
             replace(
                 t,
                 crossbar=replace(
                     t.crossbar,
-                    rows=crossbar_rows or t.crossbar.rows,
-                    columns=crossbar_cols or t.crossbar.columns,
-                    cell_bits=cell_bits or t.crossbar.cell_bits,
+                    rows=_given(crossbar_rows, t.crossbar.rows),
+                    columns=_given(crossbar_cols, t.crossbar.columns),
+                    cell_bits=_given(cell_bits, t.crossbar.cell_bits),
                 ),
-                dac=replace(t.dac, bits=dac_bits or t.dac.bits),
-                adc=replace(t.adc, bits=adc_bits or t.adc.bits),
-                element=replace(t.element, replication=replication or t.element.replication),
-                tile=replace(t.tile, buffer_kib=buffer_kib or t.tile.buffer_kib),
+                dac=replace(t.dac, bits=_given(dac_bits, t.dac.bits)),
+                adc=replace(t.adc, bits=_given(adc_bits, t.adc.bits)),
+                element=replace(t.element, replication=_given(replication, t.element.replication)),
+                tile=replace(t.tile, buffer_kib=_given(buffer_kib, t.tile.buffer_kib)),
             )
         )
 
@@ -159,6 +144,10 @@ class ReRAM:
         )
 
 
+def _given(choice: int | None, default: int) -> int:
+    return default if choice is None else choice
+
+
 def _shape(operation: Operation) -> Operation:
     """The operation without what does not enter its cost, so that equal ones are found again."""
     return replace(operation, name="", operator="", after=())
@@ -181,7 +170,8 @@ def _part(operation: Operation, technology: Technology) -> Part:
         return _product(operation, technology)
     if isinstance(operation, Digital):
         return _digital(operation, technology)
-    return _lookup(operation, technology)
+    dram = technology.dram
+    return Part(lookup_latency_ns(operation, dram), lookup_energy_pj(operation, dram))
 
 
 def _product(product: MatrixVector, t: Technology) -> Part:
@@ -258,8 +248,9 @@ def element_area_um2(t: Technology) -> float:
     crossbar = t.crossbar.rows * t.crossbar.columns * t.crossbar.cell_area_um2
     drivers = t.crossbar.rows * t.dac.area_um2 * (1 << (t.dac.bits - 1))
     converters = t.adc.per_crossbar * t.adc.area_um2 * adc_scale(t, t.adc.area_scaling)
+    held = t.crossbar.columns * t.adc.sample_and_hold_area_um2
     registers = t.element.register_area_um2 + t.element.shift_add_area_um2
-    return t.element.crossbars * (crossbar + drivers + converters) + registers
+    return t.element.crossbars * (crossbar + drivers + converters + held) + registers
 
 
 def _digital(operation: Digital, t: Technology) -> Part:
@@ -274,17 +265,6 @@ def _digital(operation: Digital, t: Technology) -> Part:
         + operation.special_functions * t.digital.special_pj
     )
     return Part(cycles * 1e3 / t.digital.clock_mhz, energy_pj)
-
-
-def _lookup(lookup: Lookup, t: Technology) -> Part:
-    """Random rows of DDR4, spread evenly over the channels (closed rows)."""
-    bursts = math.ceil(lookup.dim * lookup.value_bits / t.dram.burst_bits)
-    in_turn = math.ceil(lookup.rows / t.dram.channels) - 1
-    per_row = max(t.dram.bus_cycles * bursts, t.dram.activate_cycles / t.dram.ranks)
-    cycles = t.dram.first_cycles + (bursts - 1) * t.dram.bus_cycles + in_turn * per_row
-    bits = bursts * t.dram.burst_bits
-    per_bit = t.dram.read_pj_per_bit + t.dram.io_pj_per_bit
-    return Part(cycles * t.dram.clock_ns, lookup.rows * (t.dram.activate_pj + bits * per_bit))
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ user's own file. The file that ships is the only place of a default.
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
@@ -49,6 +50,7 @@ class AdcFigures:
     samples_per_ns: float
     conversion_pj: float
     area_um2: float
+    sample_and_hold_area_um2: float
     sample_and_hold_fj: float
     scaling_bits: tuple[float, ...]
     energy_scaling: tuple[float, ...]
@@ -121,7 +123,12 @@ class DramFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Technology:
-    """All figures of an accelerator, section by section."""
+    """All figures of an accelerator, section by section.
+
+    Raises:
+        DescriptionError: A figure is out of range, or two tables that belong together are not of
+            one length.
+    """
 
     crossbar: CrossbarFigures
     dac: DacFigures
@@ -131,6 +138,40 @@ class Technology:
     digital: DigitalFigures
     dram: DramFigures
 
+    def __post_init__(self) -> None:
+        for section in fields(self):
+            figures = getattr(self, section.name)
+            for field in fields(figures):
+                name = f"{section.name}.{field.name}"
+                _check_range(name, getattr(figures, field.name), str(field.type))
+        for axis, tables in TABLES.items():
+            for table in (axis, *tables):
+                _check_table(table, self._at(table), axis, self._at(axis))
+
+    def _at(self, name: str) -> tuple[float, ...]:
+        section, _, figure = name.partition(".")
+        table: tuple[float, ...] = getattr(getattr(self, section), figure)
+        return table
+
+
+# Figures that bound what the model can compute; others are 1 or more, or 0 or more.
+LIMITS = {
+    "crossbar.rows": (1, 65536),
+    "crossbar.columns": (1, 65536),
+    "crossbar.cell_bits": (1, 8),
+    "dac.bits": (1, 8),
+    "adc.bits": (1, 16),
+}
+DIVISORS = ("adc.samples_per_ns", "digital.clock_mhz")
+TABLES = {
+    "adc.scaling_bits": ("adc.energy_scaling", "adc.area_scaling"),
+    "tile.buffer_sizes_kib": (
+        "tile.buffer_access_pj",
+        "tile.buffer_area_um2",
+        "tile.buffer_leakage_uw",
+        "tile.buffer_access_ns",
+    ),
+}
 
 SECTIONS: dict[str, Any] = {
     "crossbar": CrossbarFigures,
@@ -154,8 +195,8 @@ def read_technology(path: Path | str) -> Technology:
     """The figures of a user's file; sections and figures left out are those that ship.
 
     Raises:
-        DescriptionError: The file cannot be read, is not TOML, or a figure is unknown or of the
-            wrong type.
+        DescriptionError: The file cannot be read, is not TOML, or a figure is unknown, of the
+            wrong type or out of range.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -176,7 +217,10 @@ def parse_technology(text: str, where: str, base: Technology | None = None) -> T
         name: _section(where, name, cls, values.get(name, {}), getattr(base, name, None))
         for name, cls in SECTIONS.items()
     }
-    return Technology(**sections)
+    try:
+        return Technology(**sections)
+    except DescriptionError as error:
+        raise DescriptionError(f"{where}: {error}") from None
 
 
 def _section(where: str, section: str, cls: Any, values: Any, base: Any) -> Any:
@@ -210,12 +254,37 @@ def _figure(where: str, value: Any, kind: str) -> Any:
             return tuple(float(entry) for entry in value)
         raise DescriptionError(f"{where}: expected a list of numbers, got {value!r}")
     if kind == "int":
-        if _is_number(value) and isinstance(value, int) and value >= 1:
+        if _is_number(value) and isinstance(value, int):
             return value
-        raise DescriptionError(f"{where}: expected an integer from 1, got {value!r}")
-    if _is_number(value) and value >= 0:
+        raise DescriptionError(f"{where}: expected an integer, got {value!r}")
+    if _is_number(value):
         return float(value)
-    raise DescriptionError(f"{where}: expected a number from 0, got {value!r}")
+    raise DescriptionError(f"{where}: expected a number, got {value!r}")
+
+
+def _check_range(name: str, value: Any, kind: str) -> None:
+    if kind == "int":
+        low, high = LIMITS.get(name, (1, 1 << 32))
+        if not low <= value <= high:
+            raise DescriptionError(f"{name}: expected {low} to {high}, got {value}")
+    elif name in DIVISORS and not 0 < value < math.inf:
+        raise DescriptionError(f"{name}: expected more than 0, got {value}")
+    elif kind == "float" and not 0 <= value < math.inf:
+        raise DescriptionError(f"{name}: expected a number from 0, got {value}")
+
+
+def _check_table(
+    name: str, table: tuple[float, ...], axis_name: str, axis: tuple[float, ...]
+) -> None:
+    """Tables are read on a log scale, between entries and beyond the last two."""
+    if not all(0 < entry < math.inf for entry in table):
+        raise DescriptionError(f"{name}: expected numbers above 0, got {list(table)}")
+    if name == axis_name and (len(axis) < 2 or sorted(set(axis)) != list(axis)):
+        raise DescriptionError(f"{name}: expected two or more, ascending, got {list(axis)}")
+    if len(table) != len(axis):
+        raise DescriptionError(
+            f"{name}: expected {len(axis)} entries as in {axis_name}, got {len(table)}"
+        )
 
 
 def _is_number(value: Any) -> bool:

@@ -44,9 +44,8 @@ class MatrixVector:
         for field in ("inputs", "outputs", "repeats"):
             _at_least(self.name, field, getattr(self, field), 1)
         for field in ("weight_bits", "activation_bits"):
-            bits = getattr(self, field)
-            if not 1 <= bits <= 16:
-                raise DescriptionError(f"{self.name}: {field}: expected 1 to 16, got {bits}")
+            _bits(self.name, field, getattr(self, field))
+        _at_least(self.name, "extra_parameters", self.extra_parameters, 0)
 
     @property
     def macs(self) -> int:
@@ -70,7 +69,7 @@ class Digital:
         unit_macs: Multiply-accumulates that the unit does; nothing = the same.
         additions: Additions, comparisons, subtractions.
         special_functions: Exponentials, sigmoids, reciprocals, square roots.
-        bits: Bits of the operands.
+        bits: Bits of the operands, 1 to 16.
         extra_parameters: Parameters that go with it.
         after: Names of the operations whose results it needs.
     """
@@ -86,8 +85,10 @@ class Digital:
     after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("macs", "additions", "special_functions"):
+        for field in ("macs", "additions", "special_functions", "extra_parameters"):
             _at_least(self.name, field, getattr(self, field), 0)
+        _at_least(self.name, "unit_macs", self.multiplications, 0)
+        _bits(self.name, "bits", self.bits)
 
     @property
     def multiplications(self) -> int:
@@ -130,6 +131,7 @@ class Lookup:
     def __post_init__(self) -> None:
         for field in ("rows", "dim", "value_bits"):
             _at_least(self.name, field, getattr(self, field), 1)
+        _at_least(self.name, "table_rows", self.table_rows, 0)
 
     @property
     def macs(self) -> int:
@@ -209,3 +211,8 @@ class Workload:
 def _at_least(name: str, field: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise DescriptionError(f"{name}: {field}: expected {least} or more, got {value!r}")
+
+
+def _bits(name: str, field: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 16:
+        raise DescriptionError(f"{name}: {field}: expected 1 to 16, got {value!r}")
