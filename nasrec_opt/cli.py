@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from nasrec_opt.errors import GenotypeError, NasrecError
 
@@ -20,8 +21,21 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
+
+class _Commands(typer.core.TyperGroup):
+    """Typer alone ends an interrupted command without a word."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("nasrec-opt: interrupted; the same command goes on from here", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="nasrec-opt",
+    cls=_Commands,
     help="Search click-through-rate models and their ReRAM accelerators with Optuna.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -47,9 +61,6 @@ def main() -> None:
     except (NasrecError, HwError) as error:
         print(f"nasrec-opt: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("nasrec-opt: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(INTERRUPTED)
 
 
 @app.command()
@@ -61,7 +72,9 @@ def prepare(
         typer.Option("--format", metavar="criteo|SCHEMA.toml", help="How the log is laid out."),
     ] = "criteo",
     seed: Annotated[int, typer.Option(help="Seed of the 80/10/10 split.")] = 0,
-    min_count: Annotated[int, typer.Option(help="Rarer values share one id.", min=1)] = 1,
+    min_count: Annotated[
+        int | None, typer.Option(help="Rarer values share one id [the schema's].", min=1)
+    ] = None,
 ) -> None:
     """Turn a click log into a dataset: split, vocabularies, memory-mapped columns."""
     from nasrec_opt.data import prepare as prepare_log

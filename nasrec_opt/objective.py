@@ -146,7 +146,7 @@ class Objective:
                 metrics["latency_us"] = cost.latency_ns * 1e-3  # ns -> us
                 metrics["energy_uj"] = cost.energy_pj * 1e-6  # pJ -> uJ
                 metrics["area_mm2"] = cost.area_mm2
-                breakdown = _by_operator(cost)
+                breakdown = by_operator(cost)
         attributes: dict[str, Any] = {}
         if evaluation.auc is not None and math.isfinite(evaluation.auc):
             attributes["auc"] = evaluation.auc
@@ -159,17 +159,16 @@ class Objective:
         return _Outcome(metrics, attributes)
 
     def _check(self) -> None:
-        for name in (*self.metric_names, *self.constraints):
+        asked = [("objectives", name) for name in self.metric_names]
+        for where, name in (*asked, *(("constraints", name) for name in self.constraints)):
             if name not in METRICS:
-                raise StudyError(
-                    f"objectives: expected metrics of {', '.join(METRICS)}, got {name!r}"
-                )
+                raise StudyError(f"{where}: expected metrics of {', '.join(METRICS)}, got {name!r}")
             if name in COST_METRICS and self.accelerator is None:
-                raise StudyError(f"objectives: {name} needs an accelerator, got none")
+                raise StudyError(f"{where}: {name} needs an accelerator, got none")
             if name != "log_loss" and self.features is None:
                 raise StudyError(
-                    f"objectives: {name} needs the shape of the input, got no features and an "
-                    "oracle without them"
+                    f"{where}: {name} needs the shape of the input, got no features and an oracle "
+                    "without them"
                 )
         if not self.metric_names or len(set(self.metric_names)) < len(self.metric_names):
             raise StudyError(f"objectives: expected distinct metrics, got {self.metric_names}")
@@ -178,7 +177,7 @@ class Objective:
                 raise StudyError(f"constraints: {name}: expected a number, got {largest}")
 
 
-def _by_operator(cost: Cost) -> dict[str, dict[str, float]]:
+def by_operator(cost: Cost) -> dict[str, dict[str, float]]:
     """Latency and energy summed by operator; they add up to the totals."""
     found: dict[str, dict[str, float]] = {"latency_us": {}, "energy_uj": {}}
     for part in cost.breakdown:

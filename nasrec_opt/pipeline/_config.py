@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 from nasrec_opt._settings import build_settings, read_toml
 from nasrec_opt.errors import StudyError
+from nasrec_opt.objective import METRICS
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.supernet import TrainConfig
-
-METRICS = ("log_loss", "latency_us", "energy_uj", "area_mm2", "mflops", "parameters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from hw import ReRAM
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
+from nasrec_opt.objective import by_operator
 from nasrec_opt.space import Genotype
 
 
@@ -43,13 +44,6 @@ def architecture_cost(
     if genotype.hardware is not None:
         accelerator = configure(accelerator, genotype.hardware)
     cost = accelerator.cost(workload)
-    breakdown: dict[str, dict[str, float]] = {"latency_us": {}, "energy_uj": {}}
-    for part in cost.breakdown:
-        for name, value in (
-            ("latency_us", part.latency_ns * 1e-3),
-            ("energy_uj", part.energy_pj * 1e-6),
-        ):
-            breakdown[name][part.operator] = breakdown[name].get(part.operator, 0.0) + value
     return {
         "latency_us": cost.latency_ns * 1e-3,  # ns -> us
         "energy_uj": cost.energy_pj * 1e-6,  # pJ -> uJ
@@ -57,5 +51,5 @@ def architecture_cost(
         "leakage_mw": cost.leakage_mw,
         "mflops": workload.mflops,
         "parameters": workload.parameters,
-        "breakdown": breakdown,
+        "breakdown": by_operator(cost),
     }

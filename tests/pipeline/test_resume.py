@@ -42,7 +42,22 @@ def test_killed_stages_before_the_search_resume(cli, tiny_study, trained, tmp_pa
         assert_same_files(out, trained, name)
 
 
-def kill_search_after(study: Path, out: Path, trials: int) -> None:
+def test_interrupted_search_says_so_and_goes_on(cli, tiny_study, trained, tmp_path):
+    alone, stopped = tmp_path / "alone", tmp_path / "stopped"
+    for out in (alone, stopped):
+        shutil.copytree(trained, out)
+    assert cli("search", tiny_study, "--out", alone).returncode == 0
+    code, said = kill_search_after(tiny_study, stopped, 5, signal.SIGINT)
+    assert code == 130
+    assert said.endswith("nasrec-opt: interrupted; the same command goes on from here\n")
+    assert "Traceback" not in said
+    assert cli("search", tiny_study, "--out", stopped).returncode == 0
+    assert described(stopped) == described(alone)
+
+
+def kill_search_after(
+    study: Path, out: Path, trials: int, how: signal.Signals = signal.SIGKILL
+) -> tuple[int, str]:
     """Start the search, and kill it once `trials` trials are complete, in the middle of a trial."""
     storage = f"sqlite:///{out}/study.db"
 
@@ -55,21 +70,31 @@ def kill_search_after(study: Path, out: Path, trials: int) -> None:
             return False
         return len(found.trials) > trials
 
-    kill_when(is_far_enough, study, out, 120.0, command="search")
+    return kill_when(is_far_enough, study, out, 120.0, command="search", how=how)
 
 
-def kill_when(condition, study: Path, out: Path, timeout_s: float, command: str = "train") -> None:
+def kill_when(
+    condition,
+    study: Path,
+    out: Path,
+    timeout_s: float,
+    command: str = "train",
+    how: signal.Signals = signal.SIGKILL,
+) -> tuple[int, str]:
+    """Exit code and standard error of a command that was sent a signal."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nasrec_opt", command, str(study), "--out", str(out)],
         env=environment(),
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     deadline = time.monotonic() + timeout_s
     while process.poll() is None and time.monotonic() < deadline and not condition():
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(how)
+    _, said = process.communicate()
+    return process.returncode, said
 
 
 def described(out: Path) -> list[tuple[object, ...]]:
