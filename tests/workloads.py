@@ -1,0 +1,71 @@
+"""Workloads and technologies that the tests of `hw` draw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from hw import Digital, Lookup, MatrixVector, Operation, ReRAM, Technology, Workload
+
+sizes = st.one_of(st.integers(1, 40), st.sampled_from([127, 128, 129, 512, 1024, 2176]))
+bits = st.integers(1, 16)
+accelerators = st.builds(
+    ReRAM().with_parameters,
+    crossbar_rows=st.sampled_from([16, 64, 100, 128, 256]),
+    crossbar_cols=st.sampled_from([16, 64, 100, 128, 256]),
+    cell_bits=st.integers(1, 4),
+    dac_bits=st.integers(1, 4),
+    adc_bits=st.integers(1, 12),
+    replication=st.integers(1, 4),
+    buffer_kib=st.sampled_from([1, 24, 64, 4096]),
+)
+
+
+@st.composite
+def products(draw, name: str = "product") -> MatrixVector:
+    return MatrixVector(
+        name=name,
+        operator=draw(st.sampled_from(["fc", "efc"])),
+        inputs=draw(sizes),
+        outputs=draw(sizes),
+        repeats=draw(st.integers(1, 20)),
+        weight_bits=draw(bits),
+        activation_bits=draw(bits),
+    )
+
+
+@st.composite
+def digitals(draw, name: str = "digital") -> Digital:
+    count = st.integers(0, 5000)
+    return Digital(
+        name=name,
+        operator=draw(st.sampled_from(["dot", "fm"])),
+        macs=draw(count),
+        additions=draw(count),
+        special_functions=draw(count),
+        bits=draw(bits),
+    )
+
+
+@st.composite
+def lookups(draw, name: str = "embedding") -> Lookup:
+    return Lookup(name=name, rows=draw(st.integers(1, 50)), dim=draw(st.integers(1, 64)))
+
+
+@st.composite
+def workloads(draw) -> Workload:
+    """Up to seven operations, each of which needs any of the earlier ones."""
+    operations: list[Operation] = []
+    for number in range(draw(st.integers(1, 7))):
+        kind = draw(st.sampled_from([products, digitals, lookups]))
+        operation = draw(kind(name=f"operation {number}"))
+        earlier = [o.name for o in operations]
+        after = draw(st.lists(st.sampled_from(earlier), unique=True)) if earlier else []
+        operations.append(replace(operation, after=tuple(after)))
+    return Workload(tuple(operations))
+
+
+def with_figures(technology: Technology, section: str, **figures: object) -> Technology:
+    """The technology with some figures of one section changed."""
+    return replace(technology, **{section: replace(getattr(technology, section), **figures)})
