@@ -15,6 +15,7 @@ from torch.nn import functional
 
 MAX_NEWTON_STEPS, MAX_CONJUGATE_STEPS, MAX_HALVINGS = 30, 50, 8
 MAX_CALIBRATION_STEPS = 8
+TINY = 1e-20  # its inverse is a number in float32, and so are products with that
 CHUNK_NUMBERS = 1 << 17  # features of a chunk: read twice, they stay in the second-level cache
 
 
@@ -143,7 +144,8 @@ def calibrate(logits: Tensor, labels: Tensor, bias: Tensor) -> tuple[Tensor, Ten
         bias: The bias they had, `[1]`.
     """
     mean, spread = logits.mean(), logits.std(correction=0)
-    spread = spread if float(spread) > 0 else torch.ones_like(spread)
+    if float(spread) <= TINY + 1e-5 * float(mean.abs()):  # rounding, no information
+        spread = torch.ones_like(spread)
     inputs = torch.stack([(logits - mean) / spread, torch.ones_like(logits)])  # [2, rows]
     share = torch.logit(labels.mean().clamp(1e-3, 1 - 1e-3))
     starts = (torch.stack([spread, mean + bias[0]]), torch.stack([torch.zeros_like(share), share]))

@@ -44,6 +44,7 @@ def test_newton_reaches_the_optimum_of_scikit_learn(seed, width, ridge):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 300))
+@example(0, 1e-45)
 def test_newton_lowers_the_loss_from_any_start(seed, distance):
     features, labels = (t.float() for t in problem(seed, 400, 24))
     start = torch.randn(24, generator=torch.Generator().manual_seed(seed % 1000)) * distance
