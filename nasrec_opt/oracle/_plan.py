@@ -87,13 +87,16 @@ class Numbering:
             if reads_sparse_inputs(gene, live):
                 rows = tuple(sparse[i] for i in gene.sparse_inputs)
             own_dense = own_sparse = -1
+            two = tuple(dense[i] for i in (gene.left_input, gene.right_input) if i is not None)
+            if "gate" not in gene.dense_ops:
+                two = tuple(sorted(two))  # a sum is the same either way round
             if live.dense_pre:
                 own_dense = self._number(
                     block,
                     gene.dense_ops,
                     gene.dense_width,
                     tuple(dense[i] for i in gene.dense_inputs),
-                    tuple(dense[i] for i in (gene.left_input, gene.right_input) if i is not None),
+                    two,
                     rows if "dot" in gene.dense_ops else (),
                     gene.dense_bits if self._is_quantized else None,
                 )

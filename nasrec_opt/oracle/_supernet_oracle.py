@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nasrec_opt.data import Dataset
-from nasrec_opt.errors import StudyError
+from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.oracle._last_layer import fit_adagrad, fit_newton
 from nasrec_opt.oracle._metrics import score
@@ -23,7 +23,7 @@ from nasrec_opt.oracle._plan import Numbering, Plan
 from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Evaluation
 from nasrec_opt.oracle._rows import Rows, spread
-from nasrec_opt.space import Genotype
+from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet import TRAINING, Supernet
 
 Fidelity = Literal["supernet", "last_layer"]
@@ -34,6 +34,7 @@ Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
 CPU_CHUNK_ROWS = 1024  # outputs of a block then fit the second-level cache
 DEVICE_CHUNK_ROWS = 16_384
 GROUP = 16  # genotypes that pass over the rows together
+VIEW = (("min_count", int), ("binned_dense", bool))  # options of `Dataset.open`
 FIT_GROUP = 4  # the same where the features of each are held for a fit
 
 
@@ -80,6 +81,8 @@ class SupernetOracle:
         for name, value in (("rows", rows), ("fit_rows", fit_rows), ("chunk_rows", chunk_rows)):
             if value is not None and value < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {value}")
+        if memory_bytes < 0:
+            raise StudyError(f"memory_bytes: expected 0 or more, got {memory_bytes}")
         ours, theirs = supernet.features, dataset.features
         if (ours.num_dense, ours.cardinalities) != (theirs.num_dense, theirs.cardinalities):
             raise StudyError(
@@ -191,6 +194,8 @@ class SupernetOracle:
             GenotypeError: A genotype does not fit the supernet.
         """
         with self._lock, torch.inference_mode():
+            for genotype in genotypes:
+                _check_fits(genotype, self.supernet.space)
             plans = [self._numbering.plan(genotype) for genotype in genotypes]
             unknown = {plan.key: plan for plan in plans if plan.key not in self._answers}
             # Sorted by the outputs they consist of, genotypes with a common prefix are neighbours.
@@ -203,9 +208,10 @@ class SupernetOracle:
                 group = ordered[start : start + size]
                 for plan, logits in zip(group, self._logits(group), strict=True):
                     self._answers[plan.key] = score(logits, self._validation.labels)
-                done += len(group)
                 if progress:
-                    progress(done, len(plans))
+                    progress(done + start + len(group), len(plans))
+            if progress and not ordered:
+                progress(done, len(plans))
             return [self._answers[plan.key] for plan in plans]
 
     def _logits(self, plans: Sequence[Plan]) -> list[npt.NDArray[np.float32]]:
@@ -259,6 +265,28 @@ def _check_option(name: str, value: str, known: tuple[str, ...]) -> None:
         raise StudyError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
 
 
+def _check_fits(genotype: Genotype, space: SearchSpace) -> None:
+    """Refuse what the supernet has no weights for; slices of them would silently be short."""
+    if genotype.num_blocks != space.num_blocks:
+        raise GenotypeError(
+            f"blocks: expected {space.num_blocks}, as the supernet has, got {genotype.num_blocks}"
+        )
+    for number, gene in enumerate(genotype.blocks, start=1):
+        for name, own, most in (
+            ("dense_width", gene.dense_width, max(space.dense_widths)),
+            ("sparse_width", gene.sparse_width, max(space.sparse_widths)),
+        ):
+            if own > most:
+                raise GenotypeError(
+                    f"block {number}: {name}: expected at most the supernet's {most}, got {own}"
+                )
+        for op in (*gene.dense_ops, *gene.sparse_ops):
+            if op not in (*space.dense_ops, *space.sparse_ops):
+                raise GenotypeError(f"block {number}: expected the supernet's operators, got {op}")
+        if (gene.dense_to_sparse or gene.sparse_to_dense) and not space.mergers:
+            raise GenotypeError(f"block {number}: expected no merger, as the supernet has none")
+
+
 def _shape(features: FeatureSpec) -> str:
     total = sum(features.cardinalities)
     return f"{features.num_dense} dense, {features.num_sparse} sparse with {total:,} values"
@@ -269,7 +297,12 @@ def _training_data(path: Path) -> dict[str, Any]:
     file = path / TRAINING
     try:
         found = json.loads(file.read_text(encoding="utf-8"))["dataset"]
-        return {name: found[name] for name in ("path", "fingerprint", "view")}
+        view = {name: kind(found["view"][name]) for name, kind in VIEW if name in found["view"]}
+        return {
+            "path": str(found["path"]),
+            "fingerprint": str(found["fingerprint"]),
+            "view": view,
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(
             f"{file}: expected the description of a finished training, got: {error!r}"
