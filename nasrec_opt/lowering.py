@@ -7,6 +7,7 @@ no MACs, as in the paper's Table 5.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from hw import CostModel, Digital, Lookup, MatrixVector, Operation, ReRAM, Workload
@@ -23,7 +24,7 @@ from nasrec_opt.space import (
 
 EMBEDDING = "embedding"
 LAYER_NORM_ADDITIONS, LAYER_NORM_MACS = 3, 3  # per unit: mean, centre, variance, scale, shift
-ATTENTION_HEADS = 8
+MOST_HEADS = 8
 Model = TypeVar("Model", bound=CostModel)
 
 
@@ -129,7 +130,7 @@ class _Lowering:
         after = _union(self.dense_from[i] for i in gene.dense_inputs)
         n = gene.dense_width
         product = self._product(f"{number}/fc", "fc", width, n, after=after, bits=bits, extra=2 * n)
-        return self._norm(f"{number}/fc/norm", "fc", n, product, activation=n)
+        return self._norm(f"{number}/fc/norm", "fc", n, product, additions=n)
 
     def _gate(
         self,
@@ -235,7 +236,7 @@ class _Lowering:
         product = self._product(
             f"{number}/efc", "efc", rows, n, repeats=dim, after=rows_from, bits=bits, extra=2 * n
         )
-        return self._norm(f"{number}/efc/norm", "efc", n * dim, product, activation=n * dim)
+        return self._norm(f"{number}/efc/norm", "efc", n * dim, product, additions=n * dim)
 
     def _attn(
         self,
@@ -246,6 +247,7 @@ class _Lowering:
         bits: tuple[int, int],
     ) -> str:
         n, dim = gene.sparse_width, self.dim
+        heads = next(h for h in range(min(MOST_HEADS, dim), 0, -1) if dim % h == 0)
 
         def product(part: str, outputs: int, after: str, paper_macs: int | None, extra: int) -> str:
             return self._product(
@@ -270,21 +272,23 @@ class _Lowering:
             bits=bits,
             extra=2 * n,
         )
-        name = self._norm(f"{number}/attn/rows_norm", "attn", n * dim, rows_name)
+        units = n * dim
+        name = self._norm(f"{number}/attn/rows_norm", "attn", units, rows_name)
         name = product("query_key_value", 3 * dim, name, 0, 3 * dim)
         name = self._digital(
             f"{number}/attn/scores",
             "attn",
             after=(name,),
             macs=2 * n * n * dim,
-            additions=3 * ATTENTION_HEADS * n * n,
-            special=ATTENTION_HEADS * n * (n + 1),
+            additions=3 * heads * n * n,
+            special=heads * n * (n + 1),
         )
         name = product("mix", dim, name, 0, dim + 2 * dim)
-        name = self._norm(f"{number}/attn/norm", "attn", n * dim, name)
+        name = self._norm(f"{number}/attn/norm", "attn", units, name, additions=units)  # residual
         name = product("inner", dim, name, None, dim)
         name = product("outer", dim, name, None, dim + 2 * dim)
-        return self._norm(f"{number}/attn/outer_norm", "attn", n * dim, name)
+        both = 2 * units  # the ReLU before the outer product, and the residual
+        return self._norm(f"{number}/attn/outer_norm", "attn", units, name, additions=both)
 
     def _fm(
         self, number: int, gene: BlockGene, after: tuple[str, ...], bits: tuple[int, int]
@@ -391,21 +395,21 @@ class _Lowering:
         units: int,
         after: str,
         *,
-        activation: int = 0,
+        additions: int = 0,
         own_parameters: bool = False,
     ) -> str:
-        """Layer norm over `units` values and, where asked, their activation."""
+        """Layer norm over `units` values, and the additions and comparisons that go with it."""
         return self._digital(
             name,
             operator,
             after=(after,),
             unit_macs=LAYER_NORM_MACS * units,
-            additions=LAYER_NORM_ADDITIONS * units + activation,
+            additions=LAYER_NORM_ADDITIONS * units + additions,
             special=1,
             extra=2 * units if own_parameters else 0,
         )
 
 
-def _union(names: object) -> tuple[str, ...]:
+def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """Names of several groups, each once, in order."""
-    return tuple(dict.fromkeys(name for group in names for name in group))  # type: ignore[attr-defined]
+    return tuple(dict.fromkeys(name for group in groups for name in group))
