@@ -1,0 +1,123 @@
+"""Numbers say what two genotypes share; a job runs what is missing and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle.models import SPACES, draw, family, rows_of
+
+from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Numbering, job_of
+from nasrec_opt.space import reads_sparse_inputs
+
+seeds = st.integers(0, 2**32 - 1)
+names = st.sampled_from(sorted(SPACES))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, names)
+def test_outputs_share_a_number_exactly_when_they_are_equal(supernets, dataset, seed, name):
+    supernet = supernets[name]
+    numbering = Numbering(is_quantized=supernet.is_quantized)
+    batch = rows_of(dataset, "validation", 24)
+    dense, sparse = torch.from_numpy(batch.dense), torch.from_numpy(batch.sparse)
+    by_number, by_value = {}, {}
+    with torch.inference_mode():
+        embedded = supernet.embed(sparse)
+        for genotype in family(SPACES[name], seed, children=6):
+            plan = numbering.plan(genotype)
+            hidden = supernet.hidden(genotype, dense, embedded)
+            outputs = [(plan.dense, i, values) for i, values in hidden.dense.items()]
+            outputs += [(plan.sparse, i, output.rows) for i, output in hidden.sparse.items()]
+            for numbers, block, values in outputs:
+                value = (tuple(values.shape), values.numpy().tobytes())
+                assert by_number.setdefault(numbers[block], value) == value
+                assert by_value.setdefault(value, numbers[block]) == numbers[block]
+            for numbers, computed in ((plan.dense, hidden.dense), (plan.sparse, hidden.sparse)):
+                assert [i for i, number in enumerate(numbers) if number >= 0] == sorted(computed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seeds, names)
+def test_keys_are_equal_exactly_when_canonical_forms_are(seed, name):
+    space, rng = SPACES[name], np.random.default_rng(seed)
+    numbering = Numbering(is_quantized=space.quantized)
+    genotypes = [space.sample(rng)]
+    for _ in range(8):
+        genotypes.append(space.mutate(genotypes[-1], rng))
+    genotypes += [genotype.canonical() for genotype in genotypes]
+    forms, keys = {}, {}
+    for genotype in genotypes:
+        form, key = sums_sorted(genotype).canonical().blocks, numbering.plan(genotype).key
+        assert forms.setdefault(key, form) == form
+        assert keys.setdefault(form, key) == key
+
+
+def sums_sorted(genotype):
+    """The same model with the two inputs of each Sum that no Gate shares in ascending order."""
+    blocks = []
+    for gene in genotype.blocks:
+        if gene.left_input is not None and "gate" not in gene.dense_ops:
+            left, right = sorted((gene.left_input, gene.right_input))
+            gene = replace(gene, left_input=left, right_input=right)
+        blocks.append(gene)
+    return replace(genotype, blocks=tuple(blocks))
+
+
+def test_bits_count_only_where_the_supernet_quantises():
+    genotype = draw(SPACES["bits"], 0)
+    last = genotype.blocks[-1]
+    other = replace(
+        genotype,
+        blocks=(*genotype.blocks[:-1], replace(last, dense_bits=5, sparse_bits=(7, 6))),
+    )
+    for is_quantized in (False, True):
+        numbering = Numbering(is_quantized=is_quantized)
+        one, two = numbering.plan(genotype).key, numbering.plan(other).key
+        assert (one[0] == two[0]) is (one[1] == two[1]) is not is_quantized
+
+
+@settings(max_examples=150, deadline=None)
+@given(seeds, names, st.floats(0, 1))
+def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
+    rng = np.random.default_rng(seed)
+    plan = Numbering(is_quantized=SPACES[name].quantized).plan(SPACES[name].sample(rng))
+    outputs = sorted({*plan.dense, *plan.sparse} - {-1, RAW_DENSE, RAW_SPARSE})
+    kept = {number for number in outputs if rng.random() < share}
+    at_hand = {RAW_DENSE, RAW_SPARSE} | kept
+    job = job_of(plan, at_hand)
+    dense, sparse = set(job.dense), set(job.sparse)
+    assert {plan.dense[i] for i in dense} | {plan.sparse[i] for i in sparse} <= at_hand
+    read_dense, read_sparse = {plan.genotype.num_blocks}, {plan.genotype.num_blocks}
+    for step in job.steps:
+        gene, live = plan.genotype.blocks[step.block - 1], step.live
+        if live.dense_pre:
+            read = {*gene.dense_inputs, gene.left_input, gene.right_input} - {None}
+            assert read <= dense
+            read_dense |= read
+        if reads_sparse_inputs(gene, live):
+            assert {*gene.sparse_inputs} <= sparse
+            read_sparse |= {*gene.sparse_inputs}
+        # Nothing that is at hand is an output again, and no sum is formed for nothing.
+        assert not live.dense_out or plan.dense[step.block] not in at_hand
+        assert not live.sparse_out or plan.sparse[step.block] not in at_hand
+        assert live.dense_out or live.sparse_out
+        assert live.use_fm == (live.dense_out and gene.sparse_to_dense)
+        assert live.use_rows == (live.sparse_out and gene.dense_to_sparse)
+        assert live.dense_pre == (live.dense_out or live.use_rows)
+        assert live.sparse_pre == (live.sparse_out or live.use_fm)
+        dense |= {step.block} if live.dense_out else set()
+        sparse |= {step.block} if live.sparse_out else set()
+    # What is read is there, what is there is read, and the logit finds both of its inputs.
+    assert dense == read_dense
+    assert sparse == read_sparse
+
+
+def test_what_is_at_hand_at_the_end_leaves_nothing_to_run():
+    plan = Numbering(is_quantized=False).plan(draw(SPACES["multi"], 1))
+    last = plan.genotype.num_blocks
+    job = job_of(plan, set(plan.key))
+    assert (job.steps, job.dense, job.sparse) == ((), (last,), (last,))

@@ -1,0 +1,71 @@
+"""What holds of every oracle, a user's own included."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle.models import SPACES, draw, family
+
+from nasrec_opt import oracle
+from nasrec_opt.oracle import Evaluation, Oracle, SupernetOracle, TabularOracle, architecture
+from nasrec_opt.space import HardwareGene
+
+
+class NarrowIsBetter:
+    """A user's own oracle."""
+
+    def evaluate(self, genotype):
+        return Evaluation(0.5 + genotype.blocks[-1].dense_width / 1000)
+
+
+@pytest.fixture(params=["supernet", "last_layer", "table", "own"])
+def scorer(request, supernet, dataset) -> Oracle:
+    if request.param == "own":
+        return NarrowIsBetter()
+    if request.param == "table":
+        answer = NarrowIsBetter().evaluate
+        return TabularOracle({genotype: answer(genotype) for genotype in genotypes()})
+    return SupernetOracle(supernet, dataset, rows=60, fit_rows=60, fidelity=request.param)
+
+
+def genotypes():
+    return [genotype.canonical() for genotype in family(SPACES["multi"], 7)]
+
+
+def test_an_answer_follows_from_the_model_alone(scorer):
+    first = [scorer.evaluate(genotype) for genotype in genotypes()]
+    turned = [scorer.evaluate(genotype) for genotype in reversed(genotypes())]
+    assert turned[::-1] == first
+    assert len({answer.log_loss for answer in first}) > 1
+    for genotype, answer in zip(genotypes(), first, strict=True):
+        assert 0 < answer.log_loss < 10
+        assert scorer.evaluate(dataclasses.replace(genotype, hardware=HardwareGene())) == answer
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(SPACES)))
+def test_an_architecture_is_the_canonical_blocks(seed, name):
+    genotype = draw(SPACES[name], seed)
+    same = dataclasses.replace(genotype.canonical(), hardware=HardwareGene(), space="mine")
+    assert architecture(same) == architecture(genotype) == genotype.canonical().blocks
+
+
+def test_an_evaluation_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Evaluation(0.5).log_loss = 0.4
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(oracle, name) for name in oracle.__all__)
+    with pytest.raises(AttributeError, match=r"'nasrec_opt\.oracle' has no attribute 'Supernet'"):
+        _ = oracle.Supernet
+
+
+def test_a_table_of_answers_needs_no_torch():
+    code = "import sys; from nasrec_opt.oracle import TabularOracle; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
