@@ -78,6 +78,28 @@ def test_study_has_every_trial_with_its_genotype(finished_run):
         assert names <= trial.user_attrs.keys()
 
 
+def test_every_trial_in_mlflow_rebuilds_its_model(finished_run):
+    from mlflow import MlflowClient
+
+    from nasrec_opt.data import Dataset
+    from nasrec_opt.tracking import rebuild, recipe_of
+
+    out, _ = finished_run
+    client = MlflowClient(f"sqlite:///{out}/mlflow.db")
+    [experiment] = [e for e in client.search_experiments() if e.name == "tiny"]
+    runs = client.search_runs([experiment.experiment_id], "tags.`nasrec.kind` = 'trial'")
+    assert len(runs) == 24
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{out}/study.db")
+    dataset = Dataset.open(out / "dataset")
+    for run in runs:
+        recipe = recipe_of(run)
+        trial = study.trials[int(run.data.tags["nasrec.trial"])]
+        assert recipe.genotype.to_json() == trial.user_attrs["genotype"]
+        assert recipe.data_fingerprint == dataset.fingerprint
+        assert recipe.seeds["study"] == 3
+        assert rebuild(run).features == dataset.features
+
+
 def test_second_run_skips_finished_stages(cli, tiny_study, finished_run):
     out, _ = finished_run
     before = (out / "supernet").stat().st_mtime_ns
@@ -215,6 +237,8 @@ def test_bad_log_is_one_sentence_and_leaves_nothing(cli, tmp_path, name, content
         ("[search]\nn_trial = 3", "did you mean 'n_trials'?"),
         ("[search]\nn_trials = 'many'", "n_trials: expected an integer, got 'many'"),
         ("[search]\nsampler = 'annealing'", "sampler: expected one of 'evolution'"),
+        ("[supernet]\nseed = 3", "[supernet]: expected the seed at the top of the file"),
+        ("[retrain.model]\nseed = 3", "[retrain.model]: expected the seed at the top"),
         ("[search\n", "expected TOML"),
     ],
 )

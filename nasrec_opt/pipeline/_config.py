@@ -183,11 +183,13 @@ class StudyConfig:
         """Read a study file; paths in it are relative to its folder.
 
         Raises:
-            StudyError: The file is missing, not TOML, or has an unknown key or a wrong value.
+            StudyError: The file is missing, not TOML, or has an unknown key or a wrong value; or a
+                stage has a seed of its own.
         """
         path = Path(path)
         values = read_toml(path)
         values.setdefault("name", path.stem)
+        _refuse_own_seeds(values, path)
         config = build_settings(cls, values, str(path))
         base = path.parent
         data, space, hardware = config.data, config.space, config.hardware
@@ -200,6 +202,18 @@ class StudyConfig:
         if hardware.technology is not None:
             hardware = dataclasses.replace(hardware, technology=base / hardware.technology)
         return dataclasses.replace(config, data=data, space=space, hardware=hardware)
+
+
+def _refuse_own_seeds(values: Mapping[str, Any], path: Path) -> None:
+    """A seed that a stage would not listen to is an error, not a surprise."""
+    retrain = values.get("retrain")
+    model = retrain.get("model") if isinstance(retrain, Mapping) else None
+    for name, table in (("supernet", values.get("supernet")), ("retrain.model", model)):
+        if isinstance(table, Mapping) and "seed" in table:
+            raise StudyError(
+                f"{path}: [{name}]: expected the seed at the top of the file, where it serves all "
+                f"stages, got seed = {table['seed']!r} here"
+            )
 
 
 def _at_least(name: str, value: int, least: int) -> None:

@@ -163,7 +163,7 @@ class Run:
             logger = self.logger()
             already = len(complete_trials(study))
             if logger:
-                logger.log_dataset(study, self._data_summary())
+                logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
                 logger.sync(study)
             started = time.perf_counter()
             search(
