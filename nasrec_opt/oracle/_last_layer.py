@@ -34,6 +34,7 @@ class FitResult:
     passes: float
 
 
+@torch.no_grad()
 def fit_newton(
     features: Tensor,
     labels: Tensor,
@@ -90,6 +91,7 @@ def fit_newton(
     return FitResult(fitted[:-1], fitted[-1:], problem.passes)
 
 
+@torch.no_grad()
 def fit_adagrad(
     features: Tensor,
     labels: Tensor,

@@ -111,3 +111,13 @@ def test_adagrad_equals_that_of_torch():
     torch.testing.assert_close(found.weight, parameters[0].detach())
     torch.testing.assert_close(found.bias, parameters[1].detach())
     assert weight.unique().tolist() == [pytest.approx(0.1)]  # the given weights stay as they are
+
+
+@pytest.mark.parametrize("fit", [fit_newton, fit_adagrad])
+def test_a_fit_keeps_no_graph_of_weights_that_are_trained(fit):
+    features, labels = (t.float() for t in problem(1, 100, 6))
+    weight, bias = torch.zeros(6, requires_grad=True), torch.zeros(1, requires_grad=True)
+    found = fit(features, labels, weight, bias)
+    assert not found.weight.requires_grad
+    assert not found.bias.requires_grad
+    assert torch.equal(weight, torch.zeros(6))
