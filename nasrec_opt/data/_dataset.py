@@ -6,7 +6,7 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,12 @@ from nasrec_opt.errors import DataError
 from nasrec_opt.features import FeatureSpec
 
 META = "dataset.json"
+VERSION = 1
 ARRAYS = {"dense": np.float32, "sparse": np.int32, "labels": np.uint8}
+FIELDS = (  # of the description, without which nothing can be read
+    "rows", "num_dense", "num_sparse", "dense_columns", "sparse_columns", "cardinalities",
+    "checksums",
+)  # fmt: skip
 
 
 class Batch(NamedTuple):
@@ -59,31 +64,25 @@ class Dataset:
         Args:
             path: The folder.
             min_count: Values that fewer training rows have read as id 0.
-            binned_dense: Whether each dense column is read once more, as a sparse column of its bins
-                floor(log(x + 1)^2).
+            binned_dense: Whether each dense column is read once more, as a sparse column of its
+                bins floor(log(x + 1)^2).
 
         Raises:
             DataError: The folder holds no dataset, or a damaged one.
         """
         path = Path(path)
-        try:
-            meta = json.loads((path / META).read_text(encoding="utf-8"))
-            version = meta["version"]
-        except FileNotFoundError:
-            raise DataError(f"{path}: expected a dataset, found no {META}") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{path / META}: expected a dataset's description, got: {error}"
-            ) from error
-        if version != 1:
-            raise DataError(f"{path / META}: expected version 1, got {version!r}")
+        meta = _description(path)
         if min_count < 1:
             raise DataError(f"min_count: expected 1 or more, got {min_count}")
         return cls(path, meta, min_count=min_count, binned_dense=binned_dense)
 
     @cached_property
     def features(self) -> FeatureSpec:
-        """Shape of the rows under this reader's thresholds."""
+        """Shape of the rows under this reader's thresholds.
+
+        Raises:
+            DataError: The file of counts is damaged.
+        """
         return FeatureSpec(self.meta["num_dense"], tuple(self._cutoffs.tolist()))
 
     @property
@@ -111,13 +110,16 @@ class Dataset:
         """
         if name not in SPLITS:
             raise DataError(f"split: expected one of {', '.join(SPLITS)}, got {name!r}")
-        arrays = {}
-        for array in ARRAYS:
-            file = self.path / name / f"{array}.npy"
-            try:
-                arrays[array] = np.load(file, mmap_mode="r")
-            except (OSError, ValueError) as error:
-                raise DataError(f"{file}: expected an array, got: {error}") from error
+        rows = int(self.meta["rows"][name])
+        widths = {
+            "dense": (self.meta["num_dense"],),
+            "sparse": (len(self.meta["cardinalities"]),),
+            "labels": (),
+        }
+        arrays = {
+            array: _load(self.path / name / f"{array}.npy", dtype, (rows, *widths[array]))
+            for array, dtype in ARRAYS.items()
+        }
         return Split(name, arrays, self._num_sparse, self._cutoffs, self._is_cut)
 
     @property
@@ -128,8 +130,8 @@ class Dataset:
     @cached_property
     def _cutoffs(self) -> npt.NDArray[np.int32]:
         """First id of each column that reads as rare: the column's cardinality in this view."""
-        counts = np.load(self.path / "counts.npy")
         values = np.array(self.meta["cardinalities"]) - FIRST
+        counts = _load(self.path / "counts.npy", np.int64, (int(values.sum()),))
         columns = np.split(counts, np.cumsum(values)[:-1])[: self._num_sparse]
         least = self.view["min_count"]
         return np.array([FIRST + int((c >= least).sum()) for c in columns], np.int32)
@@ -187,3 +189,34 @@ class Split:
     ) -> Loader:
         """One epoch in batches; see `Loader`."""
         return Loader(self, batch_size, seed=seed, start_step=start_step, drop_last=drop_last)
+
+
+def _description(path: Path) -> dict[str, Any]:
+    file = path / META
+    try:
+        meta = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: expected a dataset, found no {META}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: expected a dataset's description, got: {error}") from error
+    version = meta.get("version") if isinstance(meta, dict) else None
+    if version != VERSION:
+        raise DataError(f"{file}: expected version {VERSION}, got {version!r}")
+    missing = [name for name in FIELDS if name not in meta]
+    if missing:
+        raise DataError(f"{file}: expected a key {missing[0]!r}, got none")
+    return cast("dict[str, Any]", meta)
+
+
+def _load(file: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """An array of known shape, memory-mapped."""
+    try:
+        array = np.asarray(np.load(file, mmap_mode="r"))
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{file}: expected an array, got: {error}") from error
+    if array.dtype != dtype or array.shape != shape:
+        raise DataError(
+            f"{file}: expected {np.dtype(dtype)} {list(shape)}, got {array.dtype} "
+            f"{list(array.shape)}"
+        )
+    return array

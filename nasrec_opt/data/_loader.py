@@ -1,8 +1,8 @@
 """Batches of a split, shuffled in windows that are read front to back.
 
-Chunks of consecutive rows are drawn in random order into a window, and the window's rows are shuffled:
-a full shuffle where the split fits one window, and close to it, without random reads over the whole
-file, where it does not. No row is touched one by one.
+Chunks of consecutive rows are drawn in random order into a window, and the window's rows are
+shuffled: a full shuffle where the split fits one window, and close to it, without random reads over
+the whole file, where it does not. No row is touched one by one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Loader:
         drop_last: Whether a last, shorter batch is left out.
 
     Raises:
-        DataError: `batch_size` or `start_step` is out of range.
+        DataError: `batch_size`, `seed` or `start_step` is out of range.
     """
 
     def __init__(
@@ -49,6 +49,8 @@ class Loader:
             raise DataError(f"batch_size: expected 1 or more, got {batch_size}")
         if start_step < 0:
             raise DataError(f"start_step: expected 0 or more, got {start_step}")
+        if seed is not None and seed < 0:
+            raise DataError(f"seed: expected 0 or more, got {seed}")
         self._split = split
         self._batch_size = batch_size
         self._seed = seed

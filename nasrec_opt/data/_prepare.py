@@ -1,13 +1,14 @@
 """From a click log to a dataset: two passes, the first counts, the second writes.
 
-What is learned from the log (vocabularies, shifts of the dense columns) is learned from its training
-rows alone. Memory holds a chunk and the vocabularies, never the log.
+What is learned from the log (vocabularies, shifts of the dense columns) is learned from its
+training rows alone. Memory holds a chunk and the vocabularies, never the log.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nasrec_opt._files import atomic_directory, sha256, write_json
-from nasrec_opt.data._dataset import ARRAYS, META, Dataset
-from nasrec_opt.data._reading import CHUNK_BYTES, read_chunks
+from nasrec_opt._files import atomic_directory, write_json
+from nasrec_opt.data._arrays import ArrayFile
+from nasrec_opt.data._dataset import ARRAYS, META, VERSION, Dataset
+from nasrec_opt.data._reading import CHUNK_BYTES, column_names, read_chunks
 from nasrec_opt.data._schema import Schema
-from nasrec_opt.data._split import SPLITS, split_of
+from nasrec_opt.data._split import GROUP, SPLITS, split_of
 from nasrec_opt.data._vocabulary import Counter, Vocabulary
 from nasrec_opt.errors import DataError
 
 Progress = Callable[[int, int | None], None]
-VERSION = 1
 
 
 def prepare(
@@ -33,52 +34,88 @@ def prepare(
     *,
     format: Literal["criteo"] | Path | str | Schema = "criteo",  # noqa: A002 - as on the command line
     seed: int = 0,
-    min_count: int = 1,
+    min_count: int | None = None,
     progress: Progress | None = None,
     chunk_bytes: int = CHUNK_BYTES,
+    annotate: Callable[[Path], dict[str, Any]] | None = None,
 ) -> Dataset:
     """Prepare a click log once.
 
-    Dense values become log(x + c), with c = 1 - the smallest training value where that is negative;
-    missing becomes 0. Categories become ids by descending count in the training rows.
+    Dense values become log(x + c), with c = 1 - the smallest training value where that is negative,
+    else 1; missing becomes 0. Categories become ids by descending count in the training rows.
 
     Args:
         source: The log: text, plain or .gz, or .parquet.
         out: Folder of the dataset; it appears when all is done.
         format: `criteo`, a schema, or the path of a schema TOML.
         seed: Seed of the 80/10/10 split.
-        min_count: Rarer values are dropped from the vocabularies for good; a higher threshold can be
-            set each time the dataset is opened.
+        min_count: Rarer values are dropped from the vocabularies for good; nothing = as the schema
+            says (Criteo: 1). A higher threshold can be set each time the dataset is opened.
         progress: Called with (bytes done, bytes of both passes).
         chunk_bytes: Text read at a time; it changes nothing in the result.
+        annotate: Called with the folder before it appears; what it returns joins the description.
 
     Returns:
         The dataset, opened.
 
     Raises:
         DataError: One sentence with file, row, field, what was expected and what was found.
+
+    References:
+        AutoCTR-style preprocessing; statistics are those of the training rows alone.
     """
     source, out = Path(source), Path(out)
-    if isinstance(format, Schema):
-        schema = format
-    else:
-        schema = Schema.criteo() if str(format) == "criteo" else Schema.from_toml(format)
-    if out.exists() and not (out / META).exists():
-        raise DataError(f"{out}: expected a new folder or a dataset, found something else")
+    schema = _schema(source, format)
+    least = schema.min_count if min_count is None else min_count
+    if least < 1:
+        raise DataError(f"min_count: expected 1 or more, got {least}")
+    if seed < 0:
+        raise DataError(f"seed: expected 0 or more, got {seed}")
+    _check_out(out)
 
-    def chunks(done: int) -> Any:
+    def chunks(done: int) -> Iterator[pl.DataFrame]:
         return read_chunks(source, schema, chunk_bytes=chunk_bytes, progress=_half(progress, done))
 
     survey = _Survey(schema, seed)
     for frame in chunks(0):
         survey.add(frame)
-    vocabularies = survey.finish(source, min_count)
-    with atomic_directory(out) as folder:
-        writer = _Writer(folder, schema, survey, vocabularies)
+    vocabularies = survey.finish(source, least)
+    with atomic_directory(out) as folder, _Writer(folder, schema, survey, vocabularies) as writer:
         for frame in chunks(1):
             writer.add(frame)
-        writer.finish(source)
+        if writer.num_rows != survey.num_rows:
+            raise DataError(
+                f"{source}: expected {survey.num_rows:,} rows again in the second pass, got "
+                f"{writer.num_rows:,}: the file changed meanwhile"
+            )
+        meta = writer.finish() | {"source": source.name, "min_count": least}
+        write_json(folder / META, meta | (annotate(folder) if annotate else {}))
     return Dataset.open(out)
+
+
+def _schema(source: Path, format: Path | str | Schema) -> Schema:  # noqa: A002
+    if isinstance(format, Schema):
+        schema = format
+    else:
+        schema = Schema.criteo() if str(format) == "criteo" else Schema.from_toml(format)
+    names = column_names(source, schema)
+    try:
+        return schema.resolve(names)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
+
+
+def _check_out(out: Path) -> None:
+    """Nothing but a dataset is ever replaced."""
+    above = next((folder for folder in out.parents if folder.exists()), out)
+    if not above.is_dir():
+        raise DataError(f"{out}: expected a path below a folder, found the file {above}")
+    if out.exists() and not (out / META).exists() and not (out.is_dir() and _is_empty(out)):
+        raise DataError(f"{out}: expected a new folder or a dataset, found something else")
+
+
+def _is_empty(folder: Path) -> bool:
+    return next(folder.iterdir(), None) is None
 
 
 class _Survey:
@@ -91,11 +128,11 @@ class _Survey:
         self.clicks = np.zeros(3, np.int64)
         self.minima = np.zeros(len(schema.dense))
         self._counters = [Counter() for _ in (*schema.sparse, *schema.dense)]
-        self._seen = 0
+        self.num_rows = 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        split = split_of(self._seen, len(frame), self.seed)
-        self._seen += len(frame)
+        split = split_of(self.num_rows, len(frame), self.seed)
+        self.num_rows += len(frame)
         labels = frame[self.schema.label].to_numpy()
         self.rows += np.bincount(split, minlength=3)
         self.clicks += np.bincount(split, weights=labels, minlength=3).astype(np.int64)
@@ -107,93 +144,88 @@ class _Survey:
             counter.add(values)
 
     def finish(self, source: Path, min_count: int) -> list[Vocabulary]:
-        clicks, rows = int(self.clicks.sum()), int(self.rows.sum())
+        clicks, rows = int(self.clicks.sum()), self.num_rows
+        if rows < GROUP:  # fewer might leave a split without rows
+            raise DataError(f"{source}: expected at least {GROUP} rows, got {rows}")
         if clicks in (0, rows):
             raise DataError(
                 f"{source}: expected both classes in the label, got only {min(clicks, 1)} in "
                 f"{rows:,} rows: a single class"
             )
-        for name, count in zip(SPLITS, self.rows, strict=True):
-            if not count:
-                raise DataError(f"{source}: expected at least 10 rows, got {rows}: no {name} rows")
         return [counter.finish(min_count) for counter in self._counters]
 
 
-class _Writer:
+class _Writer(ExitStack):
     """Second pass: arrays of each split, vocabularies, and the description."""
 
     def __init__(
         self, folder: Path, schema: Schema, survey: _Survey, vocabularies: list[Vocabulary]
     ) -> None:
+        super().__init__()
+        self.num_rows = 0
         self._folder = folder
         self._schema = schema
         self._survey = survey
         self._vocabularies = vocabularies
-        self._shifts = 1 - survey.minima
-        self._filled = np.zeros(3, np.int64)
-        self._seen = 0
         widths = {"dense": len(schema.dense), "sparse": len(vocabularies), "labels": None}
-        self._arrays: list[dict[str, npt.NDArray[Any]]] = []
+        self._arrays: list[dict[str, ArrayFile]] = []
         for name, rows in zip(SPLITS, survey.rows.tolist(), strict=True):
             (folder / name).mkdir()
-            self._arrays.append(
-                {
-                    array: np.lib.format.open_memmap(
-                        folder / name / f"{array}.npy",
-                        mode="w+",
-                        dtype=ARRAYS[array],
-                        shape=(rows,) if width is None else (rows, width),
-                    )
-                    for array, width in widths.items()
-                }
-            )
+            files = {}
+            for array, width in widths.items():
+                shape = (rows,) if width is None else (rows, width)
+                file = ArrayFile(folder / name / f"{array}.npy", ARRAYS[array], shape)
+                files[array] = self.enter_context(file)
+            self._arrays.append(files)
 
     def add(self, frame: pl.DataFrame) -> None:
         schema = self._schema
-        split = split_of(self._seen, len(frame), self._survey.seed)
-        self._seen += len(frame)
+        split = split_of(self.num_rows, len(frame), self._survey.seed)
+        self.num_rows += len(frame)
         columns = _categories(frame, schema)
-        pairs = zip(self._vocabularies, columns, strict=True)
+        sparse = np.empty((len(frame), len(columns)), np.int32)
+        for i, (vocabulary, column) in enumerate(zip(self._vocabularies, columns, strict=True)):
+            sparse[:, i] = vocabulary.encode(column)
         values = {
-            "dense": _dense(frame, schema, self._shifts, self._survey.minima),
-            "sparse": np.stack([v.encode(column) for v, column in pairs], axis=1),
+            "dense": _dense(frame, schema, self._survey.minima),
+            "sparse": sparse,
             "labels": frame[schema.label].to_numpy(),
         }
         for i, arrays in enumerate(self._arrays):
-            chosen = split == i
-            start = self._filled[i]
-            self._filled[i] = stop = start + int(chosen.sum())
+            chosen = np.flatnonzero(split == i)
             for name, array in arrays.items():
-                array[start:stop] = values[name][chosen]
+                array.append(values[name][chosen])
 
-    def finish(self, source: Path) -> None:
-        for arrays in self._arrays:
-            for array in arrays.values():
-                array.flush()  # type: ignore[attr-defined]
+    def finish(self) -> dict[str, Any]:
+        """Write what is left; returns the description."""
+        survey, vocabularies = self._survey, self._vocabularies
         names = [*self._schema.sparse, *(f"{name} (binned)" for name in self._schema.dense)]
         (self._folder / "vocabularies").mkdir()
-        for i, vocabulary in enumerate(self._vocabularies):
+        for i, vocabulary in enumerate(vocabularies):
             vocabulary.table.write_parquet(self._folder / "vocabularies" / f"{i:03d}.parquet")
-        counts = np.concatenate([v.counts for v in self._vocabularies])
-        np.save(self._folder / "counts.npy", counts)
-        files = sorted(self._folder.rglob("*.npy"))
-        checksums = {str(p.relative_to(self._folder)): sha256(p) for p in files}
-        meta = {
+        counts = np.concatenate([v.counts for v in vocabularies])
+        with ArrayFile(self._folder / "counts.npy", np.int64, counts.shape) as file:
+            file.append(counts)
+        checksums = {
+            f"{name}/{array}.npy": opened.finish()
+            for name, arrays in zip(SPLITS, self._arrays, strict=True)
+            for array, opened in arrays.items()
+        }
+        return {
             "version": VERSION,
-            "source": source.name,
             "schema": self._schema.to_dict(),
-            "seed": self._survey.seed,
-            "rows": dict(zip(SPLITS, self._survey.rows.tolist(), strict=True)),
-            "clicks": dict(zip(SPLITS, self._survey.clicks.tolist(), strict=True)),
+            "seed": survey.seed,
+            "rows": dict(zip(SPLITS, survey.rows.tolist(), strict=True)),
+            "clicks": dict(zip(SPLITS, survey.clicks.tolist(), strict=True)),
+            "click_rate": round(float(survey.clicks.sum() / survey.num_rows), 6),
             "num_dense": len(self._schema.dense),
             "num_sparse": len(self._schema.sparse),
             "dense_columns": list(self._schema.dense),
             "sparse_columns": names,
-            "cardinalities": [v.cardinality for v in self._vocabularies],
-            "dense_shifts": self._shifts.tolist(),
-            "checksums": checksums,
+            "cardinalities": [v.cardinality for v in vocabularies],
+            "dense_shifts": (1 - survey.minima).tolist(),
+            "checksums": checksums | {"counts.npy": file.finish()},
         }
-        write_json(self._folder / META, meta)
 
 
 def bin_integers(values: pl.Series) -> pl.Series:
@@ -206,7 +238,8 @@ def bin_integers(values: pl.Series) -> pl.Series:
         String with nulls where the value is missing.
     """
     logs = (values.clip(0.0, None) + 1.0).log() ** 2
-    bins = pl.select(pl.when(values < 0).then(values.floor()).otherwise(logs.floor())).to_series()
+    floors = values.clip(-(2.0**62), None).floor()  # what is lower shares a bin
+    bins = pl.select(pl.when(values < 0).then(floors).otherwise(logs.floor())).to_series()
     return bins.cast(pl.Int64).cast(pl.String)
 
 
@@ -217,15 +250,13 @@ def _categories(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
 
 
 def _dense(
-    frame: pl.DataFrame,
-    schema: Schema,
-    shifts: npt.NDArray[np.float64],
-    minima: npt.NDArray[np.float64],
+    frame: pl.DataFrame, schema: Schema, minima: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float32]:
     """log(x + c), missing 0; values under the training minimum count as the minimum."""
     result = np.zeros((len(frame), len(schema.dense)), np.float32)
     for i, name in enumerate(schema.dense):
-        logs = (frame[name].clip(minima[i], None) + shifts[i]).log()
+        # log1p of the difference: adding c = 1 - minimum loses the 1 beside a huge minimum.
+        logs = (frame[name].clip(minima[i], None) - minima[i]).log1p()
         result[:, i] = logs.fill_null(0.0).to_numpy()
     return result
 

@@ -1,11 +1,12 @@
-"""A log in chunks of checked columns, and the sentence that says where a bad one is bad.
+"""A log in chunks of checked columns: never more of it in memory than a chunk.
 
-Parsing is vectorised; only when something does not add up is the chunk walked line by line, to name
-the row and the field. Rows count from 1, a header line apart.
+Parsing is vectorised; only a chunk that does not parse is walked line by line, to say where it is
+bad.
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import zlib
@@ -17,12 +18,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nasrec_opt.data._checking import convert, found_separator, read_lines, split_fields
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.errors import DataError
 
 CHUNK_BYTES = 32 << 20
-CHUNK_ROWS = 1 << 18
-SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
+CHUNK_ROWS = 1 << 17  # of a Parquet file
+LONGEST_LINE = 16 << 20  # bytes; more is no table
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 Progress = Callable[[int, int | None], None]
 
 
@@ -37,211 +40,201 @@ def read_chunks(
 
     Args:
         source: A text file, plain or .gz, or a .parquet file.
-        schema: Its columns.
+        schema: Its columns, resolved.
         chunk_bytes: Text read at a time.
         progress: Called with (bytes read, bytes of the file).
 
     Raises:
         DataError: It names file, row, field, what was expected and what was found.
     """
+    reader = _read_parquet(source, schema) if _is_parquet(source) else None
+    size, rows = source.stat().st_size, 0
+    for frame, done in reader or _read_text(source, schema, chunk_bytes):
+        rows += len(frame)
+        yield frame
+        if progress:
+            progress(done, size)
+    if not rows:
+        raise DataError(f"{source}: expected a click log, got an empty file")
+
+
+def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
+    """Names of all columns of a log, in order: those of its schema, or of its header.
+
+    Raises:
+        DataError: There is no readable log.
+    """
     if source.is_dir():
         raise DataError(f"{source}: expected a click log, found a folder")
     if not source.exists():
         raise DataError(f"{source}: expected a click log, found nothing there")
-    if source.suffix == ".parquet":
-        yield from _read_parquet(source, schema, progress)
-    else:
-        yield from _read_text(source, schema, chunk_bytes, progress)
+    if not source.is_file():
+        raise DataError(f"{source}: expected a file, to be read twice, found a pipe or device")
+    if _is_parquet(source):
+        return tuple(_open_parquet(source).schema_arrow.names)
+    if schema.columns:
+        return schema.columns
+    with _open_text(source) as stream:
+        line = next(_lines(source, stream, 1 << 16), b"").split(b"\n")[0]
+    if not line.strip():
+        raise DataError(f"{source}: expected a header line, got an empty file")
+    try:
+        text = line.decode()
+        names = tuple(name.strip() for name in split_fields(text, schema))
+    except UnicodeDecodeError:
+        raise DataError(f"{source}: header: expected UTF-8 text, got other bytes") from None
+    except csv.Error:
+        raise DataError(f"{source}: header: expected quotes that close, got others") from None
+    if schema.label not in names:
+        hint = found_separator(text, schema)
+        raise DataError(
+            f"{source}: header: expected a column {schema.label!r}, got "
+            f"{', '.join(names)[:200]}{hint}"
+        )
+    return names
 
 
 def _read_text(
-    source: Path, schema: Schema, chunk_bytes: int, progress: Progress | None
-) -> Iterator[pl.DataFrame]:
-    size = source.stat().st_size
-    columns = schema.columns
+    source: Path, schema: Schema, chunk_bytes: int
+) -> Iterator[tuple[pl.DataFrame, int]]:
+    columns = column_names(source, schema)
+    has_header = not schema.columns
     row = 0  # rows before the chunk
-    with source.open("rb") as raw:
-        stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if source.suffix == ".gz" else raw
-        for text in _lines(source, stream, chunk_bytes):
-            if not columns:
-                head, _, text = text.partition(b"\n")
-                columns = _header(source, head, schema)
+    with _open_text(source) as stream:
+        raw = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
+        for number, text in enumerate(_lines(source, stream, chunk_bytes)):
+            if has_header and number == 0:
+                text = text.partition(b"\n")[2]
             if text:
                 frame = _parse(source, text, row, schema, columns)
                 row += len(frame)
-                yield frame
-            if progress:
-                progress(raw.tell(), size)
-    if row == 0:
-        raise DataError(f"{source}: expected a click log, got an empty file")
+                yield frame, raw.tell()
+
+
+def _open_text(source: Path) -> IO[bytes]:
+    try:
+        with source.open("rb") as stream:
+            is_gzip = source.suffix == ".gz" or stream.read(2) == b"\x1f\x8b"
+        return gzip.open(source) if is_gzip else source.open("rb")  # type: ignore[return-value]
+    except OSError as error:
+        raise DataError(f"{source}: expected a readable file, got: {error.strerror}") from error
 
 
 def _lines(source: Path, stream: IO[bytes], chunk_bytes: int) -> Iterator[bytes]:
-    """Whole lines, about `chunk_bytes` at a time."""
-    rest = b""
-    while True:
-        try:
-            piece = stream.read(chunk_bytes)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{source}: expected a whole gzip file, got: {error}") from error
-        if not piece:
-            break
-        rest += piece
-        cut = rest.rfind(b"\n") + 1
-        if cut:
-            yield rest[:cut].replace(b"\r\n", b"\n")
-            rest = rest[cut:]
+    """Whole lines, about `chunk_bytes` at a time, each ended by a line feed."""
+    rest: list[bytes] = []  # pieces of a line that has not ended
+    is_first = True
+    while piece := _read(source, stream, chunk_bytes):
+        cut = piece.rfind(b"\n") + 1
+        if not cut:
+            rest.append(piece)
+            if len(rest) * chunk_bytes > LONGEST_LINE and sum(map(len, rest)) > LONGEST_LINE:
+                raise DataError(
+                    f"{source}: expected lines of at most {LONGEST_LINE >> 20} MiB, got a longer"
+                    " one"
+                )
+            continue
+        text = b"".join([*rest, piece[:cut]])
+        rest = [piece[cut:]] if cut < len(piece) else []
+        yield _clean(text, is_first)
+        is_first = False
     if rest:
-        yield rest.replace(b"\r\n", b"\n").rstrip(b"\r") + b"\n"
+        yield _clean(b"".join(rest).rstrip(b"\r") + b"\n", is_first)
 
 
-def _header(source: Path, line: bytes, schema: Schema) -> tuple[str, ...]:
+def _clean(text: bytes, is_first: bool) -> bytes:
+    if is_first:
+        text = text.removeprefix(BYTE_ORDER_MARK)
+    return text.replace(b"\r\n", b"\n") if b"\r" in text else text
+
+
+def _read(source: Path, stream: IO[bytes], size: int) -> bytes:
     try:
-        names = tuple(line.decode().removeprefix("\ufeff").split(schema.separator))
-    except UnicodeDecodeError:
-        raise DataError(f"{source}: header: expected UTF-8 text, got other bytes") from None
-    names = tuple(name.strip().strip('"') for name in names)
-    for name in (schema.label, *schema.dense, *schema.sparse):
-        if name not in names:
-            raise DataError(f"{source}: header: expected a column {name!r}, got {', '.join(names)}")
-    return names
+        return stream.read(size)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{source}: expected a whole gzip file, got: {error}") from error
+    except OSError as error:
+        raise DataError(f"{source}: expected a readable file, got: {error.strerror}") from error
 
 
 def _parse(
     source: Path, text: bytes, row: int, schema: Schema, columns: tuple[str, ...]
 ) -> pl.DataFrame:
-    separator = schema.separator.encode()
-    fields = len(columns)
+    """Lines as a frame: at once with types, or else as text, to find what has another type."""
     rows = text.count(b"\n")
-    has_quotes = b'"' in text
-    suspicious = b"\0" in text or (not has_quotes and text.count(separator) != rows * (fields - 1))
-    frame = None
-    if not suspicious:
-        try:
-            frame = pl.read_csv(
-                io.BytesIO(text),
-                separator=schema.separator,
-                has_header=False,
-                new_columns=list(columns),
-                infer_schema=False,
-                quote_char='"' if has_quotes else None,
-            )
-        except pl.exceptions.PolarsError:
-            frame = None
-    if frame is None or frame.width != fields or len(frame) != rows:
-        raise _explain(source, text, row, schema, columns)
-    typed = _typed(frame, schema)
-    if typed is None:
-        raise _explain(source, text, row, schema, columns)
-    return typed
-
-
-def _typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame | None:
-    """Columns in their types, or nothing where a value has another."""
-    used = [schema.label, *schema.dense, *schema.sparse]
-    frame = frame.select(used)
+    is_quoted = schema.has_quotes and b'"' in text
+    separators = rows * (len(columns) - 1)
+    is_table = b"\0" not in text and (
+        is_quoted or text.count(schema.separator.encode()) == separators
+    )
     number = pl.Int64 if schema.has_integers else pl.Float64
-    typed = frame.with_columns(
-        pl.col(schema.label).cast(pl.Int64, strict=False),
-        *(pl.col(name).cast(number, strict=False).cast(pl.Float64) for name in schema.dense),
-        *(pl.col(name).cast(pl.String) for name in schema.sparse),
-    )
-    label = typed[schema.label]
-    if label.null_count() or not label.is_in([0, 1]).all():
-        return None
-    for name in schema.dense:
-        values = typed[name]
-        if values.null_count() != frame[name].null_count() or not values.is_finite().all():
-            return None
-    return typed.with_columns(pl.col(schema.label).cast(pl.Int8))
+    types = dict.fromkeys(columns, pl.String)
+    typed = types | {schema.label: pl.Int8} | dict.fromkeys(schema.dense, number)
+    if is_table and not is_quoted:
+        frame = _read_csv(text, schema, typed, is_quoted=False)
+        if frame is not None and len(frame) == rows and _is_clean(frame, schema):
+            return frame.select(schema.label, pl.col(schema.dense).cast(pl.Float64), *schema.sparse)
+    frame = _read_csv(text, schema, types, is_quoted=is_quoted) if is_table else None
+    if is_quoted and frame is not None and frame[columns[-1]].null_count():
+        frame = None  # a line that ends early reads as missing values
+    if frame is None or len(frame) != rows:
+        frame = read_lines(source, text, row, schema, columns)
+    if is_quoted:
+        frame = frame.with_columns(pl.all().replace("", None))
+    return convert(source, frame, row, schema)
 
 
-def _read_parquet(
-    source: Path, schema: Schema, progress: Progress | None
-) -> Iterator[pl.DataFrame]:
+def _read_csv(
+    text: bytes, schema: Schema, types: dict[str, type[pl.DataType]], *, is_quoted: bool
+) -> pl.DataFrame | None:
     try:
-        table = pq.ParquetFile(source)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{source}: expected a Parquet file, got: {error}") from error
+        return pl.read_csv(
+            io.BytesIO(text),
+            separator=schema.separator,
+            has_header=False,
+            schema=types,
+            quote_char='"' if is_quoted else None,
+        )
+    except pl.exceptions.PolarsError:
+        return None
+
+
+def _is_clean(frame: pl.DataFrame, schema: Schema) -> bool:
+    label = frame[schema.label]
+    if label.null_count() or not 0 <= label.min() <= label.max() <= 1:  # type: ignore[operator]
+        return False
+    return schema.has_integers or all(frame[name].is_finite().all() for name in schema.dense)
+
+
+def _is_parquet(source: Path) -> bool:
+    return source.suffix == ".parquet"
+
+
+def _open_parquet(source: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(source)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{source}: expected a Parquet file, got: {reason}") from error
+
+
+def _read_parquet(source: Path, schema: Schema) -> Iterator[tuple[pl.DataFrame, int]]:
+    table, size = _open_parquet(source), source.stat().st_size
     used = [schema.label, *schema.dense, *schema.sparse]
-    for name in used:
-        if name not in table.schema_arrow.names:
-            names = ", ".join(table.schema_arrow.names)
-            raise DataError(f"{source}: expected a column {name!r}, got {names}")
-    row = 0
-    for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=used):
-        frame = pl.from_arrow(batch)
-        assert isinstance(frame, pl.DataFrame)
-        typed = _typed(frame, schema)
-        if typed is None:
-            raise _explain_frame(source, frame, row, schema)
-        row += len(frame)
-        yield typed
-        if progress:
-            progress(row, table.metadata.num_rows)
-    if row == 0:
-        raise DataError(f"{source}: expected a click log, got an empty file")
+    row, rows = 0, max(table.metadata.num_rows, 1)
+    try:
+        for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=used):
+            frame = pl.DataFrame(pa.Table.from_batches([batch]))
+            yield convert(source, _missing(frame), row, schema), size * (row + len(frame)) // rows
+            row += len(frame)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{source}: expected a whole Parquet file, got: {reason}") from error
 
 
-def _explain(
-    source: Path, text: bytes, row: int, schema: Schema, columns: tuple[str, ...]
-) -> DataError:
-    """The first thing that is wrong in a chunk."""
-    for number, line in enumerate(text.split(b"\n")[:-1], start=row + 1):
-        where = f"{source}:{number}"
-        if b"\0" in line:
-            return DataError(f"{where}: expected text, got a NUL byte")
-        try:
-            decoded = line.decode()
-        except UnicodeDecodeError as error:
-            return DataError(f"{where}: expected UTF-8 text, got {error.reason}")
-        fields = decoded.split(schema.separator)
-        if len(fields) != len(columns) and '"' not in decoded:
-            expected = SEPARATORS.get(schema.separator, repr(schema.separator))
-            other = [
-                name
-                for mark, name in SEPARATORS.items()
-                if mark != schema.separator and decoded.count(mark) == len(columns) - 1
-            ]
-            hint = f" (the separator seems to be {other[0]})" if other else ""
-            return DataError(
-                f"{where}: expected {len(columns)} columns separated by {expected}, got "
-                f"{len(fields)}{hint}"
-            )
-        values = dict(zip(columns, fields, strict=False))
-        wrong = _wrong_value(values, schema)
-        if wrong:
-            return DataError(f"{where}: {wrong}")
-    return DataError(
-        f"{source}: rows {row + 1} and on: expected a table, got quotes that do not close"
+def _missing(frame: pl.DataFrame) -> pl.DataFrame:
+    """A Parquet file's columns with nulls for what stands for missing in them: NaN, no text."""
+    frame = frame.with_columns(
+        pl.col(pl.Float32, pl.Float64).fill_nan(None), pl.col(pl.Categorical).cast(pl.String)
     )
-
-
-def _explain_frame(source: Path, frame: pl.DataFrame, row: int, schema: Schema) -> DataError:
-    for number, values in enumerate(frame.iter_rows(named=True), start=row + 1):
-        texts = {name: "" if value is None else str(value) for name, value in values.items()}
-        wrong = _wrong_value(texts, schema)
-        if wrong:
-            return DataError(f"{source}:{number}: {wrong}")
-    return DataError(f"{source}: expected numbers in {', '.join(schema.dense)}, got another type")
-
-
-def _wrong_value(values: dict[str, str], schema: Schema) -> str | None:
-    """What is wrong with the label and the dense fields of one row."""
-    label = values.get(schema.label, "").strip('"')
-    if label not in ("0", "1"):
-        return f"field {schema.label}: expected 0 or 1, got {label!r}"
-    for name in schema.dense:
-        value = values.get(name, "").strip('"')
-        if not value:
-            continue
-        expected = "an integer" if schema.has_integers else "a number"
-        try:
-            number = int(value) if schema.has_integers else float(value)
-        except ValueError:
-            return f"field {name}: expected {expected} or nothing, got {value!r}"
-        if schema.has_integers and not -(2**63) <= number < 2**63:
-            return f"field {name}: expected an integer of 64 bits or nothing, got {value!r}"
-        if number != number or number in (float("inf"), float("-inf")):
-            return f"field {name}: expected a finite number or nothing, got {value!r}"
-    return None
+    return frame.with_columns(pl.col(pl.String).replace("", None))

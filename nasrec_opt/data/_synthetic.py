@@ -1,9 +1,7 @@
 """A synthetic click log in Criteo's layout, with planted interactions and known Bayes log loss.
 
-Values of a planted field carry a latent vector; pairs of fields add inner products of their vectors to
-the log odds, and triples the sums of threefold products: what a factorization machine or a dot product
-can find and a linear model cannot. The click is drawn from the resulting probability, so the log loss
-of that probability is the least that any model can expect.
+The click is drawn from a known probability; the log loss of that probability is the least that any
+model can expect. What the probability depends on is in `_world`.
 """
 
 from __future__ import annotations
@@ -11,119 +9,97 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from nasrec_opt._files import write_json
-from nasrec_opt.data._dataset import META, Dataset
+from nasrec_opt.data._dataset import Dataset
 from nasrec_opt.data._prepare import prepare
 from nasrec_opt.data._split import SPLITS, split_of
+from nasrec_opt.data._world import SPARSE, Rows, World
+from nasrec_opt.errors import DataError
 
 Progress = Callable[[int, int | None], None]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
-# Values of the 26 categorical fields: a few planted and small, some long-tailed as in real logs.
-CARDINALITIES = (12, 15, 2000, 1500, 20, 10, 800, 25, 3, 1200, 400, 1800, 300, 18, 500, 1600, 10)
-CARDINALITIES += (250, 600, 4, 1700, 8, 14, 900, 30, 700)
-PLANTED = (0, 1, 4, 5, 7, 13, 16, 22, 24, 8)
-PAIRS = ((0, 1), (0, 4), (1, 5), (4, 7), (5, 13), (7, 16), (13, 22), (16, 24), (1, 24), (0, 22))
-TRIPLES = ((0, 5, 8), (1, 4, 16), (7, 13, 24))
-MISSING_GROUPS = (  # dense fields that are missing together, and how often
-    ((0, 9), 0.45),
-    ((6, 8, 10), 0.04),
-    ((3, 12, 2, 5), 0.21),
-    ((11,), 0.76),
-)
-LATENT = 2
-PAIR_SCALE, TRIPLE_SCALE, LINEAR_SCALE = 0.24, 0.14, 0.28
-BIAS = -2.6
 CHUNK_ROWS = 50_000
+SPLIT_SEED = 0
+MIN_ROWS = 100
+PROBABILITIES = "probabilities.npy"
 
 
 def generate_synthetic(
     out: Path | str, *, rows: int = 120_000, seed: int = 0, progress: Progress | None = None
 ) -> Dataset:
-    """Write a synthetic log and prepare it.
+    """Write a synthetic log in Criteo's raw format and prepare it like any other.
+
+    Each split's folder also holds the true probabilities of its rows, `probabilities.npy`.
 
     Args:
         out: Folder of the dataset.
-        rows: Rows of the log, at least 100.
-        seed: Seed of everything; the split has seed 0.
+        rows: Rows of the log, at least 100; 100,000 suffice to learn the interactions.
+        seed: Seed of everything but the split, which has seed 0.
         progress: Called with (done, total) of no particular unit.
 
     Returns:
         The dataset; `bayes_log_loss` says what the true probabilities reach on each split.
+
+    Raises:
+        DataError: `rows` is below 100, `seed` below 0, or something that is no dataset is at `out`.
     """
-    world = _World(np.random.default_rng([seed, 0]))
-    probabilities, labels = np.empty(rows), np.empty(rows, np.int64)
+    if rows < MIN_ROWS:
+        raise DataError(f"rows: expected {MIN_ROWS} or more, got {rows}")
+    if seed < 0:
+        raise DataError(f"seed: expected 0 or more, got {seed}")
     with tempfile.TemporaryDirectory() as temporary:
         source = Path(temporary) / f"synthetic-{rows}-{seed}.txt"
-        with source.open("w", encoding="ascii") as stream:
-            for number, first in enumerate(range(0, rows, CHUNK_ROWS), start=1):
-                count = min(CHUNK_ROWS, rows - first)
-                rng = np.random.default_rng([seed, number])
-                dense, sparse, odds = world.draw(rng, count)
-                chance = 1 / (1 + np.exp(-odds))
-                clicks = (rng.random(count) < chance).astype(np.int64)
-                probabilities[first : first + count] = chance
-                labels[first : first + count] = clicks
-                stream.writelines(_lines(clicks, dense, sparse))
-        dataset = prepare(source, out, progress=progress)
-    losses = -np.where(labels == 1, np.log(probabilities), np.log1p(-probabilities))
-    split = split_of(0, rows, 0)
-    bayes = {name: float(losses[split == i].mean()) for i, name in enumerate(SPLITS)}
-    write_json(Path(out) / META, dataset.meta | {"bayes_log_loss": bayes})
-    return Dataset.open(out)
+        probabilities, labels = write_log(source, rows, seed)
+
+        def annotate(folder: Path) -> dict[str, Any]:
+            split = split_of(0, rows, SPLIT_SEED)
+            losses = -np.where(labels == 1, np.log(probabilities), np.log1p(-probabilities))
+            for i, name in enumerate(SPLITS):
+                np.save(folder / name / PROBABILITIES, probabilities[split == i])
+            bayes = {name: float(losses[split == i].mean()) for i, name in enumerate(SPLITS)}
+            return {"bayes_log_loss": bayes}
+
+        return prepare(source, out, seed=SPLIT_SEED, progress=progress, annotate=annotate)
 
 
-class _World:
-    """What is true of every row: effects of values, and latent vectors of planted fields."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.popularity = [np.cumsum(_zipf(c, 1.05 if c > 50 else 0.6)) for c in CARDINALITIES]
-        self.linear = [rng.normal(0, LINEAR_SCALE, c) for c in CARDINALITIES]
-        self.latent = {f: rng.normal(0, 1, (CARDINALITIES[f], LATENT)) for f in PLANTED}
-        self.slopes = rng.normal(0, 0.12, 13)
-
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[IntArray, IntArray, FloatArray]:
-        """Integers (-1000 = missing), values by field, and log odds of `count` rows."""
-        sparse = np.stack(
-            [np.searchsorted(p, rng.random(count) * p[-1]) for p in self.popularity], axis=1
-        )
-        scale = np.exp(rng.normal(0, 1.4, (count, 13)))
-        dense = np.floor(scale * np.array([2, 20, 6, 4, 900, 30, 10, 9, 40, 1, 2, 1, 5]))
-        dense = dense.astype(np.int64)
-        dense[:, 1] -= rng.integers(0, 4, count)
-        for fields, share in MISSING_GROUPS:
-            dense[np.ix_(rng.random(count) < share, fields)] = -1000
-        known = np.maximum(dense, 0)
-        odds = BIAS + ((np.log1p(known) - 2) * (dense != -1000)) @ self.slopes
-        for field, effects in enumerate(self.linear):
-            odds += effects[sparse[:, field]] * (1.0 if CARDINALITIES[field] <= 50 else 0.5)
-        vectors = {f: latent[sparse[:, f]] for f, latent in self.latent.items()}
-        for a, b in PAIRS:
-            odds += PAIR_SCALE * (vectors[a] * vectors[b]).sum(axis=1)
-        for a, b, c in TRIPLES:
-            odds += TRIPLE_SCALE * (vectors[a] * vectors[b] * vectors[c]).sum(axis=1)
-        return dense, sparse, odds
+def write_log(
+    path: Path, rows: int, seed: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]]:
+    """Write the raw log; returns the true probability and the label of each row."""
+    world = World(np.random.default_rng([seed, 0]))
+    names = [_names(field) for field in range(len(SPARSE))]
+    probabilities, labels = np.empty(rows), np.empty(rows, np.int8)
+    with path.open("wb") as stream:
+        for number, first in enumerate(range(0, rows, CHUNK_ROWS), start=1):
+            rng = np.random.default_rng([seed, number])
+            drawn = world.draw(rng, min(CHUNK_ROWS, rows - first))
+            chunk = slice(first, first + len(drawn.odds))
+            probabilities[chunk] = 1 / (1 + np.exp(-drawn.odds))
+            labels[chunk] = rng.random(len(drawn.odds)) < probabilities[chunk]
+            frame = _frame(labels[chunk], drawn, names)
+            frame.write_csv(stream, separator="\t", include_header=False)
+    return probabilities, labels
 
 
-def _zipf(count: int, exponent: float) -> FloatArray:
-    return 1.0 / np.arange(1, count + 1) ** exponent
+def _frame(labels: npt.NDArray[np.int8], rows: Rows, names: list[pl.Series]) -> pl.DataFrame:
+    """Rows in Criteo's columns."""
+    columns = [pl.Series("label", labels)]
+    for i, column in enumerate(rows.dense.T, start=1):
+        columns.append(pl.Series(f"I{i}", column).fill_nan(None).cast(pl.Int64))
+    for i, (column, values) in enumerate(zip(rows.sparse.T, names, strict=True), start=1):
+        index = pl.Series(column).replace(-1, None)
+        columns.append(values.gather(index).alias(f"C{i}"))
+    return pl.DataFrame(columns)
 
 
-def _lines(labels: IntArray, dense: IntArray, sparse: IntArray) -> list[str]:
-    """Rows as Criteo writes them; a value's name is a hash of field and number."""
-    columns = [labels.astype(str)]
-    columns += [np.where(column == -1000, "", column.astype(str)) for column in dense.T]
-    for field, column in enumerate(sparse.T):
-        names = np.array(
-            [
-                f"{(field * 2654435761 + value * 40503 + 12345) * 2246822519 % 2**32:08x}"
-                for value in range(CARDINALITIES[field])
-            ]
-        )
-        columns.append(names[column])
-    return ["\t".join(fields) + "\n" for fields in zip(*(c.tolist() for c in columns), strict=True)]
+def _names(field: int) -> pl.Series:
+    """Eight hex digits for each value of a column: its number, scrambled one to one."""
+    numbers = (np.arange(SPARSE[field].num_values, dtype=np.uint64) << np.uint64(5)) + np.uint64(
+        field
+    )
+    scrambled = numbers * np.uint64(2654435761) % np.uint64(2**32)
+    return pl.Series([f"{number:08x}" for number in scrambled.tolist()])

@@ -6,48 +6,48 @@ a higher threshold later on is one comparison: ids from a cut-off on become 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 RARE, MISSING, FIRST = 0, 1, 2
-MERGE_ROWS = 1 << 20  # pending rows at which counts are merged, so that memory follows the values
+MERGE_ROWS = 1 << 17  # fewest pending rows at which counts are merged
 
 
 class Counter:
-    """Counts the values of one column, chunk by chunk."""
+    """Counts the values of one column, chunk by chunk; memory follows the number of values."""
 
     def __init__(self) -> None:
-        self._total: pl.DataFrame | None = None
+        self._total = pl.DataFrame(schema={"value": pl.String, "count": pl.Int64})
         self._pending: list[pl.DataFrame] = []
         self._pending_rows = 0
 
     def add(self, values: pl.Series) -> None:
         """Count one chunk; missing values are not counted."""
         counted = values.drop_nulls().alias("value").value_counts()
-        self._pending.append(counted.with_columns(pl.col("count").cast(pl.Int64)))
+        self._pending.append(_own(counted.with_columns(pl.col("count").cast(pl.Int64))))
         self._pending_rows += len(counted)
-        if self._pending_rows > MERGE_ROWS:
+        if self._pending_rows > max(MERGE_ROWS, len(self._total)):
             self._merge()
 
     def finish(self, min_count: int) -> Vocabulary:
-        """The vocabulary of values seen at least `min_count` times."""
+        """The vocabulary of values seen at least `min_count` times; ties in order of the values."""
         self._merge()
-        assert self._total is not None
         kept = self._total.filter(pl.col("count") >= min_count)
-        kept = kept.sort(["count", "value"], descending=[True, False])
-        return Vocabulary(kept)
+        return Vocabulary(kept.sort(["count", "value"], descending=[True, False]))
 
     def _merge(self) -> None:
-        parts = [*([] if self._total is None else [self._total]), *self._pending]
-        if parts:
-            self._total = pl.concat(parts).group_by("value").agg(pl.col("count").sum())
+        parts = pl.concat([self._total, *self._pending])
+        self._total = _own(parts.group_by("value").agg(pl.col("count").sum()))
         self._pending, self._pending_rows = [], 0
 
 
-@dataclass(frozen=True, slots=True)
+def _own(counted: pl.DataFrame) -> pl.DataFrame:
+    """The same with a copy of the values, which else hold the text of whole chunks in memory."""
+    values = counted["value"].to_arrow(compat_level=pl.CompatLevel.oldest())
+    return counted.with_columns(pl.Series("value", values))
+
+
 class Vocabulary:
     """Values and counts of one column, most frequent first.
 
@@ -55,7 +55,18 @@ class Vocabulary:
         table: Columns `value` and `count`.
     """
 
-    table: pl.DataFrame
+    def __init__(self, table: pl.DataFrame) -> None:
+        self.table = table
+        # A chunk is looked up in sorted hashes of the values, built once: a vocabulary may hold
+        # millions of values, and a hash table of them for each chunk would cost more than parsing.
+        self._seed = 0
+        while True:
+            hashes = self._hash(table["value"])
+            self._order = np.argsort(hashes, kind="stable")
+            self._hashes = hashes[self._order]
+            if not (self._hashes[1:] == self._hashes[:-1]).any():
+                break
+            self._seed += 1  # two values share a hash, once in ten billion vocabularies of 60,000
 
     @property
     def cardinality(self) -> int:
@@ -70,14 +81,14 @@ class Vocabulary:
     def encode(self, values: pl.Series) -> npt.NDArray[np.int32]:
         """Ids of a chunk, `[rows]`."""
         if not len(self.table):
-            ids = pl.Series(np.zeros(len(values), np.int32))
-        else:
-            ids = values.replace_strict(
-                self.table["value"],
-                np.arange(FIRST, self.cardinality, dtype=np.int32),
-                default=RARE,
-                return_dtype=pl.Int32,
-            )
-        encoded = ids.fill_null(RARE).to_numpy().astype(np.int32)
-        encoded[values.is_null().to_numpy()] = MISSING
-        return encoded
+            return np.where(values.is_null().to_numpy(), MISSING, RARE).astype(np.int32)
+        hashes = self._hash(values)
+        at = self._order[np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)]
+        # Unseen values may share a hash with a known one: only equal values count.
+        is_known = (self.table["value"].gather(at) == values).fill_null(False).to_numpy()
+        ids = np.where(is_known, at + FIRST, RARE).astype(np.int32)
+        ids[values.is_null().to_numpy()] = MISSING
+        return ids
+
+    def _hash(self, values: pl.Series) -> npt.NDArray[np.uint64]:
+        return values.hash(seed=self._seed).to_numpy()

@@ -1,0 +1,156 @@
+"""Fields in their types, or the sentence that says which row and field is wrong.
+
+Rows count from 1, a header line apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import polars as pl
+
+from nasrec_opt.data._schema import Schema
+from nasrec_opt.errors import DataError
+
+SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
+INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+def convert(source: Path, frame: pl.DataFrame, row: int, schema: Schema) -> pl.DataFrame:
+    """A frame with the label as Int8, dense columns as Float64 and sparse ones as String.
+
+    Args:
+        source: The log, for the error.
+        frame: Its columns as text, or as a Parquet file types them.
+        row: Rows before the frame.
+        schema: The columns.
+
+    Raises:
+        DataError: A value has another type; the first such row is named.
+    """
+    frame = frame.select(schema.label, *schema.dense, *schema.sparse)
+    for name, dtype in frame.schema.items():
+        if dtype.is_nested() or dtype == pl.Binary:
+            raise DataError(f"{source}: field {name}: expected single values, got {dtype}")
+        is_number = dtype.is_numeric() or dtype in (pl.String, pl.Null, pl.Boolean)
+        if name not in schema.sparse and not is_number:
+            raise DataError(f"{source}: field {name}: expected numbers, got {dtype}")
+    label = frame[schema.label]
+    clicks = label.cast(pl.Int64 if label.dtype == pl.String else pl.Float64, strict=False)
+    columns = {schema.label: clicks.cast(pl.Int8, strict=False)}
+    bad = {schema.label: ((clicks != 0) & (clicks != 1)).fill_null(True)}
+    for name in schema.dense:
+        given = frame[name]
+        if given.dtype == pl.String:
+            given = given.str.strip_chars(" ").replace("", None)
+        columns[name] = numbers = _numbers(given, schema)
+        is_lost = numbers.is_null() & given.is_not_null()
+        bad[name] = is_lost | numbers.is_infinite().fill_null(False)
+    if any(mask.any() for mask in bad.values()):
+        raise _explain_value(source, frame, row, bad, schema)
+    columns |= {name: frame[name].cast(pl.String) for name in schema.sparse}
+    return pl.DataFrame(columns)
+
+
+def read_lines(
+    source: Path, text: bytes, row: int, schema: Schema, columns: tuple[str, ...]
+) -> pl.DataFrame:
+    """Lines as columns of text, one at a time: slow, and clear about what is wrong.
+
+    Args:
+        source: The log.
+        text: Whole lines of it, each with its end.
+        row: Rows before them.
+        schema: How lines are separated.
+        columns: Names of the fields of a line.
+
+    Raises:
+        DataError: A line is no row of `columns`; the first such is named.
+    """
+    table = []
+    for number, line in enumerate(text.split(b"\n")[:-1], start=row + 1):
+        where = f"{source}:{number}"
+        if b"\0" in line:
+            raise DataError(f"{where}: expected text, got a NUL byte")
+        try:
+            fields = split_fields(line.decode(), schema)
+        except UnicodeDecodeError as error:
+            at = f"byte 0x{line[error.start]:02x} at position {error.start + 1}"
+            raise DataError(f"{where}: expected UTF-8 text, got {at}") from None
+        except csv.Error:
+            raise DataError(
+                f"{where}: expected quotes that close where their field ends, got others"
+            ) from None
+        if len(fields) != len(columns):
+            expected = f"{len(columns)} columns separated by {separator_name(schema.separator)}"
+            found = len(fields) if line else "an empty line"
+            hint = found_separator(line.decode(), schema, len(columns))
+            raise DataError(f"{where}: expected {expected}, got {found}{hint}")
+        table.append([field or None for field in fields])
+    return pl.DataFrame(table, dict.fromkeys(columns, pl.String), orient="row")
+
+
+def separator_name(separator: str) -> str:
+    """`tab` for a tab, and so on."""
+    return SEPARATORS.get(separator, repr(separator))
+
+
+def found_separator(line: str, schema: Schema, num_columns: int | None = None) -> str:
+    """` (separated by comma)` where a line seems to have another separator than the schema's.
+
+    Args:
+        line: A line of the log.
+        schema: What separates fields by right.
+        num_columns: Fields that a line has by right; unknown = any number.
+    """
+    others = {mark: line.count(mark) for mark in SEPARATORS if mark != schema.separator}
+    mark = max(others, key=lambda m: others[m])
+    fits = others[mark] == num_columns - 1 if num_columns else schema.separator not in line
+    return f" (separated by {SEPARATORS[mark]})" if fits and others[mark] else ""
+
+
+def split_fields(line: str, schema: Schema) -> list[str]:
+    """Fields of a line, without the quotes around them.
+
+    Raises:
+        csv.Error: A quote does not close where its field ends.
+    """
+    if not schema.has_quotes or '"' not in line:
+        return line.split(schema.separator)
+    return next(csv.reader([line], delimiter=schema.separator, strict=True))
+
+
+def _numbers(values: pl.Series, schema: Schema) -> pl.Series:
+    """Float64 with nulls where a value is missing or, in an integer column, no integer."""
+    if values.dtype == pl.String:
+        values = values.cast(pl.Int64 if schema.has_integers else pl.Float64, strict=False)
+        return values.cast(pl.Float64).fill_nan(float("inf"))  # "nan" spelled out is no number
+    values = values.cast(pl.Float64)
+    if schema.has_integers:  # infinite marks as bad what a null would call missing
+        values = pl.select(
+            pl.when(values != values.floor()).then(float("inf")).otherwise(values)
+        ).to_series()
+    return values
+
+
+def _explain_value(
+    source: Path, frame: pl.DataFrame, row: int, bad: dict[str, pl.Series], schema: Schema
+) -> DataError:
+    """The first bad row, and its first bad field."""
+    firsts = {name: mask.arg_max() or 0 for name, mask in bad.items() if mask.any()}
+    name = min(firsts, key=lambda n: firsts[n])
+    value = frame[name][firsts[name]]
+    shown = "nothing" if value is None else repr(value if len(str(value)) < 40 else str(value)[:40])
+    if name == schema.label:
+        expected = "0 or 1"
+    elif not schema.has_integers:
+        expected = "a finite number or nothing"
+    elif isinstance(value, str) and INTEGER.fullmatch(value):
+        expected = "an integer of 64 bits or nothing"
+    else:
+        expected = "an integer or nothing"
+    return DataError(
+        f"{source}:{row + firsts[name] + 1}: field {name}: expected {expected}, got {shown}"
+    )
