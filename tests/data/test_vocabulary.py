@@ -1,0 +1,44 @@
+"""A vocabulary counts as `collections.Counter` does, and encodes as a dict does."""
+
+from __future__ import annotations
+
+from collections import Counter as NaiveCounter
+
+import numpy as np
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Counter
+
+VALUE = st.sampled_from(["", "a", "b", "ab", "ü", "zz", "0", "\0", "long " * 9]) | st.none()
+CHUNKS = st.lists(st.lists(VALUE, max_size=30), max_size=5)
+
+
+def vocabulary_of(chunks, min_count=1):
+    counter = Counter()
+    for chunk in chunks:
+        counter.add(pl.Series(chunk, dtype=pl.String))
+    return counter.finish(min_count)
+
+
+@settings(deadline=None)
+@given(CHUNKS, st.integers(1, 4), st.lists(VALUE | st.text(max_size=3), max_size=20))
+def test_ids_are_those_of_a_counted_dict(chunks, least, asked):
+    counts = NaiveCounter(v for chunk in chunks for v in chunk if v is not None)
+    kept = sorted((-n, v) for v, n in counts.items() if n >= least)
+    ids = {None: MISSING} | {v: i for i, (_, v) in enumerate(kept, start=FIRST)}
+    found = vocabulary_of(chunks, least)
+    assert found.cardinality == FIRST + len(kept)
+    assert found.counts.tolist() == [-n for n, _ in kept]
+    encoded = found.encode(pl.Series(asked, dtype=pl.String))
+    assert encoded.dtype == np.int32
+    assert encoded.tolist() == [ids.get(v, RARE) for v in asked]
+
+
+def test_counts_merged_on_the_way_are_the_same():
+    rng = np.random.default_rng(0)
+    chunks = [rng.integers(0, 300_000, 60_000).astype(str).tolist() for _ in range(6)]
+    expected = NaiveCounter(value for chunk in chunks for value in chunk)
+    table = vocabulary_of(chunks).table
+    assert dict(table.rows()) == expected
