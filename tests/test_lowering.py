@@ -91,6 +91,19 @@ def test_gate_and_sum_by_hand():
     assert "2/sum/output" not in same
 
 
+def test_a_dot_product_of_inputs_that_fit_projects_nothing():
+    first = BlockGene(dense_width=16, sparse_width=16)
+    fits = BlockGene(
+        dense_ops=("dot",), dense_width=136, dense_inputs=(1,), sparse_inputs=(1,)
+    )  # 16 rows of 16 and a vector of 16 give 136 pairs
+    genotype = Genotype((first, fits), space="custom")
+    macs = macs_by_name(genotype)
+    assert {name for name in macs if name.startswith("2/dot")} == {"2/dot/gram"}
+    weights = dict(Subnet(genotype, CRITEO).named_parameters())
+    del weights["embedding.table"]
+    assert lower(genotype, CRITEO).parameters == sum(w.numel() for w in weights.values())
+
+
 def matmul_macs(inputs, outputs):
     """MACs of a product; fvcore's own handle knows no vector, which the final layer's weight is."""
     first, second = (get_shape(value) for value in inputs)

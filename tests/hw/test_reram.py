@@ -73,6 +73,15 @@ def test_time_of_a_fully_connected_layer_by_hand(converters, read_ns, by_hand):
     assert cost_of(FC, on=model).latency_ns == pytest.approx(by_hand + 24 * 1.28)
 
 
+def test_vectors_of_one_sample_pass_one_after_another():
+    # 26 -> 32 for each of 16 columns: one crossbar, 8 cycles of 100 ns and 2 accesses a vector.
+    efc = MatrixVector(name="efc", operator="efc", inputs=26, outputs=32, repeats=16)
+    once, all_of_them = (cost_of(replace(efc, repeats=n)).breakdown[0] for n in (1, 16))
+    assert all_of_them.latency_ns == pytest.approx((16 * 8 + 2) * 100 + 16 * 2 * 1.28)
+    assert all_of_them.energy_pj == pytest.approx(16 * once.energy_pj)
+    assert all_of_them.area_mm2 == once.area_mm2
+
+
 def test_area_of_a_fully_connected_layer_by_hand():
     assert element_area_um2(SHIPPED.technology) == pytest.approx(13_120)  # ISAAC's IMA
     (part, shared) = cost_of(FC).breakdown
