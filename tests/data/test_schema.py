@@ -1,0 +1,96 @@
+"""A schema is right or one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from nasrec_opt.data import Schema
+from nasrec_opt.errors import DataError
+
+FULL = """
+label = "y"
+dense = ["a"]
+sparse = ["u", "v"]
+dropped = ["id"]
+columns = ["id", "y", "a", "u", "v"]
+separator = ";"
+has_integers = true
+min_count = 5
+"""
+
+
+def test_a_toml_file_sets_every_field(tmp_path):
+    (tmp_path / "schema.toml").write_text(FULL)
+    schema = Schema.from_toml(tmp_path / "schema.toml")
+    assert schema == Schema(
+        label="y", dense=("a",), sparse=("u", "v"), dropped=("id",),
+        columns=("id", "y", "a", "u", "v"), separator=";", has_integers=True, min_count=5,
+    )  # fmt: skip
+    assert Schema(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in schema.to_dict().items()}
+    )
+    default = Schema(label="y")
+    assert all(getattr(schema, f.name) != getattr(default, f.name) for f in fields(Schema)[1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[label", "expected TOML, got: "),
+        ("label = '\udcff'", "expected TOML, got: "),
+        ("", "expected a key 'label', got none"),
+        ("label = 'y'\nseparater = ','", "unknown key 'separater'; did you mean 'separator'?"),
+        ("label = 1", "label: expected text, got 1"),
+        ("label = 'y'\ndense = 'a'", "dense: expected a list of column names, got 'a'"),
+        ("label = 'y'\nsparse = ['a', 1]", "sparse: expected a list of column names, got ['a', 1]"),
+        ("label = 'y'\nhas_integers = 1", "has_integers: expected true or false, got 1"),
+        ("label = 'y'\nmin_count = true", "min_count: expected an integer, got True"),
+        ("label = 'y'\nmin_count = 2.5", "min_count: expected an integer, got 2.5"),
+        ("label = 'y'\nmin_count = 0", "min_count: expected 1 or more, got 0"),
+        ("label = 'y'\nseparator = ', '", "separator: expected one ASCII character, got ', '"),
+        ("label = 'y'\nseparator = 'ü'", "separator: expected one ASCII character, got 'ü'"),
+        ("label = 'y'\nseparator = '\"'", "separator: expected one ASCII character, got '\"'"),
+        ("label = 'y'\ndense = ['y']", "schema: expected column 'y' once, got it twice"),
+        (
+            "label = 'y'\ncolumns = ['y', 'u', 'u']",
+            "columns: expected column 'u' once, got it twice",
+        ),
+        (
+            "label = 'y'\ndense = ['b']\ncolumns = ['y', 'a']",
+            "columns: expected 'b', got y, a",
+        ),
+        (
+            "label = 'y'\ndense = ['a']\ncolumns = ['y', 'a']",
+            "sparse: expected at least one categorical column, got none",
+        ),
+    ],
+)
+def test_a_bad_toml_file_is_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "schema.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(DataError) as caught:
+        Schema.from_toml(path)
+    assert str(caught.value).startswith(f"{path}: {sentence}")
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path):
+    for path in (tmp_path / "missing.toml", tmp_path):
+        with pytest.raises(DataError, match=f"{path}: expected a schema TOML, got: "):
+            Schema.from_toml(path)
+
+
+def test_columns_not_named_otherwise_are_sparse():
+    schema = Schema(label="y", dense=("a",), dropped=("id",))
+    assert schema.resolve(["id", "u", "y", "a", "v"]).sparse == ("u", "v")
+    named = Schema(label="y", sparse=("v",))
+    assert named.resolve(["u", "y", "v"]) is named
+
+
+def test_criteo_has_forty_columns_of_integers_and_hashes():
+    schema = Schema.criteo()
+    assert len(schema.columns) == 40
+    assert (schema.columns[13], schema.columns[14]) == (schema.dense[-1], schema.sparse[0])
+    assert schema.has_integers
+    assert not schema.has_quotes
