@@ -1,0 +1,209 @@
+"""What an answer of the oracle costs, on one thread.
+
+    python -m benchmarks.oracle [--rows 4096] [--genotypes 5]
+
+Lines, for each space; both sides have the same weights, are shown equal first, and take turns:
+
+* query: an answer of the sliced supernet, nothing at hand, against one of the same network with
+  `masking="zero"` (the published system: everything at full width, then multiplied by zero);
+* child: a mutation of a genotype that was asked before, against the same child asked of an oracle
+  that was asked nothing; children together: all of them in one call, against one by one;
+* last layer: the fit by Newton's method against 500 steps of Adagrad on the same features, and the
+  log loss that each reaches on the validation rows, where ratio stands for the difference;
+* again: a genotype asked a second time, against the first.
+
+The supernet is trained for one pass over a synthetic log. Times are of this process's CPU; ratio =
+baseline / ours, spread = its quartiles over genotypes; for children, ratio is that of the totals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nasrec_opt import Genotype, SearchSpace, Supernet
+from nasrec_opt.data import Dataset, generate_synthetic
+from nasrec_opt.oracle import SupernetOracle, fit_adagrad, fit_newton, score
+from nasrec_opt.supernet import (
+    SingleOperatorAnyConnection,
+    TrainConfig,
+    full_supernet,
+    train_supernet,
+)
+
+ROWS_PER_VALIDATION_ROW = 10
+FIT_ROWS = 8192
+REPEATS = 1000  # of an answer from memory
+
+Pairs = list[tuple[float, float]]  # ours and the baseline's, for each genotype
+
+
+class Features(NamedTuple):
+    """Inputs of the last layer of one genotype, and the layer."""
+
+    train: torch.Tensor  # [rows, width]
+    validation: torch.Tensor  # [rows, width]
+    weight: torch.Tensor  # [width]
+    bias: torch.Tensor  # [1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=4096, help="validation rows of an answer")
+    parser.add_argument("--genotypes", type=int, default=5, help="genotypes for each line")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        # Some more rows than needed, since the split is drawn.
+        rows = int(options.rows * ROWS_PER_VALIDATION_ROW * 1.05) + 1000
+        dataset = generate_synthetic(Path(folder) / "dataset", rows=rows)
+        print(f"{'what':42}{'ours':>13}{'baseline':>13}{'ratio':>9}  spread")
+        for space in (
+            SearchSpace.nasrec_full(max_inputs=4),
+            SearchSpace.nasrec_small(max_inputs=4),
+        ):
+            supernet = Supernet(space, dataset.features)
+            train_supernet(supernet, dataset, Path(folder) / space.name, TrainConfig())
+            compare(supernet, dataset, options.rows, options.genotypes)
+
+
+def compare(supernet: Supernet, dataset: Dataset, rows: int, count: int) -> None:
+    space = supernet.space
+    strategy, rng = SingleOperatorAnyConnection(space), np.random.default_rng(0)
+    genotypes = [strategy.sample(rng, 1.0) for _ in range(count)]
+    children = [space.mutate(genotypes[0], rng) for _ in range(2 * count)]
+
+    def fresh(**options: int) -> SupernetOracle:
+        return SupernetOracle(supernet, dataset, **{"rows": rows} | options)
+
+    show(f"{space.name}: query of {rows} rows", queries(supernet, dataset, genotypes, fresh))
+    show(f"{space.name}: child", single_children(genotypes[0], children, fresh), of_totals=True)
+    show(f"{space.name}: {len(children)} children together", [brood(children, fresh)])
+    fits, losses = last_layers(supernet, dataset, genotypes, rows)
+    show(f"{space.name}: last layer, {FIT_ROWS} rows", fits)
+    ours, baseline = (median(side) for side in zip(*losses, strict=True))
+    differences = [theirs - own for own, theirs in losses]
+    print(
+        f"{space.name + ': log loss after it':42}{ours:13.4f}{baseline:13.4f}"
+        f"{median(differences):+9.4f}  {spread(differences, '+.4f')}"
+    )
+    show(f"{space.name}: again", repeats(genotypes, fresh))
+
+
+def queries(
+    supernet: Supernet,
+    dataset: Dataset,
+    genotypes: list[Genotype],
+    fresh: Callable[..., SupernetOracle],
+) -> Pairs:
+    masked = Supernet(supernet.space, dataset.features, None, masking="zero")
+    masked.load_state_dict(supernet.state_dict())
+    whole = full_supernet(supernet.space)  # where nothing is masked, both are one function
+    few = SupernetOracle(masked, dataset, rows=256).evaluate(whole).log_loss
+    np.testing.assert_allclose(fresh(rows=256).evaluate(whole).log_loss, few, rtol=1e-4)
+    at_full_width = SupernetOracle(masked, dataset, rows=fresh().num_rows)
+    return [
+        (seconds(fresh().evaluate, genotype), seconds(at_full_width.evaluate, genotype))
+        for genotype in genotypes
+    ]
+
+
+def single_children(
+    parent: Genotype, children: list[Genotype], fresh: Callable[[], SupernetOracle]
+) -> Pairs:
+    pairs = []
+    for child in children:
+        asked, other = fresh(), fresh()
+        asked.evaluate(parent)
+        pairs.append((seconds(asked.evaluate, child), seconds(other.evaluate, child)))
+        if asked.evaluate(child) != other.evaluate(child):
+            raise AssertionError("reuse changed an answer")
+    return pairs
+
+
+def brood(children: list[Genotype], fresh: Callable[[], SupernetOracle]) -> tuple[float, float]:
+    alone = {child: fresh() for child in children}
+    together = fresh()
+    ours = seconds(together.evaluate_many, children)
+    baseline = sum(seconds(oracle.evaluate, child) for child, oracle in alone.items())
+    if together.evaluate_many(children) != [alone[child].evaluate(child) for child in children]:
+        raise AssertionError("asking together changed an answer")
+    return ours, baseline
+
+
+@torch.inference_mode()
+def last_layers(
+    supernet: Supernet, dataset: Dataset, genotypes: list[Genotype], rows: int
+) -> tuple[Pairs, Pairs]:
+    """Seconds of both fits, and the log loss of each on the validation rows."""
+    labels = torch.from_numpy(dataset.split("train").rows(slice(FIT_ROWS)).labels)
+    truth = dataset.split("validation").rows(slice(rows)).labels
+    times, losses = [], []
+    for genotype in genotypes:
+        given = features_of(supernet, dataset, genotype, rows)
+        both, found = [], []
+        for fit in (fit_newton, fit_adagrad):
+            layer = given.weight, given.bias
+            both.append(seconds(fit, given.train, labels, *layer))
+            fitted = fit(given.train, labels, *layer)
+            logits = given.validation @ fitted.weight + fitted.bias
+            found.append(score(logits.numpy(), truth).log_loss)
+        times.append((both[0], both[1]))
+        losses.append((found[0], found[1]))
+    return times, losses
+
+
+def features_of(supernet: Supernet, dataset: Dataset, genotype: Genotype, rows: int) -> Features:
+    found = []
+    for split, count in (("train", FIT_ROWS), ("validation", rows)):
+        batch = dataset.split(split).rows(slice(count))
+        embedded = supernet.embed(torch.from_numpy(batch.sparse))
+        hidden = supernet.hidden(genotype, torch.from_numpy(batch.dense), embedded)
+        found.append(supernet.last_features(genotype, hidden))
+    return Features(found[0], found[1], *supernet.last_weight(genotype, hidden))
+
+
+def repeats(genotypes: list[Genotype], fresh: Callable[[], SupernetOracle]) -> Pairs:
+    pairs = []
+    for genotype in genotypes:
+        oracle = fresh()
+        first = seconds(oracle.evaluate, genotype)
+        again = seconds(lambda g, o=oracle: [o.evaluate(g) for _ in range(REPEATS)], genotype)
+        pairs.append((again / REPEATS, first))
+    return pairs
+
+
+def seconds(run: Callable[..., object], *arguments: object) -> float:
+    began = time.process_time()
+    run(*arguments)
+    return time.process_time() - began
+
+
+def show(what: str, pairs: Pairs, *, of_totals: bool = False) -> None:
+    ours, baseline = zip(*pairs, strict=True)
+    ratios = [theirs / own for own, theirs in pairs]
+    ratio = sum(baseline) / sum(ours) if of_totals else median(ratios)
+    print(
+        f"{what:42}{median(ours) * 1e3:10.2f} ms{median(baseline) * 1e3:10.2f} ms{ratio:8.1f}x"
+        f"  {spread(ratios, '.1f')}",
+        flush=True,
+    )
+
+
+def spread(values: list[float], form: str) -> str:
+    if len(values) < 2:
+        return "-"
+    low, _, high = quantiles(values, n=4)
+    return f"{low:{form}} to {high:{form}}"
+
+
+if __name__ == "__main__":
+    main()
