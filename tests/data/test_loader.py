@@ -46,6 +46,7 @@ def order(loader) -> np.ndarray:
 )
 @example(SIZES[-1], 0, WINDOW + 1, False, 0.5)
 @example(WINDOW + 1, 0, WINDOW, True, 0.9)
+@example(SIZES[-1], 0, 5000, False, 0.9)  # skips a window that no batch ends with
 @example(7, 3, 2, False, 0.5)
 @example(7, 3, 2, True, 1.0)
 def test_every_row_once_and_exact_resumption(rows, seed, batch_size, drop_last, share):

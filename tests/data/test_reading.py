@@ -54,6 +54,14 @@ def test_quotes_written_carelessly_read_as_the_csv_module_reads_them(
         assert found == [(1, u or None, v or None) for _, u, v in expected]
 
 
+def test_a_line_that_ends_early_is_refused_among_quotes(tmp_path):
+    (tmp_path / "log.csv").write_text('1,"u",v\n0,u\n')
+    with pytest.raises(
+        DataError, match=r"log\.csv:2: expected 3 columns separated by comma, got 2"
+    ):
+        rows_of(tmp_path / "log.csv", TEXT)
+
+
 @pytest.mark.parametrize("separator", [",", ";", "|", "\t", " "])
 def test_any_separator_gives_the_same_dataset(tmp_path, separator):
     table = [row | {"v": row["v"].replace(" ", "_")} for row in small_table(200, 1)]
