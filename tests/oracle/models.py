@@ -89,9 +89,10 @@ def scored(logits: np.ndarray, labels: np.ndarray) -> Evaluation:
 
 
 def assert_close(found: Evaluation, expected: Evaluation, tolerance: float = 1e-5) -> None:
-    """The same but for rounding: pairs of rows whose logits tie may fall either way in the AUC."""
+    """The same but for rounding: two rows whose logits all but tie may swap, which the AUC sees."""
     assert found.num_rows == expected.num_rows
-    for name, allowed in (("log_loss", tolerance), ("log_loss_se", tolerance), ("auc", 5e-4)):
+    swaps = max(5e-3, 10 * tolerance)
+    for name, allowed in (("log_loss", tolerance), ("log_loss_se", tolerance), ("auc", swaps)):
         np.testing.assert_allclose(
             getattr(found, name), getattr(expected, name), rtol=0, atol=allowed, err_msg=name
         )

@@ -64,10 +64,12 @@ def test_answers_are_those_of_a_forward_pass_and_scikit_learn(
     genotypes = family(SPACES[name], seed, children=2)
     oracle = SupernetOracle(supernet, dataset, chunk_rows=chunk_rows, memory_bytes=memory_bytes)
     batch = rows_of(dataset, "validation")
+    tolerance = 1e-3 if supernet.is_quantized else 1e-5  # rounding may tip a value to another level
     for genotype, found in zip(genotypes, oracle.evaluate_many(genotypes), strict=True):
-        assert_close(found, scored(forward(supernet, batch, genotype), batch.labels))
+        inside = forward(supernet, batch, genotype)
+        assert_close(found, scored(inside, batch.labels), tolerance)
         alone = forward(supernet.extract(genotype), batch)
-        assert_close(found, scored(alone, batch.labels))
+        assert_close(found, scored(alone, batch.labels), tolerance)
 
 
 @settings(max_examples=8, deadline=None)
@@ -97,17 +99,18 @@ def test_the_last_layer_is_fitted_on_spread_training_rows(
         rows=ROWS,
         fidelity="last_layer",
         last_layer=last_layer,
-        fit_rows=300,
+        fit_rows=900,
         chunk_rows=chunk_rows,
     )
     fit = {"newton": fit_newton, "adagrad": fit_adagrad}[last_layer]
-    train, validation = rows_of(dataset, "train", 300), rows_of(dataset, "validation", ROWS)
+    train, validation = rows_of(dataset, "train", 900), rows_of(dataset, "validation", ROWS)
     with torch.no_grad():
         features, weight, bias = last_layer_of(supernet, genotype, train)
         fitted = fit(features, torch.from_numpy(train.labels), weight, bias)
         logits = last_layer_of(supernet, genotype, validation)[0] @ fitted.weight + fitted.bias
     expected = scored(logits.numpy(), validation.labels)
-    assert_close(oracle.evaluate(genotype), expected, tolerance=1e-3)
+    # Rounding may cost or save the fit a step; what a step may promise is 1e-4 on training rows.
+    assert_close(oracle.evaluate(genotype), expected, tolerance=5e-3)
 
 
 def last_layer_of(supernet, genotype, batch):
