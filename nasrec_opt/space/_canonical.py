@@ -75,8 +75,8 @@ def canonical(genotype: Genotype) -> Genotype:
     """The representative of the genotypes that build the same model.
 
     Dead genes take the values of the last block, which is always live, and input 0: so the
-    canonical form stays inside every space that holds the genotype. A lone Sum is symmetric: its
-    smaller input comes first. Applying it twice changes nothing.
+    canonical form stays inside every space that holds the genotype. A Sum without a Gate, which reads
+    the same two inputs, is symmetric: the smaller input comes first. Applying it twice changes nothing.
     """
     last = genotype.blocks[-1]
     blocks = tuple(
@@ -97,7 +97,7 @@ def _canonical_block(block: BlockGene, live: BlockLiveness, last: BlockGene) -> 
             left_input=0,
             right_input=0,
         )
-    elif block.dense_ops == ("sum",) and block.left_input is not None:
+    elif "gate" not in block.dense_ops and block.left_input is not None:
         left, right = sorted((block.left_input, block.right_input or 0))
         block = replace(block, left_input=left, right_input=right)
     if not live.sparse_pre:

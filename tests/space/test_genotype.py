@@ -116,13 +116,18 @@ def reachable(genotype: Genotype) -> set[tuple[int, str]]:
     return seen
 
 
-def test_lone_sum_is_symmetric():
+@pytest.mark.parametrize(
+    ("ops", "is_symmetric"),
+    [(("sum",), True), (("fc", "sum"), True), (("gate",), False), (("gate", "sum"), False)],
+)
+def test_a_sum_is_symmetric_unless_a_gate_reads_the_same_inputs(ops, is_symmetric):
     first = BlockGene()
     one, other = (
-        BlockGene(dense_ops=("sum",), left_input=a, right_input=b) for a, b in ((0, 1), (1, 0))
+        BlockGene(dense_ops=ops, left_input=a, right_input=b) for a, b in ((0, 1), (1, 0))
     )
     assert Genotype((first, one)) != Genotype((first, other))
-    assert Genotype((first, one)).canonical() == Genotype((first, other)).canonical()
+    same = Genotype((first, one)).canonical() == Genotype((first, other)).canonical()
+    assert same == is_symmetric
 
 
 def test_genes_without_their_operator_are_not_kept():

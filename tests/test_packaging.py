@@ -1,0 +1,35 @@
+"""The installed distribution carries what the code reads at run time."""
+
+from __future__ import annotations
+
+from importlib.metadata import distribution
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def files() -> set[str]:
+    found = {str(path) for path in distribution("nasrec-opt").files or ()}
+    if "nasrec_opt/cli.py" not in found:
+        pytest.skip("installed in editable mode: the files are those of the checkout")
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nasrec_opt/py.typed",
+        "hw/py.typed",
+        "hw/technology/isaac_32nm.toml",
+        "studies/quickstart.toml",
+        "studies/criteo_small.toml",
+        "studies/criteo_full.toml",
+        "studies/criteo_codesign.toml",
+    ],
+)
+def test_the_wheel_carries(path, files):
+    assert path in files
+
+
+def test_the_wheel_leaves_tests_and_benchmarks_out(files):
+    assert not [path for path in files if path.startswith(("tests/", "benchmarks/"))]
