@@ -40,10 +40,10 @@ class RetrainConfig:
     learning_rates: tuple[float, ...] = (1e-3, 3e-3)
     trial_fraction: float = 0.25
     embedding_rate: float = 0.05
-    embedding_prior: float = 1.0
+    embedding_prior: float = 0.25
     embedding_bound: float = 0.02
     batch_size: int = 512
-    epochs: int = 3
+    epochs: int = 6
     evaluations_per_epoch: int = 4
     averaging: float = 0.98
     rate_warmup_steps: int = 10

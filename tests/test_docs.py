@@ -1,0 +1,98 @@
+"""What the README and the pages of docs/ show is true: code runs, tables are complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REPOSITORY
+
+from nasrec_opt import Genotype
+from nasrec_opt.pipeline import StudyConfig
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+FEWER = {"n_trials=512": "n_trials=8"}  # the README's search, at a length that a test can wait for
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(page.read_text()) if found == language]
+
+
+@pytest.fixture(scope="module")
+def quickstart(cli, tmp_path_factory) -> Path:
+    """A run of the quickstart on few rows: what the pages speak of as `runs/quickstart`."""
+    folder = tmp_path_factory.mktemp("docs")
+    text = (REPOSITORY / "studies" / "quickstart.toml").read_text()
+    text = text.replace("[data]", "[data]\nsynthetic_rows = 3000").replace(
+        "n_trials = 256", "n_trials = 4"
+    )
+    (folder / "quickstart.toml").write_text(text.replace("batch_size = 512", "batch_size = 256"))
+    result = cli("search", folder / "quickstart.toml", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder / "runs"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem
+)
+def test_the_code_of_a_page_runs_from_top_to_bottom(page, quickstart, tmp_path, monkeypatch):
+    shutil.copytree(quickstart, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "page"}
+    for number, code in enumerate(blocks(page, "python"), start=1):
+        for text, shorter in FEWER.items():
+            code = code.replace(text, shorter)
+        exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_genotype_of_the_reference_is_one():
+    [text] = blocks(REPOSITORY / "docs" / "reference" / "genotype.md", "json")
+    genotype = Genotype.from_json(text)
+    assert genotype.hardware is not None
+    assert Genotype.from_json(genotype.to_json()) == genotype
+
+
+def test_the_reference_of_the_study_file_has_every_key_with_its_default():
+    text = (REPOSITORY / "docs" / "reference" / "study_file.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE)
+    known = leaves(StudyConfig)
+    assert sorted(name for name, _ in rows) == sorted(["name", *(name for name, _ in known)])
+    for name, default in known:
+        if default is None or isinstance(default, dict):
+            continue  # said in words
+        value = list(default) if isinstance(default, tuple) else default
+        assert (name, f"`{json.dumps(value)}`") in rows
+
+
+def leaves(cls: type) -> list[tuple[str, Any]]:
+    """Keys of a settings class and of those inside it, with their defaults; stages' seeds apart."""
+    found = []
+    for field in dataclasses.fields(cls):
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if dataclasses.is_dataclass(default):
+            found += leaves(type(default))
+        elif default is not dataclasses.MISSING and (field.name != "seed" or cls is StudyConfig):
+            found.append((field.name, default))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "studies").glob("*.toml")), ids=str)
+def test_the_studies_that_ship_are_valid(path):
+    config = StudyConfig.from_toml(path)
+    assert config.name == path.stem
+    assert config.space.build().num_blocks == config.space.num_blocks
