@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import distribution
+from importlib.metadata import distributions
 
 import pytest
 
 
 @pytest.fixture(scope="module")
 def files() -> set[str]:
-    found = {str(path) for path in distribution("nasrec-opt").files or ()}
+    # A wheel leaves a RECORD; what building leaves in a checkout has none.
+    wheels = [d for d in distributions(name="nasrec-opt") if d.read_text("RECORD")]
+    found = {str(path) for wheel in wheels for path in wheel.files or ()}
     if "nasrec_opt/cli.py" not in found:
         pytest.skip("installed in editable mode: the files are those of the checkout")
     return found
