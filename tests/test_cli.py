@@ -276,3 +276,30 @@ def assert_refused(result: subprocess.CompletedProcess[str], *sentences: str) ->
     assert "Traceback" not in result.stderr
     for sentence in sentences:
         assert sentence in lines[0]
+
+
+def test_other_figures_in_the_technology_file_are_refused(cli, tiny_study, finished_run, tmp_path):
+    study, technology = tmp_path / "tiny.toml", tmp_path / "mine.toml"
+    for cycle in (100.0, 1000.0):
+        technology.write_text(f"[crossbar]\nread_ns = {{ value = {cycle}, unit = 'ns' }}\n")
+        study.write_text(tiny_study.read_text() + "\n[hardware]\ntechnology = 'mine.toml'\n")
+        text = study.read_text().replace('name = "tiny"', 'name = "mine"')
+        study.write_text(text.replace("n_trials = 24", "n_trials = 9"))
+        result = cli("search", study, "--out", finished_run[0])
+        assert result.returncode == (0 if cycle == 100.0 else 2), result.stderr
+    assert_refused(result, "evaluated with other settings: hardware was")
+
+
+def test_a_log_that_changed_is_refused_and_one_that_is_gone_is_not_needed(
+    cli, tiny_study, tmp_path
+):
+    log, out = write_log(tmp_path / "a.txt", 300), tmp_path / "run"
+    assert cli("train", tiny_study, "--data", log, "--out", out).returncode == 0
+    log.write_text(log.read_text()[:-400])
+    assert_refused(
+        cli("train", tiny_study, "--data", log, "--out", out), "dataset: made with other settings"
+    )
+    log.unlink()
+    result = cli("train", tiny_study, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("already done") == 2

@@ -4,6 +4,16 @@ from nasrec_opt.data._dataset import Batch, Dataset, Split
 from nasrec_opt.data._loader import Loader
 from nasrec_opt.data._prepare import prepare
 from nasrec_opt.data._schema import Schema
+from nasrec_opt.data._split import spread
 from nasrec_opt.data._synthetic import generate_synthetic
 
-__all__ = ["Batch", "Dataset", "Loader", "Schema", "Split", "generate_synthetic", "prepare"]
+__all__ = [
+    "Batch",
+    "Dataset",
+    "Loader",
+    "Schema",
+    "Split",
+    "generate_synthetic",
+    "prepare",
+    "spread",
+]

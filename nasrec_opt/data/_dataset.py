@@ -171,6 +171,11 @@ class Split:
         """Number of rows."""
         return len(self._arrays["labels"])
 
+    @property
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """All labels, 0 or 1, memory-mapped, `[rows]`."""
+        return self._arrays["labels"]
+
     def rows(self, index: slice | npt.NDArray[np.integer[Any]]) -> Batch:
         """Some rows, in the order asked for."""
         dense = np.array(self._arrays["dense"][index])

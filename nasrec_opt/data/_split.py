@@ -33,6 +33,17 @@ def split_of(first_row: int, count: int, seed: int) -> npt.NDArray[np.int8]:
     return np.concatenate(drawn)[start : start + count]
 
 
+def spread(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
+    """Row numbers evenly spread over a split, so that every part of a log in time order counts.
+
+    Args:
+        available: Rows of the split.
+        wanted: Most row numbers; nothing = all.
+    """
+    count = available if wanted is None else min(wanted, available)
+    return np.arange(count) * available // max(count, 1)
+
+
 def _block(block: int, seed: int) -> npt.NDArray[np.int8]:
     ranks = np.tile(np.arange(GROUP, dtype=np.int8), (BLOCK // GROUP, 1))
     ranks = np.random.default_rng([seed, block]).permuted(ranks, axis=1).reshape(-1)

@@ -11,12 +11,6 @@ from nasrec_opt.data import Split
 from nasrec_opt.supernet import Supernet
 
 
-def spread(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
-    """Row numbers evenly spread over a split, so that every part of a log in time order counts."""
-    count = available if wanted is None else min(wanted, available)
-    return np.arange(count) * available // max(count, 1)
-
-
 class Rows:
     """Some rows of a split with their embeddings.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasrec_opt.data import Dataset
+from nasrec_opt.data import Dataset, spread
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.oracle._last_layer import fit_adagrad, fit_newton
@@ -22,7 +22,7 @@ from nasrec_opt.oracle._passes import Passes
 from nasrec_opt.oracle._plan import Numbering, Plan
 from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Evaluation
-from nasrec_opt.oracle._rows import Rows, spread
+from nasrec_opt.oracle._rows import Rows
 from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet import TRAINING, Supernet
 

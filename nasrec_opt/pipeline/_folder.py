@@ -84,25 +84,45 @@ class RunFolder:
             raise StudyError(f"{self.record_path}: expected an object, got {values!r}")
         return values
 
+    def output(self, stage: str) -> Path:
+        """What is there when a stage has left its result: without it, the stage is not done."""
+        outputs = {
+            "prepare": self.dataset / "dataset.json",
+            "train": self.supernet / "model.json",
+            "search": self.study_db,
+            "retrain": self.results,
+            "report": self.report,
+        }
+        return outputs[stage]
+
     def is_done(self, stage: str, settings: Any) -> bool:
         """Whether `stage` has finished with exactly these settings."""
         entry = self.record().get(stage)
-        return entry is not None and entry["settings"] == plain(settings)
+        return (
+            entry is not None
+            and self.output(stage).exists()
+            and entry["settings"] == plain(settings)
+        )
 
-    def finish(self, stage: str, settings: Any, seconds: float, **facts: Any) -> None:
-        """Write down that `stage` has finished; its seconds add up over interruptions."""
+    def finish(self, stage: str, settings: Any, seconds: float) -> None:
+        """Write down that `stage` has finished, and the seconds of the process that finished it."""
         values = self.record()
-        values[stage] = {"settings": plain(settings), "seconds": round(seconds, 3), **facts}
+        values[stage] = {"settings": plain(settings), "seconds": round(seconds, 3)}
         write_json(self.record_path, values)
 
     def require_same(self, stage: str, settings: Any, what: Path) -> None:
-        """Refuse to go on where `stage` was finished with other settings.
+        """Refuse to go on where `stage` has finished with other settings.
+
+        Args:
+            stage: Its name.
+            settings: What they are now.
+            what: Its folder, which an error names.
 
         Raises:
             StudyError: It names the first setting that differs.
         """
         entry = self.record().get(stage)
-        if entry is None or entry["settings"] == plain(settings):
+        if entry is None or not self.output(stage).exists() or entry["settings"] == plain(settings):
             return
         key, then, now = _first_difference(entry["settings"], plain(settings))
         raise StudyError(
@@ -124,10 +144,13 @@ class RunFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StudyError(f"{self.path}: another process works on this run") from None
-            yield
+            try:
+                yield
+            finally:
+                # It may have been set aside meanwhile; where nothing came of it, nothing stays.
+                if self.path.exists() and [e.name for e in self.path.iterdir()] == [".lock"]:
+                    shutil.rmtree(self.path)
         finally:
-            if [entry.name for entry in self.path.iterdir()] == [".lock"]:
-                shutil.rmtree(self.path)  # nothing came of it: leave no empty folder behind
             os.close(descriptor)  # releases the lock, as the end of a killed process does
 
     def set_aside(self) -> Path:

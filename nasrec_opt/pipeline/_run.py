@@ -7,14 +7,16 @@ in `run.json` at its end; a killed process finds its place again.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal
 
-from nasrec_opt._files import write_json
-from nasrec_opt.data import Dataset, generate_synthetic, prepare
+from nasrec_opt._files import sha256, write_json
+from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import DataError, MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import SupernetOracle
@@ -22,16 +24,23 @@ from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._cost import accelerator_of, architecture_cost
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
-from nasrec_opt.pipeline._search import complete_trials, require_settings, search, winners
+from nasrec_opt.pipeline._search import (
+    complete_trials,
+    log_loss_of,
+    require_settings,
+    search,
+    winners,
+)
 from nasrec_opt.pipeline._storage import open_study, sqlite_url
 from nasrec_opt.report import write_report
 from nasrec_opt.retrain import baselines, retrain
 from nasrec_opt.samplers import make_sampler
-from nasrec_opt.supernet import Supernet, train_supernet
+from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger
 
 Stage = Literal["prepare", "train", "search", "retrain", "report"]
 STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "retrain", "report")
+STAMP_BYTES = 1 << 20
 
 
 def run_study(
@@ -58,23 +67,28 @@ def run_study(
             it.
     """
     reporter = reporter or SilentReporter()
-    source = data or config.data.source
-    if source is not None and not source.exists():
-        raise DataError(f"{source}: expected a click log, found nothing there")
+    if data is not None and not data.exists():
+        raise DataError(f"{data}: expected a click log, found nothing there")
     folder = RunFolder(out)
-    previous = folder.record().get("prepare")
-    if data is not None and previous and previous["settings"]["source"] != str(data.resolve()):
-        reporter.note(f"{out} holds a run on other data; it is now {folder.set_aside()}")
-    with folder.locked():
-        run = Run(config, folder, source, reporter)
+    if data is not None:
+        _make_way(folder, data, reporter)
+    with folder.locked(), Run(config, folder, data or config.data.source, reporter) as run:
         for stage in STAGES[: STAGES.index(until) + 1]:
             getattr(run, stage)()
-        run.close()
     return run
 
 
+def _make_way(folder: RunFolder, data: Path, reporter: Reporter) -> None:
+    """Rename a folder that holds a run on another log."""
+    previous = folder.record().get("prepare")
+    if previous and previous["settings"]["source"] != str(data.resolve()):
+        with folder.locked():  # nobody works in it now
+            aside = folder.set_aside()
+        reporter.note(f"{folder.path} holds a run on other data; it is now {aside}")
+
+
 class Run:
-    """One run folder with its study: a method for each stage.
+    """One run folder with its study: a method for each stage; a context manager that ends logging.
 
     Args:
         config: The study.
@@ -93,18 +107,32 @@ class Run:
         self._space = config.space.build()
         self._logger: MLflowLogger | None = None
 
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._logger:
+            self._logger.__exit__(kind, error, traceback)
+
     def prepare(self) -> None:
         """The click log as a dataset, in `dataset/`."""
         data, folder = self.config.data, self.folder
-        previous = folder.record().get("prepare")
+        previous = folder.record().get("prepare", {}).get("settings", {})
         source = "synthetic" if self._source is None else str(self._source.resolve())
         if self._source is None and previous:
-            source = previous["settings"]["source"]
-        settings: dict[str, Any] = {"source": source, "format": data.format}
+            source = previous["source"]
+        settings: dict[str, Any] = {"source": source, "format": _format_of(data.format)}
         if source == "synthetic":
             settings |= {"rows": data.synthetic_rows, "seed": data.synthetic_seed}
         else:
-            settings |= {"split_seed": data.split_seed}
+            # A log that is gone is no loss once it is prepared.
+            content = _stamp(Path(source)) if Path(source).is_file() else previous.get("content")
+            settings |= {"split_seed": data.split_seed, "content": content}
         folder.require_same("prepare", settings, folder.dataset)
 
         def work() -> str:
@@ -135,7 +163,12 @@ class Run:
 
         def work() -> str:
             dataset = self.dataset()
-            supernet = Supernet(self._space, dataset.features, seed=self.config.seed)
+            supernet = Supernet(
+                self._space,
+                dataset.features,
+                seed=self.config.seed,
+                max_table_rows=train.max_table_rows,
+            ).to(best_device())
             result = train_supernet(
                 supernet, dataset, self.folder.supernet, train, progress=self._reporter.advance
             )
@@ -201,7 +234,7 @@ class Run:
             chosen = winners(study, config.retrain.top)
             total = len(chosen) + 1
             self._reporter.advance(0, total)
-            reference = baselines(Dataset.open(self.folder.dataset))
+            reference = self._baselines()
             models = []
             for done, (genotype, trial) in enumerate(chosen, start=1):
                 self._reporter.advance(done, total)
@@ -220,7 +253,7 @@ class Run:
                     {
                         "genotype": genotype.to_dict(),
                         "trial": trial.number,
-                        "search_log_loss": trial.user_attrs.get("log_loss", trial.values[0]),
+                        "search_log_loss": log_loss_of(study, trial),
                         **model.to_dict(),
                         **figures,
                     }
@@ -262,11 +295,6 @@ class Run:
             logger.log_artifact(study, self.folder.report)
         self.folder.finish("report", {}, time.perf_counter() - started)
         self._reporter.end(f"{self.folder.report}")
-
-    def close(self) -> None:
-        """Wait for what is still to be logged."""
-        if self._logger:
-            self._logger.close()
 
     def dataset(self) -> Dataset:
         """The dataset as this study reads it."""
@@ -364,10 +392,23 @@ class Run:
             "bayes_log_loss": dataset.bayes_log_loss,
         }
 
+    def _baselines(self) -> dict[str, float]:
+        """Fitted once for a dataset: on a long log that takes minutes."""
+        file, dataset = self.folder.retrained / "baselines.json", Dataset.open(self.folder.dataset)
+        try:
+            known = json.loads(file.read_text(encoding="utf-8"))
+            if known["dataset"] == dataset.fingerprint:
+                return dict(known["baselines"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not there, or not ours: what is fitted now replaces it
+        fitted = baselines(dataset)
+        write_json(file, {"dataset": dataset.fingerprint, "baselines": fitted})
+        return fitted
+
     def _oracle(self) -> SupernetOracle:
         oracle = self.config.oracle
         return SupernetOracle(
-            Supernet.load(self.folder.supernet),
+            Supernet.load(self.folder.supernet).to(best_device()),
             self.dataset(),
             rows=oracle.rows,
             fidelity=oracle.fidelity,
@@ -375,9 +416,11 @@ class Run:
 
     def _train_settings(self) -> dict[str, Any]:
         data = self.config.data
+        supernet = plain(self.config.supernet)
+        del supernet["checkpoint_s"]  # changes no weight
         return {
             "space": self._space.to_dict(),
-            "supernet": plain(self.config.supernet),
+            "supernet": supernet,
             "min_count": data.min_count,
             "binned_dense": data.binned_dense,
             "seed": self.config.seed,
@@ -389,12 +432,36 @@ class Run:
         return {
             "train": digest(self._train_settings()),
             "oracle": plain(config.oracle),
-            "hardware": plain(config.hardware),
+            "hardware": {"technology": _digest_of(config.hardware.technology)},
             "sampler": config.search.sampler,
             "evolution": plain(config.search.evolution),
             "objectives": list(config.search.objectives),
             "constraints": plain(config.search.constraints),
         }
+
+
+def _format_of(given: str) -> str:
+    """`criteo`, or what is in the schema: a path says neither what it holds nor where from."""
+    return given if given == "criteo" else digest(Schema.from_toml(given).to_dict())
+
+
+def _digest_of(file: Path | None) -> str | None:
+    """What a settings file holds; nothing for the one that ships."""
+    try:
+        return None if file is None else sha256(file)
+    except OSError as error:
+        raise StudyError(f"{file}: expected a readable file, got: {error.strerror}") from error
+
+
+def _stamp(log: Path) -> str:
+    """Changes when a log grows, shrinks, or has another beginning or end; cheap for any size."""
+    size = log.stat().st_size
+    found = hashlib.sha256(str(size).encode())
+    with log.open("rb") as stream:
+        found.update(stream.read(STAMP_BYTES))
+        stream.seek(max(0, size - STAMP_BYTES))
+        found.update(stream.read(STAMP_BYTES))
+    return found.hexdigest()[:16]
 
 
 def _rows(dataset: Dataset) -> str:

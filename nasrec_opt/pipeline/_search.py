@@ -10,8 +10,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.objective import Objective
+from nasrec_opt.oracle import architecture
 from nasrec_opt.pipeline._storage import requeue_interrupted
-from nasrec_opt.space import Genotype
+from nasrec_opt.space import BlockGene, Genotype
 
 Progress = Callable[[int, int | None], None]
 Callback = Callable[[optuna.Study, FrozenTrial], None]
@@ -36,6 +37,9 @@ def search(
         n_trials: Complete trials at the end.
         callbacks: Called after each trial.
         progress: Called with (complete trials, `n_trials`).
+
+    Raises:
+        StudyError: As many trials as are wanted came to no finite value.
     """
     requeue_interrupted(study)
     callbacks = tuple(callbacks)
@@ -47,7 +51,10 @@ def search(
         frozen = study.tell(trial, objective(trial))
         for callback in callbacks:
             callback(study, frozen)
-        done += 1
+        if frozen.state == TrialState.COMPLETE:
+            done += 1
+        else:
+            _require_progress(study, n_trials)
         if progress:
             progress(done, n_trials)
 
@@ -74,26 +81,53 @@ def require_settings(study: optuna.Study, settings: Any) -> None:
         )
 
 
-def winners(study: optuna.Study, count: int) -> list[tuple[Genotype, FrozenTrial]]:
-    """The genotypes worth retraining, distinct models only.
+def _require_progress(study: optuna.Study, n_trials: int) -> None:
+    """A search that fails more often than it shall succeed has something wrong with it."""
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    if len(failed) >= n_trials:
+        raise StudyError(
+            f"study {study.study_name!r}: expected finite values, got none in {len(failed)} trials"
+        )
 
-    Feasible trials in the order of their first objective: members of the Pareto front first, and
-    others only where the front has too few.
+
+def winners(study: optuna.Study, count: int) -> list[tuple[Genotype, FrozenTrial]]:
+    """The genotypes worth retraining: one for each architecture, whatever its accelerator.
+
+    Feasible trials in the order of their log loss: members of the Pareto front first, and others
+    only where the front has too few.
 
     Args:
         study: A study of this library.
         count: How many at most.
+
+    Raises:
+        StudyError: No trial keeps the constraints.
     """
     feasible = [t for t in complete_trials(study) if is_feasible(t)]
+    if not feasible:
+        raise StudyError(
+            f"study {study.study_name!r}: expected a trial that keeps the constraints, got none; "
+            "allow more, or search on with a higher n_trials"
+        )
     front = {t.number for t in study.best_trials}
-    ordered = sorted(feasible, key=lambda t: (t.number not in front, t.values[0], t.number))
-    chosen: dict[Genotype, tuple[Genotype, FrozenTrial]] = {}
+    ordered = sorted(
+        feasible, key=lambda t: (t.number not in front, log_loss_of(study, t), t.number)
+    )
+    chosen: dict[tuple[BlockGene, ...], tuple[Genotype, FrozenTrial]] = {}
     for trial in ordered:
         genotype = Genotype.from_json(trial.user_attrs["genotype"], f"trial {trial.number}")
-        chosen.setdefault(genotype.canonical(), (genotype, trial))
+        chosen.setdefault(architecture(genotype), (genotype, trial))
         if len(chosen) == count:
             break
     return list(chosen.values())
+
+
+def log_loss_of(study: optuna.Study, trial: FrozenTrial) -> float:
+    """Log loss of a complete trial, an objective or not."""
+    names = study.metric_names or []
+    if "log_loss" in names:
+        return float(trial.values[names.index("log_loss")])
+    return float(trial.user_attrs["log_loss"])
 
 
 def is_feasible(trial: FrozenTrial) -> bool:

@@ -96,11 +96,11 @@ def _check(study: optuna.Study, path: Path, space: SearchSpace, metric_names: li
                 f"{path}: study {study.study_name!r} was not made by nasrec-opt: expected the "
                 "attribute 'space', got none"
             )
-        study.set_user_attr("space", space.to_dict())
         with warnings.catch_warnings():
             # Experimental since Optuna 3.2, and what the dashboard reads.
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(metric_names)
+        study.set_user_attr("space", space.to_dict())  # last: a study that has it is complete
         return
     if recorded != _as_json(space.to_dict()):
         differing = sorted(

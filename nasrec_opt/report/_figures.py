@@ -86,7 +86,8 @@ def history_figure(record: StudyRecord) -> go.Figure:
             hovertemplate="%{text}<extra></extra>",
         )
     )
-    best = np.minimum.accumulate(values[:, 0])
+    best = np.minimum.accumulate(np.where(record.is_feasible, values[:, 0], np.inf))
+    best = np.where(np.isinf(best), np.nan, best)  # a gap until a trial keeps the constraints
     figure.add_trace(
         go.Scatter(x=numbers, y=best, mode="lines", name="best so far", line={"color": PALETTE[0]})
     )
@@ -94,7 +95,7 @@ def history_figure(record: StudyRecord) -> go.Figure:
         figure.add_trace(
             go.Scatter(
                 x=numbers,
-                y=hypervolume_history(values),
+                y=hypervolume_history(values, record.is_feasible),
                 mode="lines",
                 name="hypervolume so far (share)",
                 yaxis="y2",

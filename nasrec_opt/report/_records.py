@@ -61,6 +61,11 @@ class StudyRecord:
         return np.array([trial.values for trial in self.trials])
 
     @property
+    def is_feasible(self) -> npt.NDArray[np.bool_]:
+        """Whether no constraint is violated, `[trials]`."""
+        return np.array([trial.is_feasible for trial in self.trials])
+
+    @property
     def front_trials(self) -> list[TrialRecord]:
         """The trials on the Pareto front, by their first objective."""
         chosen = [trial for trial in self.trials if trial.number in self.front]
@@ -81,10 +86,8 @@ def read_study(study: optuna.Study) -> StudyRecord:
     states: dict[str, int] = {}
     for trial in trials:
         states[trial.state.name.lower()] = states.get(trial.state.name.lower(), 0) + 1
-    if len(study.directions) == 1:
-        front = {study.best_trial.number}
-    else:
-        front = {trial.number for trial in study.best_trials}
+    # Feasible trials alone; none of them where every trial violates a constraint.
+    front = {trial.number for trial in study.best_trials if _is_feasible(trial)}
     return StudyRecord(
         name=study.study_name,
         metric_names=tuple(names),
@@ -94,7 +97,9 @@ def read_study(study: optuna.Study) -> StudyRecord:
     )
 
 
-def hypervolume_history(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def hypervolume_history(
+    values: npt.NDArray[np.float64], is_feasible: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
     """Share of the box between the ideal and the worst point that the trials so far dominate.
 
     Each objective is scaled to the range it has over all trials, and the worst corner is the
@@ -103,6 +108,7 @@ def hypervolume_history(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float
 
     Args:
         values: Minimised objectives, `[trials, objectives]`.
+        is_feasible: Which trials count, `[trials]`.
 
     Returns:
         `[trials]`, 0 to 1.
@@ -115,7 +121,8 @@ def hypervolume_history(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float
     covered = np.zeros(len(points), dtype=bool)
     history = np.empty(len(values))
     for i, value in enumerate(scaled):
-        covered |= (points >= value).all(axis=1)
+        if is_feasible[i]:
+            covered |= (points >= value).all(axis=1)
         history[i] = covered.mean()
     return history
 
@@ -137,5 +144,9 @@ def _record(trial: FrozenTrial, names: list[str]) -> TrialRecord:
         figures=figures,
         genotype=None if text is None else Genotype.from_json(text, f"trial {trial.number}"),
         breakdown=breakdown,
-        is_feasible=all(value <= 0 for value in trial.constraints.values()),
+        is_feasible=_is_feasible(trial),
     )
+
+
+def _is_feasible(trial: FrozenTrial) -> bool:
+    return all(value <= 0 for value in trial.constraints.values())

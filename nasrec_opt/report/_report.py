@@ -16,6 +16,7 @@ from nasrec_opt import __version__
 from nasrec_opt._files import atomic_write
 from nasrec_opt.report._drawing import drawing_svg
 from nasrec_opt.report._figures import (
+    LABELS,
     breakdown_figure,
     history_figure,
     importance_figure,
@@ -129,8 +130,11 @@ def _headline(
     cards = [
         (f"{len(record.trials):,}", "trials"),
         (f"{len(record.front):,}", "on the Pareto front"),
-        (f"{record.values[:, 0].min():.4f}", f"best searched {record.metric_names[0]}"),
     ]
+    feasible = record.values[record.is_feasible, 0]
+    if len(feasible):
+        name = LABELS.get(record.metric_names[0], record.metric_names[0])
+        cards.append((_number(float(feasible.min())), f"best searched {name}"))
     models = results.get("models") or []
     if models:
         model = models[0]
@@ -239,7 +243,7 @@ def _searched(record: StudyRecord) -> str:
     heads = ["", "log loss", "AUC", "MFLOPs", "parameters", "latency, µs", "energy, µJ"]
     heads += ["area, mm²", "blocks"]
     more = len(record.front) - len(trials)
-    text = "Scored by the supernet on validation rows, best log loss first"
+    text = f"As the search scored them, best {LABELS.get(record.metric_names[0], 'value')} first"
     text += f"; {more} more are not shown." if more > 0 else "."
     return f"<h2>Models on the front</h2><p>{text}</p>" + _table(heads, rows)
 

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from nasrec_opt.data import Split
+from nasrec_opt.data import Split, spread
 from nasrec_opt.retrain._learner import to_tensors
 from nasrec_opt.supernet import Subnet
 
@@ -23,17 +23,17 @@ def predict(
     Args:
         subnet: The model.
         split: The rows.
-        rows: How many, from the first; nothing = all.
+        rows: How many, evenly spread; nothing = all.
 
     Returns:
         Logits and labels, `[rows]` each.
     """
-    count = split.num_rows if rows is None else min(rows, split.num_rows)
+    index = spread(split.num_rows, rows)
     device = subnet.embedding.table.device
     logits, labels = [], []
     with torch.inference_mode():
-        for start in range(0, count, CHUNK_ROWS):
-            batch = split.rows(slice(start, min(count, start + CHUNK_ROWS)))
+        for start in range(0, len(index), CHUNK_ROWS):
+            batch = split.rows(index[start : start + CHUNK_ROWS])
             dense, sparse, _ = to_tensors(batch, device)
             logits.append(subnet(dense, sparse).cpu().numpy())
             labels.append(batch.labels)

@@ -9,15 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.retrain._config import RetrainConfig
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
 from nasrec_opt.retrain._training import Training
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Subnet, Supernet
+from nasrec_opt.supernet import Subnet, Supernet, best_device
 
 RESULT = "result.json"
 MODEL = "model"
@@ -117,8 +115,7 @@ def retrain(
         return finished
     started = time.perf_counter()
     subnet = Subnet(genotype, dataset.features, config.seed, is_quantized=is_quantized)
-    if torch.cuda.is_available():
-        subnet = subnet.cuda()
+    subnet.to(best_device())
     history = Training(dataset, config, progress).run(subnet)
     validation = predict(subnet, dataset.split("validation"))
     test = predict(subnet, dataset.split("test"))

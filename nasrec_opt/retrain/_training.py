@@ -91,6 +91,10 @@ class Training:
         learner, trials = self._choose_rate(subnet)
         best = BestWeights()
         validation: list[tuple[int, float]] = []
+        if trials and self.trial_steps == self.epoch_steps:  # the trial was a whole epoch
+            with learner.averaged() as averaged:
+                best.offer(trials[learner.learning_rate], learner.steps, averaged)
+            validation.append((learner.steps, best.log_loss))
         scored = self._scored_steps()
         for epoch in range(self._config.epochs):
             if epoch:

@@ -69,7 +69,7 @@ class Snapshot:
 class _Cache:
     """Trials of one study that have been read."""
 
-    study_name: str = ""
+    study: tuple[object, int] | None = None  # its storage and its number there
     num_seen: int = 0
     open_numbers: list[int] = field(default_factory=list)  # seen before they were finished
     individuals: list[Individual] = field(default_factory=list)
@@ -97,13 +97,16 @@ class History:
 
     def read(self, study: Study, asking: int) -> Snapshot:
         """The study as it stands now, for the trial number that asks."""
-        trials = study.get_trials(deepcopy=False)
         with self._lock:
+            # Read within the lock: of two threads, the slower must not bring the older list.
+            trials = study.get_trials(deepcopy=False)
             cache = self._cache
             # A pruner may show a sampler only some of the trials; those are read from the start.
             is_whole = not trials or trials[-1].number == len(trials) - 1
-            if not is_whole or cache.study_name != study.study_name:
-                cache = _Cache(study.study_name)
+            # Studies of one name may be many: the storage and the number in it tell them apart.
+            key = (study._storage, study._study_id)
+            if not is_whole or cache.study != key or cache.num_seen > len(trials):
+                cache = _Cache(key)
             self._update(cache, trials, study.directions)
             if is_whole:
                 self._cache = cache

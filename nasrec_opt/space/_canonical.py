@@ -75,8 +75,9 @@ def canonical(genotype: Genotype) -> Genotype:
     """The representative of the genotypes that build the same model.
 
     Dead genes take the values of the last block, which is always live, and input 0: so the
-    canonical form stays inside every space that holds the genotype. A Sum without a Gate, which reads
-    the same two inputs, is symmetric: the smaller input comes first. Applying it twice changes nothing.
+    canonical form stays inside every space that holds the genotype. A Sum without a Gate, which
+    reads the same two inputs, is symmetric: the smaller input comes first. Applying it twice
+    changes nothing.
     """
     last = genotype.blocks[-1]
     blocks = tuple(

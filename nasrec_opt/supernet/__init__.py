@@ -1,7 +1,7 @@
 """The weight-sharing supernet: operators, slices, path sampling, training."""
 
 from nasrec_opt.supernet._inputs import SparseOutput
-from nasrec_opt.supernet._network import Activations, Network
+from nasrec_opt.supernet._network import Activations, Network, best_device
 from nasrec_opt.supernet._operators import balanced_rows
 from nasrec_opt.supernet._optimizer import SliceAdagrad
 from nasrec_opt.supernet._paths import (
@@ -41,6 +41,7 @@ __all__ = [
     "TrainResult",
     "WarmUp",
     "balanced_rows",
+    "best_device",
     "full_supernet",
     "learning_rate_at",
     "train_step",

@@ -85,7 +85,7 @@ class Checkpoint:
 
     def _require_same(self, settings: dict[str, Any]) -> None:
         for key, value in self._settings.items():
-            if key != "checkpoint_s" and settings.get(key) != value:
+            if settings.get(key) != value:
                 raise StudyError(
                     f"{self._folder}: a checkpoint of another training: {key} was "
                     f"{settings.get(key)!r}, is {value!r} now; remove it to begin anew"

@@ -32,6 +32,11 @@ class Activations:
     sparse: dict[int, SparseOutput] = field(default_factory=dict)
 
 
+def best_device() -> torch.device:
+    """Where a network computes fastest: a GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class FinalLayer(nn.Module):
     """The final FC: one linear layer with bias on both outputs of the last block.
 

@@ -143,6 +143,7 @@ def train_supernet(
     )
     optimizer = SliceAdagrad(supernet)
     settings = asdict(config) | {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
+    del settings["checkpoint_s"]  # changes no weight
     checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)
     done = checkpoint.take_up()
     device = supernet.final.bias.device

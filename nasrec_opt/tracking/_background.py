@@ -89,6 +89,9 @@ class Background(Generic[Item]):
             with self._changed:
                 self._changed.wait_for(lambda: self._pending or self._is_closing)
                 if not self._pending:
+                    # Where work came while it closed, nobody else takes note of this one's end.
+                    if self._thread is threading.current_thread():
+                        self._thread = None
                     return
                 self._changed.wait_for(self._is_urgent, timeout=LINGER_S)
                 batch = [self._pending.popleft() for _ in range(min(BATCH, len(self._pending)))]

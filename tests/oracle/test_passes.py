@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.models import SPACE, SPACES, draw, family, supernet_of
 
+from nasrec_opt.data import spread
 from nasrec_opt.oracle._passes import Passes
 from nasrec_opt.oracle._plan import Numbering
 from nasrec_opt.oracle._prefix_cache import PrefixCache
-from nasrec_opt.oracle._rows import Rows, spread
+from nasrec_opt.oracle._rows import Rows
 from nasrec_opt.space import BlockGene, Genotype
 
 CHUNK_ROWS = 32

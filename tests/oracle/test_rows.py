@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasrec_opt.oracle._rows import Rows, spread
+from nasrec_opt.data import spread
+from nasrec_opt.oracle._rows import Rows
 
 
 @given(st.integers(1, 10**9), st.integers(1, 3000))

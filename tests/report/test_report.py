@@ -109,12 +109,14 @@ def test_empty_study_is_one_sentence_and_no_file(tmp_path):
 
 @given(arrays(float, st.tuples(st.integers(1, 30), st.integers(2, 3)), elements=st.floats(0, 1)))
 def test_hypervolume_never_falls_and_stays_a_share(values):
-    history = hypervolume_history(values)
+    history = hypervolume_history(values, np.ones(len(values), bool))
     assert (np.diff(history) >= 0).all()
     assert ((history >= 0) & (history <= 1)).all()
 
 
 def test_hypervolume_of_two_points_is_the_area():
     # Scaled, the points are (0, 1), (1, 0) and (0.5, 0.5): only the last dominates area, a quarter.
-    history = hypervolume_history(np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]]))
+    points = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
+    history = hypervolume_history(points, np.ones(3, bool))
     np.testing.assert_allclose(history, [0, 0, 0.25], atol=0.01)
+    np.testing.assert_array_equal(hypervolume_history(points, np.array([True, True, False])), 0)

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.errors import StudyError
 from nasrec_opt.retrain import RetrainConfig, constant_log_loss, retrain
+from nasrec_opt.retrain._metrics import predict
 from nasrec_opt.space import BlockGene, Genotype
 from nasrec_opt.supernet import Subnet
 
@@ -113,6 +114,24 @@ def test_the_result_is_json_and_names_data_and_configuration(model, dataset):
     assert result["wanted"]["dataset"] == dataset.fingerprint
     assert result["wanted"]["config"]["batch_size"] == 128
     assert Genotype.from_dict(result["figures"]["genotype"]) == GENOTYPE
+
+
+@pytest.mark.parametrize("batch_size", [128, 4000])
+def test_a_rate_trial_of_a_whole_epoch_is_the_first_epoch(dataset, tmp_path, batch_size):
+    config = RetrainConfig(batch_size=batch_size, epochs=1, trial_fraction=1.0)
+    model = retrain(GENOTYPE, dataset, tmp_path, config)
+    assert model.best_step == 6400 // batch_size
+    assert model.validation_log_loss == pytest.approx(min(model.rate_trials.values()), abs=1e-6)
+
+
+def test_choices_while_training_see_rows_from_the_whole_split(dataset):
+    subnet = Subnet(GENOTYPE, dataset.features)
+    split = dataset.split("validation")
+    logits, labels = predict(subnet, split, 100)
+    whole, _ = predict(subnet, split)
+    index = np.arange(100) * split.num_rows // 100
+    np.testing.assert_array_equal(labels, split.labels[index])
+    np.testing.assert_allclose(logits, whole[index], rtol=1e-4, atol=1e-6)
 
 
 def test_no_choice_reads_the_test_rows(dataset, tmp_path, monkeypatch):

@@ -277,6 +277,16 @@ def test_a_pickled_sampler_continues_alike():
     assert copy.sample_relative(study, frozen, space) == SPACE.encode(SPACE.suggest(trial))
 
 
+def test_a_sampler_that_is_used_again_knows_nothing_of_the_study_before():
+    sampler = RegularizedEvolutionSampler(SPACE, **SIZES, seed=0)
+    found = []
+    for n_trials in (30, 20):
+        study = optuna.create_study(study_name="again", sampler=sampler)
+        study.optimize(lambda trial: cost(SPACE.suggest(trial)), n_trials=n_trials)
+        found.append([trial.params for trial in study.trials])
+    assert found[1] == found[0][:20]
+
+
 def test_threads_share_a_sampler():
     study = optuna.create_study(sampler=RegularizedEvolutionSampler(SPACE, **SIZES, seed=0))
     study.optimize(lambda trial: cost(SPACE.suggest(trial)), n_trials=60, n_jobs=4)
