@@ -102,4 +102,5 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return value
     name = getattr(hint, "__name__", str(hint))
     words = {"str": "text", "int": "an integer", "float": "a number", "bool": "true or false"}
+    words |= {"tuple": "a list", "Mapping": "a table", "dict": "a table", "Path": "a path"}
     raise StudyError(f"{where}: expected {words.get(name, name)}, got {value!r}")

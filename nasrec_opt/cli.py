@@ -46,10 +46,13 @@ app = typer.Typer(
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DATA", help="The click log [the study's, or synthetic]."),
+    typer.Option(
+        "--data", metavar="DATA", help="The click log (default: the study's, or the synthetic one)."
+    ),
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="The run folder [runs/<study name>].")
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="The run folder (default: runs/<study name>)."),
 ]
 
 
@@ -61,6 +64,11 @@ def main() -> None:
         app(standalone_mode=True)
     except (NasrecError, HwError) as error:
         print(f"nasrec-opt: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a place that cannot be written, a name too long, a full disk
+        place = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or error
+        print(f"nasrec-opt: {place}expected a usable place, got: {reason}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -74,7 +82,7 @@ def prepare(
     ] = "criteo",
     seed: Annotated[int, typer.Option(help="Seed of the 80/10/10 split.")] = 0,
     min_count: Annotated[
-        int | None, typer.Option(help="Rarer values share one id [the schema's].", min=1)
+        int | None, typer.Option(help="Rarer values share one id (default: the schema's).", min=1)
     ] = None,
 ) -> None:
     """Turn a click log into a dataset: split, vocabularies, memory-mapped columns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -226,7 +227,9 @@ def test_bad_log_is_one_sentence_and_leaves_nothing(cli, tmp_path, name, content
     if content is not None:
         log.write_bytes(content)
     before = sorted(tmp_path.iterdir())
-    assert_refused(cli("prepare", log, "--out", tmp_path / "dataset"), name, sentence)
+    result = cli("prepare", log, "--out", tmp_path / "dataset")
+    assert_refused(result, name, sentence)
+    assert len(result.stderr.splitlines()) == 1
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -239,13 +242,23 @@ def test_bad_log_is_one_sentence_and_leaves_nothing(cli, tmp_path, name, content
         ("[search]\nsampler = 'annealing'", "sampler: expected one of 'evolution'"),
         ("[supernet]\nseed = 3", "[supernet]: expected the seed at the top of the file"),
         ("[retrain.model]\nseed = 3", "[retrain.model]: expected the seed at the top"),
+        ("seed = -1", "seed: expected 0 or more, got -1"),
+        ("[space]\nnum_blocks = 0", "[space]: num_blocks: expected a positive integer, got 0"),
+        ("[supernet]\nlearning_rate = nan", "learning_rate: expected a finite number above 0"),
+        ("[search]\nobjectives = ['foo']", "objectives: expected metrics of log_loss"),
+        ("[search.constraints]\narea_mm2 = nan", "area_mm2: expected a finite number, got nan"),
+        ("[search.evolution]\npopulation_size = 2", "expected at most the population of 2"),
+        ("[hardware]\ntechnology = 'nope.toml'", "nope.toml: "),
+        ("[data]\nformat = 'nope.toml'", "nope.toml: expected a schema TOML"),
+        ("[search]\nobjectives = 3", "objectives: expected a list, got 3"),
         ("[search\n", "expected TOML"),
     ],
 )
 def test_bad_study_is_one_sentence(cli, tmp_path, text, sentence):
     study = tmp_path / "study.toml"
     study.write_text(text)
-    assert_refused(cli("run", study, "--out", tmp_path / "run"), str(study), sentence)
+    result = cli("run", study, "--out", tmp_path / "run")
+    assert_refused(result, sentence, str(tmp_path))
     assert not (tmp_path / "run").exists()
 
 
@@ -255,6 +268,54 @@ def test_unreadable_checkpoint_is_one_sentence(cli, tiny_study, tmp_path):
     weights = next((out / "supernet").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:100])
     assert_refused(cli("search", tiny_study, "--out", out), str(weights.parent))
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(cli, tmp_path):
+    genotype, file = tmp_path / "g.json", tmp_path / "file"
+    genotype.write_text(json.dumps(GENOTYPE))
+    file.write_text("mine")
+    assert_refused(cli("show", genotype, "--out", file / "x.svg"), str(file))
+    name = "x" * 300
+    assert_refused(cli("prepare", write_log(tmp_path / "a", 50), "--out", tmp_path / name), name)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"models": [], "baselines": {}}'])
+def test_results_that_cannot_be_read_are_one_sentence(
+    cli, tiny_study, finished_run, tmp_path, text
+):
+    out = tmp_path / "run"
+    shutil.copytree(finished_run[0], out)
+    (out / "retrained" / "results.json").write_text(text)
+    assert_refused(cli("report", tiny_study, "--out", out), "results.json", "remove it")
+
+
+def test_what_was_removed_from_a_finished_run_is_made_again(
+    cli, tiny_study, finished_run, tmp_path
+):
+    from mlflow import MlflowClient
+
+    out = tmp_path / "run"
+    shutil.copytree(finished_run[0], out)
+    before = described(out)
+    (out / "mlflow.db").unlink()
+    (out / "study.db").write_bytes(b"")
+    (out / "retrained" / "results.json").unlink()
+    result = cli("run", tiny_study, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert described(out) == before
+    (out / "mlflow.db").unlink()
+    result = cli("run", tiny_study, "--out", out)
+    assert result.returncode == 0, result.stderr
+    client = MlflowClient(f"sqlite:///{out}/mlflow.db")
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    kinds = [run.data.tags.get("nasrec.kind") for run in client.search_runs(ids)]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"study": 1, "trial": 24, "model": 1}
+
+
+def described(out: Path) -> list[tuple[object, ...]]:
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{out}/study.db")
+    return [(t.number, t.state, t.params, t.values) for t in study.trials]
 
 
 def write_log(path: Path, rows: int) -> Path:

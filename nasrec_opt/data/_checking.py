@@ -1,6 +1,6 @@
 """Fields in their types, or the sentence that says which row and field is wrong.
 
-Rows count from 1, a header line apart.
+Lines of text count from 1, a header included, as an editor shows them; so do rows of Parquet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def convert(source: Path, frame: pl.DataFrame, row: int, schema: Schema) -> pl.D
     Args:
         source: The log, for the error.
         frame: Its columns as text, or as a Parquet file types them.
-        row: Rows before the frame.
+        row: Lines, or rows of Parquet, before the frame.
         schema: The columns.
 
     Raises:
@@ -62,7 +62,7 @@ def read_lines(
     Args:
         source: The log.
         text: Whole lines of it, each with its end.
-        row: Rows before them.
+        row: Lines before them.
         schema: How lines are separated.
         columns: Names of the fields of a line.
 

@@ -106,7 +106,7 @@ def _read_text(
             if has_header and number == 0:
                 text = text.partition(b"\n")[2]
             if text:
-                frame = _parse(source, text, row, schema, columns)
+                frame = _parse(source, text, row + has_header, schema, columns)
                 row += len(frame)
                 yield frame, raw.tell()
 

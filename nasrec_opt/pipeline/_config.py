@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nasrec_opt._settings import build_settings, read_toml
-from nasrec_opt.errors import StudyError
+from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.objective import METRICS
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.space import SearchSpace
@@ -42,6 +43,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         _at_least("min_count", self.min_count, 1)
         _at_least("synthetic_rows", self.synthetic_rows, 100)
+        _at_least("split_seed", self.split_seed, 0)
+        _at_least("synthetic_seed", self.synthetic_seed, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,15 @@ class EvolutionConfig:
     tournament_size: int = 64
     children_per_round: int = 8
 
+    def __post_init__(self) -> None:
+        for name in ("population_size", "tournament_size", "children_per_round"):
+            _at_least(name, getattr(self, name), 1)
+        if self.tournament_size > self.population_size:
+            raise StudyError(
+                f"tournament_size: expected at most the population of {self.population_size}, got "
+                f"{self.tournament_size}"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchConfig:
@@ -107,9 +119,14 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         _at_least("n_trials", self.n_trials, 1)
-        for name in (*self.objectives, *self.constraints):
-            if name not in METRICS:
-                raise StudyError(f"expected metrics of {', '.join(METRICS)}, got {name!r}")
+        for key in ("objectives", "constraints"):
+            for name in getattr(self, key):
+                if name not in METRICS:
+                    known = ", ".join(METRICS)
+                    raise StudyError(f"{key}: expected metrics of {known}, got {name!r}")
+        for name, largest in self.constraints.items():
+            if not math.isfinite(largest):
+                raise StudyError(f"constraints: {name}: expected a finite number, got {largest}")
         if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
             raise StudyError(f"objectives: expected distinct metrics, got {self.objectives}")
 
@@ -177,6 +194,7 @@ class StudyConfig:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise StudyError(f"name: expected letters, digits, '.', '_' or '-', got {self.name!r}")
+        _at_least("seed", self.seed, 0)
 
     @classmethod
     def from_toml(cls, path: Path | str) -> StudyConfig:
@@ -201,6 +219,11 @@ class StudyConfig:
             space = dataclasses.replace(space, file=base / space.file)
         if hardware.technology is not None:
             hardware = dataclasses.replace(hardware, technology=base / hardware.technology)
+        if space.file is None:
+            try:
+                space.build()
+            except GenotypeError as error:
+                raise StudyError(f"{path}: [space]: {error}") from error
         return dataclasses.replace(config, data=data, space=space, hardware=hardware)
 
 

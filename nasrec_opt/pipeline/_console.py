@@ -83,11 +83,9 @@ class ConsoleReporter:
         self._progress.stop()
 
     def begin(self, stage: str, detail: str = "") -> None:
-        """Show a new bar."""
+        """Show a new bar; where there is none, `advance` and `end` tell."""
         self._stage = stage
         self._shown = time.monotonic()
-        if not self._console.is_terminal:
-            self._console.print(f"{stage:<9} {detail}", markup=False)
         self._task = self._progress.add_task(f"{stage:<9} {detail}", total=None)
 
     def advance(self, done: int, total: int | None) -> None:

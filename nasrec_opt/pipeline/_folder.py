@@ -80,8 +80,12 @@ class RunFolder:
             return {}
         except ValueError as error:
             raise StudyError(f"{self.record_path}: expected JSON, got {error}") from error
-        if not isinstance(values, dict):
-            raise StudyError(f"{self.record_path}: expected an object, got {values!r}")
+        stages = values.values() if isinstance(values, dict) else [values]
+        if not all(isinstance(s, dict) and {"settings", "seconds"} <= s.keys() for s in stages):
+            raise StudyError(
+                f"{self.record_path}: expected the finished stages of a run, got something else; "
+                "remove it, and the stages are done again"
+            )
         return values
 
     def output(self, stage: str) -> Path:
@@ -109,6 +113,12 @@ class RunFolder:
         values = self.record()
         values[stage] = {"settings": plain(settings), "seconds": round(seconds, 3)}
         write_json(self.record_path, values)
+
+    def forget(self, stage: str) -> None:
+        """Let a stage count as not done."""
+        values = self.record()
+        if values.pop(stage, None) is not None:
+            write_json(self.record_path, values)
 
     def require_same(self, stage: str, settings: Any, what: Path) -> None:
         """Refuse to go on where `stage` has finished with other settings.

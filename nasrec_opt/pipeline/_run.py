@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from optuna.samplers import BaseSampler
+
 from nasrec_opt._files import sha256, write_json
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import DataError, MissingExtraError, StudyError
@@ -73,6 +75,7 @@ def run_study(
     if data is not None:
         _make_way(folder, data, reporter)
     with folder.locked(), Run(config, folder, data or config.data.source, reporter) as run:
+        run.check()
         for stage in STAGES[: STAGES.index(until) + 1]:
             getattr(run, stage)()
     return run
@@ -118,6 +121,20 @@ class Run:
     ) -> None:
         if self._logger:
             self._logger.__exit__(kind, error, traceback)
+
+    def check(self) -> None:
+        """Refuse now what a later stage would refuse after hours.
+
+        Raises:
+            DataError: The schema is bad.
+            StudyError: The sampler's options are.
+            DescriptionError: The technology file is.
+        """
+        config = self.config
+        accelerator_of(config.hardware.technology)
+        self._sampler()
+        if config.data.format != "criteo":
+            Schema.from_toml(config.data.format)
 
     def prepare(self) -> None:
         """The click log as a dataset, in `dataset/`."""
@@ -181,6 +198,8 @@ class Run:
         config = self.config
         sampler = config.search.sampler
         settings = self._search_settings() | {"n_trials": config.search.n_trials}
+        if self.folder.is_done("search", settings):
+            self._check_search()
 
         def work() -> str:
             before = time.perf_counter()
@@ -275,12 +294,22 @@ class Run:
 
         self._stage("retrain", f"{config.retrain.top} models", settings, work)
 
+    def _check_search(self) -> None:
+        """What a person removed since the search was finished is made again."""
+        study = self.study()
+        if len(complete_trials(study)) < self.config.search.n_trials:
+            self.folder.forget("search")
+        elif not self.folder.mlflow_db.exists() and (logger := self.logger()):
+            logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
+            logger.sync(study)
+            self.folder.forget("retrain")  # reads the models that are there, and logs them
+
     def report(self) -> None:
         """The HTML page, `report.html`; written anew each time, since it is quick."""
         started = time.perf_counter()
         self._reporter.begin("report")
         study = self.study()
-        results = json.loads(self.folder.results.read_text(encoding="utf-8"))
+        results = self._results()
         record = self.folder.record()
         write_report(
             self.folder.report,
@@ -312,24 +341,26 @@ class Run:
         config = self.config
         if not create and not self.folder.study_db.exists():
             raise StudyError(f"{self.folder.study_db}: expected the study, found nothing there")
-        options = {}
-        if config.search.sampler == "evolution":
-            options = plain(config.search.evolution)
         study = open_study(
             self.folder.study_db,
             self.study_name,
             space=self._space,
             metric_names=config.search.objectives,
-            sampler=make_sampler(
-                config.search.sampler,
-                self._space,
-                seed=config.seed,
-                num_objectives=len(config.search.objectives),
-                **options,
-            ),
+            sampler=self._sampler(),
         )
         require_settings(study, self._search_settings())
         return study
+
+    def _sampler(self) -> BaseSampler:
+        search = self.config.search
+        options = plain(search.evolution) if search.sampler == "evolution" else {}
+        return make_sampler(
+            search.sampler,
+            self._space,
+            seed=self.config.seed,
+            num_objectives=len(search.objectives),
+            **options,
+        )
 
     @property
     def study_name(self) -> str:
@@ -391,6 +422,19 @@ class Run:
             "rows": {n: dataset.split(n).num_rows for n in ("train", "validation", "test")},
             "bayes_log_loss": dataset.bayes_log_loss,
         }
+
+    def _results(self) -> dict[str, Any]:
+        file = self.folder.results
+        try:
+            results = json.loads(file.read_text(encoding="utf-8"))
+            if results["models"] and results["baselines"]:
+                return dict(results)
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise StudyError(
+            f"{file}: expected retrained models and baselines, got something else; remove it, and "
+            "they are written again"
+        )
 
     def _baselines(self) -> dict[str, float]:
         """Fitted once for a dataset: on a long log that takes minutes."""

@@ -68,10 +68,10 @@ def draw(genotype: Genotype, path: Path | str, features: FeatureSpec | None = No
         StudyError: The suffix is another.
     """
     path = Path(path)
-    if path.suffix not in (".svg", ".png"):
+    if path.suffix.lower() not in (".svg", ".png"):
         raise StudyError(f"{path}: expected a file name that ends in .svg or .png")
     with atomic_write(path, "wb") as stream:
-        stream.write(_render(genotype, path.suffix[1:], features))
+        stream.write(_render(genotype, path.suffix[1:].lower(), features))
 
 
 def drawing_svg(genotype: Genotype, features: FeatureSpec | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from nasrec_opt.errors import StudyError
@@ -57,10 +58,12 @@ class RetrainConfig:
         above_zero = {f"learning_rates[{i}]": r for i, r in enumerate(self.learning_rates)}
         above_zero |= {n: getattr(self, n) for n in ("embedding_rate", "embedding_bound")}
         for name, value in above_zero.items():
-            if not value > 0:
-                raise StudyError(f"{name}: expected more than 0, got {value}")
-        if not self.embedding_prior >= 0:
-            raise StudyError(f"embedding_prior: expected 0 or more, got {self.embedding_prior}")
+            if not 0 < value < math.inf:
+                raise StudyError(f"{name}: expected a finite number above 0, got {value}")
+        if not 0 <= self.embedding_prior < math.inf:
+            raise StudyError(
+                f"embedding_prior: expected a finite number from 0, got {self.embedding_prior}"
+            )
         if not 0 < self.trial_fraction <= 1:
             raise StudyError(f"trial_fraction: expected above 0, to 1, got {self.trial_fraction}")
         if not 0 <= self.averaging < 1:

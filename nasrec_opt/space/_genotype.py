@@ -269,7 +269,7 @@ class Genotype:
         """
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise GenotypeError(f"{where}: expected JSON, got {error}") from error
         return cls.from_dict(values, where)
 

@@ -29,6 +29,7 @@ def save_network(
     with atomic_directory(path) as folder:
         weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
+        (folder / WEIGHTS).chmod(0o644)  # safetensors makes files private; these may be shared
         described = {
             "features": network.features.to_dict(),
             "max_table_rows": network.max_table_rows,

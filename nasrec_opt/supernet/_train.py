@@ -84,8 +84,12 @@ class TrainConfig:
         for name in ("batch_size", "epochs", "max_table_rows"):
             if getattr(self, name) < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        if self.learning_rate <= 0:
-            raise StudyError(f"learning_rate: expected more than 0, got {self.learning_rate}")
+        if not 0 < self.learning_rate < math.inf:
+            raise StudyError(
+                f"learning_rate: expected a finite number above 0, got {self.learning_rate}"
+            )
+        if not self.checkpoint_s >= 0:
+            raise StudyError(f"checkpoint_s: expected 0 or more, got {self.checkpoint_s}")
         for name in ("warmup_fraction", "rate_warmup_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise StudyError(f"{name}: expected 0 to 1, got {getattr(self, name)}")

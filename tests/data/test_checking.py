@@ -96,7 +96,7 @@ def test_a_number_must_be_finite(tmp_path, value):
     table = small_table(150, 0)
     table[70]["b"] = value
     source = write_csv(tmp_path / "log.csv", table)
-    sentence = f"log.csv:71: field b: expected a finite number or nothing, got {value!r}"
+    sentence = f"log.csv:72: field b: expected a finite number or nothing, got {value!r}"
     assert refused(tmp_path, source, format=SMALL, chunk_bytes=900) == sentence
 
 

@@ -149,7 +149,7 @@ def test_a_dataset_is_replaced_only_by_a_whole_one(tmp_path):
     prepare(source, out, format=SMALL)
     before = content(out)
     bad = write_csv(tmp_path / "bad.csv", [*small_table(100, 2), {"y": "2"}])
-    with pytest.raises(DataError, match=r"bad\.csv:101"):
+    with pytest.raises(DataError, match=r"bad\.csv:102"):
         prepare(bad, out, format=SMALL)
     assert content(out) == before
     prepare(write_csv(source, small_table(120, 2)), out, format=SMALL)
