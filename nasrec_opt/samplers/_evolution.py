@@ -23,7 +23,13 @@ from optuna.trial import FrozenTrial
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._breeding import Breeder, Distributions, FlatBreeder, GenotypeBreeder
 from nasrec_opt.samplers._draw import check_seed, draw, stream
-from nasrec_opt.samplers._population import Fitness, History, Individual, Snapshot
+from nasrec_opt.samplers._population import (
+    PROPOSAL,
+    Fitness,
+    History,
+    Individual,
+    Snapshot,
+)
 from nasrec_opt.space import SearchSpace
 
 _ATTEMPTS = 64  # proposals that are drawn before a duplicate is accepted, by mutation and at random
@@ -103,7 +109,11 @@ class RegularizedEvolutionSampler(BaseSampler):
         """The parameters of a new individual; inactive ones are left out."""
         if not search_space:
             return {}
-        return self._propose(self._history.read(study, trial.number), trial.number, search_space)
+        seen = self._history.read(study, trial.number)
+        proposed = self._propose(seen, trial.number, search_space)
+        # Parameters reach the storage one by one, while other workers look for what is taken.
+        study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, proposed)
+        return proposed
 
     def sample_independent(
         self,

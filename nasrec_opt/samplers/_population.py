@@ -23,6 +23,7 @@ from nasrec_opt.samplers._selection import (
     non_domination_rank,
 )
 
+PROPOSAL = "nasrec:proposal"  # system attribute: all parameters that a running trial will have
 Identify = Callable[[Mapping[str, Any]], Hashable]  # None where parameters are not complete
 
 
@@ -139,8 +140,9 @@ class History:
     def _promise(self, cache: _Cache, trial: FrozenTrial) -> None:
         if trial.number in cache.promised:
             return
+        proposed = trial.system_attrs.get(PROPOSAL, {})
         enqueued = trial.system_attrs.get("fixed_params", {})
-        identity = self._identify({**enqueued, **trial.params})
+        identity = self._identify({**proposed, **enqueued, **trial.params})
         if identity is not None:
             cache.promised[trial.number] = identity
 
