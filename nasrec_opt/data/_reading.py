@@ -102,7 +102,7 @@ def _read_text(
     row = 0  # rows before the chunk
     with _open_text(source) as stream:
         raw = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
-        for number, text in enumerate(_lines(source, stream, chunk_bytes)):
+        for number, text in enumerate(_up_to_blank_end(_lines(source, stream, chunk_bytes))):
             if has_header and number == 0:
                 text = text.partition(b"\n")[2]
             if text:
@@ -140,6 +140,17 @@ def _lines(source: Path, stream: IO[bytes], chunk_bytes: int) -> Iterator[bytes]
         is_first = False
     if rest:
         yield _clean(b"".join(rest).rstrip(b"\r") + b"\n", is_first)
+
+
+def _up_to_blank_end(texts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same lines without the blank ones that many exports end with."""
+    blank = b""  # what may turn out not to be the end
+    for text in texts:
+        text = blank + text
+        kept = text.rstrip(b"\n")
+        blank = text[len(kept) + 1 :] if kept else text
+        if kept:
+            yield kept + b"\n"
 
 
 def _clean(text: bytes, is_first: bool) -> bytes:

@@ -54,6 +54,20 @@ def test_quotes_written_carelessly_read_as_the_csv_module_reads_them(
         assert found == [(1, u or None, v or None) for _, u, v in expected]
 
 
+@given(st.integers(0, 4), st.booleans(), st.integers(1, 30))
+def test_blank_lines_at_the_end_are_no_rows_and_elsewhere_are_refused(
+    tmp_path_factory, count, is_inside, size
+):
+    source = tmp_path_factory.mktemp("log") / "log.csv"
+    end = "\n" * count
+    source.write_text(f"1,2,u\n{end}0,,v\n" if is_inside else f"1,2,u\n0,,v\n{end}")
+    if is_inside and count:
+        with pytest.raises(DataError, match=r"log\.csv:2: expected 3 columns"):
+            rows_of(source, NUMBERS, chunk_bytes=size)
+    else:
+        assert rows_of(source, NUMBERS, chunk_bytes=size) == [(1, 2.0, "u"), (0, None, "v")]
+
+
 def test_a_line_that_ends_early_is_refused_among_quotes(tmp_path):
     (tmp_path / "log.csv").write_text('1,"u",v\n0,u\n')
     with pytest.raises(
