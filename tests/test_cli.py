@@ -297,14 +297,16 @@ def test_what_was_removed_from_a_finished_run_is_made_again(
 
     out = tmp_path / "run"
     shutil.copytree(finished_run[0], out)
-    before = described(out)
-    (out / "mlflow.db").unlink()
+    before = described(finished_run[0])
+    for file in (*out.glob("mlflow.db*"), *out.glob("study.db*")):  # SQLite's own files, too
+        file.unlink()
     (out / "study.db").write_bytes(b"")
     (out / "retrained" / "results.json").unlink()
     result = cli("run", tiny_study, "--out", out)
     assert result.returncode == 0, result.stderr
     assert described(out) == before
-    (out / "mlflow.db").unlink()
+    for file in out.glob("mlflow.db*"):
+        file.unlink()
     result = cli("run", tiny_study, "--out", out)
     assert result.returncode == 0, result.stderr
     client = MlflowClient(f"sqlite:///{out}/mlflow.db")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy import event
@@ -57,8 +57,9 @@ def open_study(
             directions=["minimize"] * len(metric_names),
             load_if_exists=True,
         )
-    except (DatabaseError, RuntimeError) as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+    except (DatabaseError, StorageInternalError, RuntimeError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
         raise StudyError(f"{path}: expected an Optuna storage, got: {reason}") from error
     _check(study, path, space, list(metric_names))
     return study
