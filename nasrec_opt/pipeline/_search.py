@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import optuna
@@ -46,17 +50,19 @@ def search(
     done = len(complete_trials(study))
     if progress:
         progress(done, n_trials)
-    while done < n_trials:
-        trial = study.ask()
-        frozen = study.tell(trial, objective(trial))
-        for callback in callbacks:
-            callback(study, frozen)
-        if frozen.state == TrialState.COMPLETE:
-            done += 1
-        else:
-            _require_progress(study, n_trials)
-        if progress:
-            progress(done, n_trials)
+    with _interrupts_between_trials() as raise_if_interrupted:
+        while done < n_trials:
+            raise_if_interrupted()
+            trial = study.ask()
+            frozen = study.tell(trial, objective(trial))
+            for callback in callbacks:
+                callback(study, frozen)
+            if frozen.state == TrialState.COMPLETE:
+                done += 1
+            else:
+                _require_progress(study, n_trials)
+            if progress:
+                progress(done, n_trials)
 
 
 def complete_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -79,6 +85,34 @@ def require_settings(study: optuna.Study, settings: Any) -> None:
             f"study {study.study_name!r}: its trials were evaluated with other settings: {key} was "
             f"{recorded.get(key)!r} then, is {settings.get(key)!r} now; give another --out"
         )
+
+
+@contextmanager
+def _interrupts_between_trials() -> Iterator[Callable[[], None]]:
+    """Let the first Ctrl-C wait for the trial that runs: in a transaction it would be an error.
+
+    The second one interrupts at once. Only a main thread is told of signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = signal.getsignal(signal.SIGINT)
+    came: list[int] = []
+
+    def wait(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    def raise_if_interrupted() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield raise_if_interrupted
+        raise_if_interrupted()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _require_progress(study: optuna.Study, n_trials: int) -> None:
