@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor
 
 from nasrec_opt.data import Dataset, spread
-from nasrec_opt.errors import GenotypeError, StudyError
+from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.oracle._checks import check_features, check_fits, check_option, training_data
 from nasrec_opt.oracle._last_layer import fit_adagrad, fit_newton
 from nasrec_opt.oracle._metrics import score
 from nasrec_opt.oracle._passes import Passes
@@ -23,8 +23,8 @@ from nasrec_opt.oracle._plan import Numbering, Plan
 from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Evaluation
 from nasrec_opt.oracle._rows import Rows
-from nasrec_opt.space import Genotype, SearchSpace
-from nasrec_opt.supernet import TRAINING, Supernet
+from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import Supernet
 
 Fidelity = Literal["supernet", "last_layer"]
 LastLayer = Literal["newton", "adagrad"]
@@ -34,7 +34,6 @@ Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
 CPU_CHUNK_ROWS = 1024  # outputs of a block then fit the second-level cache
 DEVICE_CHUNK_ROWS = 16_384
 GROUP = 16  # genotypes that pass over the rows together
-VIEW = (("min_count", int), ("binned_dense", bool))  # options of `Dataset.open`
 FIT_GROUP = 4  # the same where the features of each are held for a fit
 
 
@@ -76,19 +75,14 @@ class SupernetOracle:
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
     ) -> None:
-        _check_option("fidelity", fidelity, ("supernet", "last_layer"))
-        _check_option("last_layer", last_layer, ("newton", "adagrad"))
+        check_option("fidelity", fidelity, ("supernet", "last_layer"))
+        check_option("last_layer", last_layer, ("newton", "adagrad"))
         for name, value in (("rows", rows), ("fit_rows", fit_rows), ("chunk_rows", chunk_rows)):
             if value is not None and value < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {value}")
         if memory_bytes < 0:
             raise StudyError(f"memory_bytes: expected 0 or more, got {memory_bytes}")
-        ours, theirs = supernet.features, dataset.features
-        if (ours.num_dense, ours.cardinalities) != (theirs.num_dense, theirs.cardinalities):
-            raise StudyError(
-                f"{dataset.path}: expected the features of the supernet ({_shape(ours)}), "
-                f"got {_shape(theirs)}"
-            )
+        check_features(dataset, supernet.features)
         self.supernet = supernet.eval()
         self.fidelity = fidelity
         self.last_layer = last_layer
@@ -140,7 +134,7 @@ class SupernetOracle:
         """
         path = Path(path)
         supernet = Supernet.load(path)
-        description = _training_data(path)
+        description = training_data(path)
         if dataset is None:
             dataset = Dataset.open(path / description["path"], **description["view"])
         if dataset.fingerprint != description["fingerprint"]:
@@ -195,7 +189,7 @@ class SupernetOracle:
         """
         with self._lock, torch.inference_mode():
             for genotype in genotypes:
-                _check_fits(genotype, self.supernet.space)
+                check_fits(genotype, self.supernet.space)
             plans = [self._numbering.plan(genotype) for genotype in genotypes]
             unknown = {plan.key: plan for plan in plans if plan.key not in self._answers}
             # Sorted by the outputs they consist of, genotypes with a common prefix are neighbours.
@@ -258,52 +252,3 @@ class SupernetOracle:
             chunk_rows=self._chunk_rows,
             embedding_bytes=free_bytes,
         )
-
-
-def _check_option(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise StudyError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-
-
-def _check_fits(genotype: Genotype, space: SearchSpace) -> None:
-    """Refuse what the supernet has no weights for; slices of them would silently be short."""
-    if genotype.num_blocks != space.num_blocks:
-        raise GenotypeError(
-            f"blocks: expected {space.num_blocks}, as the supernet has, got {genotype.num_blocks}"
-        )
-    for number, gene in enumerate(genotype.blocks, start=1):
-        for name, own, most in (
-            ("dense_width", gene.dense_width, max(space.dense_widths)),
-            ("sparse_width", gene.sparse_width, max(space.sparse_widths)),
-        ):
-            if own > most:
-                raise GenotypeError(
-                    f"block {number}: {name}: expected at most the supernet's {most}, got {own}"
-                )
-        for op in (*gene.dense_ops, *gene.sparse_ops):
-            if op not in (*space.dense_ops, *space.sparse_ops):
-                raise GenotypeError(f"block {number}: expected the supernet's operators, got {op}")
-        if (gene.dense_to_sparse or gene.sparse_to_dense) and not space.mergers:
-            raise GenotypeError(f"block {number}: expected no merger, as the supernet has none")
-
-
-def _shape(features: FeatureSpec) -> str:
-    total = sum(features.cardinalities)
-    return f"{features.num_dense} dense, {features.num_sparse} sparse with {total:,} values"
-
-
-def _training_data(path: Path) -> dict[str, Any]:
-    """Path, fingerprint and view of the dataset that a supernet was trained on."""
-    file = path / TRAINING
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))["dataset"]
-        view = {name: kind(found["view"][name]) for name, kind in VIEW if name in found["view"]}
-        return {
-            "path": str(found["path"]),
-            "fingerprint": str(found["fingerprint"]),
-            "view": view,
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StudyError(
-            f"{file}: expected the description of a finished training, got: {error!r}"
-        ) from error

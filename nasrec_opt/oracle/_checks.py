@@ -1,0 +1,75 @@
+"""What an oracle refuses at its door: options, genotypes and data that do not fit a supernet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nasrec_opt.data import Dataset
+from nasrec_opt.errors import GenotypeError, StudyError
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.space import Genotype, SearchSpace
+from nasrec_opt.supernet import TRAINING
+
+VIEW = (("min_count", int), ("binned_dense", bool))  # options of `Dataset.open`
+
+
+def check_option(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of those known."""
+    if value not in known:
+        raise StudyError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+
+
+def check_features(dataset: Dataset, ours: FeatureSpec) -> None:
+    """Refuse a dataset whose rows the supernet cannot read."""
+    theirs = dataset.features
+    if (ours.num_dense, ours.cardinalities) != (theirs.num_dense, theirs.cardinalities):
+        raise StudyError(
+            f"{dataset.path}: expected the features of the supernet ({_shape(ours)}), "
+            f"got {_shape(theirs)}"
+        )
+
+
+def check_fits(genotype: Genotype, space: SearchSpace) -> None:
+    """Refuse what the supernet has no weights for; slices of them would silently be short."""
+    if genotype.num_blocks != space.num_blocks:
+        raise GenotypeError(
+            f"blocks: expected {space.num_blocks}, as the supernet has, got {genotype.num_blocks}"
+        )
+    for number, gene in enumerate(genotype.blocks, start=1):
+        for name, own, most in (
+            ("dense_width", gene.dense_width, max(space.dense_widths)),
+            ("sparse_width", gene.sparse_width, max(space.sparse_widths)),
+        ):
+            if own > most:
+                raise GenotypeError(
+                    f"block {number}: {name}: expected at most the supernet's {most}, got {own}"
+                )
+        for op in (*gene.dense_ops, *gene.sparse_ops):
+            if op not in (*space.dense_ops, *space.sparse_ops):
+                raise GenotypeError(f"block {number}: expected the supernet's operators, got {op}")
+        if (gene.dense_to_sparse or gene.sparse_to_dense) and not space.mergers:
+            raise GenotypeError(f"block {number}: expected no merger, as the supernet has none")
+
+
+def training_data(path: Path) -> dict[str, Any]:
+    """Path, fingerprint and view of the dataset that a supernet was trained on."""
+    file = path / TRAINING
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["dataset"]
+        view = {name: kind(found["view"][name]) for name, kind in VIEW if name in found["view"]}
+        return {
+            "path": str(found["path"]),
+            "fingerprint": str(found["fingerprint"]),
+            "view": view,
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"{file}: expected the description of a finished training, got: {error!r}"
+        ) from error
+
+
+def _shape(features: FeatureSpec) -> str:
+    total = sum(features.cardinalities)
+    return f"{features.num_dense} dense, {features.num_sparse} sparse with {total:,} values"
