@@ -43,7 +43,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
 
 
 class _Attend(torch.autograd.Function):
+    # float32 whatever the precision around: heads are too narrow to gain, and softmax would lose.
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         mask = _Mask(query, heads)
         output = torch.empty_like(value)
@@ -56,6 +58,7 @@ class _Attend(torch.autograd.Function):
         return output
 
     @staticmethod
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         query, key, value, output = ctx.saved_tensors
         mask = _Mask(query, ctx.heads)

@@ -26,7 +26,8 @@ class LayerNorm(nn.Module):
     def forward(self, values: Tensor, take: Take) -> Tensor:  # [..., width]
         width = values.shape[-1]
         gain, bias = take(self.gain, first(width)), take(self.bias, first(width))
-        return functional.layer_norm(values, (width,), gain, bias, EPSILON)
+        # Products may be bfloat16 (autocast); what is normalised has the weights' precision again.
+        return functional.layer_norm(values.to(gain.dtype), (width,), gain, bias, EPSILON)
 
 
 class DenseProjection(nn.Module):

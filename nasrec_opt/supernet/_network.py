@@ -172,7 +172,10 @@ class Network(nn.Module):
         self, genotype: Genotype, dense: Tensor, embedded: Tensor, take: Take = plain
     ) -> Tensor:
         """Logits `[batch]` of one subnet from embeddings."""
-        activations = self.hidden(genotype, dense, embedded, take)
+        return self.finish(genotype, self.hidden(genotype, dense, embedded, take), take)
+
+    def finish(self, genotype: Genotype, activations: Activations, take: Take = plain) -> Tensor:
+        """Logits `[batch]` from the outputs of all live blocks."""
         weight, bias = self.last_weight(genotype, activations, take)
         return self.last_features(genotype, activations) @ weight + bias
 

@@ -2,7 +2,8 @@
 
 What a step does follows from (seed, step): which rows, which subnet. A checkpoint is therefore the
 weights, the optimizer's state and the number of steps done; a killed training goes on from the last
-one and ends with the same weights, bit for bit, at the same number of threads.
+one and ends with the same weights: bit for bit on a processor at the same number of threads, to
+rounding on a GPU, where the rows of an embedding that a batch names twice are added in any order.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from nasrec_opt.supernet._supernet import Supernet
 
 TRAINING = "training.json"
 Progress = Callable[[int, int | None], None]
+Precision = Literal["float32", "bfloat16"]
 
 
 class TrainRows(Protocol):
@@ -66,6 +68,8 @@ class TrainConfig:
         epochs: Passes over the training rows.
         max_table_rows: Most rows of one column's embedding table.
         checkpoint_s: Seconds between checkpoints.
+        precision: Of the products; `bfloat16` halves what they read. Weights, optimizer, layer
+            norms, softmax, final layer and loss are float32 in any case.
         seed: Seed of weights, rows and paths.
     """
 
@@ -78,6 +82,7 @@ class TrainConfig:
     epochs: int = 1
     max_table_rows: int = 500_000
     checkpoint_s: float = 60.0
+    precision: Precision = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -91,6 +96,9 @@ class TrainConfig:
         if not self.checkpoint_s >= 0:
             raise StudyError(f"checkpoint_s: expected 0 or more, got {self.checkpoint_s}")
         for name in ("warmup_fraction", "rate_warmup_fraction"):
+        if self.precision not in get_args(Precision):
+            known = " or ".join(map(repr, get_args(Precision)))
+            raise StudyError(f"precision: expected {known}, got {self.precision!r}")
             if not 0 <= getattr(self, name) <= 1:
                 raise StudyError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
 
@@ -162,6 +170,7 @@ def train_supernet(
             genotype,
             learning_rate=learning_rate_at(step, steps, config),
         )
+            precision=config.precision,
         if step >= steps * 0.9:
             losses.append(loss)
         done = step + 1
@@ -185,6 +194,7 @@ def train_step(
     learning_rate: float,
     embedding_rate: float | None = None,
 ) -> Tensor:
+    precision: Precision = "float32",
     """One step of one subnet: only its slices, and only the batch's embedding rows, are touched.
 
     Args:
@@ -195,6 +205,7 @@ def train_step(
         learning_rate: Adagrad's.
         embedding_rate: That of the embedding table; nothing = the same.
 
+        precision: Of the products in the blocks, forward and backward.
     Returns:
         The batch's log loss, a scalar on the network's device.
     """
@@ -205,7 +216,10 @@ def train_step(
     gathered.requires_grad_()
     leaves = Leaves()
     embedded = gathered.transpose(1, 2).contiguous()
-    logits = network.logits(genotype, dense, embedded, leaves)
+    with torch.autocast(dense.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        activations = network.hidden(genotype, dense, embedded, leaves)
+    # The final layer outside: the eight bits of a bfloat16 are too few for a logit.
+    logits = network.finish(genotype, activations, leaves)
     loss = functional.binary_cross_entropy_with_logits(logits, labels)
     loss.backward()
     optimizer.step(
