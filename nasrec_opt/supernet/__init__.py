@@ -1,5 +1,6 @@
 """The weight-sharing supernet: operators, slices, path sampling, training."""
 
+from nasrec_opt.supernet._embedding import PartialEmbedding
 from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._network import Activations, Network, best_device
 from nasrec_opt.supernet._operators import balanced_rows
@@ -20,6 +21,7 @@ from nasrec_opt.supernet._train import (
     TrainConfig,
     TrainResult,
     learning_rate_at,
+    train_batches,
     train_step,
     train_supernet,
 )
@@ -30,6 +32,7 @@ __all__ = [
     "AnyOperatorAnyConnection",
     "Leaves",
     "Network",
+    "PartialEmbedding",
     "PathSampling",
     "SingleOperatorAnyConnection",
     "SingleOperatorSingleConnection",
@@ -44,6 +47,7 @@ __all__ = [
     "best_device",
     "full_supernet",
     "learning_rate_at",
+    "train_batches",
     "train_step",
     "train_supernet",
 ]

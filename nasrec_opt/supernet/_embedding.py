@@ -56,3 +56,33 @@ class FusedEmbedding(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:  # [batch, num_sparse, dim]
         """Gather rows, `[batch, num_sparse]`."""
         return nn.functional.embedding(rows, self.table)
+
+
+class PartialEmbedding(FusedEmbedding):
+    """Copies of some rows of an embedding, read by the same ids: small where those are few.
+
+    Args:
+        whole: Where the rows come from.
+        kept: Which rows of its table, bool `[rows]`; ids of other rows must not be read.
+    """
+
+    place: Tensor
+
+    def __init__(self, whole: FusedEmbedding, kept: Tensor) -> None:
+        nn.Module.__init__(self)
+        for name in ("sizes", "offsets"):
+            self.register_buffer(name, getattr(whole, name), persistent=False)
+        self.register_buffer("place", kept.cumsum(0) - 1, persistent=False)
+        self.is_capped = whole.is_capped
+        self._whole = whole.table.detach()
+        self._kept = kept.nonzero().squeeze(1)
+        self.table = nn.Parameter(self._whole[self._kept])
+
+    def rows_of(self, sparse: Tensor) -> Tensor:
+        """Rows of the small table that ids name; see `FusedEmbedding`."""
+        return self.place[super().rows_of(sparse)]
+
+    def reset(self) -> None:
+        """Take the rows from the whole table again."""
+        with torch.no_grad():
+            torch.index_select(self._whole, 0, self._kept, out=self.table.data)

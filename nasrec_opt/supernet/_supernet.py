@@ -16,6 +16,7 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet._block import Block
+from nasrec_opt.supernet._embedding import FusedEmbedding
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._masking import run_masked
 from nasrec_opt.supernet._network import Activations, FinalLayer, Network, check_batch
@@ -147,8 +148,13 @@ class Supernet(Network):
             is_quantized=self.is_quantized,
         )
 
-    def extract(self, genotype: Genotype) -> Subnet:
+    def extract(self, genotype: Genotype, *, embedding: FusedEmbedding | None = None) -> Subnet:
         """The standalone model of a genotype, with copies of the weights it uses here.
+
+        Args:
+            genotype: The subnet.
+            embedding: What the model embeds with, on this supernet's device; nothing = a copy of
+                this supernet's whole table.
 
         Raises:
             StudyError: This supernet masks with zeros: no standalone model equals its subnets.
@@ -162,13 +168,17 @@ class Supernet(Network):
             max_table_rows=self.max_table_rows,
             is_quantized=self.is_quantized,
             balance=self.balance,
-        ).to(self.final.bias.device)
+        )
+        if embedding is not None:
+            subnet.embedding = embedding  # before it moves: the other is all but free until then
+        subnet.to(self.final.bias.device)
         mine, its = self.slices_of(genotype), subnet.slices_of(genotype)
         # Both ran the same operators in the same order, so the slices pair up one to one.
         with torch.no_grad():
             for (source, index), (target, own) in zip(mine.used, its.used, strict=True):
                 target[own] = source[index]
-            subnet.embedding.table.copy_(self.embedding.table)
+            if embedding is None:
+                subnet.embedding.table.copy_(self.embedding.table)
         return subnet
 
     def save(self, path: Path | str, **files: Any) -> None:

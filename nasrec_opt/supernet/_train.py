@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -29,8 +30,8 @@ from nasrec_opt.supernet._slices import Leaves
 from nasrec_opt.supernet._supernet import Supernet
 
 TRAINING = "training.json"
-Progress = Callable[[int, int | None], None]
 Precision = Literal["float32", "bfloat16"]
+Progress = Callable[[int, int | None], None]
 
 
 class TrainRows(Protocol):
@@ -67,9 +68,9 @@ class TrainConfig:
         rate_warmup_fraction: Share of training over which the learning rate rises linearly.
         epochs: Passes over the training rows.
         max_table_rows: Most rows of one column's embedding table.
-        checkpoint_s: Seconds between checkpoints.
         precision: Of the products; `bfloat16` halves what they read. Weights, optimizer, layer
             norms, softmax, final layer and loss are float32 in any case.
+        checkpoint_s: Seconds between checkpoints.
         seed: Seed of weights, rows and paths.
     """
 
@@ -81,8 +82,8 @@ class TrainConfig:
     rate_warmup_fraction: float = 0.02
     epochs: int = 1
     max_table_rows: int = 500_000
-    checkpoint_s: float = 60.0
     precision: Precision = "float32"
+    checkpoint_s: float = 60.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -95,10 +96,10 @@ class TrainConfig:
             )
         if not self.checkpoint_s >= 0:
             raise StudyError(f"checkpoint_s: expected 0 or more, got {self.checkpoint_s}")
-        for name in ("warmup_fraction", "rate_warmup_fraction"):
         if self.precision not in get_args(Precision):
             known = " or ".join(map(repr, get_args(Precision)))
             raise StudyError(f"precision: expected {known}, got {self.precision!r}")
+        for name in ("warmup_fraction", "rate_warmup_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise StudyError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
 
@@ -161,7 +162,7 @@ def train_supernet(
     device = supernet.final.bias.device
     losses: list[Tensor] = []
     saved = time.monotonic()
-    for step, batch in _batches(rows, config, done, steps):
+    for step, batch in train_batches(rows, config, steps, done):
         genotype = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
         loss = train_step(
             supernet,
@@ -169,8 +170,8 @@ def train_supernet(
             [torch.from_numpy(a).to(device) for a in (batch.dense, batch.sparse, batch.labels)],
             genotype,
             learning_rate=learning_rate_at(step, steps, config),
-        )
             precision=config.precision,
+        )
         if step >= steps * 0.9:
             losses.append(loss)
         done = step + 1
@@ -193,8 +194,8 @@ def train_step(
     *,
     learning_rate: float,
     embedding_rate: float | None = None,
-) -> Tensor:
     precision: Precision = "float32",
+) -> Tensor:
     """One step of one subnet: only its slices, and only the batch's embedding rows, are touched.
 
     Args:
@@ -204,8 +205,8 @@ def train_step(
         genotype: Which subnet.
         learning_rate: Adagrad's.
         embedding_rate: That of the embedding table; nothing = the same.
-
         precision: Of the products in the blocks, forward and backward.
+
     Returns:
         The batch's log loss, a scalar on the network's device.
     """
@@ -241,16 +242,17 @@ def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def _batches(
-    rows: TrainRows, config: TrainConfig, done: int, steps: int
-) -> Iterable[tuple[int, Any]]:
-    """Every step from `done` on with its rows; each epoch has an order of its own."""
-    per_epoch = steps // config.epochs
+def train_batches(
+    rows: TrainRows, config: TrainConfig, steps: int, done: int = 0
+) -> Iterator[tuple[int, Any]]:
+    """Steps `done` to `steps` with their rows; each epoch has an order of its own."""
+    per_epoch = max(1, rows.num_rows // config.batch_size)
     whole = rows.num_rows >= config.batch_size  # a log of less than a batch is one short batch
     while done < steps:
         epoch, start = divmod(done, per_epoch)
         seed = int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
-        for batch in rows.batches(config.batch_size, seed=seed, start_step=start, drop_last=whole):
+        batches = rows.batches(config.batch_size, seed=seed, start_step=start, drop_last=whole)
+        for batch in islice(batches, steps - done):
             yield done, batch
             done += 1
 

@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from supernet.cases import FEATURES, SPACES, draw, make_batch, make_supernet, seeds
 
 from nasrec_opt import FeatureSpec, Subnet, Supernet
 from nasrec_opt.errors import StudyError
 from nasrec_opt.space import liveness
-from nasrec_opt.supernet import Leaves, SliceAdagrad, full_supernet, train_step
+from nasrec_opt.supernet import (
+    Leaves,
+    PartialEmbedding,
+    SliceAdagrad,
+    full_supernet,
+    train_step,
+)
 
 NETS = {name: make_supernet(name) for name in SPACES}
 
@@ -111,6 +118,31 @@ def test_a_step_changes_only_the_slices_and_rows_that_it_used(seed):
     for name, squares in optimizer.state_dict().items():
         rows = allowed[name].any(dim=1) if name == "embedding.table" else allowed[name]
         assert not squares[~rows].any()
+
+
+@settings(max_examples=10, deadline=None)
+@given(seeds, st.sampled_from([None, 5]))
+def test_a_subnet_that_embeds_with_some_rows_learns_what_one_with_all_rows_learns(seed, cap):
+    supernet = make_supernet("single", max_table_rows=cap)
+    before = {name: weight.clone() for name, weight in supernet.named_parameters()}
+    genotype, batches = draw("single", seed), [make_batch(seed), make_batch(seed // 2)]
+    whole = supernet.embedding
+    kept = torch.zeros(len(whole.table), dtype=torch.bool)
+    for _, sparse, _ in batches:
+        kept[whole.rows_of(sparse)] = True
+    some = PartialEmbedding(whole, kept)
+    subnets = supernet.extract(genotype), supernet.extract(genotype, embedding=some)
+    for subnet in subnets:
+        optimizer = SliceAdagrad(subnet)
+        for batch in batches:
+            train_step(subnet, optimizer, batch, genotype, learning_rate=0.1)
+    alone, other = (dict(subnet.named_parameters()) for subnet in subnets)
+    assert len(some.table) == int(kept.sum()) < len(whole.table)
+    assert torch.equal(alone.pop("embedding.table")[kept], other.pop("embedding.table"))
+    assert all(torch.equal(weight, other[name]) for name, weight in alone.items())
+    assert all(torch.equal(w, before[name]) for name, w in supernet.named_parameters())
+    some.reset()
+    assert torch.equal(some.table, whole.table[kept])
 
 
 @pytest.mark.parametrize("masking", ["slice", "zero"])
