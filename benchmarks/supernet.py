@@ -6,8 +6,8 @@ Ours runs slices, updates the embedding rows of the batch alone, and keeps optim
 a step used. The baseline is the same network with `masking="zero"`: everything at full width, dense
 gradients, `torch.optim.Adagrad` over all weights. Both have the same weights, are shown equal where
 nothing is masked, and take turns on the same genotypes (one operator and up to four inputs a
-branch). Times are of this process's CPU; ratio = baseline / ours, spread = its quartiles over
-genotypes.
+branch). A step in bfloat16 has our own step in float32 as its baseline. Times are of this process's
+CPU; ratio = baseline / ours, spread = its quartiles over genotypes.
 """
 
 from __future__ import annotations
@@ -67,8 +67,14 @@ def compare(space: SearchSpace, table_rows: int, num_genotypes: int) -> list[str
         lambda genotype: train_step(ours, slice_wise, batch, genotype, learning_rate=0.01),
         lambda genotype: dense_step(baseline, dense, batch, genotype),
     )
+    halves = measure(
+        genotypes,
+        lambda genotype: bfloat16_step(ours, slice_wise, batch, genotype),
+        lambda genotype: train_step(ours, slice_wise, batch, genotype, learning_rate=0.01),
+    )
     return [
         describe(f"{space.name}: step of {BATCH_SIZE} rows", steps),
+        describe(f"{space.name}: step in bfloat16", halves),
         describe(f"{space.name}: query of {QUERY_ROWS} rows", queries),
     ]
 
@@ -108,6 +114,12 @@ def dense_step(
     logits = supernet(genotype, *batch[:2])
     functional.binary_cross_entropy_with_logits(logits, batch[2]).backward()
     optimizer.step()
+
+
+def bfloat16_step(
+    supernet: Supernet, optimizer: SliceAdagrad, batch: list[torch.Tensor], genotype: Genotype
+) -> None:
+    train_step(supernet, optimizer, batch, genotype, learning_rate=0.01, precision="bfloat16")
 
 
 def measure(

@@ -68,8 +68,8 @@ class TrainConfig:
         rate_warmup_fraction: Share of training over which the learning rate rises linearly.
         epochs: Passes over the training rows.
         max_table_rows: Most rows of one column's embedding table.
-        precision: Of the products; `bfloat16` halves what they read. Weights, optimizer, layer
-            norms, softmax, final layer and loss are float32 in any case.
+        precision: Of the products; `bfloat16` is quicker where the device has instructions for it.
+            Weights, optimizer, layer norms, softmax, final layer and loss stay float32.
         checkpoint_s: Seconds between checkpoints.
         seed: Seed of weights, rows and paths.
     """
