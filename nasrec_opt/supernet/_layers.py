@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,34 @@ class LayerNorm(nn.Module):
         gain, bias = take(self.gain, first(width)), take(self.bias, first(width))
         # Products may be bfloat16 (autocast); what is normalised has the weights' precision again.
         return functional.layer_norm(values.to(gain.dtype), (width,), gain, bias, EPSILON)
+
+    def across_dim(self, values: Tensor, take: Take) -> Tensor:  # [batch, width, rows]
+        """The same along the middle axis, without a transpose."""
+        width = values.shape[1]
+        gain, bias = take(self.gain, first(width)), take(self.bias, first(width))
+        return _NormAcrossDim.apply(values.to(gain.dtype), gain, bias)
+
+
+class _NormAcrossDim(torch.autograd.Function):
+    """Layer norm along the middle axis: sums run over whole rows, vector by vector."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        normal = values - values.mean(dim=1, keepdim=True)
+        scale = normal.square().mean(dim=1, keepdim=True).add_(EPSILON).rsqrt_()
+        normal *= scale
+        ctx.save_for_backward(normal, scale, gain)
+        return torch.addcmul(bias.unsqueeze(1), normal, gain.unsqueeze(1))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        normal, scale, gain = ctx.saved_tensors
+        of_gain, of_bias = (gradient * normal).sum(dim=(0, 2)), gradient.sum(dim=(0, 2))
+        scaled = gradient * gain.unsqueeze(1)
+        share = (scaled * normal).mean(dim=1, keepdim=True)
+        of_values = scaled - scaled.mean(dim=1, keepdim=True)
+        of_values.addcmul_(normal, share, value=-1).mul_(scale)
+        return of_values, of_gain, of_bias
 
 
 class DenseProjection(nn.Module):

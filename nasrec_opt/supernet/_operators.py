@@ -186,21 +186,23 @@ class Attention(nn.Module):
         self.feed_forward_norm = LayerNorm(dim, RESIDUAL_GAIN)
 
     def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, dim, width]
-        projected = self.project_norm(self.project(given, width, take), take)
-        rows = projected.transpose(1, 2).contiguous()  #  [batch, width, dim]
-        dim = rows.shape[2]
+        rows = self.project_norm(self.project(given, width, take), take)
+        batch, dim, _ = rows.shape
 
         def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
             taken = given.weight(take(weight, first(len(weight)), first(dim)))
-            return functional.linear(given.activation(values), taken, take(bias, first(len(bias))))
+            added = take(bias, first(len(bias))).unsqueeze(1)
+            if given.activation_bits is not None:  # the scale is that of one row
+                values = given.activation(values.transpose(1, 2)).transpose(1, 2)
+            return torch.baddbmm(added, taken.expand(batch, -1, -1), values)
 
         joint = linear(rows, self.query_key_value, self.query_key_value_bias)
-        query, key, value = joint.split(dim, dim=2)
-        mixed = attend(query, key, value, self.heads)
-        rows = self.attention_norm(rows + linear(mixed, self.mix, self.mix_bias), take)
+        mixed = attend(*joint.split(dim, dim=1), self.heads)
+        rows = self.attention_norm.across_dim(rows + linear(mixed, self.mix, self.mix_bias), take)
         inner = functional.relu(linear(rows, self.inner, self.inner_bias))
-        rows = self.feed_forward_norm(rows + linear(inner, self.outer, self.outer_bias), take)
-        return rows.transpose(1, 2).contiguous()
+        return self.feed_forward_norm.across_dim(
+            rows + linear(inner, self.outer, self.outer_bias), take
+        )
 
 
 class FactorizationMachine(nn.Module):
