@@ -8,21 +8,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nasrec_opt.oracle._metrics import auc, log_losses, score
-from nasrec_opt.oracle._protocol import Evaluation, Oracle, architecture
+from nasrec_opt.oracle._metrics import auc, difference, log_losses, score
+from nasrec_opt.oracle._protocol import Difference, Evaluation, Oracle, architecture
 from nasrec_opt.oracle._tabular import TabularOracle
 
 if TYPE_CHECKING:
     from nasrec_opt.oracle._last_layer import fit_adagrad, fit_newton
     from nasrec_opt.oracle._supernet_oracle import SupernetOracle
+    from nasrec_opt.oracle._tuning import FineTune, Scratch
 
 __all__ = [
+    "Difference",
     "Evaluation",
+    "FineTune",
     "Oracle",
+    "Scratch",
     "SupernetOracle",
     "TabularOracle",
     "architecture",
     "auc",
+    "difference",
     "fit_adagrad",
     "fit_newton",
     "log_losses",
@@ -30,6 +35,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "FineTune": "_tuning",
+    "Scratch": "_tuning",
     "SupernetOracle": "_supernet_oracle",
     "fit_adagrad": "_last_layer",
     "fit_newton": "_last_layer",

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nasrec_opt.data import Dataset
+from nasrec_opt.data import Dataset, Split
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.space import Genotype, SearchSpace
@@ -29,6 +29,14 @@ def check_features(dataset: Dataset, ours: FeatureSpec) -> None:
             f"{dataset.path}: expected the features of the supernet ({_shape(ours)}), "
             f"got {_shape(theirs)}"
         )
+
+
+def rows_of(dataset: Dataset, name: str) -> Split:
+    """A split that is not empty."""
+    split = dataset.split(name)
+    if not split.num_rows:
+        raise StudyError(f"{dataset.path}: expected {name} rows, found none")
+    return split
 
 
 def check_fits(genotype: Genotype, space: SearchSpace) -> None:

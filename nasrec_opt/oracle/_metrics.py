@@ -1,4 +1,4 @@
-"""Log loss and AUC, exactly, from logits."""
+"""Log loss, paired differences and AUC, exactly, from logits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt.oracle._protocol import Evaluation
+from nasrec_opt.oracle._protocol import Difference, Evaluation
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,9 +20,18 @@ def score(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Evaluation:
         labels: 0 or 1, `[rows]`.
     """
     losses = log_losses(logits, labels)
-    rows = len(losses)
-    error = float(losses.std(ddof=1)) / math.sqrt(rows) if rows > 1 else None
-    return Evaluation(float(losses.mean()), auc(logits, labels), error, rows)
+    return Evaluation(float(losses.mean()), auc(logits, labels), _mean_error(losses), len(losses))
+
+
+def difference(losses: FloatArray, others: FloatArray) -> Difference:
+    """Paired difference of two models' log losses on the same rows, `[rows]` both."""
+    paired = losses - others
+    return Difference(float(paired.mean()), _mean_error(paired), len(paired))
+
+
+def _mean_error(values: FloatArray) -> float | None:
+    """Standard error of the mean; nothing where there is but one value."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:

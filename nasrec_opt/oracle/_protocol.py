@@ -9,16 +9,40 @@ from nasrec_opt.space import BlockGene, Genotype
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """How much better or worse one model is than another on the same rows.
+
+    Losses of two models on one row go together, so the error of their difference is much smaller
+    than that of either mean.
+
+    Args:
+        log_loss: Mean over the rows of the one's log loss less the other's, nats; below 0, the one
+            is better.
+        log_loss_se: Standard error of that mean; nothing where there is but one row.
+        num_rows: Rows scored.
+    """
+
+    log_loss: float
+    log_loss_se: float | None
+    num_rows: int
+
+    def __neg__(self) -> Difference:
+        """The same seen from the other model."""
+        return Difference(-self.log_loss, self.log_loss_se, self.num_rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """How well one architecture predicts clicks.
 
     Args:
         log_loss: Mean log loss, nats; lower is better.
         auc: Area under the ROC curve, where it is known.
-        log_loss_se: Standard error of `log_loss` over the rows. Candidates scored on the same rows
-            differ by less than two such errors suggest, since their losses go together.
+        log_loss_se: Standard error of `log_loss` over the rows. It says how far other rows would
+            move all candidates; how well two of them can be told apart is in a `Difference`.
         num_rows: Rows scored.
         intermediate: `(step, log loss)` on the way, of oracles that train.
+        difference: From a reference model, of oracles that were given one.
     """
 
     log_loss: float
@@ -26,6 +50,7 @@ class Evaluation:
     log_loss_se: float | None = None
     num_rows: int | None = None
     intermediate: tuple[tuple[int, float], ...] = ()
+    difference: Difference | None = None
 
 
 class Oracle(Protocol):

@@ -1,40 +1,36 @@
-"""Answers from a trained supernet: weights as they are, or with the last layer fitted again."""
+"""Answers from a trained supernet, at the fidelity that a query is worth."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from nasrec_opt.data import Dataset, spread
+from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.oracle._checks import check_features, check_fits, check_option, training_data
-from nasrec_opt.oracle._last_layer import fit_adagrad, fit_newton
-from nasrec_opt.oracle._metrics import score
-from nasrec_opt.oracle._passes import Passes
+from nasrec_opt.oracle._metrics import difference, log_losses, score
 from nasrec_opt.oracle._plan import Numbering, Plan
-from nasrec_opt.oracle._prefix_cache import PrefixCache
-from nasrec_opt.oracle._protocol import Evaluation
-from nasrec_opt.oracle._rows import Rows
+from nasrec_opt.oracle._prediction import Predictor, RecentLogits, Report
+from nasrec_opt.oracle._protocol import Difference, Evaluation
+from nasrec_opt.oracle._shared_weights import SharedWeights
+from nasrec_opt.oracle._tuning import FineTune, Scratch, Tuning
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
 
-Fidelity = Literal["supernet", "last_layer"]
+Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
 LastLayer = Literal["newton", "adagrad"]
 Progress = Callable[[int, int | None], None]
-Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
 
 CPU_CHUNK_ROWS = 1024  # outputs of a block then fit the second-level cache
 DEVICE_CHUNK_ROWS = 16_384
-GROUP = 16  # genotypes that pass over the rows together
-FIT_GROUP = 4  # the same where the features of each are held for a fit
+RECENT_BYTES = 1 << 25  # of logits kept for comparisons: 41 genotypes on 200,000 rows
 
 
 class SupernetOracle:
@@ -45,22 +41,27 @@ class SupernetOracle:
 
     Args:
         supernet: Trained weights; the oracle computes where they are.
-        dataset: Its validation rows are scored, its training rows fit the last layer.
+        dataset: Its validation rows are scored, its training rows train what is trained.
         rows: How many validation rows, evenly spread and the same for all; nothing = all.
         fidelity: `supernet` = weights as they are; `last_layer` = the final layer fitted again for
-            each genotype (paper, section 5.1).
+            each genotype (paper, section 5.1); `fine_tune` = the whole subnet trained for a few
+            steps more; `scratch` = trained from fresh weights. A `FineTune` or a `Scratch` is one
+            of the last two with options of its own.
         last_layer: How it is fitted: `newton` to the optimum of the ridge problem, or the paper's
             500 steps of `adagrad`.
         fit_rows: Training rows of the fit, evenly spread.
         chunk_rows: Rows computed at a time; nothing = what suits the device.
         memory_bytes: Most bytes of embeddings and block outputs kept.
+        reference: A model that every answer is compared with, in `Evaluation.difference`.
 
     Raises:
         StudyError: An option is out of range, or the supernet reads other features.
+        GenotypeError: The reference does not fit the supernet.
 
     Example:
         >>> oracle = SupernetOracle.load("runs/criteo/supernet", rows=65_536)
         >>> oracle.evaluate(genotype).log_loss
+        >>> oracle.compare(genotype, other).log_loss_se
     """
 
     def __init__(
@@ -74,33 +75,42 @@ class SupernetOracle:
         fit_rows: int = 8192,
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
+        reference: Genotype | None = None,
     ) -> None:
-        check_option("fidelity", fidelity, ("supernet", "last_layer"))
         check_option("last_layer", last_layer, ("newton", "adagrad"))
         for name, value in (("rows", rows), ("fit_rows", fit_rows), ("chunk_rows", chunk_rows)):
             if value is not None and value < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {value}")
         if memory_bytes < 0:
             raise StudyError(f"memory_bytes: expected 0 or more, got {memory_bytes}")
+        how = {"fine_tune": FineTune(), "scratch": Scratch()}.get(str(fidelity), fidelity)
+        if isinstance(how, str):
+            check_option("fidelity", how, ("supernet", "last_layer", "fine_tune", "scratch"))
         check_features(dataset, supernet.features)
         self.supernet = supernet.eval()
         self.fidelity = fidelity
         self.last_layer = last_layer
         is_on_cpu = supernet.final.bias.device.type == "cpu"
-        self._chunk_rows = chunk_rows or (CPU_CHUNK_ROWS if is_on_cpu else DEVICE_CHUNK_ROWS)
+        chunk_rows = chunk_rows or (CPU_CHUNK_ROWS if is_on_cpu else DEVICE_CHUNK_ROWS)
+        self._predictor: Predictor
+        if isinstance(how, FineTune | Scratch):
+            self._predictor = Tuning(supernet, dataset, how, rows=rows, chunk_rows=chunk_rows)
+        else:
+            self._predictor = SharedWeights(
+                supernet,
+                dataset,
+                rows=rows,
+                fit=last_layer if how == "last_layer" else None,
+                fit_rows=fit_rows,
+                chunk_rows=chunk_rows,
+                memory_bytes=memory_bytes,
+            )
         self._lock = threading.Lock()
         self._numbering = Numbering(is_quantized=supernet.is_quantized)
         self._answers: dict[tuple[int, int], Evaluation] = {}
-        self._fit: Rows | None = None
-        free = memory_bytes
-        with torch.inference_mode():
-            self._validation = self._rows(dataset, "validation", rows, free // 2)
-            free -= self._validation.embedding_bytes
-            if fidelity == "last_layer":
-                self._fit = self._rows(dataset, "train", fit_rows, free // 2)
-                free -= self._fit.embedding_bytes
-        self._cache = PrefixCache(free)
-        self._passes = Passes(supernet, self._cache)
+        self._recent = RecentLogits(RECENT_BYTES)
+        self._reference = None if reference is None else self._plan(reference)
+        self._reference_losses: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def load(
@@ -114,6 +124,7 @@ class SupernetOracle:
         fit_rows: int = 8192,
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
+        reference: Genotype | None = None,
     ) -> SupernetOracle:
         """An oracle from the folder of a trained supernet.
 
@@ -126,6 +137,7 @@ class SupernetOracle:
             fit_rows: See the class.
             chunk_rows: See the class.
             memory_bytes: See the class.
+            reference: See the class.
 
         Raises:
             StudyError: The folder holds no trained supernet, or the dataset is not the one it was
@@ -151,6 +163,7 @@ class SupernetOracle:
             fit_rows=fit_rows,
             chunk_rows=chunk_rows,
             memory_bytes=memory_bytes,
+            reference=reference,
         )
 
     @property
@@ -161,16 +174,35 @@ class SupernetOracle:
     @property
     def num_rows(self) -> int:
         """Validation rows of an answer."""
-        return self._validation.num_rows
+        return len(self._predictor.labels)
 
     @property
     def cached_bytes(self) -> int:
         """Bytes of block outputs kept now."""
-        return self._cache.num_bytes
+        return self._predictor.cached_bytes
 
-    def evaluate(self, genotype: Genotype) -> Evaluation:
-        """Score one genotype; see `evaluate_many`."""
-        return self.evaluate_many([genotype])[0]
+    def evaluate(self, genotype: Genotype, *, report: Report | None = None) -> Evaluation:
+        """Score one genotype.
+
+        Args:
+            genotype: A genotype of the supernet's space.
+            report: Called with (step, log loss) on the way, where the fidelity trains, and in the
+                same way for a genotype that was answered before. What it raises ends the
+                evaluation, of which nothing is remembered. It must not ask this oracle.
+
+        Raises:
+            GenotypeError: The genotype does not fit the supernet.
+        """
+        with self._lock:
+            plan = self._plan(genotype)
+            answer = self._answers.get(plan.key)
+            if answer is None:
+                self._ask([plan], report)
+                return self._answers[plan.key]
+        if report:
+            for step, value in answer.intermediate:
+                report(step, value)
+        return answer
 
     def evaluate_many(
         self, genotypes: Sequence[Genotype], *, progress: Progress | None = None
@@ -187,68 +219,63 @@ class SupernetOracle:
         Raises:
             GenotypeError: A genotype does not fit the supernet.
         """
-        with self._lock, torch.inference_mode():
-            for genotype in genotypes:
-                check_fits(genotype, self.supernet.space)
-            plans = [self._numbering.plan(genotype) for genotype in genotypes]
+        with self._lock:
+            plans = [self._plan(genotype) for genotype in genotypes]
             unknown = {plan.key: plan for plan in plans if plan.key not in self._answers}
             # Sorted by the outputs they consist of, genotypes with a common prefix are neighbours.
             ordered = sorted(
                 unknown.values(), key=lambda plan: list(zip(plan.dense, plan.sparse, strict=True))
             )
             done = len(plans) - len(ordered)
-            size = GROUP if self._fit is None else FIT_GROUP
+            size = self._predictor.group_size
             for start in range(0, len(ordered), size):
                 group = ordered[start : start + size]
-                for plan, logits in zip(group, self._logits(group), strict=True):
-                    self._answers[plan.key] = score(logits, self._validation.labels)
+                self._ask(group, None)
                 if progress:
                     progress(done + start + len(group), len(plans))
             if progress and not ordered:
                 progress(done, len(plans))
             return [self._answers[plan.key] for plan in plans]
 
-    def _logits(self, plans: Sequence[Plan]) -> list[npt.NDArray[np.float32]]:
-        """Logits of each genotype on the validation rows, `[rows]`."""
-        layers = self._fitted(plans)
-        found: list[list[Tensor]] = [[] for _ in plans]
-        for index, activations in self._passes.run(self._validation, plans):
-            genotype = plans[index].genotype
-            weight, bias = layers[index] or self.supernet.last_weight(genotype, activations)
-            features = self.supernet.last_features(genotype, activations)
-            found[index].append(features @ weight + bias)
-        return [torch.cat(chunks).cpu().numpy() for chunks in found]
+    def compare(self, genotype: Genotype, other: Genotype) -> Difference:
+        """How much better or worse a genotype's log loss is than another's on the same rows.
 
-    def _fitted(self, plans: Sequence[Plan]) -> list[Layer | None]:
-        """Final layer of each genotype fitted on training rows; nothing = as it is."""
-        if self._fit is None:
-            return [None] * len(plans)
-        chunks: list[list[Tensor]] = [[] for _ in plans]
-        layers: list[Layer] = []
-        for index, activations in self._passes.run(self._fit, plans):
-            genotype = plans[index].genotype
-            chunks[index].append(self.supernet.last_features(genotype, activations))
-            if len(layers) == index:
-                layers.append(self.supernet.last_weight(genotype, activations))
-        labels = torch.from_numpy(self._fit.labels).to(self.supernet.final.bias.device)
-        fit = fit_newton if self.last_layer == "newton" else fit_adagrad
-        fitted: list[Layer | None] = []
-        for pieces, (weight, bias) in zip(chunks, layers, strict=True):
-            features = torch.cat(pieces)
-            pieces.clear()
-            result = fit(features, labels, weight, bias)
-            fitted.append((result.weight, result.bias))
-        return fitted
+        Args:
+            genotype: A genotype of the supernet's space.
+            other: The one it is compared with.
 
-    def _rows(self, dataset: Dataset, split: str, wanted: int | None, free_bytes: int) -> Rows:
-        rows = dataset.split(split)
-        if not rows.num_rows:
-            raise StudyError(f"{dataset.path}: expected {split} rows, found none")
-        return Rows(
-            split,
-            self.supernet,
-            rows,
-            spread(rows.num_rows, wanted),
-            chunk_rows=self._chunk_rows,
-            embedding_bytes=free_bytes,
-        )
+        Raises:
+            GenotypeError: A genotype does not fit the supernet.
+        """
+        with self._lock:
+            first, second = (self._losses(self._plan(g)) for g in (genotype, other))
+            return difference(first, second)
+
+    def _plan(self, genotype: Genotype) -> Plan:
+        check_fits(genotype, self.supernet.space)
+        return self._numbering.plan(genotype)
+
+    def _ask(self, plans: Sequence[Plan], report: Report | None) -> None:
+        """Score models and remember the answers."""
+        labels = self._predictor.labels
+        predictions = self._predictor.predict(plans, report)
+        for plan, prediction in zip(plans, predictions, strict=True):
+            self._recent.put(plan.key, prediction.logits)
+            self._answers[plan.key] = replace(
+                score(prediction.logits, labels),
+                intermediate=prediction.intermediate,
+                difference=self._from_reference(log_losses(prediction.logits, labels)),
+            )
+
+    def _from_reference(self, losses: npt.NDArray[np.float64]) -> Difference | None:
+        if self._reference is None:
+            return None
+        if self._reference_losses is None:  # asks in turn, and finds its own logits there
+            self._reference_losses = self._losses(self._reference)
+        return difference(losses, self._reference_losses)
+
+    def _losses(self, plan: Plan) -> npt.NDArray[np.float64]:
+        """Log loss of each validation row, `[rows]`."""
+        if plan.key not in self._recent:
+            self._ask([plan], None)
+        return log_losses(self._recent.get(plan.key), self._predictor.labels)

@@ -62,7 +62,10 @@ class TabularOracle:
             ) from None
 
     def to_parquet(self, path: Path | str) -> None:
-        """Write the table, one row a genotype, the genotype as JSON."""
+        """Write the table, one row a genotype, the genotype as JSON.
+
+        Log losses on the way and differences from a reference are left out.
+        """
         rows = [
             {"genotype": genotype.to_json(), **dataclasses.asdict(answer)}
             for genotype, answer in self.table.items()

@@ -67,7 +67,7 @@ def test_options_reach_the_oracle(trained):
     assert oracle.evaluate(GENOTYPE) != SupernetOracle.load(trained / "supernet", rows=40).evaluate(
         GENOTYPE
     )
-    assert oracle._cache.capacity_bytes <= 10_000
+    assert oracle._predictor._cache.capacity_bytes <= 10_000
     assert (oracle.fidelity, oracle.last_layer) == ("last_layer", "adagrad")
 
 

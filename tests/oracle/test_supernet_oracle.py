@@ -50,7 +50,9 @@ def test_order_groups_repeats_and_memory_never_change_an_answer(
     for _ in range(4):
         asked = [genotypes[i] for i in rng.integers(0, len(genotypes), rng.integers(1, 9))]
         assert oracle.evaluate_many(asked) == [alone[genotype] for genotype in asked]
-        kept = [rows.embedding_bytes for rows in (oracle._validation, oracle._fit) if rows]
+        predictor = oracle._predictor
+        rows = [rows for rows in (predictor._validation, predictor._fit_rows) if rows]
+        kept = [rows.embedding_bytes for rows in rows]
         assert sum(kept) + oracle.cached_bytes <= memory_bytes
     assert [oracle.evaluate(genotype) for genotype in genotypes] == [*map(alone.get, genotypes)]
 
@@ -204,7 +206,10 @@ def test_progress_counts_what_is_known_and_ends_at_the_total(supernet, dataset):
         ({"fit_rows": -1}, "fit_rows: expected 1 or more, got -1"),
         ({"chunk_rows": 0}, "chunk_rows: expected 1 or more, got 0"),
         ({"memory_bytes": -1}, "memory_bytes: expected 0 or more, got -1"),
-        ({"fidelity": "full"}, "fidelity: expected one of supernet, last_layer, got 'full'"),
+        (
+            {"fidelity": "full"},
+            "fidelity: expected one of supernet, last_layer, fine_tune, scratch, got 'full'",
+        ),
         ({"last_layer": "sgd"}, "last_layer: expected one of newton, adagrad, got 'sgd'"),
     ],
 )

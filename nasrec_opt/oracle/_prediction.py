@@ -1,0 +1,72 @@
+"""What a genotype's model says of the validation rows, however it came to its weights."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nasrec_opt.oracle._plan import Plan
+
+Logits = npt.NDArray[np.float32]  # one each row, `[rows]`
+Report = Callable[[int, float], None]  # (step, log loss) on the way; may raise to stop
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Logits of one model.
+
+    Args:
+        logits: float32 `[rows]`.
+        intermediate: `(step, log loss)` on the way, the last at the end; empty without training.
+    """
+
+    logits: Logits
+    intermediate: tuple[tuple[int, float], ...] = ()
+
+
+class Predictor(Protocol):
+    """A fidelity: models with the supernet's weights, or models that are trained first."""
+
+    group_size: int  # genotypes that are best asked together
+
+    @property
+    def labels(self) -> npt.NDArray[np.float32]:
+        """Of the validation rows, 0 or 1, `[rows]`."""
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of block outputs kept now."""
+
+    def predict(self, plans: Sequence[Plan], report: Report | None) -> list[Prediction]:
+        """Logits of each genotype on the validation rows."""
+
+
+class RecentLogits:
+    """Logits of the models asked last, for comparisons: always two, more where they are small.
+
+    Args:
+        capacity_bytes: Most bytes of more than two.
+    """
+
+    def __init__(self, capacity_bytes: int) -> None:
+        self._capacity_bytes = capacity_bytes
+        self._entries: OrderedDict[tuple[int, int], Logits] = OrderedDict()
+
+    def __contains__(self, key: tuple[int, int]) -> bool:
+        return key in self._entries
+
+    def get(self, key: tuple[int, int]) -> Logits:
+        """The logits of a model that is there."""
+        return self._entries[key]
+
+    def put(self, key: tuple[int, int], logits: Logits) -> None:
+        """Keep logits, and let go of the oldest."""
+        self._entries[key] = logits
+        self._entries.move_to_end(key)
+        while len(self._entries) > max(2, self._capacity_bytes // logits.nbytes):
+            self._entries.popitem(last=False)

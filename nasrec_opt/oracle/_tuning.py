@@ -1,0 +1,234 @@
+"""Subnets trained alone, from the supernet's weights or from fresh ones, and scored on the way.
+
+A subnet's training follows from its genotype, the data and the seed alone, so it does not matter
+what was asked before; the supernet's weights are copied, never changed. On a CPU answers are the
+same bit for bit at the same number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nasrec_opt.data import Batch, Dataset, Split, spread
+from nasrec_opt.errors import StudyError
+from nasrec_opt.oracle._checks import rows_of
+from nasrec_opt.oracle._metrics import log_losses
+from nasrec_opt.oracle._plan import Plan
+from nasrec_opt.oracle._prediction import Prediction, Report
+from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import (
+    PartialEmbedding,
+    SliceAdagrad,
+    Subnet,
+    Supernet,
+    TrainConfig,
+    learning_rate_at,
+    train_batches,
+    train_step,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTune:
+    """A few steps more from the supernet's weights, the same batches for every genotype.
+
+    Args:
+        steps: Steps of Adagrad, its rate falling to 0 along half a cosine.
+        batch_size: Training rows of a step.
+        learning_rate: Adagrad's, at its highest.
+        evaluations: How often the validation rows are scored on the way, evenly spread, the last
+            time at the end; and once before the first step.
+        seed: Seed of the order of rows.
+    """
+
+    steps: int = 100
+    batch_size: int = 512
+    learning_rate: float = 0.01
+    evaluations: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_counts(steps=self.steps, evaluations=self.evaluations)
+        _recipe(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scratch:
+    """The supernet's own training, of fresh weights of one subnet alone.
+
+    Args:
+        epochs: Passes over the training rows.
+        batch_size: Training rows of a step.
+        learning_rate: Adagrad's, at its highest.
+        evaluations: How often the validation rows are scored on the way, evenly spread, the last
+            time at the end.
+        seed: Seed of weights and of the order of rows.
+    """
+
+    epochs: int = 1
+    batch_size: int = 512
+    learning_rate: float = 0.12
+    evaluations: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_counts(epochs=self.epochs, evaluations=self.evaluations)
+        _recipe(self)
+
+
+class Tuning:
+    """Trains the subnet of each genotype and predicts with it.
+
+    Args:
+        supernet: Where weights, or their shapes, come from.
+        dataset: Its training rows are learnt, its validation rows scored.
+        how: From which weights, and how long.
+        rows: How many validation rows, evenly spread; nothing = all.
+        chunk_rows: Rows scored at a time.
+
+    Raises:
+        StudyError: There are no training or no validation rows, or the supernet masks with zeros.
+    """
+
+    group_size = 1
+    cached_bytes = 0
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        dataset: Dataset,
+        how: FineTune | Scratch,
+        *,
+        rows: int | None,
+        chunk_rows: int,
+    ) -> None:
+        if supernet.masking == "zero":
+            raise StudyError(
+                "fidelity: expected a supernet that slices, whose subnets can be trained alone, "
+                "got one that masks with zeros"
+            )
+        self._train = rows_of(dataset, "train")
+        self._recipe = _recipe(how)
+        per_epoch = max(1, self._train.num_rows // how.batch_size)
+        self._steps = how.steps if isinstance(how, FineTune) else per_epoch * how.epochs
+        count = min(how.evaluations, self._steps)
+        self._points = {round(self._steps * i / count) for i in range(1, count + 1)}
+        self._device = supernet.final.bias.device
+        self._validation, self.labels = self._chunks(
+            rows_of(dataset, "validation"), rows, chunk_rows
+        )
+        if isinstance(how, FineTune):
+            self._points.add(0)
+            self._begin = self._from_supernet(supernet)
+        else:
+            self._begin = _from_scratch(supernet, how.seed)
+
+    @property
+    def num_rows(self) -> int:
+        """Validation rows scored."""
+        return len(self.labels)
+
+    def predict(self, plans: Sequence[Plan], report: Report | None) -> list[Prediction]:
+        """Train the subnet of each genotype; `report` may raise to stop."""
+        with torch.inference_mode(False), torch.enable_grad():
+            return [self._trained(plan.genotype.canonical(), report) for plan in plans]
+
+    def _trained(self, genotype: Genotype, report: Report | None) -> Prediction:
+        subnet = self._begin(genotype)
+        optimizer = SliceAdagrad(subnet)
+        scored: list[tuple[int, float]] = []
+        logits = np.empty(0, np.float32)
+
+        def score_at(step: int) -> None:
+            nonlocal logits
+            if step in self._points:
+                logits = self._logits(subnet)
+                scored.append((step, float(log_losses(logits, self.labels).mean())))
+                if report:
+                    report(*scored[-1])
+
+        score_at(0)
+        for step, batch in train_batches(self._train, self._recipe, self._steps):
+            train_step(
+                subnet,
+                optimizer,
+                self._tensors(batch),
+                genotype,
+                learning_rate=learning_rate_at(step, self._steps, self._recipe),
+            )
+            score_at(step + 1)
+        return Prediction(logits, tuple(scored))
+
+    def _logits(self, subnet: Subnet) -> npt.NDArray[np.float32]:
+        """Logits on the validation rows, `[rows]`."""
+        with torch.no_grad():
+            chunks = [subnet(dense, sparse) for dense, sparse, _ in self._validation]
+        return torch.cat(chunks).cpu().numpy()
+
+    def _from_supernet(self, supernet: Supernet) -> Callable[[Genotype], Subnet]:
+        """Subnets with the supernet's weights.
+
+        A whole table can have gigabytes; the rows that training and validation read are few, and
+        the same for every genotype.
+        """
+        whole = supernet.embedding
+        kept = torch.zeros(len(whole.table), dtype=torch.bool, device=self._device)
+        for _, batch in train_batches(self._train, self._recipe, self._steps):
+            kept[whole.rows_of(self._tensors(batch)[1])] = True
+        for _, sparse, _ in self._validation:
+            kept[whole.rows_of(sparse)] = True
+        with torch.inference_mode(False):
+            self._embedding = PartialEmbedding(whole, kept)
+
+        def begin(genotype: Genotype) -> Subnet:
+            self._embedding.reset()
+            return supernet.extract(genotype, embedding=self._embedding)
+
+        return begin
+
+    def _chunks(
+        self, split: Split, rows: int | None, chunk_rows: int
+    ) -> tuple[list[list[Tensor]], npt.NDArray[np.float32]]:
+        """Validation rows on the device, chunk by chunk, and all their labels."""
+        index = spread(split.num_rows, rows)
+        batches = [split.rows(index[i : i + chunk_rows]) for i in range(0, len(index), chunk_rows)]
+        return [self._tensors(b) for b in batches], np.concatenate([b.labels for b in batches])
+
+    def _tensors(self, batch: Batch) -> list[Tensor]:
+        """Dense, sparse and labels of a batch."""
+        return [torch.from_numpy(array).to(self._device) for array in batch]
+
+
+def _from_scratch(supernet: Supernet, seed: int) -> Callable[[Genotype], Subnet]:
+    """Subnets of the supernet's shapes with fresh weights."""
+
+    def begin(genotype: Genotype) -> Subnet:
+        return Subnet(
+            genotype,
+            supernet.features,
+            seed,
+            max_table_rows=supernet.max_table_rows,
+            is_quantized=supernet.is_quantized,
+            balance=supernet.balance,
+        ).to(supernet.final.bias.device)
+
+    return begin
+
+
+def _recipe(how: FineTune | Scratch) -> TrainConfig:
+    """The same in the words of the supernet's training, which also refuses what cannot be."""
+    return TrainConfig(
+        batch_size=how.batch_size, learning_rate=how.learning_rate, epochs=1, seed=how.seed
+    )
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if value < 1:
+            raise StudyError(f"{name}: expected 1 or more, got {value}")
