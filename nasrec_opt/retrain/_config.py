@@ -36,6 +36,8 @@ class RetrainConfig:
         seed: Seed of weights and order of rows.
         is_quantized: Whether the genotype's bits apply (co-design); nothing = as in the supernet
             that `retrain` is given, and not without one.
+        balance: Whether dot products project their rows (section 4.2); nothing = as in the supernet
+            that `retrain` is given, and so without one.
     """
 
     learning_rates: tuple[float, ...] = (1e-3, 3e-3)
@@ -51,6 +53,7 @@ class RetrainConfig:
     evaluation_rows: int | None = 200_000
     seed: int = 0
     is_quantized: bool | None = None
+    balance: bool | None = None
 
     def __post_init__(self) -> None:
         if not self.learning_rates:

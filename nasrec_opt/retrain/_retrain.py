@@ -93,8 +93,8 @@ def retrain(
         dataset: The log, opened as the model shall read it (`min_count`, `binned_dense`).
         out_dir: The model's folder: `model/` (safetensors and JSON) and `result.json`.
         config: How.
-        supernet: Says whether the genotype's bits apply, where `config` does not. No weight of it
-            is used.
+        supernet: Says whether the genotype's bits apply and dot products project their rows, where
+            `config` does not. No weight of it is used.
         progress: Called with (steps done, most steps there can be).
 
     Raises:
@@ -105,16 +105,22 @@ def retrain(
     is_quantized = config.is_quantized
     if is_quantized is None:
         is_quantized = supernet is not None and supernet.is_quantized
+    balance = config.balance
+    if balance is None:
+        balance = supernet is None or supernet.balance
     wanted = {
         "genotype": genotype.to_dict(),
         "dataset": dataset.fingerprint,
-        "config": json.loads(json.dumps(asdict(config))) | {"is_quantized": is_quantized},
+        "config": json.loads(json.dumps(asdict(config)))
+        | {"is_quantized": is_quantized, "balance": balance},
     }
     finished = _finished(out_dir, wanted)
     if finished:
         return finished
     started = time.perf_counter()
-    subnet = Subnet(genotype, dataset.features, config.seed, is_quantized=is_quantized)
+    subnet = Subnet(
+        genotype, dataset.features, config.seed, is_quantized=is_quantized, balance=balance
+    )
     subnet.to(best_device())
     history = Training(dataset, config, progress).run(subnet)
     validation = predict(subnet, dataset.split("validation"))

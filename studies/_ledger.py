@@ -1,0 +1,61 @@
+"""Results that survive a kill: a Parquet file that gains a row with every finished task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from nasrec_opt._files import atomic_write
+from nasrec_opt.errors import StudyError
+
+
+class Ledger:
+    """A table of results, a row for each task.
+
+    Args:
+        path: The Parquet file; read where it exists, replaced as a whole with every new row.
+        keys: Columns that name a task.
+
+    Raises:
+        StudyError: The file is no table with these columns.
+    """
+
+    def __init__(self, path: Path, keys: Sequence[str]) -> None:
+        self._path = path
+        self._keys = tuple(keys)
+        self._rows: list[dict[str, Any]] = []
+        if path.exists():
+            try:
+                self._rows = (
+                    pl.read_parquet(path).select(*self._keys, pl.exclude(self._keys)).to_dicts()
+                )
+            except (OSError, pl.exceptions.PolarsError) as error:
+                reason = str(error).splitlines()[0]
+                raise StudyError(
+                    f"{path}: expected results of this study, got: {reason}; remove it to begin "
+                    "anew"
+                ) from error
+        self._done = {self._key(row) for row in self._rows}
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All results so far, in the order they came."""
+        return list(self._rows)
+
+    def missing(self, tasks: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The tasks without a result."""
+        return [task for task in tasks if self._key(task) not in self._done]
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write a result down; it holds the task's columns."""
+        self._rows.append(dict(row))
+        self._done.add(self._key(row))
+        frame = pl.DataFrame(self._rows, infer_schema_length=None)
+        with atomic_write(self._path, "wb") as stream:
+            frame.write_parquet(stream)
+
+    def _key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[key] for key in self._keys)

@@ -1,0 +1,85 @@
+"""Ways to train a supernet and to score with it, as the studies of rankings compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nasrec_opt.errors import StudyError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Technique:
+    """One way to train a supernet.
+
+    Args:
+        label: What tables and plots call it.
+        balance: Whether dot products project their rows (paper, section 4.2).
+        masking: `slice`, or the paper's `zero`.
+        train: Options of `TrainConfig` that differ from the study's.
+    """
+
+    label: str
+    balance: bool = True
+    masking: str = "slice"
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """One way to score a subnet with a supernet.
+
+    Args:
+        label: What tables and plots call it.
+        oracle: Options of `SupernetOracle`.
+        only: Techniques it is compared for; nothing = all.
+    """
+
+    label: str
+    oracle: Mapping[str, Any]
+    only: tuple[str, ...] | None = None
+
+    def applies_to(self, technique: str) -> bool:
+        """Whether it is compared for a technique."""
+        if TECHNIQUES[technique].masking == "zero" and self.oracle["fidelity"] == "fine_tune":
+            return False  # no standalone model equals a subnet that masks by zero
+        return self.only is None or technique in self.only
+
+
+DEFAULT = "single-any"
+TECHNIQUES = {
+    "single-any": Technique(label="single operator, any connection"),
+    "single-single": Technique(
+        label="single operator, single connection", train={"path_sampling": "single-single"}
+    ),
+    "any-any": Technique(label="any operator, any connection", train={"path_sampling": "any-any"}),
+    "unbalanced": Technique(label="no operator balancing", balance=False),
+    "zero-masks": Technique(label="zero masks (Eq. 4)", masking="zero"),
+}
+SCORINGS = {
+    "supernet": Scoring(label="weights as they are", oracle={"fidelity": "supernet"}),
+    "adagrad": Scoring(
+        label="last layer, 500 steps of Adagrad",
+        oracle={"fidelity": "last_layer", "last_layer": "adagrad"},
+    ),
+    "newton": Scoring(
+        label="last layer, Newton", oracle={"fidelity": "last_layer", "last_layer": "newton"}
+    ),
+    "fine-tune": Scoring(
+        label="all weights, 100 steps", oracle={"fidelity": "fine_tune"}, only=(DEFAULT,)
+    ),
+}
+
+
+def chosen(what: str, text: str, known: Mapping[str, Any]) -> list[str]:
+    """The names in a list like `a,b`, checked.
+
+    Raises:
+        StudyError: One of them is unknown.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise StudyError(f"{what}: expected of {', '.join(known)}, got {name!r}")
+    return names
