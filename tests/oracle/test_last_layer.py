@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from nasrec_opt.oracle import fit_adagrad, fit_newton
+from nasrec_opt.oracle._last_layer import HESSIAN_ROWS
 
 
 def problem(seed: int, rows: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,6 +41,18 @@ def test_newton_reaches_the_optimum_of_scikit_learn(seed, width, ridge):
     model.fit(features.numpy(), labels.numpy())
     np.testing.assert_allclose(found.weight, model.coef_[0], atol=2e-4)
     np.testing.assert_allclose(found.bias, model.intercept_, atol=2e-4)
+
+
+@pytest.mark.parametrize("ridge", [1e-4, 1e-1])
+def test_a_hessian_of_few_rows_leads_to_the_optimum_of_all(ridge):
+    rows, width = 3 * HESSIAN_ROWS, 60
+    features, labels = problem(5, rows, width)
+    zero = torch.zeros(width, dtype=torch.float64)
+    found = fit_newton(features, labels, zero, zero[:1], ridge=ridge, tolerance=1e-12)
+    model = LogisticRegression(C=1 / (ridge * rows), tol=1e-10, max_iter=10_000)
+    model.fit(features.numpy(), labels.numpy())
+    np.testing.assert_allclose(found.weight, model.coef_[0], atol=1e-3)
+    np.testing.assert_allclose(found.bias, model.intercept_, atol=1e-3)
 
 
 @settings(max_examples=15, deadline=None)
