@@ -9,16 +9,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from optuna import TrialPruned
 from optuna.trial import BaseTrial
 
 from hw import Cost, CostModel
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
-from nasrec_opt.oracle import Evaluation, Oracle, architecture
+from nasrec_opt.oracle import Evaluation, Oracle, Report, architecture, can_report
 from nasrec_opt.space import BlockGene, Genotype, SearchSpace
 
 COST_METRICS = ("latency_us", "energy_uj", "area_mm2")  # need an accelerator
@@ -37,6 +38,20 @@ class _Outcome:
     attributes: dict[str, Any]
 
 
+class _ToTrial:
+    """Tells a trial of log losses on the way, and stops it where the study's pruner says so."""
+
+    def __init__(self, trial: BaseTrial) -> None:
+        self._trial = trial
+        self.log_loss: float | None = None
+
+    def __call__(self, step: int, log_loss: float) -> None:
+        self.log_loss = log_loss
+        self._trial.report(log_loss, step)
+        if self._trial.should_prune():
+            raise TrialPruned(f"log loss {log_loss:.6f} after {step:,} steps")
+
+
 class Objective:
     """Scores Optuna trials; all metrics are minimised.
 
@@ -44,6 +59,10 @@ class Objective:
     where the oracle knows it, `mflops` and `parameters` where the input is known, `area_mm2` and
     `breakdown` (latency and energy by operator) where there is an accelerator, and those metrics
     that are not objectives. A genotype asked again is answered from memory.
+
+    Where log loss is the only objective and the oracle takes `report`, as a `SupernetOracle` does,
+    log losses on the way go to the trial, and the study's pruner may end it; a pruned trial has the
+    attributes of its last log loss. Optuna prunes in studies of one objective alone.
 
     Args:
         space: What is searched.
@@ -83,6 +102,7 @@ class Objective:
         self.metric_names = tuple(objectives)
         self.constraints = dict(constraints or {})
         self._check()
+        self._reports = self.metric_names == ("log_loss",) and can_report(oracle)
         self._evaluations: dict[tuple[BlockGene, ...], Evaluation] = {}
         self._outcomes: dict[Genotype, _Outcome] = {}
 
@@ -93,10 +113,27 @@ class Objective:
             The value of the only objective, or the values in the order of `metric_names`.
         """
         genotype = self.space.suggest(trial)
+        on_the_way = _ToTrial(trial) if self._reports else None
         started = time.perf_counter()
-        evaluation = self._evaluate(genotype)
+        try:
+            evaluation = self._evaluate(genotype, on_the_way)
+        except TrialPruned:
+            if on_the_way and on_the_way.log_loss is not None:
+                evaluated = time.perf_counter()
+                outcome = self._compute(genotype, Evaluation(on_the_way.log_loss))
+                self._write(trial, genotype, outcome, (started, evaluated))
+            raise
         evaluated = time.perf_counter()
         outcome = self._outcome(genotype, evaluation)
+        self._write(trial, genotype, outcome, (started, evaluated))
+        values = tuple(outcome.metrics[name] for name in self.metric_names)
+        return values[0] if len(values) == 1 else values
+
+    def _write(
+        self, trial: BaseTrial, genotype: Genotype, outcome: _Outcome, times: tuple[float, float]
+    ) -> None:
+        """Write down beside a trial's values what belongs there."""
+        started, evaluated = times
         seconds = {
             "oracle": round(evaluated - started, 6),
             "cost": round(time.perf_counter() - evaluated, 6),
@@ -110,21 +147,24 @@ class Objective:
             for name, largest in self.constraints.items():
                 if name not in already:
                     trial.set_constraint(name, outcome.metrics[name] - largest)
-        values = tuple(outcome.metrics[name] for name in self.metric_names)
-        return values[0] if len(values) == 1 else values
 
     def metrics(self, genotype: Genotype) -> dict[str, float]:
         """All metrics of a genotype that can be computed, by name."""
         return dict(self._outcome(genotype, self._evaluate(genotype)).metrics)
 
-    def _evaluate(self, genotype: Genotype) -> Evaluation:
+    def _evaluate(self, genotype: Genotype, report: Report | None = None) -> Evaluation:
         key = architecture(genotype)
-        if key not in self._evaluations:
-            answer = getattr(self.oracle, "evaluate", self.oracle)(genotype)
-            if not isinstance(answer, Evaluation):
-                answer = Evaluation(float(answer))
-            self._evaluations[key] = answer
-        return self._evaluations[key]
+        known = self._evaluations.get(key)
+        if known is not None:
+            for step, value in known.intermediate if report else ():
+                report(step, value)
+            return known
+        options = {"report": report} if report else {}
+        answer = getattr(self.oracle, "evaluate", self.oracle)(genotype, **options)
+        if not isinstance(answer, Evaluation):
+            answer = Evaluation(float(answer))
+        self._evaluations[key] = answer
+        return answer
 
     def _outcome(self, genotype: Genotype, evaluation: Evaluation) -> _Outcome:
         key = genotype.canonical()
@@ -154,6 +194,8 @@ class Objective:
         for name, value in metrics.items():
             if name in always or name not in self.metric_names:
                 attributes[name] = value
+        if evaluation.difference is not None:
+            attributes["difference"] = asdict(evaluation.difference)
         if breakdown is not None:
             attributes["breakdown"] = breakdown
         return _Outcome(metrics, attributes)

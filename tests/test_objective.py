@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 
 import optuna
 import pytest
 from optuna.trial import FixedTrial, TrialState
 
 from hw import Cost, OperatorCost, ReRAM
-from nasrec_opt import FeatureSpec, Genotype, SearchSpace
+from nasrec_opt import FeatureSpec, Genotype, RegularizedEvolutionSampler, SearchSpace
 from nasrec_opt.errors import StudyError
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.objective import METRICS, Objective
-from nasrec_opt.oracle import Evaluation, TabularOracle, architecture
+from nasrec_opt.oracle import Difference, Evaluation, TabularOracle, architecture
 from nasrec_opt.space import BlockGene, HardwareGene
 
 FEATURES = FeatureSpec(13, (100,) * 26)
@@ -228,6 +229,125 @@ def test_a_model_outside_the_table_fails_its_trial_alone():
     study.optimize(Objective(SPACE, oracle), n_trials=12, catch=StudyError)
     states = {trial.params["b1.dense_width"]: trial.state for trial in study.trials}
     assert states == {16: TrialState.COMPLETE, 64: TrialState.FAIL, 256: TrialState.FAIL}
+
+
+class Learning:
+    """An oracle that trains: its log loss falls towards one that wide models have lower."""
+
+    features = FEATURES
+
+    def __init__(self) -> None:
+        self.finished: list[Genotype] = []
+        self.steps = 0
+
+    def evaluate(
+        self, genotype: Genotype, *, report: Callable[[int, float], None] | None = None
+    ) -> Evaluation:
+        end = 0.5 - genotype.blocks[-1].dense_width / 1e4
+        path = [(step, end + 0.2 / (step + 1)) for step in range(4)]
+        for step, value in path:
+            self.steps += 1
+            if report:
+                report(step, value)
+        self.finished.append(genotype)
+        return Evaluation(path[-1][1], auc=0.7, intermediate=tuple(path))
+
+
+PRUNERS = {
+    "median": optuna.pruners.MedianPruner(n_startup_trials=2),
+    "threshold": optuna.pruners.ThresholdPruner(upper=0.59, n_warmup_steps=1),
+    "hyperband": optuna.pruners.HyperbandPruner(max_resource=4, reduction_factor=2),
+}
+SAMPLERS = {
+    "random": lambda space: optuna.samplers.RandomSampler(seed=0),
+    "evolution": lambda space: RegularizedEvolutionSampler(
+        space, population_size=6, tournament_size=3, children_per_round=2, seed=0
+    ),
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_pruner_ends_trials_by_their_log_losses_on_the_way(storage, pruner, sampler):
+    space, oracle = SearchSpace.nasrec_small(2), Learning()
+    objective = Objective(space, oracle, constraints={"mflops": 0.5})
+    study = optuna.create_study(
+        study_name="pruned",  # from which hyperband draws its brackets
+        storage=storage,
+        pruner=PRUNERS[pruner],
+        sampler=SAMPLERS[sampler](space),
+    )
+    study.optimize(objective, n_trials=16)
+    pruned = study.get_trials(states=[TrialState.PRUNED])
+    complete = study.get_trials(states=[TrialState.COMPLETE])
+    assert len(pruned) + len(complete) == 16
+    assert pruned
+    assert complete
+    assert oracle.steps < 16 * 4
+    for trial in study.trials:
+        genotype = Genotype.from_json(trial.user_attrs["genotype"])
+        path = Learning().evaluate(genotype).intermediate
+        assert tuple(trial.intermediate_values.items()) == path[: trial.last_step + 1]
+        assert trial.value == path[trial.last_step][1]
+        assert set(trial.user_attrs["seconds"]) == {"oracle", "cost"}
+        assert trial.constraints == {"mflops": trial.user_attrs["mflops"] - 0.5}
+        assert ("auc" in trial.user_attrs) == (trial.state == TrialState.COMPLETE)
+    assert all(trial.last_step == 3 for trial in complete)
+
+
+def test_a_pruned_model_is_forgotten_and_a_finished_one_is_judged_from_memory():
+    oracle = Learning()
+    objective = Objective(SPACE, oracle)
+    strict = optuna.create_study(pruner=optuna.pruners.ThresholdPruner(upper=0.5))
+    lenient = optuna.create_study(pruner=optuna.pruners.NopPruner())
+    path = Learning().evaluate(MODELS[64]).intermediate
+    for study in (strict, lenient, strict):
+        study.enqueue_trial(SPACE.encode(MODELS[64]))
+        study.optimize(objective, n_trials=1)
+    assert [trial.state for trial in strict.trials] == [TrialState.PRUNED] * 2
+    assert [trial.intermediate_values for trial in strict.trials] == [dict(path[:1])] * 2
+    assert lenient.trials[0].state == TrialState.COMPLETE
+    assert lenient.trials[0].intermediate_values == dict(path)
+    assert oracle.finished == [MODELS[64]]
+    assert oracle.steps == 1 + 4  # nothing for the last trial
+
+
+@pytest.mark.parametrize("objectives", [["log_loss", "mflops"], ["mflops"]])
+def test_other_objectives_than_log_loss_alone_are_told_nothing(storage, objectives):
+    objective = Objective(SPACE, Learning(), objectives=objectives)
+    study = optuna.create_study(
+        storage=storage,
+        directions=["minimize"] * len(objectives),
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        pruner=optuna.pruners.ThresholdPruner(upper=0.0),
+    )
+    study.optimize(objective, n_trials=4)
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+    assert not any(trial.intermediate_values for trial in study.trials)
+
+
+def test_oracles_without_report_never_hear_of_a_pruner():
+    pruner = optuna.pruners.ThresholdPruner(upper=0.0)
+    for oracle in (Counting(), TABLE, lambda genotype: 0.5):
+        study = optuna.create_study(pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=0))
+        study.optimize(Objective(SPACE, oracle), n_trials=3)
+        assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+
+
+def test_an_oracle_may_prune_of_its_own_accord():
+    def refuse(genotype: Genotype) -> float:
+        raise optuna.TrialPruned
+
+    study = optuna.create_study()
+    study.optimize(Objective(SPACE, refuse), n_trials=1)
+    assert study.trials[0].state == TrialState.PRUNED
+
+
+def test_a_difference_from_a_reference_is_written_beside_the_value(storage):
+    answer = Evaluation(0.5, difference=Difference(-0.01, 0.002, 400))
+    study = run(Objective(SPACE, lambda genotype: answer), storage, 1)
+    expected = {"log_loss": -0.01, "log_loss_se": 0.002, "num_rows": 400}
+    assert study.trials[0].user_attrs["difference"] == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nasrec_opt.oracle._metrics import auc, difference, log_losses, score
-from nasrec_opt.oracle._protocol import Difference, Evaluation, Oracle, architecture
+from nasrec_opt.oracle._protocol import (
+    Difference,
+    Evaluation,
+    Oracle,
+    Report,
+    architecture,
+    can_report,
+)
 from nasrec_opt.oracle._tabular import TabularOracle
 
 if TYPE_CHECKING:
@@ -22,11 +29,13 @@ __all__ = [
     "Evaluation",
     "FineTune",
     "Oracle",
+    "Report",
     "Scratch",
     "SupernetOracle",
     "TabularOracle",
     "architecture",
     "auc",
+    "can_report",
     "difference",
     "fit_adagrad",
     "fit_newton",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt.oracle._plan import Plan
+from nasrec_opt.oracle._protocol import Report
 
 Logits = npt.NDArray[np.float32]  # one each row, `[rows]`
-Report = Callable[[int, float], None]  # (step, log loss) on the way; may raise to stop
 
 
 @dataclass(frozen=True, slots=True)

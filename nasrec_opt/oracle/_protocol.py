@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from nasrec_opt.space import BlockGene, Genotype
+
+Report = Callable[[int, float], None]  # (step, log loss) on the way; may raise to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,23 @@ class Evaluation:
 
 
 class Oracle(Protocol):
-    """Scores genotypes: a supernet, a table of answers, a user's own object."""
+    """Scores genotypes: a supernet, a table of answers, a user's own object.
+
+    One whose `evaluate` has a keyword `report` is told whom to tell of log losses on the way, and
+    lets pass what that raises: so trials can be pruned.
+    """
 
     def evaluate(self, genotype: Genotype) -> Evaluation:
         """How well the genotype's model predicts."""
+
+
+def can_report(oracle: Oracle | Callable[..., Any]) -> bool:
+    """Whether an oracle, or a function in place of one, takes the keyword `report`."""
+    evaluate: Callable[..., Any] = getattr(oracle, "evaluate", oracle)
+    try:
+        return "report" in inspect.signature(evaluate).parameters
+    except (TypeError, ValueError):  # of what is written in C
+        return False
 
 
 def architecture(genotype: Genotype) -> tuple[BlockGene, ...]:

@@ -14,8 +14,9 @@ from nasrec_opt.oracle._checks import rows_of
 from nasrec_opt.oracle._last_layer import FitResult, fit_adagrad, fit_newton
 from nasrec_opt.oracle._passes import Passes
 from nasrec_opt.oracle._plan import Plan
-from nasrec_opt.oracle._prediction import Prediction, Report
+from nasrec_opt.oracle._prediction import Prediction
 from nasrec_opt.oracle._prefix_cache import PrefixCache
+from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.oracle._rows import Rows
 from nasrec_opt.supernet import Supernet
 

@@ -17,8 +17,8 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.oracle._checks import check_features, check_fits, check_option, training_data
 from nasrec_opt.oracle._metrics import difference, log_losses, score
 from nasrec_opt.oracle._plan import Numbering, Plan
-from nasrec_opt.oracle._prediction import Predictor, RecentLogits, Report
-from nasrec_opt.oracle._protocol import Difference, Evaluation
+from nasrec_opt.oracle._prediction import Predictor, RecentLogits
+from nasrec_opt.oracle._protocol import Difference, Evaluation, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._tuning import FineTune, Scratch, Tuning
 from nasrec_opt.space import Genotype

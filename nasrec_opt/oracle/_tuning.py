@@ -20,7 +20,8 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle._checks import rows_of
 from nasrec_opt.oracle._metrics import log_losses
 from nasrec_opt.oracle._plan import Plan
-from nasrec_opt.oracle._prediction import Prediction, Report
+from nasrec_opt.oracle._prediction import Prediction
+from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import (
     PartialEmbedding,
@@ -49,7 +50,7 @@ class FineTune:
 
     steps: int = 100
     batch_size: int = 512
-    learning_rate: float = 0.01
+    learning_rate: float = 0.08
     evaluations: int = 4
     seed: int = 0
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from nasrec_opt._settings import build_settings, read_toml
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.objective import METRICS
+from nasrec_opt.oracle import FineTune, Scratch
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.supernet import TrainConfig
@@ -108,6 +109,7 @@ class SearchConfig:
         n_trials: Trials of the finished study.
         objectives: What is minimised, in order.
         constraints: Largest value allowed, by metric.
+        pruner: Who stops trials on the way, where log loss is the only objective.
         evolution: Options of `sampler = "evolution"`.
     """
 
@@ -115,6 +117,7 @@ class SearchConfig:
     n_trials: int = 256
     objectives: tuple[str, ...] = ("log_loss", "latency_us", "energy_uj")
     constraints: Mapping[str, float] = field(default_factory=dict)
+    pruner: Literal["none", "median", "hyperband"] = "none"
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
 
     def __post_init__(self) -> None:
@@ -129,6 +132,11 @@ class SearchConfig:
                 raise StudyError(f"constraints: {name}: expected a finite number, got {largest}")
         if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
             raise StudyError(f"objectives: expected distinct metrics, got {self.objectives}")
+        if self.pruner != "none" and self.objectives != ("log_loss",):
+            raise StudyError(
+                "pruner: expected log_loss as the only objective, which is what trials are pruned "
+                f"by, got {', '.join(self.objectives)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +145,25 @@ class OracleConfig:
 
     Args:
         rows: Validation rows per query; nothing = all.
-        fidelity: `supernet` = weights as they are; `last_layer` = final layer fitted again.
+        fidelity: `supernet` = weights as they are; `last_layer` = final layer fitted again;
+            `fine_tune` = the subnet trained for some steps more; `scratch` = from fresh weights.
+        fine_tune: Options of `fidelity = "fine_tune"`.
+        scratch: Options of `fidelity = "scratch"`.
     """
 
     rows: int | None = None
-    fidelity: Literal["supernet", "last_layer"] = "supernet"
+    fidelity: Literal["supernet", "last_layer", "fine_tune", "scratch"] = "supernet"
+    fine_tune: FineTune = field(default_factory=FineTune)
+    scratch: Scratch = field(default_factory=Scratch)
+
+    def trained(self, seed: int) -> FineTune | Scratch | None:
+        """How subnets are trained before they are scored; nothing = they are not.
+
+        Args:
+            seed: Of that training.
+        """
+        how = {"fine_tune": self.fine_tune, "scratch": self.scratch}.get(self.fidelity)
+        return None if how is None else dataclasses.replace(how, seed=seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +217,11 @@ class StudyConfig:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise StudyError(f"name: expected letters, digits, '.', '_' or '-', got {self.name!r}")
         _at_least("seed", self.seed, 0)
+        if self.search.pruner != "none" and self.oracle.trained(self.seed) is None:
+            raise StudyError(
+                "[search]: pruner: expected a fidelity that trains, 'fine_tune' or 'scratch', got "
+                f"{self.oracle.fidelity!r}, which has no log losses on the way"
+            )
 
     @classmethod
     def from_toml(cls, path: Path | str) -> StudyConfig:
@@ -229,9 +256,10 @@ class StudyConfig:
 
 def _refuse_own_seeds(values: Mapping[str, Any], path: Path) -> None:
     """A seed that a stage would not listen to is an error, not a surprise."""
-    retrain = values.get("retrain")
-    model = retrain.get("model") if isinstance(retrain, Mapping) else None
-    for name, table in (("supernet", values.get("supernet")), ("retrain.model", model)):
+    for name in ("supernet", "oracle.fine_tune", "oracle.scratch", "retrain.model"):
+        table: Any = values
+        for part in name.split("."):
+            table = table.get(part) if isinstance(table, Mapping) else None
         if isinstance(table, Mapping) and "seed" in table:
             raise StudyError(
                 f"{path}: [{name}]: expected the seed at the top of the file, where it serves all "

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler
 
 from nasrec_opt._files import sha256, write_json
@@ -27,7 +28,7 @@ from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._cost import accelerator_of, architecture_cost
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.pipeline._search import (
-    complete_trials,
+    finished_trials,
     log_loss_of,
     require_settings,
     search,
@@ -43,6 +44,7 @@ from nasrec_opt.tracking import MLflowLogger
 Stage = Literal["prepare", "train", "search", "retrain", "report"]
 STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "retrain", "report")
 STAMP_BYTES = 1 << 20
+PRUNERS = {"none": NopPruner, "median": MedianPruner, "hyperband": HyperbandPruner}
 
 
 def run_study(
@@ -213,7 +215,7 @@ class Run:
                 constraints=config.search.constraints,
             )
             logger = self.logger()
-            already = len(complete_trials(study))
+            already = len(finished_trials(study))
             if logger:
                 logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
                 logger.sync(study)
@@ -228,7 +230,7 @@ class Run:
             seconds = time.perf_counter() - started
             if logger:
                 logger.flush()
-            done = len(complete_trials(study)) - already
+            done = len(finished_trials(study)) - already
             rate = f", {done / seconds:.1f} trials/s" if done else ""
             start_up = started - before
             return (
@@ -297,7 +299,7 @@ class Run:
     def _check_search(self) -> None:
         """What a person removed since the search was finished is made again."""
         study = self.study()
-        if len(complete_trials(study)) < self.config.search.n_trials:
+        if len(finished_trials(study)) < self.config.search.n_trials:
             self.folder.forget("search")
         elif not self.folder.mlflow_db.exists() and (logger := self.logger()):
             logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
@@ -347,6 +349,7 @@ class Run:
             space=self._space,
             metric_names=config.search.objectives,
             sampler=self._sampler(),
+            pruner=PRUNERS[config.search.pruner](),
         )
         require_settings(study, self._search_settings())
         return study
@@ -455,7 +458,7 @@ class Run:
             Supernet.load(self.folder.supernet).to(best_device()),
             self.dataset(),
             rows=oracle.rows,
-            fidelity=oracle.fidelity,
+            fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
         )
 
     def _train_settings(self) -> dict[str, Any]:
@@ -473,14 +476,19 @@ class Run:
 
     def _search_settings(self) -> dict[str, Any]:
         config = self.config
+        oracle = plain(config.oracle)
+        for name in {"fine_tune", "scratch"} - {config.oracle.fidelity}:
+            del oracle[name]  # changes no answer
+        pruner = config.search.pruner
         return {
             "train": digest(self._train_settings()),
-            "oracle": plain(config.oracle),
+            "oracle": oracle,
             "hardware": {"technology": _digest_of(config.hardware.technology)},
             "sampler": config.search.sampler,
             "evolution": plain(config.search.evolution),
             "objectives": list(config.search.objectives),
             "constraints": plain(config.search.constraints),
+            **({"pruner": pruner} if pruner != "none" else {}),
         }
 
 

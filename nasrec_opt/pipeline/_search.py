@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -21,6 +22,8 @@ from nasrec_opt.space import BlockGene, Genotype
 Progress = Callable[[int, int | None], None]
 Callback = Callable[[optuna.Study, FrozenTrial], None]
 
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # came to what a study can learn from
+
 
 def search(
     study: optuna.Study,
@@ -30,7 +33,7 @@ def search(
     callbacks: Iterable[Callback] = (),
     progress: Progress | None = None,
 ) -> None:
-    """Bring a study to `n_trials` complete trials.
+    """Bring a study to `n_trials` finished trials, complete or pruned.
 
     Unlike `study.optimize`, an interrupted trial stays as it is: the next call takes it up again
     under its own number, so that a study killed at any moment ends as one left alone.
@@ -38,26 +41,31 @@ def search(
     Args:
         study: The study; no other process may work on it.
         objective: What is minimised.
-        n_trials: Complete trials at the end.
+        n_trials: Complete and pruned trials at the end.
         callbacks: Called after each trial.
-        progress: Called with (complete trials, `n_trials`).
+        progress: Called with (finished trials, `n_trials`).
 
     Raises:
         StudyError: As many trials as are wanted came to no finite value.
     """
     requeue_interrupted(study)
     callbacks = tuple(callbacks)
-    done = len(complete_trials(study))
+    done = len(finished_trials(study))
     if progress:
         progress(done, n_trials)
-    with _interrupts_between_trials() as raise_if_interrupted:
+    with _interrupts_between_trials() as raise_if_interrupted, warnings.catch_warnings():
+        # A trial taken up again reports the steps before its interruption once more.
+        warnings.filterwarnings("ignore", message="The reported value is ignored")
         while done < n_trials:
             raise_if_interrupted()
             trial = study.ask()
-            frozen = study.tell(trial, objective(trial))
+            try:
+                frozen = study.tell(trial, objective(trial))
+            except optuna.TrialPruned:
+                frozen = study.tell(trial, state=TrialState.PRUNED)
             for callback in callbacks:
                 callback(study, frozen)
-            if frozen.state == TrialState.COMPLETE:
+            if frozen.state in FINISHED:
                 done += 1
             else:
                 _require_progress(study, n_trials)
@@ -68,6 +76,11 @@ def search(
 def complete_trials(study: optuna.Study) -> list[FrozenTrial]:
     """The trials with values, oldest first."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials that count as done, oldest first: with values, or pruned on the way to them."""
+    return study.get_trials(deepcopy=False, states=FINISHED)
 
 
 def require_settings(study: optuna.Study, settings: Any) -> None:

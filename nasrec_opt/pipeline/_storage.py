@@ -30,6 +30,7 @@ def open_study(
     space: SearchSpace,
     metric_names: Sequence[str],
     sampler: optuna.samplers.BaseSampler,
+    pruner: optuna.pruners.BasePruner | None = None,
 ) -> optuna.Study:
     """Create or load a study.
 
@@ -39,6 +40,7 @@ def open_study(
         space: What is searched; recorded in the study, and compared when it is loaded.
         metric_names: The objectives, all minimised.
         sampler: Proposes trials.
+        pruner: Stops trials on the way; nothing = nobody does.
 
     Raises:
         StudyError: The file is no Optuna storage, or the study in it belongs to another search
@@ -54,6 +56,7 @@ def open_study(
             study_name=name,
             storage=storage,
             sampler=sampler,
+            pruner=pruner or optuna.pruners.NopPruner(),
             directions=["minimize"] * len(metric_names),
             load_if_exists=True,
         )

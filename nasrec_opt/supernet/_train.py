@@ -37,7 +37,9 @@ Progress = Callable[[int, int | None], None]
 class TrainRows(Protocol):
     """The training rows: `nasrec_opt.data.Split` is one."""
 
-    num_rows: int
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
 
     def batches(
         self, batch_size: int, *, seed: int | None, start_step: int, drop_last: bool

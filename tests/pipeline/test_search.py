@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
+import warnings
 from itertools import count
+from pathlib import Path
 
 import optuna
 import pytest
@@ -12,10 +15,12 @@ from optuna.trial import TrialState
 from hw import ReRAM
 from nasrec_opt import FeatureSpec, Genotype, Objective, SearchSpace
 from nasrec_opt.errors import StudyError
-from nasrec_opt.oracle import architecture
+from nasrec_opt.oracle import Evaluation, architecture
+from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.pipeline._search import log_loss_of, search, winners
 from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.report import write_report
+from nasrec_opt.samplers import make_sampler
 
 FEATURES = FeatureSpec(13, (50,) * 26)
 CODESIGN = SearchSpace.codesign(num_blocks=1)
@@ -101,3 +106,156 @@ def test_a_study_whose_creation_was_cut_off_can_be_opened(tmp_path):
     assert opened(CODESIGN).metric_names == ["log_loss"]
     with pytest.raises(StudyError, match="belongs to another search space"):
         opened(SearchSpace.nasrec_full(num_blocks=1))
+
+
+class Learning:
+    """An oracle with log losses on the way."""
+
+    def evaluate(self, genotype: Genotype, *, report=None) -> Evaluation:
+        path = tuple((step, loss(genotype) + 1 / (step + 1)) for step in range(3))
+        for step, value in path if report else ():
+            report(step, value)
+        return Evaluation(path[-1][1], intermediate=path)
+
+
+def test_pruned_trials_count_as_trials_done_and_are_no_winners():
+    objective = Objective(CODESIGN, Learning(), features=FEATURES)
+    study = optuna.create_study(
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+    )
+    study.set_metric_names(["log_loss"])
+    told = []
+    search(
+        study, objective, n_trials=20, callbacks=[lambda _study, trial: told.append(trial.state)]
+    )
+    states = [trial.state for trial in study.trials]
+    assert set(states) == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert len(states) == 20
+    assert told == states
+    complete = {t.number for t in study.trials if t.state == TrialState.COMPLETE}
+    assert {trial.number for _, trial in winners(study, 20)} <= complete
+    search(study, objective, n_trials=20)  # nothing is left to do
+    assert len(study.trials) == 20
+
+
+class Interrupted(Learning):
+    """The same, interrupted once in a while in the middle of a training."""
+
+    def __init__(self) -> None:
+        self._asked = count()
+
+    def evaluate(self, genotype: Genotype, *, report=None) -> Evaluation:
+        def stop(step: int, value: float) -> None:
+            report(step, value)
+            if step == 1 and next(self._asked) % 3 == 1:
+                raise KeyboardInterrupt
+
+        return super().evaluate(genotype, report=stop)
+
+
+def test_a_trial_interrupted_between_its_reports_ends_as_one_left_alone(tmp_path):
+    def study_of(name: str) -> optuna.Study:
+        return open_study(
+            tmp_path / f"{name}.db",
+            name,
+            space=CODESIGN,
+            metric_names=["log_loss"],
+            sampler=make_sampler("evolution", CODESIGN, seed=0, num_objectives=1),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+        )
+
+    alone, interrupted = study_of("alone"), study_of("interrupted")
+    search(alone, Objective(CODESIGN, Learning(), features=FEATURES), n_trials=14)
+    objective, stops = Objective(CODESIGN, Interrupted(), features=FEATURES), 0
+    while len(interrupted.trials) < 14 or not interrupted.trials[-1].state.is_finished():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            try:
+                search(interrupted, objective, n_trials=14)
+            except KeyboardInterrupt:
+                stops += 1
+    assert stops
+    for one, other in zip(alone.trials, interrupted.trials, strict=True):
+        assert (one.state, one.values, one.params) == (other.state, other.values, other.params)
+        assert one.intermediate_values == other.intermediate_values
+    assert {trial.state for trial in alone.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+STUDY = """
+name = "pruned"
+seed = 2
+[data]
+synthetic_rows = 1500
+[space]
+num_blocks = 1
+[supernet]
+batch_size = 128
+[oracle]
+rows = 60
+fidelity = "fine_tune"
+[oracle.fine_tune]
+steps = 4
+batch_size = 64
+[search]
+objectives = ["log_loss"]
+sampler = "random"
+pruner = "median"
+n_trials = 12
+"""
+
+
+def test_a_run_prunes_and_goes_on_as_if_it_had_not_stopped(tmp_path):
+    runs = {}
+    config = configured(tmp_path, STUDY)
+    run_study(config, tmp_path / "trained", until="train")
+    for name, stops in (("alone", (12,)), ("in parts", (7, 12))):
+        out = shutil.copytree(tmp_path / "trained", tmp_path / name)
+        for n_trials in stops:
+            text = STUDY.replace("n_trials = 12", f"n_trials = {n_trials}")
+            run = run_study(configured(tmp_path, text), out, until="search")
+        runs[name] = run.study().trials
+    for one, other in zip(runs["alone"], runs["in parts"], strict=True):
+        assert (one.state, one.values, one.params) == (other.state, other.values, other.params)
+        assert one.intermediate_values == other.intermediate_values
+        assert next(iter(one.intermediate_values)) == 0
+    assert {trial.state for trial in runs["alone"]} == {TrialState.COMPLETE, TrialState.PRUNED}
+    other = configured(tmp_path, STUDY.replace("steps = 4", "steps = 5"))
+    with pytest.raises(StudyError, match="its trials were evaluated with other settings: oracle"):
+        run_study(other, tmp_path / "alone", until="search")
+    unread = configured(tmp_path, STUDY + "[oracle.scratch]\nepochs = 3\n")
+    run_study(unread, tmp_path / "alone", until="search")  # an option that nothing reads
+
+
+def configured(folder: Path, text: str) -> StudyConfig:
+    (folder / "pruned.toml").write_text(text)
+    return StudyConfig.from_toml(folder / "pruned.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'objectives = ["log_loss"]',
+            'objectives = ["log_loss", "mflops"]',
+            "search: pruner: expected log_loss as the only objective, which is what trials are "
+            "pruned by, got log_loss, mflops",
+        ),
+        ('"median"', '"best"', "expected one of 'none', 'median', 'hyperband', got 'best'"),
+        (
+            'fidelity = "fine_tune"',
+            'fidelity = "last_layer"',
+            "pruner: expected a fidelity that trains, 'fine_tune' or 'scratch', got 'last_layer'",
+        ),
+        ("steps = 4", "steps = 0", r"oracle: fine_tune: steps: expected 1 or more, got 0"),
+        (
+            "steps = 4",
+            "seed = 4",
+            r"\[oracle.fine_tune\]: expected the seed at the top",
+        ),
+        ("steps = 4", "epochs = 4", "unknown key 'epochs'"),
+    ],
+)
+def test_a_study_file_that_cannot_prune_or_train_is_one_sentence(tmp_path, old, new, message):
+    with pytest.raises(StudyError, match=message):
+        configured(tmp_path, STUDY.replace(old, new))
