@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler
 
 from nasrec_opt._files import sha256, write_json
@@ -44,7 +44,11 @@ from nasrec_opt.tracking import MLflowLogger
 Stage = Literal["prepare", "train", "search", "retrain", "report"]
 STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "retrain", "report")
 STAMP_BYTES = 1 << 20
-PRUNERS = {"none": NopPruner, "median": MedianPruner, "hyperband": HyperbandPruner}
+PRUNERS: dict[str, Callable[[], BasePruner]] = {
+    "none": NopPruner,
+    "median": lambda: MedianPruner(n_warmup_steps=1),  # before a step no subnet has learnt anything
+    "hyperband": HyperbandPruner,
+}
 
 
 def run_study(
