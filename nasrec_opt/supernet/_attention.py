@@ -54,23 +54,19 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        width, rows = query.shape[1:]
-        output, totals = torch.empty_like(value), query.new_empty(len(query), 1, rows)
-        beside = torch.cat([value, torch.ones_like(value)], dim=1)
+        width = query.shape[1]
         scaled = query * _log2_scale(width)
-        shifted = []
-        for piece in _pieces(query):
-            weights = _weights(scaled[piece], key[piece], is_shifted=False)
-            mixed = torch.bmm(beside[piece], weights)
-            is_shifted = not _is_safe(mixed[:, width:])
-            if is_shifted:
-                weights = _weights(scaled[piece], key[piece], is_shifted=True)
-                mixed = torch.bmm(beside[piece], weights)
-            shifted.append(is_shifted)
-            torch.div(mixed[:, :width], mixed[:, width:], out=output[piece])
-            totals[piece] = mixed[:, width : width + 1]
-        ctx.save_for_backward(query, key, value, output, totals)
-        ctx.shifted = shifted
+        beside = torch.cat([value, torch.ones_like(value)], dim=1)
+        mixed, is_shifted = torch.empty_like(beside), False
+        _mix(scaled, key, beside, out=mixed, is_shifted=is_shifted)
+        if len(mixed) and not _is_safe(mixed[:, width:]):
+            is_shifted = True
+            _mix(scaled, key, beside, out=mixed, is_shifted=is_shifted)
+        output = mixed[:, :width] / mixed[:, width:]
+        if any(ctx.needs_input_grad):
+            totals = mixed[:, width : width + 1].contiguous()
+            ctx.save_for_backward(query, key, value, output, totals)
+            ctx.is_shifted = is_shifted
         return output
 
     @staticmethod
@@ -86,10 +82,12 @@ class _Attend(torch.autograd.Function):
         into = torch.cat([shared, mean], dim=1)
         beside = torch.cat([value, torch.full_like(mean, -1.0)], dim=1).transpose(1, 2)
         of_query, of_key, of_value = (torch.empty_like(part) for part in (query, key, value))
-        for piece, is_shifted in zip(_pieces(query), ctx.shifted, strict=True):
-            weights = _weights(scaled[piece], key[piece], is_shifted=is_shifted)
+        rooms = _room(key), _room(key)
+        for piece in _pieces(key):
+            weights = _weights(scaled[piece], key[piece], rooms[0], is_shifted=ctx.is_shifted)
             torch.bmm(shared[piece], weights.transpose(1, 2), out=of_value[piece])
-            scores = torch.bmm(beside[piece], into[piece]).mul_(weights)
+            scores = torch.bmm(beside[piece], into[piece], out=rooms[1][: len(weights)])
+            scores *= weights
             torch.bmm(key[piece], scores, out=of_query[piece])
             torch.bmm(query[piece], scores.transpose(1, 2), out=of_key[piece])
         scale = 1 / math.sqrt(width)
@@ -101,14 +99,32 @@ def _log2_scale(width: int) -> float:
     return math.log2(math.e) / math.sqrt(width)
 
 
+def _piece_size(rows: int) -> int:
+    return max(1, PIECE // rows**2)
+
+
 def _pieces(values: Tensor) -> Iterator[slice]:
-    size = max(1, PIECE // values.shape[-1] ** 2)
+    size = _piece_size(values.shape[-1])
     return (slice(begin, begin + size) for begin in range(0, len(values), size))
 
 
-def _weights(scaled: Tensor, key: Tensor, *, is_shifted: bool) -> Tensor:
+def _mix(scaled: Tensor, key: Tensor, beside: Tensor, *, out: Tensor, is_shifted: bool) -> None:
+    """Sums over keys of weights times what lies beside, `[batch * heads, 2 * width, queries]`."""
+    room = _room(key)
+    for piece in _pieces(key):
+        weights = _weights(scaled[piece], key[piece], room, is_shifted=is_shifted)
+        torch.bmm(beside[piece], weights, out=out[piece])
+
+
+def _room(key: Tensor) -> Tensor:
+    """Memory for the weights of a piece; pieces share it, so that it is in cache."""
+    rows = key.shape[-1]
+    return key.new_empty(min(len(key), _piece_size(rows)), rows, rows)
+
+
+def _weights(scaled: Tensor, key: Tensor, room: Tensor, *, is_shifted: bool) -> Tensor:
     """Weights before division by their sums; shifted, the largest of each query is 1."""
-    scores = torch.bmm(key.transpose(1, 2), scaled)  # [piece, keys, queries]
+    scores = torch.bmm(key.transpose(1, 2), scaled, out=room[: len(key)])  # [piece, keys, queries]
     if is_shifted:
         scores -= scores.amax(dim=1, keepdim=True)
     return scores.exp2_()

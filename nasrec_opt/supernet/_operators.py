@@ -17,7 +17,7 @@ from torch.nn import functional
 from nasrec_opt.space import MERGER_ROWS
 from nasrec_opt.supernet._attention import attend
 from nasrec_opt.supernet._inputs import BlockInput, Capacity
-from nasrec_opt.supernet._layers import DenseProjection, LayerNorm, SparseProjection
+from nasrec_opt.supernet._layers import DenseProjection, LayerNorm, SparseProjection, wide
 from nasrec_opt.supernet._slices import Initializer, Take, first, zeros
 
 NUM_HEADS = 8
@@ -33,7 +33,7 @@ class FullyConnected(nn.Module):
         self.norm = LayerNorm(capacity.dense_width)
 
     def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
-        return functional.relu(self.norm(self.project(given, width, take), take))
+        return functional.relu(self.norm(self.project(given, width, take), take), inplace=True)
 
 
 class EmbeddedFullyConnected(nn.Module):
@@ -45,7 +45,9 @@ class EmbeddedFullyConnected(nn.Module):
         self.norm = LayerNorm(capacity.sparse_width)
 
     def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, dim, width]
-        return functional.relu(self.norm(self.project(given, width, take), take))
+        rows = functional.relu(self.project(given, width, self.norm, take), inplace=True)
+        assert given.joined is not None
+        return rows.to(given.joined.dtype)
 
 
 class Gate(nn.Module):
@@ -144,15 +146,15 @@ class DotProduct(nn.Module):
         assert given.joined is not None
         rows = given.joined
         if self._is_balanced and rows.shape[-1] != balanced_rows(width):
-            rows = self.balance(given, balanced_rows(width), take)
-            rows = self.balance_norm(rows, take)
-        stacked = torch.cat([vector.unsqueeze(-1), rows], dim=-1)  # [batch, dim, rows + 1]
-        gram = stacked.transpose(1, 2) @ stacked  #  [batch, rows + 1, rows + 1]
+            rows = self.balance(given, balanced_rows(width), self.balance_norm, take)
+        stacked = torch.cat([vector.unsqueeze(-1), rows.to(vector.dtype)], dim=-1)
+        # [batch, dim, rows + 1] to [batch, rows + 1, rows + 1]; to pick from, float32 is fastest
+        gram = wide(stacked.transpose(1, 2) @ stacked)
         pairs = gram.flatten(1).index_select(1, self._triangle(gram.shape[1], gram.device))
         if pairs.shape[1] != width:
             # With the dense row first, the triangle of few rows is a prefix of that of many.
-            weight = take(self.output, first(width), first(pairs.shape[1]))
-            pairs = functional.linear(given.activation(pairs), given.weight(weight))
+            weight = given.weight(take(self.output, first(width), first(pairs.shape[1])))
+            pairs = functional.linear(given.activation(pairs).to(weight.dtype), weight)
         return self.norm(pairs, take)
 
     def _triangle(self, rows: int, device: torch.device) -> Tensor:
@@ -186,7 +188,7 @@ class Attention(nn.Module):
         self.feed_forward_norm = LayerNorm(dim, RESIDUAL_GAIN)
 
     def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, dim, width]
-        rows = self.project_norm(self.project(given, width, take), take)
+        rows = self.project(given, width, self.project_norm, take)
         batch, dim, _ = rows.shape
 
         def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -194,15 +196,17 @@ class Attention(nn.Module):
             added = take(bias, first(len(bias))).unsqueeze(1)
             if given.activation_bits is not None:  # the scale is that of one row
                 values = given.activation(values.transpose(1, 2)).transpose(1, 2)
-            return torch.baddbmm(added, taken.expand(batch, -1, -1), values)
+            return torch.baddbmm(added, taken.expand(batch, -1, -1), values.to(taken.dtype))
 
         joint = linear(rows, self.query_key_value, self.query_key_value_bias)
-        mixed = attend(*joint.split(dim, dim=1), self.heads)
+        mixed = attend(*wide(joint).split(dim, dim=1), self.heads)
         rows = self.attention_norm.across_dim(rows + linear(mixed, self.mix, self.mix_bias), take)
-        inner = functional.relu(linear(rows, self.inner, self.inner_bias))
-        return self.feed_forward_norm.across_dim(
+        inner = functional.relu(linear(rows, self.inner, self.inner_bias), inplace=True)
+        rows = self.feed_forward_norm.across_dim(
             rows + linear(inner, self.outer, self.outer_bias), take
         )
+        assert given.joined is not None
+        return rows.to(given.joined.dtype)
 
 
 class FactorizationMachine(nn.Module):
@@ -215,7 +219,9 @@ class FactorizationMachine(nn.Module):
         self.norm = LayerNorm(width)
 
     def forward(self, given: BlockInput, sparse: Tensor, width: int, take: Take) -> Tensor:
+        dtype, sparse = sparse.dtype, wide(sparse)  # what is left of a difference of large numbers
         interaction = sparse.sum(dim=-1).square() - sparse.square().sum(dim=-1)  # [batch, dim]
+        interaction = interaction.to(dtype)
         if interaction.shape[1] == width:
             return interaction
         weight = given.weight(take(self.output, first(width), first(interaction.shape[1])))

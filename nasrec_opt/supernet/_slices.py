@@ -3,7 +3,8 @@
 Every operator reads its weights through a `Take`: `take(weight, rows, columns)`. What a take does
 decides what a pass costs: `plain` gives views for a forward pass; a `Leaves` gives views that
 collect their own gradients, so that neither a gradient nor an optimizer step is ever larger than
-the slice; a `Recorder` writes down what was read, which is how a subnet is cut out.
+the slice; a `Recorder` writes down what was read, which is how a subnet is cut out; a `Cast` gives
+copies in another precision.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +56,20 @@ class Recorder:
     def __call__(self, weight: Tensor, *index: slice) -> Tensor:
         self.used.append((weight, index))
         return weight[index]
+
+
+@dataclass(slots=True)
+class Cast:
+    """A take for weights that do not change: copies in another precision, each slice made once."""
+
+    dtype: torch.dtype
+    copies: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
+
+    def __call__(self, weight: Tensor, *index: slice) -> Tensor:
+        key = (id(weight), *((part.start, part.stop) for part in index))
+        if key not in self.copies:
+            self.copies[key] = weight[index].to(self.dtype, memory_format=torch.contiguous_format)
+        return self.copies[key]
 
 
 class Initializer:

@@ -24,7 +24,9 @@ def assert_parity(supernet, genotype, seed):
     with torch.no_grad():
         ours = supernet(genotype, dense, sparse)
         naive = reference_logits(supernet, genotype, dense, sparse)
-    torch.testing.assert_close(ours, naive, rtol=1e-4, atol=1e-5)
+    trained = supernet(genotype, dense, sparse).detach()  # layer norms take other ways there
+    for logits in (ours, trained):
+        torch.testing.assert_close(logits, naive, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -89,7 +91,7 @@ def test_attention_equals_the_stock_kernel(seed, size):
     stock = F.scaled_dot_product_attention(size * query, key, value)
     stock = stock.transpose(2, 3).reshape(shape)
     ours = attend(size * inputs[0], *inputs[1:], heads=8)
-    tolerance = {"rtol": 1e-4, "atol": 1e-5 * size}  # scores are as large, and round so
+    tolerance = {"rtol": 1e-4 + 1e-6 * size, "atol": 1e-5 * size}  # as scores of that size round
     torch.testing.assert_close(ours, stock, **tolerance)
     expected = torch.autograd.grad((stock * weights).sum(), inputs)
     found = torch.autograd.grad((ours * weights).sum(), inputs)
