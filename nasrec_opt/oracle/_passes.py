@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
-from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Job, Plan, job_of
+from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Job, Plan, Step, job_of
 from nasrec_opt.oracle._prefix_cache import Key, PrefixCache
 from nasrec_opt.oracle._rows import Rows
 from nasrec_opt.space import MERGER_ROWS
-from nasrec_opt.supernet import Activations, Supernet
+from nasrec_opt.supernet import Activations, SparseOutput, Supernet
 
 FLOAT_BYTES = 4
 
@@ -67,11 +67,8 @@ class Passes:
             return
         schedule = self._schedule(rows, plans)
         keys = {output: (rows.name, output) for output in (*schedule.cached, *schedule.made)}
-        last = {n for plan in plans for n in plan.key}  # nobody reads on from these
         wanted = {
-            keys[output]: num_bytes * rows.num_rows
-            for output, num_bytes in schedule.made.items()
-            if output not in last
+            keys[output]: num_bytes * rows.num_rows for output, num_bytes in schedule.made.items()
         }
         in_use = [keys[output] for output in sorted(schedule.cached)]
         kept: dict[Key, list[Any]] = {key: [] for key in self._cache.reserve(wanted, in_use)}
@@ -86,7 +83,7 @@ class Passes:
                     if keys[output] in kept:
                         kept[keys[output]].append(at_hand[output])
                 yield index, activations
-                for output in {*job.plan.dense, *job.plan.sparse}:
+                for output in _numbers(job.plan):
                     if schedule.last_use.get(output) == index:
                         del at_hand[output]
         for key, chunks in kept.items():
@@ -94,33 +91,46 @@ class Passes:
 
     def _schedule(self, rows: Rows, plans: Sequence[Plan]) -> _Schedule:
         schedule = _Schedule()
-        outputs = {n for plan in plans for n in (*plan.dense, *plan.sparse)}
+        outputs = {number for plan in plans for number in _numbers(plan)}
         in_cache = {output for output in outputs if (rows.name, output) in self._cache}
         at_hand = {RAW_DENSE, RAW_SPARSE} | in_cache
-        made: list[tuple[int, int, int]] = []
+        made: list[tuple[bool, int, int, int]] = []
         for index, plan in enumerate(plans):
             job = job_of(plan, at_hand)
             schedule.jobs.append(job)
             used = {plan.dense[block] for block in job.dense}
             used |= {plan.sparse[block] for block in job.sparse}
-            schedule.cached |= used & in_cache
             for step in job.steps:
-                gene = plan.genotype.blocks[step.block - 1]
-                if step.live.dense_out:
-                    width = gene.dense_width
-                    made.append((step.block, plan.dense[step.block], width * FLOAT_BYTES))
-                if step.live.sparse_out:
-                    count = gene.sparse_width + MERGER_ROWS * step.live.use_rows
-                    width = count * self._supernet.features.embedding_dim
-                    made.append((step.block, plan.sparse[step.block], width * FLOAT_BYTES))
-            used |= {output for _, output, _ in made}
+                used |= {plan.dense_sums[step.block]} if step.reads_dense_sum else set()
+                used |= {plan.sparse_sums[step.block]} if step.reads_sparse_sum else set()
+                made += self._made(plan, step)
+            schedule.cached |= used & in_cache
+            used |= {output for _, _, output, _ in made}
             at_hand |= used
             schedule.last_use |= dict.fromkeys(
-                used & {*plan.dense, *plan.sparse} - {RAW_DENSE, RAW_SPARSE} - in_cache, index
+                used & _numbers(plan) - {RAW_DENSE, RAW_SPARSE} - in_cache, index
             )
-        # Earlier blocks are the likelier to be shared, so they get the room first.
-        schedule.made = {output: size for _, output, size in sorted(made)}
+        # Earlier blocks are the likelier to be shared, so they get the room first; sums that only
+        # mergers read come after all outputs.
+        schedule.made = {output: size for _, _, output, size in sorted(made)}
         return schedule
+
+    def _made(self, plan: Plan, step: Step) -> Iterator[tuple[bool, int, int, int]]:
+        """What a step computes: whether a sum only, block, number, bytes per row."""
+        block, live, gene = step.block, step.live, plan.genotype.blocks[step.block - 1]
+        column = self._supernet.features.embedding_dim * FLOAT_BYTES
+        dense_bytes, sparse_bytes = gene.dense_width * FLOAT_BYTES, gene.sparse_width * column
+        if live.dense_out:
+            yield False, block, plan.dense[block], dense_bytes
+        if live.dense_pre and not (live.dense_out and plan.dense[block] == plan.dense_sums[block]):
+            yield True, block, plan.dense_sums[block], dense_bytes
+        if live.sparse_out:
+            merger_bytes = MERGER_ROWS * column * live.use_rows
+            yield False, block, plan.sparse[block], sparse_bytes + merger_bytes
+        if live.sparse_pre and not (
+            live.sparse_out and plan.sparse[block] == plan.sparse_sums[block]
+        ):
+            yield True, block, plan.sparse_sums[block], sparse_bytes
 
     def _run(self, job: Job, at_hand: dict[int, Any]) -> tuple[Activations, list[int]]:
         """Run what is not at hand, add it to `at_hand`, and name it."""
@@ -128,22 +138,33 @@ class Passes:
         dense: dict[int, Tensor] = {i: at_hand[plan.dense[i]] for i in job.dense}
         sparse = {i: at_hand[plan.sparse[i]] for i in job.sparse}
         for step in job.steps:
-            dense_out, sparse_out = self._supernet.blocks[str(step.block)](
-                plan.genotype.blocks[step.block - 1],
-                step.live,
+            block, live = step.block, step.live
+            sums = plan.dense_sums[block], plan.sparse_sums[block]
+            found = self._supernet.blocks[str(block)](
+                plan.genotype.blocks[block - 1],
+                live,
                 dense,
                 sparse,
                 _view,
                 is_quantized=self._supernet.is_quantized,
+                dense_sum=at_hand[sums[0]] if step.reads_dense_sum else None,
+                sparse_sum=at_hand[sums[1]].rows if step.reads_sparse_sum else None,
             )
-            for values, outputs, number in (
-                (dense_out, dense, plan.dense[step.block]),
-                (sparse_out, sparse, plan.sparse[step.block]),
-            ):
-                if values is not None:
-                    outputs[step.block] = at_hand[number] = values
-                    made.append(number)
+            if live.dense_pre:
+                at_hand[sums[0]] = found.dense_sum
+            if live.sparse_pre:
+                at_hand[sums[1]] = SparseOutput(found.sparse_sum)
+            if live.dense_out:
+                dense[block] = at_hand[plan.dense[block]] = found.dense
+            if live.sparse_out:
+                sparse[block] = at_hand[plan.sparse[block]] = found.sparse
+            made += [output for _, _, output, _ in self._made(plan, step)]
         return Activations(dense, sparse), made
+
+
+def _numbers(plan: Plan) -> set[int]:
+    """Of all that a genotype computes."""
+    return {*plan.dense, *plan.sparse, *plan.dense_sums, *plan.sparse_sums}
 
 
 def _view(weight: Tensor, *index: slice) -> Tensor:

@@ -24,12 +24,17 @@ class Plan:
         lives: What of each block reaches the logit.
         dense: Number of the dense output of each block, from 0 = raw features; -1 = not read.
         sparse: The same of the sparse outputs.
+        dense_sums: Number of the sum of the dense operators of each block, before mergers: that of
+            the output where no merger adds to it.
+        sparse_sums: The same of the sparse operators.
     """
 
     genotype: Genotype
     lives: tuple[BlockLiveness, ...]
     dense: tuple[int, ...]
     sparse: tuple[int, ...]
+    dense_sums: tuple[int, ...]
+    sparse_sums: tuple[int, ...]
 
     @property
     def key(self) -> tuple[int, int]:
@@ -44,10 +49,14 @@ class Step:
     Args:
         block: Its number, from 1.
         live: What of it to compute.
+        reads_dense_sum: A merger needs the sum of the dense operators, and it is at hand.
+        reads_sparse_sum: The same of the sparse operators.
     """
 
     block: int
     live: BlockLiveness
+    reads_dense_sum: bool
+    reads_sparse_sum: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class Numbering:
         """Number the outputs of a genotype."""
         lives = liveness(genotype)
         dense, sparse = [RAW_DENSE], [RAW_SPARSE]
+        dense_sums, sparse_sums = [-1], [-1]
         for block, (gene, live) in enumerate(zip(genotype.blocks, lives, strict=True), start=1):
             rows: tuple[int, ...] = ()
             if reads_sparse_inputs(gene, live):
@@ -108,12 +118,21 @@ class Numbering:
                     rows,
                     gene.sparse_bits if self._is_quantized else None,
                 )
+            dense_sums.append(own_dense)
+            sparse_sums.append(own_sparse)
             merged = (own_dense, own_sparse)
             dense_out = self._number(block, "fm", *merged) if live.use_fm else own_dense
             sparse_out = self._number(block, "rows", *merged) if live.use_rows else own_sparse
             dense.append(dense_out if live.dense_out else -1)
             sparse.append(sparse_out if live.sparse_out else -1)
-        return Plan(genotype, lives, tuple(dense), tuple(sparse))
+        return Plan(
+            genotype,
+            lives,
+            tuple(dense),
+            tuple(sparse),
+            tuple(dense_sums),
+            tuple(sparse_sums),
+        )
 
     def _number(self, *description: Hashable) -> int:
         return self._numbers.setdefault(description, len(self._numbers))
@@ -137,15 +156,19 @@ def job_of(plan: Plan, at_hand: Container[int]) -> Job:
             continue
         gene, whole = plan.genotype.blocks[block - 1], plan.lives[block - 1]
         use_fm, use_rows = need_dense and whole.use_fm, need_sparse and whole.use_rows
+        needs_dense_sum, needs_sparse_sum = need_dense or use_rows, need_sparse or use_fm
+        has_dense_sum = plan.dense_sums[block] in at_hand
+        has_sparse_sum = plan.sparse_sums[block] in at_hand
         live = BlockLiveness(
-            dense_pre=need_dense or use_rows,
-            sparse_pre=need_sparse or use_fm,
+            dense_pre=needs_dense_sum and not has_dense_sum,
+            sparse_pre=needs_sparse_sum and not has_sparse_sum,
             dense_out=need_dense,
             sparse_out=need_sparse,
             use_fm=use_fm,
             use_rows=use_rows,
         )
-        steps.append(Step(block, live))
+        reads = needs_dense_sum and has_dense_sum, needs_sparse_sum and has_sparse_sum
+        steps.append(Step(block, live, *reads))
         if live.dense_pre:
             two = (i for i in (gene.left_input, gene.right_input) if i is not None)
             dense_needed.update(gene.dense_inputs, two)

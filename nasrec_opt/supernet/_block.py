@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,23 @@ from nasrec_opt.supernet._operators import (
     FactorizationMachine,
 )
 from nasrec_opt.supernet._slices import Initializer, Take
+
+
+@dataclass(frozen=True, slots=True)
+class BlockOutput:
+    """What a block computed, each part nothing where it is not asked for.
+
+    Args:
+        dense: The dense output, `[batch, dense_width]`.
+        sparse: The sparse output.
+        dense_sum: Sum of the dense operators, before mergers.
+        sparse_sum: Sum of the sparse operators, before mergers, `[batch, dim, sparse_width]`.
+    """
+
+    dense: Tensor | None
+    sparse: SparseOutput | None
+    dense_sum: Tensor | None
+    sparse_sum: Tensor | None
 
 
 class Block(nn.Module):
@@ -60,19 +78,20 @@ class Block(nn.Module):
         take: Take,
         *,
         is_quantized: bool = False,
-    ) -> tuple[Tensor | None, SparseOutput | None]:
+        dense_sum: Tensor | None = None,
+        sparse_sum: Tensor | None = None,
+    ) -> BlockOutput:
         """Run what of the block reaches the logit.
 
         Args:
             gene: Which operators run, how wide, on which inputs.
-            live: Which of its parts reach the logit.
+            live: Which of its parts to compute.
             dense: Dense outputs so far, `[batch, width]`, by block; 0 = raw features.
             sparse: Sparse outputs so far, by block.
             take: How weights are read.
             is_quantized: Whether the gene's bits apply.
-
-        Returns:
-            The dense output `[batch, dense_width]` and the sparse one, each nothing where unread.
+            dense_sum: Sum of the dense operators where it is known and `live` leaves it out.
+            sparse_sum: The same of the sparse operators.
         """
         joined = None
         if reads_sparse_inputs(gene, live):
@@ -80,9 +99,10 @@ class Block(nn.Module):
             joined = rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
 
         def given(weight_bits: int, activation_bits: int, *, is_dense: bool) -> BlockInput:
-            two = (gene.left_input, gene.right_input) if is_dense else (None, None)
+            reads_dense = is_dense and live.dense_pre
+            two = (gene.left_input, gene.right_input) if reads_dense else (None, None)
             return BlockInput(
-                dense={i: dense[i] for i in gene.dense_inputs} if is_dense else {},
+                dense={i: dense[i] for i in gene.dense_inputs} if reads_dense else {},
                 sparse={i: sparse[i] for i in gene.sparse_inputs} if joined is not None else {},
                 joined=joined,
                 left=None if two[0] is None else dense[two[0]],
@@ -91,29 +111,27 @@ class Block(nn.Module):
                 activation_bits=activation_bits if is_quantized else None,
             )
 
-        dense_pre = sparse_pre = None
+        dense_given = given(gene.dense_weight_bits, gene.dense_activation_bits, is_dense=True)
         if live.dense_pre:
-            dense_given = given(gene.dense_weight_bits, gene.dense_activation_bits, is_dense=True)
-            dense_pre = _added(
+            dense_sum = _added(
                 self.dense[op](dense_given, gene.dense_width, take) for op in gene.dense_ops
             )
         if live.sparse_pre:
             sparse_given = given(
                 gene.sparse_weight_bits, gene.sparse_activation_bits, is_dense=False
             )
-            sparse_pre = _added(
+            sparse_sum = _added(
                 self.sparse[op](sparse_given, gene.sparse_width, take) for op in gene.sparse_ops
             )
-        dense_out, sparse_out = dense_pre, None
+        dense_out, sparse_out = dense_sum, None
         if live.use_fm:
-            merged = self.fm(dense_given, sparse_pre, gene.dense_width, take)
-            dense_out = dense_pre + merged
+            dense_out = dense_sum + self.fm(dense_given, sparse_sum, gene.dense_width, take)
         if live.sparse_out:
-            sparse_out = SparseOutput(sparse_pre)
+            sparse_out = SparseOutput(sparse_sum)
             if live.use_rows:
-                merged = self.rows(dense_given, dense_pre, take)
-                sparse_out = SparseOutput(torch.cat([sparse_pre, merged], dim=-1), has_merger=True)
-        return (dense_out if live.dense_out else None), sparse_out
+                rows = [sparse_sum, self.rows(dense_given, dense_sum, take)]
+                sparse_out = SparseOutput(torch.cat(rows, dim=-1), has_merger=True)
+        return BlockOutput(dense_out if live.dense_out else None, sparse_out, dense_sum, sparse_sum)
 
 
 def _added(outputs: Iterable[Tensor]) -> Tensor:

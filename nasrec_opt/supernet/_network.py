@@ -125,7 +125,7 @@ class Network(nn.Module):
         live = liveness(genotype)[number - 1]
         if not (live.dense_pre or live.sparse_pre):
             return
-        dense, sparse = self.blocks[str(number)](
+        found = self.blocks[str(number)](
             genotype.blocks[number - 1],
             live,
             activations.dense,
@@ -133,10 +133,10 @@ class Network(nn.Module):
             take,
             is_quantized=self.is_quantized,
         )
-        if dense is not None:
-            activations.dense[number] = dense
-        if sparse is not None:
-            activations.sparse[number] = sparse
+        if found.dense is not None:
+            activations.dense[number] = found.dense
+        if found.sparse is not None:
+            activations.sparse[number] = found.sparse
 
     def hidden(
         self, genotype: Genotype, dense: Tensor, embedded: Tensor, take: Take = plain

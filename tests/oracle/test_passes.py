@@ -123,6 +123,24 @@ def test_only_the_branch_that_changed_runs(counted, dataset):
     assert (runs[4], len(seen)) == (6, 3)
 
 
+@pytest.mark.parametrize("merger", ["dense_to_sparse", "sparse_to_dense"])
+def test_a_merger_that_is_switched_on_runs_no_operator(counted, dataset, merger):
+    supernet, _ = counted
+    seen = []
+    for op in (supernet.blocks["4"].sparse["efc"], supernet.blocks["4"].dense["fc"]):
+        op.register_forward_pre_hook(lambda *_: seen.append("operator"))
+    some = rows(supernet, dataset)
+    plan = Numbering(is_quantized=False).plan
+    parent = chain(16, 16, 16, 16)
+    last = replace(parent.blocks[-1], **{merger: True})
+    child = replace(parent, blocks=(*parent.blocks[:-1], last))
+    passes = Passes(supernet, PrefixCache(1 << 30))
+    run(passes, some, [plan(parent)])
+    assert len(seen) == 2 * some.num_chunks
+    run(passes, some, [plan(child)])
+    assert len(seen) == 2 * some.num_chunks
+
+
 def test_a_run_that_is_left_early_leaves_the_cache_whole(supernet, dataset):
     cache = PrefixCache(1 << 30)
     passes, plan = Passes(supernet, cache), Numbering(is_quantized=False).plan

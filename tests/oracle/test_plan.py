@@ -85,7 +85,8 @@ def test_bits_count_only_where_the_supernet_quantises():
 def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
     rng = np.random.default_rng(seed)
     plan = Numbering(is_quantized=SPACES[name].quantized).plan(SPACES[name].sample(rng))
-    outputs = sorted({*plan.dense, *plan.sparse} - {-1, RAW_DENSE, RAW_SPARSE})
+    numbers = {*plan.dense, *plan.sparse, *plan.dense_sums, *plan.sparse_sums}
+    outputs = sorted(numbers - {-1, RAW_DENSE, RAW_SPARSE})
     kept = {number for number in outputs if rng.random() < share}
     at_hand = {RAW_DENSE, RAW_SPARSE} | kept
     job = job_of(plan, at_hand)
@@ -107,8 +108,15 @@ def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
         assert live.dense_out or live.sparse_out
         assert live.use_fm == (live.dense_out and gene.sparse_to_dense)
         assert live.use_rows == (live.sparse_out and gene.dense_to_sparse)
-        assert live.dense_pre == (live.dense_out or live.use_rows)
-        assert live.sparse_pre == (live.sparse_out or live.use_fm)
+        assert (live.dense_pre or step.reads_dense_sum) == (live.dense_out or live.use_rows)
+        assert (live.sparse_pre or step.reads_sparse_sum) == (live.sparse_out or live.use_fm)
+        for is_run, is_read, numbers in (
+            (live.dense_pre, step.reads_dense_sum, plan.dense_sums),
+            (live.sparse_pre, step.reads_sparse_sum, plan.sparse_sums),
+        ):
+            assert not (is_run and is_read)
+            assert not is_read or numbers[step.block] in at_hand
+            assert not is_run or numbers[step.block] not in at_hand
         dense |= {step.block} if live.dense_out else set()
         sparse |= {step.block} if live.sparse_out else set()
     # What is read is there, what is there is read, and the logit finds both of its inputs.
