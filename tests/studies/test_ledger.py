@@ -1,0 +1,28 @@
+import polars as pl
+import pytest
+
+from nasrec_opt.errors import StudyError
+from studies._ledger import Ledger
+
+
+def test_results_are_there_after_a_kill(tmp_path):
+    path = tmp_path / "results.parquet"
+    tasks = [{"subnet": i, "folder": "x"} for i in range(3)]
+    first = Ledger(path, ["subnet"])
+    first.add({"subnet": 1, "log_loss": 0.5})
+    again = Ledger(path, ["subnet"])  # what another process reads
+    assert again.rows == [{"subnet": 1, "log_loss": 0.5}]
+    assert again.missing(tasks) == [tasks[0], tasks[2]]
+    again.add({"subnet": 0, "log_loss": None})
+    assert pl.read_parquet(path)["subnet"].to_list() == [1, 0]
+
+
+@pytest.mark.parametrize("content", [b"", b"no table", None])
+def test_what_is_no_ledger_is_named(tmp_path, content):
+    path = tmp_path / "results.parquet"
+    if content is None:
+        pl.DataFrame({"other": [1]}).write_parquet(path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(StudyError, match=r"results\.parquet: expected results of this study"):
+        Ledger(path, ["subnet"])

@@ -1,0 +1,122 @@
+"""The study end to end on a tiny log, killed on the way."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from mlflow.tracking import MlflowClient
+from scipy.stats import kendalltau
+
+from studies.ablation import METHODS
+from studies.ablation import main as ablation
+from studies.ranking import main
+
+SPACE = """
+name = "tiny"
+num_blocks = 2
+dense_ops = ["fc", "dot"]
+sparse_ops = ["efc"]
+dense_widths = [16, 32]
+sparse_widths = [16]
+"""
+
+
+def arguments(folder, **options):
+    space = folder.parent / "space.toml"
+    space.write_text(SPACE)
+    options = {
+        "out": folder, "rows": 600, "subnets": 5, "repeated": 4, "workers": 1, "space": space,
+        "techniques": "single-any,unbalanced", "scorings": "supernet,newton,fine-tune",
+        "batch_size": 64,
+    } | options  # fmt: skip
+    return [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranking") / "run"
+    assert main(arguments(folder)) == 0
+    return folder
+
+
+def test_table_is_what_the_results_say(finished):
+    table = pl.read_parquet(finished / "ranking.parquet")
+    truth = pl.read_parquet(finished / "truth.parquet")
+    scores = pl.read_parquet(finished / "scores.parquet")
+    assert len(table) == 1 + 2 + 3  # ceiling, two for unbalanced, three for the default
+    for technique, scoring in (("single-any", "newton"), ("unbalanced", "supernet")):
+        true, scored = [], []
+        for subnet in range(5):
+            rows = truth.filter(subnet=subnet)
+            own = rows.filter(balance=False) if technique == "unbalanced" else rows.clear()
+            own = own if len(own) else rows.filter(balance=True)
+            true.append(own["expected_log_loss"].mean())
+            row = scores.filter(technique=technique, scoring=scoring, subnet=subnet)
+            scored.append(row["log_loss"].item())
+        line = table.filter(technique=technique, scoring=scoring)
+        assert line["tau"].item() == pytest.approx(kendalltau(true, scored).statistic)
+    text = (finished / "ranking.md").read_text()
+    assert "noise ceiling" in text
+    assert (finished / "ranking.png").stat().st_size > 10_000
+
+
+def test_truth_is_near_the_log_loss_of_the_test_rows(finished):
+    truth = pl.read_parquet(finished / "truth.parquet")
+    np.testing.assert_allclose(truth["expected_log_loss"], truth["test_log_loss"], atol=0.15)
+
+
+def test_runs_are_in_mlflow_once(finished):
+    client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("ranking").experiment_id
+    assert main(arguments(finished)) == 0  # nothing left to do; the runs are replaced
+    runs = client.search_runs([experiment])
+    names = [run.info.run_name for run in runs]
+    assert len(names) == len(set(names)) == 1 + 6
+    newton = next(run for run in runs if run.info.run_name == "single-any/newton")
+    table = pl.read_parquet(finished / "ranking.parquet")
+    line = table.filter(technique="single-any", scoring="newton")
+    assert newton.data.metrics["tau"] == pytest.approx(line["tau"].item())
+
+
+def test_study_killed_on_the_way_ends_like_one_left_alone(finished, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "studies.ranking", *arguments(folder)]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while not (folder / "truth.parquet").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)  # its workers
+    before = pl.read_parquet(folder / "truth.parquet")
+    assert main(arguments(folder)) == 0
+    after = pl.read_parquet(folder / "truth.parquet")
+    assert after.head(len(before)).equals(before)  # what was done is not done again
+    for name, keys in (("truth", ["subnet", "repeat", "balance"]),
+                       ("scores", ["technique", "scoring", "subnet"])):  # fmt: skip
+        mine, its = (
+            pl.read_parquet(run / f"{name}.parquet").drop("seconds").sort(keys)
+            for run in (folder, finished)
+        )
+        assert mine.equals(its)
+
+
+def test_other_settings_are_refused(finished, capsys):
+    assert main(arguments(finished, subnets=6)) == 2
+    error = capsys.readouterr().err
+    assert "num_subnets was 5, is 6 now" in error
+    assert main(arguments(finished, techniques="single-any,none")) == 2
+    assert "techniques: expected of single-any" in capsys.readouterr().err
+
+
+def test_ablation_on_the_same_folder(finished):
+    options = [*arguments(finished)[:1], "--workers=1", "--trials=40", "--samples=6", "--top=1"]
+    assert ablation(options) == 0
+    table = pl.read_parquet(finished / "ablation.parquet")
+    assert table["method"].to_list() == list(METHODS)
+    found = pl.read_parquet(finished / "found.parquet")
+    assert set(table["log_loss"]) <= set(found["test_log_loss"])
+    assert (finished / "ablation.png").stat().st_size > 10_000
