@@ -67,6 +67,8 @@ class TrainConfig:
         warmup_fraction: Share of training over which the full supernet's probability falls to 0.
         batch_size: Rows of a step.
         learning_rate: Adagrad's, at its highest.
+        embedding_rate: The same for the embedding table; nothing = `learning_rate`. Where a log is
+            small, weights want a lower rate than the rows of a table, each of which few steps see.
         rate_warmup_fraction: Share of training over which the learning rate rises linearly.
         epochs: Passes over the training rows.
         max_table_rows: Most rows of one column's embedding table.
@@ -81,6 +83,7 @@ class TrainConfig:
     warmup_fraction: float = 0.2
     batch_size: int = 512
     learning_rate: float = 0.12
+    embedding_rate: float | None = None
     rate_warmup_fraction: float = 0.02
     epochs: int = 1
     max_table_rows: int = 500_000
@@ -92,10 +95,10 @@ class TrainConfig:
         for name in ("batch_size", "epochs", "max_table_rows"):
             if getattr(self, name) < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise StudyError(
-                f"learning_rate: expected a finite number above 0, got {self.learning_rate}"
-            )
+        for name in ("learning_rate", "embedding_rate"):
+            rate = getattr(self, name)
+            if rate is not None and not 0 < rate < math.inf:
+                raise StudyError(f"{name}: expected a finite number above 0, got {rate}")
         if not self.checkpoint_s >= 0:
             raise StudyError(f"checkpoint_s: expected 0 or more, got {self.checkpoint_s}")
         if self.precision not in get_args(Precision):
@@ -166,12 +169,15 @@ def train_supernet(
     saved = time.monotonic()
     for step, batch in train_batches(rows, config, steps, done):
         genotype = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
+        rate = learning_rate_at(step, steps, config)
+        of_table = config.embedding_rate
         loss = train_step(
             supernet,
             optimizer,
             [torch.from_numpy(a).to(device) for a in (batch.dense, batch.sparse, batch.labels)],
             genotype,
-            learning_rate=learning_rate_at(step, steps, config),
+            learning_rate=rate,
+            embedding_rate=of_table and of_table * rate / config.learning_rate,
             precision=config.precision,
         )
         if step >= steps * 0.9:

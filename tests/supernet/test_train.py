@@ -73,6 +73,24 @@ def test_training_learns_what_the_log_holds(tmp_path, path_sampling):
     assert training["dataset"]["fingerprint"] == "log"
 
 
+def test_the_table_has_a_rate_of_its_own(tmp_path):
+    torch.set_num_threads(1)
+    log = Log(tmp_path, rows=200)
+    first = Supernet(SPACES["single"], FEATURES, seed=0)
+    moved = {}
+    for name, rate in (("same", None), ("equal", 0.01), ("faster", 0.04)):
+        supernet = Supernet(SPACES["single"], FEATURES, seed=0)
+        config = TrainConfig(batch_size=200, learning_rate=0.01, embedding_rate=rate)
+        train_supernet(supernet, log, tmp_path / name, config)  # a single step
+        moved[name] = {
+            key: weight - first.state_dict()[key] for key, weight in supernet.state_dict().items()
+        }
+    for key, change in moved["same"].items():
+        torch.testing.assert_close(moved["equal"][key], change)
+        factor = 4 if key == "embedding.table" else 1
+        torch.testing.assert_close(moved["faster"][key], factor * change, rtol=1e-4, atol=1e-6)
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     out = tmp_path / "out"
     killed_after_a_checkpoint(out, 1)
@@ -109,7 +127,14 @@ def test_the_learning_rate_rises_then_falls_to_zero():
 
 
 @pytest.mark.parametrize(
-    "option", [{"batch_size": 0}, {"epochs": 0}, {"learning_rate": 0.0}, {"warmup_fraction": 1.5}]
+    "option",
+    [
+        {"batch_size": 0},
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+        {"embedding_rate": -1.0},
+        {"warmup_fraction": 1.5},
+    ],
 )
 def test_settings_out_of_range_are_refused(option):
     with pytest.raises(StudyError, match=next(iter(option))):
