@@ -13,7 +13,7 @@ from nasrec_opt.supernet._paths import (
     WarmUp,
     full_supernet,
 )
-from nasrec_opt.supernet._slices import Leaves
+from nasrec_opt.supernet._slices import Cast, Leaves, Take, plain
 from nasrec_opt.supernet._subnet import Subnet
 from nasrec_opt.supernet._supernet import Supernet
 from nasrec_opt.supernet._train import (
@@ -30,6 +30,7 @@ __all__ = [
     "TRAINING",
     "Activations",
     "AnyOperatorAnyConnection",
+    "Cast",
     "Leaves",
     "Network",
     "PartialEmbedding",
@@ -40,6 +41,7 @@ __all__ = [
     "SparseOutput",
     "Subnet",
     "Supernet",
+    "Take",
     "TrainConfig",
     "TrainResult",
     "WarmUp",
@@ -47,6 +49,7 @@ __all__ = [
     "best_device",
     "full_supernet",
     "learning_rate_at",
+    "plain",
     "train_batches",
     "train_step",
     "train_supernet",

@@ -22,9 +22,12 @@ class SliceAdagrad:
 
     Args:
         network: The network; its weights are updated in place.
+        row_prior: Where the accumulators of the embedding table begin. Large: a rare value moves
+            little, as under an L2 penalty.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, row_prior: float = 0.0) -> None:
+        self._row_prior = row_prior
         self._names = {id(weight): name for name, weight in network.named_parameters()}
         self._table = network.embedding.table
         self.squares: dict[str, Tensor] = {}  # sums of squared gradients, by weight
@@ -74,7 +77,8 @@ class SliceAdagrad:
         name = self._names[id(weight)]
         if name not in self.squares:
             shape = weight.shape[:1] if per_row else weight.shape
-            self.squares[name] = torch.zeros(shape, device=weight.device)
+            begin = self._row_prior if per_row else 0.0
+            self.squares[name] = torch.full(shape, begin, device=weight.device)
         return self.squares[name]
 
     def state_dict(self) -> dict[str, Tensor]:

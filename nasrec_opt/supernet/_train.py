@@ -69,6 +69,8 @@ class TrainConfig:
         learning_rate: Adagrad's, at its highest.
         embedding_rate: The same for the embedding table; nothing = `learning_rate`. Where a log is
             small, weights want a lower rate than the rows of a table, each of which few steps see.
+        embedding_prior: Where the table's accumulators begin, in squared gradients of the log loss
+            summed over a batch. What memorises a small log is its table, and this holds it back.
         rate_warmup_fraction: Share of training over which the learning rate rises linearly.
         epochs: Passes over the training rows.
         max_table_rows: Most rows of one column's embedding table.
@@ -84,6 +86,7 @@ class TrainConfig:
     batch_size: int = 512
     learning_rate: float = 0.12
     embedding_rate: float | None = None
+    embedding_prior: float = 0.0
     rate_warmup_fraction: float = 0.02
     epochs: int = 1
     max_table_rows: int = 500_000
@@ -99,8 +102,9 @@ class TrainConfig:
             rate = getattr(self, name)
             if rate is not None and not 0 < rate < math.inf:
                 raise StudyError(f"{name}: expected a finite number above 0, got {rate}")
-        if not self.checkpoint_s >= 0:
-            raise StudyError(f"checkpoint_s: expected 0 or more, got {self.checkpoint_s}")
+        for name in ("checkpoint_s", "embedding_prior"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise StudyError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         if self.precision not in get_args(Precision):
             known = " or ".join(map(repr, get_args(Precision)))
             raise StudyError(f"precision: expected {known}, got {self.precision!r}")
@@ -159,7 +163,8 @@ def train_supernet(
         connections=config.connections,
         warmup_fraction=config.warmup_fraction,
     )
-    optimizer = SliceAdagrad(supernet)
+    # Gradients here are means over the batch, not sums.
+    optimizer = SliceAdagrad(supernet, row_prior=config.embedding_prior / config.batch_size**2)
     settings = asdict(config) | {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
     del settings["checkpoint_s"]  # changes no weight
     checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)

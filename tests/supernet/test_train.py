@@ -91,6 +91,25 @@ def test_the_table_has_a_rate_of_its_own(tmp_path):
         torch.testing.assert_close(moved["faster"][key], factor * change, rtol=1e-4, atol=1e-6)
 
 
+def test_a_prior_holds_the_table_back_and_nothing_else(tmp_path):
+    torch.set_num_threads(1)
+    log = Log(tmp_path, rows=200)
+    first = Supernet(SPACES["single"], FEATURES, seed=0).state_dict()
+    moved = {}
+    for prior in (0.0, 1e4):
+        supernet = Supernet(SPACES["single"], FEATURES, seed=0)
+        config = TrainConfig(batch_size=200, learning_rate=0.01, embedding_prior=prior)
+        train_supernet(supernet, log, tmp_path / str(prior), config)  # a single step
+        moved[prior] = {key: w - first[key] for key, w in supernet.state_dict().items()}
+    for key, change in moved[0.0].items():
+        if key != "embedding.table":
+            torch.testing.assert_close(moved[1e4][key], change)
+    # Without a prior the first step of a row is of the size of the rate, whatever the gradient.
+    assert (
+        moved[1e4]["embedding.table"].abs().max() < 0.1 * moved[0.0]["embedding.table"].abs().max()
+    )
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     out = tmp_path / "out"
     killed_after_a_checkpoint(out, 1)
@@ -133,6 +152,7 @@ def test_the_learning_rate_rises_then_falls_to_zero():
         {"epochs": 0},
         {"learning_rate": 0.0},
         {"embedding_rate": -1.0},
+        {"embedding_prior": -1.0},
         {"warmup_fraction": 1.5},
     ],
 )
