@@ -9,15 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Job, Plan, Step, job_of
 from nasrec_opt.oracle._prefix_cache import Key, PrefixCache
 from nasrec_opt.oracle._rows import Rows
 from nasrec_opt.space import MERGER_ROWS
-from nasrec_opt.supernet import Activations, SparseOutput, Supernet
-
-FLOAT_BYTES = 4
+from nasrec_opt.supernet import Activations, Cast, SparseOutput, Supernet, Take, plain
 
 
 @dataclass(slots=True)
@@ -43,11 +42,15 @@ class Passes:
     Args:
         supernet: Its weights must not change.
         cache: Keeps block outputs between calls.
+        dtype: Of products and outputs; layer norms, softmax and FM sum in float32 in any case.
     """
 
-    def __init__(self, supernet: Supernet, cache: PrefixCache) -> None:
+    def __init__(
+        self, supernet: Supernet, cache: PrefixCache, dtype: torch.dtype = torch.float32
+    ) -> None:
         self._supernet = supernet
         self._cache = cache
+        self._dtype = dtype
 
     def run(self, rows: Rows, plans: Sequence[Plan]) -> Iterator[tuple[int, Activations]]:
         """Outputs of the last block: chunk by chunk, and in each chunk plan by plan.
@@ -59,11 +62,12 @@ class Passes:
         Yields:
             Index of the plan, and activations that hold at least the last block.
         """
+        take = plain if self._dtype == torch.float32 else Cast(self._dtype)
         if self._supernet.masking == "zero":  # for comparison only: nothing is shared
             for number in range(rows.num_chunks):
                 dense, embedded = rows.chunk(number)
                 for index, plan in enumerate(plans):
-                    yield index, self._supernet.hidden(plan.genotype, dense, embedded)
+                    yield index, self._supernet.hidden(plan.genotype, dense, embedded, take)
             return
         schedule = self._schedule(rows, plans)
         keys = {output: (rows.name, output) for output in (*schedule.cached, *schedule.made)}
@@ -78,7 +82,7 @@ class Passes:
             at_hand: dict[int, Any] = {output: chunks[number] for output, chunks in cached.items()}
             at_hand |= {RAW_DENSE: start.dense[0], RAW_SPARSE: start.sparse[0]}
             for index, job in enumerate(schedule.jobs):
-                activations, made = self._run(job, at_hand)
+                activations, made = self._run(job, at_hand, take)
                 for output in made:
                     if keys[output] in kept:
                         kept[keys[output]].append(at_hand[output])
@@ -118,8 +122,9 @@ class Passes:
     def _made(self, plan: Plan, step: Step) -> Iterator[tuple[bool, int, int, int]]:
         """What a step computes: whether a sum only, block, number, bytes per row."""
         block, live, gene = step.block, step.live, plan.genotype.blocks[step.block - 1]
-        column = self._supernet.features.embedding_dim * FLOAT_BYTES
-        dense_bytes, sparse_bytes = gene.dense_width * FLOAT_BYTES, gene.sparse_width * column
+        column = self._supernet.features.embedding_dim * self._dtype.itemsize
+        dense_bytes = gene.dense_width * self._dtype.itemsize
+        sparse_bytes = gene.sparse_width * column
         if live.dense_out:
             yield False, block, plan.dense[block], dense_bytes
         if live.dense_pre and not (live.dense_out and plan.dense[block] == plan.dense_sums[block]):
@@ -132,7 +137,7 @@ class Passes:
         ):
             yield True, block, plan.sparse_sums[block], sparse_bytes
 
-    def _run(self, job: Job, at_hand: dict[int, Any]) -> tuple[Activations, list[int]]:
+    def _run(self, job: Job, at_hand: dict[int, Any], take: Take) -> tuple[Activations, list[int]]:
         """Run what is not at hand, add it to `at_hand`, and name it."""
         plan, made = job.plan, []
         dense: dict[int, Tensor] = {i: at_hand[plan.dense[i]] for i in job.dense}
@@ -145,7 +150,7 @@ class Passes:
                 live,
                 dense,
                 sparse,
-                _view,
+                take,
                 is_quantized=self._supernet.is_quantized,
                 dense_sum=at_hand[sums[0]] if step.reads_dense_sum else None,
                 sparse_sum=at_hand[sums[1]].rows if step.reads_sparse_sum else None,
@@ -165,8 +170,3 @@ class Passes:
 def _numbers(plan: Plan) -> set[int]:
     """Of all that a genotype computes."""
     return {*plan.dense, *plan.sparse, *plan.dense_sums, *plan.sparse_sums}
-
-
-def _view(weight: Tensor, *index: slice) -> Tensor:
-    """How a forward pass reads weights."""
-    return weight[index]

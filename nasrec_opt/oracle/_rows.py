@@ -22,6 +22,7 @@ class Rows:
         chunk_rows: Rows of a chunk.
         embedding_bytes: Most bytes of embeddings kept; those of further chunks are looked up anew
             each time.
+        dtype: Of features and embeddings.
     """
 
     def __init__(
@@ -33,22 +34,24 @@ class Rows:
         *,
         chunk_rows: int,
         embedding_bytes: int,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name
         self.num_rows = len(index)
         self._supernet = supernet
+        self._dtype = dtype
         self._dense: list[Tensor] = []
         self._sparse: list[Tensor] = []  # embeddings where they are kept, otherwise ids
         labels = []
         device = supernet.final.bias.device
-        row_bytes = supernet.features.num_sparse * supernet.features.embedding_dim * 4
+        row_bytes = supernet.features.num_sparse * supernet.features.embedding_dim * dtype.itemsize
         self._num_embedded = embedding_bytes // (row_bytes * chunk_rows)
         for start in range(0, len(index), chunk_rows):
             batch = split.rows(index[start : start + chunk_rows])
-            self._dense.append(torch.from_numpy(batch.dense).to(device))
+            self._dense.append(torch.from_numpy(batch.dense).to(device, dtype))
             ids = torch.from_numpy(batch.sparse).to(device)
             is_kept = len(self._sparse) < self._num_embedded
-            self._sparse.append(supernet.embed(ids) if is_kept else ids)
+            self._sparse.append(supernet.embed(ids).to(dtype) if is_kept else ids)
             labels.append(batch.labels)
         self.labels = np.concatenate(labels)
         self.embedding_bytes = min(len(self._sparse), self._num_embedded) * row_bytes * chunk_rows
@@ -62,5 +65,5 @@ class Rows:
         """Dense features `[batch, num_dense]` and embeddings `[batch, dim, num_sparse]`."""
         sparse = self._sparse[number]
         if number >= self._num_embedded:
-            sparse = self._supernet.embed(sparse)
+            sparse = self._supernet.embed(sparse).to(self._dtype)
         return self._dense[number], sparse

@@ -38,6 +38,7 @@ class SharedWeights:
         fit_rows: Training rows of the fit, evenly spread.
         chunk_rows: Rows computed at a time.
         memory_bytes: Most bytes of embeddings and block outputs kept.
+        dtype: Of embeddings, products and block outputs; the final layer is float32.
 
     Raises:
         StudyError: There are no validation rows, or no training rows for a fit.
@@ -53,6 +54,7 @@ class SharedWeights:
         fit_rows: int,
         chunk_rows: int,
         memory_bytes: int,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self._supernet = supernet
         self._fit: Fit = fit_adagrad if fit == "adagrad" else fit_newton
@@ -62,7 +64,13 @@ class SharedWeights:
             found = rows_of(dataset, split)
             index = spread(found.num_rows, wanted)
             return Rows(
-                split, supernet, found, index, chunk_rows=chunk_rows, embedding_bytes=free_bytes
+                split,
+                supernet,
+                found,
+                index,
+                chunk_rows=chunk_rows,
+                embedding_bytes=free_bytes,
+                dtype=dtype,
             )
 
         free = memory_bytes
@@ -74,7 +82,7 @@ class SharedWeights:
                 self._fit_rows = spread_over("train", fit_rows, free // 2)
                 free -= self._fit_rows.embedding_bytes
         self._cache = PrefixCache(free)
-        self._passes = Passes(supernet, self._cache)
+        self._passes = Passes(supernet, self._cache, dtype)
 
     @property
     def labels(self) -> npt.NDArray[np.float32]:
@@ -94,7 +102,7 @@ class SharedWeights:
             for index, activations in self._passes.run(self._validation, plans):
                 genotype = plans[index].genotype
                 weight, bias = layers[index] or self._supernet.last_weight(genotype, activations)
-                features = self._supernet.last_features(genotype, activations)
+                features = self._supernet.last_features(genotype, activations).float()
                 found[index].append(features @ weight + bias)
             return [Prediction(torch.cat(chunks).cpu().numpy()) for chunks in found]
 
@@ -106,7 +114,7 @@ class SharedWeights:
         layers: list[Layer] = []
         for index, activations in self._passes.run(self._fit_rows, plans):
             genotype = plans[index].genotype
-            chunks[index].append(self._supernet.last_features(genotype, activations))
+            chunks[index].append(self._supernet.last_features(genotype, activations).float())
             if len(layers) == index:
                 layers.append(self._supernet.last_weight(genotype, activations))
         labels = torch.from_numpy(self._fit_rows.labels).to(self._supernet.final.bias.device)

@@ -6,6 +6,7 @@ activations, so that an answer does not depend on which other samples are in the
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -20,6 +21,8 @@ def fake_quantize(values: Tensor, bits: int) -> Tensor:
         The same shape.
     """
     levels = 2 ** (bits - 1) - 1
-    scale = values.detach().abs().amax(dim=-1, keepdim=True).clamp_min(1e-12) / levels
-    rounded = (values.detach() / scale).round() * scale
-    return values + (rounded - values).detach()
+    # The eight bits of a bfloat16 could not tell all levels apart.
+    given = values.detach().to(torch.promote_types(values.dtype, torch.float32))
+    scale = given.abs().amax(dim=-1, keepdim=True).clamp_min(1e-12) / levels
+    rounded = (given / scale).round() * scale
+    return values + (rounded - given).to(values.dtype)
