@@ -19,7 +19,14 @@ from nasrec_opt.data import Dataset
 from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.retrain import retrain
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Subnet, Supernet, TrainConfig, train_supernet
+from nasrec_opt.supernet import (
+    SingleOperatorAnyConnection,
+    Subnet,
+    Supernet,
+    TrainConfig,
+    WarmUp,
+    train_supernet,
+)
 from studies._setup import Setup, true_probabilities
 from studies._techniques import SCORINGS, TECHNIQUES
 
@@ -74,7 +81,13 @@ def train_one_supernet(task: Task) -> dict[str, Any]:
         masking=technique.masking,
     )
     config = TrainConfig(**(setup.train | dict(technique.train)), seed=setup.seed)
-    result = train_supernet(supernet, dataset, _supernet_folder(task), config)
+    strategy = None
+    if technique.wrap:
+        space = setup.search_space
+        drawn = technique.wrap(SingleOperatorAnyConnection(space), space)
+        strategy = WarmUp(drawn, space, config.warmup_fraction)
+    folder = _supernet_folder(task)
+    result = train_supernet(supernet, dataset, folder, config, strategy=strategy)
     return {
         "technique": task["technique"],
         "steps": result.steps,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nasrec_opt.errors import StudyError
+from nasrec_opt.space import SearchSpace
+from nasrec_opt.supernet import FairOperators, PathSampling, SandwichWidths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +20,16 @@ class Technique:
         balance: Whether dot products project their rows (paper, section 4.2).
         masking: `slice`, or the paper's `zero`.
         train: Options of `TrainConfig` that differ from the study's.
+        wrap: What the path sampling is wrapped in, below its warm-up; nothing = as it is.
+        scorings: Scorings it is compared in; nothing = all.
     """
 
     label: str
     balance: bool = True
     masking: str = "slice"
     train: Mapping[str, Any] = field(default_factory=dict)
+    wrap: Callable[[PathSampling, SearchSpace], PathSampling] | None = None
+    scorings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +46,9 @@ class Scoring:
     oracle: Mapping[str, Any]
     only: tuple[str, ...] | None = None
 
-    def applies_to(self, technique: str) -> bool:
-        """Whether it is compared for a technique."""
-        if TECHNIQUES[technique].masking == "zero" and self.oracle["fidelity"] == "fine_tune":
-            return False  # no standalone model equals a subnet that masks by zero
-        return self.only is None or technique in self.only
-
 
 DEFAULT = "single-any"
+QUICK = ("supernet", "newton")
 TECHNIQUES = {
     "single-any": Technique(label="single operator, any connection"),
     "single-single": Technique(
@@ -56,6 +57,26 @@ TECHNIQUES = {
     "any-any": Technique(label="any operator, any connection", train={"path_sampling": "any-any"}),
     "unbalanced": Technique(label="no operator balancing", balance=False),
     "zero-masks": Technique(label="zero masks (Eq. 4)", masking="zero"),
+    "paper-rates": Technique(
+        label="the paper's rates, one pass, steps of 512",
+        train={
+            "learning_rate": 0.12,
+            "embedding_rate": None,
+            "embedding_prior": 0.0,
+            "batch_size": 512,
+            "epochs": 1,
+        },
+        scorings=QUICK,
+    ),
+    "one-pass": Technique(label="one pass", train={"epochs": 1}, scorings=QUICK),
+    "long-warm-up": Technique(
+        label="warm-up over half", train={"warmup_fraction": 0.5}, scorings=QUICK
+    ),
+    "uniform": Technique(
+        label="uniform number of inputs", train={"connections": "uniform"}, scorings=QUICK
+    ),
+    "fair": Technique(label="fair operators", wrap=FairOperators, scorings=QUICK),
+    "sandwich": Technique(label="sandwich widths", wrap=SandwichWidths, scorings=QUICK),
 }
 SCORINGS = {
     "supernet": Scoring(label="weights as they are", oracle={"fidelity": "supernet"}),
@@ -83,3 +104,13 @@ def chosen(what: str, text: str, known: Mapping[str, Any]) -> list[str]:
         if name not in known:
             raise StudyError(f"{what}: expected of {', '.join(known)}, got {name!r}")
     return names
+
+
+def applies(technique: str, scoring: str) -> bool:
+    """Whether a scoring is compared for a technique."""
+    how, ask = TECHNIQUES[technique], SCORINGS[scoring]
+    if how.masking == "zero" and ask.oracle["fidelity"] == "fine_tune":
+        return False  # no standalone model equals a subnet that masks by zero
+    return (ask.only is None or technique in ask.only) and (
+        how.scorings is None or scoring in how.scorings
+    )

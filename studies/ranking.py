@@ -1,6 +1,6 @@
 """How well a supernet ranks models: the paper's Table 2, with intervals, a ceiling, and more ways.
 
-    python -m studies.ranking --out runs/ranking [--data criteo.txt] [--subnets 60] [--workers 2]
+    python -m studies.ranking --out runs/ranking [--data criteo.txt] [--subnets 48] [--workers 2]
 
 Random subnets are trained from scratch, some of them with two seeds, and then scored by supernets
 that are trained and asked in different ways (`--techniques`, `--scorings`). Kendall's tau between
@@ -37,7 +37,7 @@ from studies._tasks import (
     train_from_scratch,
     train_one_supernet,
 )
-from studies._techniques import SCORINGS, TECHNIQUES, chosen
+from studies._techniques import SCORINGS, TECHNIQUES, applies, chosen
 from studies._workers import run_tasks
 
 
@@ -122,12 +122,14 @@ def make_setup(options: argparse.Namespace, reporter: Reporter) -> Setup:
         seed=options.seed,
         train={
             "learning_rate": options.learning_rate,
+            "embedding_rate": options.embedding_rate,
+            "embedding_prior": options.embedding_prior,
             "batch_size": options.batch_size,
             "epochs": options.epochs,
         },
         truth={
             "learning_rates": [options.truth_learning_rate],
-            "batch_size": options.batch_size,
+            "batch_size": options.truth_batch_size,
             "epochs": options.truth_epochs,
             "evaluations_per_epoch": 1,
         },
@@ -186,7 +188,7 @@ def score_tasks(
         {"folder": str(folder), "technique": technique, "scoring": scoring, "subnet": subnet}
         for technique in techniques
         for scoring in scorings
-        if SCORINGS[scoring].applies_to(technique)
+        if applies(technique, scoring)
         for subnet in range(setup.num_subnets)
     ]
 
@@ -210,13 +212,16 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, help="a click log in Criteo's layout, or a prepared folder")
     add("--rows", type=int, default=120_000, help="rows of the synthetic log")
     add("--space", type=Path, metavar="SPACE.toml", help="the space (default: a small Full)")
-    add("--subnets", type=int, default=60, help="subnets that are trained from scratch")
-    add("--repeated", type=int, default=30, help="how many of them with a second seed as well")
+    add("--subnets", type=int, default=48, help="subnets that are trained from scratch")
+    add("--repeated", type=int, default=48, help="how many of them with a second seed as well")
     add("--seed", type=int, default=0, help="seed of everything")
     add("--workers", type=int, default=2, help="processes of one thread each")
-    add("--batch-size", type=int, default=256, help="rows of a training step")
-    add("--epochs", type=int, default=1, help="passes of a supernet's training")
-    add("--learning-rate", type=float, default=0.12, help="Adagrad's, of supernets")
+    add("--batch-size", type=int, default=128, help="rows of a step of a supernet")
+    add("--epochs", type=int, default=3, help="passes of a supernet's training")
+    add("--learning-rate", type=float, default=0.03, help="Adagrad's, of supernets")
+    add("--embedding-rate", type=float, default=0.05, help="the same of their embedding tables")
+    add("--embedding-prior", type=float, default=0.25, help="where those accumulators begin")
+    add("--truth-batch-size", type=int, default=512, help="rows of a step from scratch")
     add("--truth-epochs", type=int, default=1, help="passes of a training from scratch")
     add("--truth-learning-rate", type=float, default=3e-3, help="Adam's, from scratch")
 

@@ -7,7 +7,9 @@ from nasrec_opt.supernet._operators import balanced_rows
 from nasrec_opt.supernet._optimizer import SliceAdagrad
 from nasrec_opt.supernet._paths import (
     AnyOperatorAnyConnection,
+    FairOperators,
     PathSampling,
+    SandwichWidths,
     SingleOperatorAnyConnection,
     SingleOperatorSingleConnection,
     WarmUp,
@@ -31,10 +33,12 @@ __all__ = [
     "Activations",
     "AnyOperatorAnyConnection",
     "Cast",
+    "FairOperators",
     "Leaves",
     "Network",
     "PartialEmbedding",
     "PathSampling",
+    "SandwichWidths",
     "SingleOperatorAnyConnection",
     "SingleOperatorSingleConnection",
     "SliceAdagrad",

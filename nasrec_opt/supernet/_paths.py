@@ -5,7 +5,7 @@ A strategy yields genotypes; training knows nothing else of it. `WarmUp` wraps a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -55,6 +55,65 @@ class AnyOperatorAnyConnection:
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
         """A genotype of any size."""
         return _genotype(self.space, rng, any_operator=True, connections=self.connections)
+
+
+@dataclass(frozen=True, slots=True)
+class FairOperators:
+    """Deals operators to blocks like cards, so that within a subnet none occurs twice as often.
+
+    Args:
+        strategy: Who draws everything else.
+        space: The space.
+
+    References:
+        Chu et al. 2021 (FairNAS): every operator is trained equally often.
+    """
+
+    strategy: PathSampling
+    space: SearchSpace
+
+    def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
+        """A genotype with one operator a branch."""
+        genotype = self.strategy.sample(rng, progress)
+        count = genotype.num_blocks
+        dense, sparse = (
+            _deal(ops, count, rng) for ops in (self.space.dense_ops, self.space.sparse_ops)
+        )
+        blocks = (
+            replace(gene, dense_ops=(one,), sparse_ops=(other,))
+            for gene, one, other in zip(genotype.blocks, dense, sparse, strict=True)
+        )
+        return replace(genotype, blocks=tuple(blocks))
+
+
+@dataclass(frozen=True, slots=True)
+class SandwichWidths:
+    """Often the widest or the narrowest subnet of what was drawn.
+
+    Args:
+        strategy: Who draws the rest, and the widths otherwise.
+        space: The space.
+        share: Probability of an extreme; each of the two has half of it.
+
+    References:
+        Yu and Huang 2019 (universally slimmable networks): training the extremes lifts what lies
+        between them.
+    """
+
+    strategy: PathSampling
+    space: SearchSpace
+    share: float = 0.5
+
+    def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
+        """A genotype, all of whose widths may be extreme."""
+        genotype = self.strategy.sample(rng, progress)
+        chance = rng.random()
+        if chance >= self.share:
+            return genotype
+        extreme = max if chance < self.share / 2 else min
+        dense, sparse = extreme(self.space.dense_widths), extreme(self.space.sparse_widths)
+        blocks = (replace(g, dense_width=dense, sparse_width=sparse) for g in genotype.blocks)
+        return replace(genotype, blocks=tuple(blocks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +209,14 @@ def _operators(
 ) -> tuple[str, ...]:
     count = int(rng.integers(1, len(known) + 1)) if any_operator else 1
     return tuple(known[i] for i in rng.choice(len(known), size=count, replace=False))
+
+
+def _deal(known: tuple[str, ...], count: int, rng: np.random.Generator) -> list[str]:
+    """`count` operators from shuffled decks, a new deck when one is used up."""
+    dealt: list[str] = []
+    while len(dealt) < count:
+        dealt += [known[i] for i in rng.permutation(len(known))]
+    return dealt[:count]
 
 
 def _inputs(

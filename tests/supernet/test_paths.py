@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from nasrec_opt import SearchSpace
 from nasrec_opt.supernet import (
     AnyOperatorAnyConnection,
+    FairOperators,
+    SandwichWidths,
     SingleOperatorAnyConnection,
     SingleOperatorSingleConnection,
     WarmUp,
@@ -42,6 +44,38 @@ def test_a_strategy_draws_from_the_space(strategy, space, seed):
     assert replace(space, multi_operator=True, hardware=None).contains(fixed)
     again = strategy(space).sample(np.random.default_rng(seed), 0.5)
     assert again == genotype
+
+
+@pytest.mark.parametrize("wrap", [FairOperators, SandwichWidths])
+@given(space=st.sampled_from(SPACES), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_a_wrapped_strategy_draws_from_the_space(wrap, space, seed):
+    strategy = wrap(SingleOperatorAnyConnection(space), space)
+    genotype = strategy.sample(np.random.default_rng(seed), 0.5)
+    assert replace(space, hardware=None).contains(replace(genotype, hardware=None))
+
+
+def test_fair_operators_come_equally_often():
+    space = SPACES[0]  # five blocks, four dense operators, two sparse ones
+    strategy = FairOperators(SingleOperatorAnyConnection(space), space)
+    for seed in range(20):
+        blocks = strategy.sample(np.random.default_rng(seed), 1.0).blocks
+        dense, sparse = (
+            Counter(op for gene in blocks for op in ops(gene))
+            for ops in (lambda gene: gene.dense_ops, lambda gene: gene.sparse_ops)
+        )
+        assert sorted(dense.values()) == [1, 1, 1, 2]
+        assert sorted(sparse.values()) == [2, 3]
+
+
+def test_sandwich_draws_extremes_as_often_as_asked():
+    space = SPACES[0]
+    strategy = SandwichWidths(SingleOperatorAnyConnection(space), space, share=0.5)
+    drawn = [strategy.sample(np.random.default_rng(seed), 1.0) for seed in range(400)]
+    for extreme in (max, min):
+        wanted = {extreme(space.dense_widths)}
+        share = sum({g.dense_width for g in genotype.blocks} == wanted for genotype in drawn) / 400
+        assert 0.19 < share < 0.31
 
 
 def test_single_strategies_choose_one_operator_and_one_connection():
