@@ -20,7 +20,6 @@ from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.retrain import retrain
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import (
-    SingleOperatorAnyConnection,
     Subnet,
     Supernet,
     TrainConfig,
@@ -82,10 +81,9 @@ def train_one_supernet(task: Task) -> dict[str, Any]:
     )
     config = TrainConfig(**(setup.train | dict(technique.train)), seed=setup.seed)
     strategy = None
-    if technique.wrap:
+    if technique.sampling:
         space = setup.search_space
-        drawn = technique.wrap(SingleOperatorAnyConnection(space), space)
-        strategy = WarmUp(drawn, space, config.warmup_fraction)
+        strategy = WarmUp(technique.sampling(space), space, config.warmup_fraction)
     folder = _supernet_folder(task)
     result = train_supernet(supernet, dataset, folder, config, strategy=strategy)
     return {

@@ -8,7 +8,12 @@ from typing import Any
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.space import SearchSpace
-from nasrec_opt.supernet import FairOperators, PathSampling, SandwichWidths
+from nasrec_opt.supernet import (
+    FairOperators,
+    PathSampling,
+    SandwichWidths,
+    SingleOperatorAnyConnection,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +25,7 @@ class Technique:
         balance: Whether dot products project their rows (paper, section 4.2).
         masking: `slice`, or the paper's `zero`.
         train: Options of `TrainConfig` that differ from the study's.
-        wrap: What the path sampling is wrapped in, below its warm-up; nothing = as it is.
+        sampling: A path sampling of its own, to which warm-up is added.
         scorings: Scorings it is compared in; nothing = all.
     """
 
@@ -28,7 +33,7 @@ class Technique:
     balance: bool = True
     masking: str = "slice"
     train: Mapping[str, Any] = field(default_factory=dict)
-    wrap: Callable[[PathSampling, SearchSpace], PathSampling] | None = None
+    sampling: Callable[[SearchSpace], PathSampling] | None = None
     scorings: tuple[str, ...] | None = None
 
 
@@ -45,6 +50,10 @@ class Scoring:
     label: str
     oracle: Mapping[str, Any]
     only: tuple[str, ...] | None = None
+
+
+def _sandwich(space: SearchSpace) -> PathSampling:
+    return SandwichWidths(SingleOperatorAnyConnection(space), space)
 
 
 DEFAULT = "single-any"
@@ -75,8 +84,8 @@ TECHNIQUES = {
     "uniform": Technique(
         label="uniform number of inputs", train={"connections": "uniform"}, scorings=QUICK
     ),
-    "fair": Technique(label="fair operators", wrap=FairOperators, scorings=QUICK),
-    "sandwich": Technique(label="sandwich widths", wrap=SandwichWidths, scorings=QUICK),
+    "fair": Technique(label="fair operators", sampling=FairOperators, scorings=QUICK),
+    "sandwich": Technique(label="sandwich widths", sampling=_sandwich, scorings=QUICK),
 }
 SCORINGS = {
     "supernet": Scoring(label="weights as they are", oracle={"fidelity": "supernet"}),

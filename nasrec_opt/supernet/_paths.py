@@ -59,31 +59,22 @@ class AnyOperatorAnyConnection:
 
 @dataclass(frozen=True, slots=True)
 class FairOperators:
-    """Deals operators to blocks like cards, so that within a subnet none occurs twice as often.
+    """Single-operator any-connection, with operators dealt to the blocks like cards.
 
-    Args:
-        strategy: Who draws everything else.
-        space: The space.
+    Within a subnet none occurs twice more than another.
 
     References:
         Chu et al. 2021 (FairNAS): every operator is trained equally often.
     """
 
-    strategy: PathSampling
     space: SearchSpace
+    connections: Connections = "binomial"
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
         """A genotype with one operator a branch."""
-        genotype = self.strategy.sample(rng, progress)
-        count = genotype.num_blocks
-        dense, sparse = (
-            _deal(ops, count, rng) for ops in (self.space.dense_ops, self.space.sparse_ops)
-        )
-        blocks = (
-            replace(gene, dense_ops=(one,), sparse_ops=(other,))
-            for gene, one, other in zip(genotype.blocks, dense, sparse, strict=True)
-        )
-        return replace(genotype, blocks=tuple(blocks))
+        space = self.space
+        dealt = (_deal(space.dense_ops, rng, space), _deal(space.sparse_ops, rng, space))
+        return _genotype(space, rng, any_operator=False, connections=self.connections, dealt=dealt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,16 +170,22 @@ def _genotype(
     *,
     any_operator: bool,
     connections: Connections | None,
+    dealt: tuple[list[str], list[str]] | None = None,
 ) -> Genotype:
     blocks = []
     for number in range(1, space.num_blocks + 1):
         left, right = rng.integers(number, size=2).tolist()
         to_sparse, to_dense, *_ = (rng.random(2) < 0.5).tolist()
         dense_bits, sparse_bits = (space.bits[i] for i in rng.integers(len(space.bits), size=2))
+        if dealt is None:
+            dense_ops = _operators(space.dense_ops, rng, any_operator)
+            sparse_ops = _operators(space.sparse_ops, rng, any_operator)
+        else:
+            dense_ops, sparse_ops = ((operators[number - 1],) for operators in dealt)
         blocks.append(
             BlockGene(
-                dense_ops=_operators(space.dense_ops, rng, any_operator),
-                sparse_ops=_operators(space.sparse_ops, rng, any_operator),
+                dense_ops=dense_ops,
+                sparse_ops=sparse_ops,
                 dense_width=int(rng.choice(space.dense_widths)),
                 sparse_width=int(rng.choice(space.sparse_widths)),
                 dense_inputs=_inputs(number, space.max_inputs, rng, connections),
@@ -211,12 +208,12 @@ def _operators(
     return tuple(known[i] for i in rng.choice(len(known), size=count, replace=False))
 
 
-def _deal(known: tuple[str, ...], count: int, rng: np.random.Generator) -> list[str]:
-    """`count` operators from shuffled decks, a new deck when one is used up."""
+def _deal(known: tuple[str, ...], rng: np.random.Generator, space: SearchSpace) -> list[str]:
+    """An operator for each block, from shuffled decks, a new deck when one is used up."""
     dealt: list[str] = []
-    while len(dealt) < count:
+    while len(dealt) < space.num_blocks:
         dealt += [known[i] for i in rng.permutation(len(known))]
-    return dealt[:count]
+    return dealt[: space.num_blocks]
 
 
 def _inputs(
