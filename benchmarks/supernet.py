@@ -1,13 +1,15 @@
 """The sliced supernet against the paper's way of running one, on one thread.
 
-    python -m benchmarks.supernet [--table-rows 500000] [--genotypes 7]
+    python -m benchmarks.supernet [--table-rows 500000] [--genotypes 7] [--query-rows 8192]
 
 Ours runs slices, updates the embedding rows of the batch alone, and keeps optimizer state for what
 a step used. The baseline is the same network with `masking="zero"`: everything at full width, dense
 gradients, `torch.optim.Adagrad` over all weights. Both have the same weights, are shown equal where
 nothing is masked, and take turns on the same genotypes (one operator and up to four inputs a
-branch). A step in bfloat16 has our own step in float32 as its baseline. Times are of this process's
-CPU; ratio = baseline / ours, spread = its quartiles over genotypes.
+branch). A step and a query in bfloat16 have our own in float32 as their baselines. The baseline
+takes a tenth of a second and more for 64 rows of a query, so 65,536 rows take it minutes for each
+genotype. Times are of this process's CPU; ratio = baseline / ours, spread = its quartiles over
+genotypes.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from torch.nn import functional
 
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace, Supernet
 from nasrec_opt.supernet import (
+    Cast,
     SingleOperatorAnyConnection,
     SliceAdagrad,
     full_supernet,
@@ -30,7 +33,6 @@ from nasrec_opt.supernet import (
 )
 
 BATCH_SIZE = 512
-QUERY_ROWS = 8192
 CHUNK_ROWS = 512  # rows of a query at a time: about what stays in cache
 NUM_DENSE, NUM_SPARSE = 13, 26
 
@@ -39,15 +41,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table-rows", type=int, default=500_000, help="rows of each table")
     parser.add_argument("--genotypes", type=int, default=7, help="genotypes for each line")
+    parser.add_argument("--query-rows", type=int, default=8192, help="rows of a query")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{'what':34}{'ours':>12}{'baseline':>12}{'ratio':>8}  spread")
     for space in (SearchSpace.nasrec_full(max_inputs=4), SearchSpace.nasrec_small(max_inputs=4)):
-        for line in compare(space, options.table_rows, options.genotypes):
+        for line in compare(space, options.table_rows, options.genotypes, options.query_rows):
             print(line, flush=True)
 
 
-def compare(space: SearchSpace, table_rows: int, num_genotypes: int) -> list[str]:
+def compare(space: SearchSpace, table_rows: int, num_genotypes: int, query_rows: int) -> list[str]:
     features = FeatureSpec(NUM_DENSE, (table_rows,) * NUM_SPARSE)
     ours = Supernet(space, features, max_table_rows=table_rows)
     baseline = Supernet(space, features, None, max_table_rows=table_rows, masking="zero")
@@ -55,11 +58,16 @@ def compare(space: SearchSpace, table_rows: int, num_genotypes: int) -> list[str
     show_equal(space, ours, baseline, make_batch(table_rows, 64))
     strategy, rng = SingleOperatorAnyConnection(space), np.random.default_rng(0)
     genotypes = [strategy.sample(rng, 1.0) for _ in range(num_genotypes)]
-    batch, query = make_batch(table_rows, BATCH_SIZE), make_batch(table_rows, QUERY_ROWS)
+    batch, query = make_batch(table_rows, BATCH_SIZE), make_batch(table_rows, query_rows)
     queries = measure(
         genotypes,
         lambda genotype: answer(ours, genotype, query),
         lambda genotype: answer(baseline, genotype, query),
+    )
+    half_queries = measure(
+        genotypes,
+        lambda genotype: bfloat16_answer(ours, genotype, query),
+        lambda genotype: answer(ours, genotype, query),
     )
     slice_wise, dense = SliceAdagrad(ours), torch.optim.Adagrad(baseline.parameters(), lr=0.01)
     steps = measure(
@@ -75,7 +83,8 @@ def compare(space: SearchSpace, table_rows: int, num_genotypes: int) -> list[str
     return [
         describe(f"{space.name}: step of {BATCH_SIZE} rows", steps),
         describe(f"{space.name}: step in bfloat16", halves),
-        describe(f"{space.name}: query of {QUERY_ROWS} rows", queries),
+        describe(f"{space.name}: query of {query_rows} rows", queries),
+        describe(f"{space.name}: query in bfloat16", half_queries),
     ]
 
 
@@ -100,8 +109,19 @@ def make_batch(table_rows: int, rows: int) -> list[torch.Tensor]:
 
 def answer(supernet: Supernet, genotype: Genotype, query: list[torch.Tensor]) -> None:
     with torch.inference_mode():
-        for begin in range(0, QUERY_ROWS, CHUNK_ROWS):
+        for begin in range(0, len(query[0]), CHUNK_ROWS):
             supernet(genotype, *(values[begin : begin + CHUNK_ROWS] for values in query[:2]))
+
+
+def bfloat16_answer(supernet: Supernet, genotype: Genotype, query: list[torch.Tensor]) -> None:
+    take = Cast(torch.bfloat16)
+    with torch.inference_mode():
+        for begin in range(0, len(query[0]), CHUNK_ROWS):
+            dense, sparse = (values[begin : begin + CHUNK_ROWS] for values in query[:2])
+            embedded = supernet.embed(sparse).to(take.dtype)
+            hidden = supernet.hidden(genotype, dense.to(take.dtype), embedded, take)
+            weight, bias = supernet.last_weight(genotype, hidden)
+            supernet.last_features(genotype, hidden).float() @ weight + bias
 
 
 def dense_step(
