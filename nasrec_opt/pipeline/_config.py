@@ -147,12 +147,15 @@ class OracleConfig:
         rows: Validation rows per query; nothing = all.
         fidelity: `supernet` = weights as they are; `last_layer` = final layer fitted again;
             `fine_tune` = the subnet trained for some steps more; `scratch` = from fresh weights.
+        precision: Of products and block outputs where weights are shared; `bfloat16` is quicker
+            where the processor has instructions for it.
         fine_tune: Options of `fidelity = "fine_tune"`.
         scratch: Options of `fidelity = "scratch"`.
     """
 
     rows: int | None = None
     fidelity: Literal["supernet", "last_layer", "fine_tune", "scratch"] = "supernet"
+    precision: Literal["float32", "bfloat16"] = "float32"
     fine_tune: FineTune = field(default_factory=FineTune)
     scratch: Scratch = field(default_factory=Scratch)
 

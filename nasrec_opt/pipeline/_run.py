@@ -7,7 +7,6 @@ in `run.json` at its end; a killed process finds its place again.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Any, Literal
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler
 
-from nasrec_opt._files import sha256, write_json
+from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import DataError, MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
@@ -27,6 +26,12 @@ from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._cost import accelerator_of, architecture_cost
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
+from nasrec_opt.pipeline._identity import (
+    format_of,
+    search_settings,
+    stamp,
+    train_settings,
+)
 from nasrec_opt.pipeline._search import (
     finished_trials,
     log_loss_of,
@@ -43,7 +48,6 @@ from nasrec_opt.tracking import MLflowLogger
 
 Stage = Literal["prepare", "train", "search", "retrain", "report"]
 STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "retrain", "report")
-STAMP_BYTES = 1 << 20
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": NopPruner,
     "median": lambda: MedianPruner(n_warmup_steps=1),  # before a step no subnet has learnt anything
@@ -149,12 +153,12 @@ class Run:
         source = "synthetic" if self._source is None else str(self._source.resolve())
         if self._source is None and previous:
             source = previous["source"]
-        settings: dict[str, Any] = {"source": source, "format": _format_of(data.format)}
+        settings: dict[str, Any] = {"source": source, "format": format_of(data.format)}
         if source == "synthetic":
             settings |= {"rows": data.synthetic_rows, "seed": data.synthetic_seed}
         else:
             # A log that is gone is no loss once it is prepared.
-            content = _stamp(Path(source)) if Path(source).is_file() else previous.get("content")
+            content = stamp(Path(source)) if Path(source).is_file() else previous.get("content")
             settings |= {"split_seed": data.split_seed, "content": content}
         folder.require_same("prepare", settings, folder.dataset)
 
@@ -180,7 +184,7 @@ class Run:
 
     def train(self) -> None:
         """The supernet, in `supernet/`."""
-        settings = self._train_settings()
+        settings = train_settings(self.config, self.folder, self._space)
         self.folder.require_same("train", settings, self.folder.supernet)
         train = dataclasses.replace(self.config.supernet, seed=self.config.seed)
 
@@ -203,7 +207,9 @@ class Run:
         """The Optuna study, in `study.db`; its runs in `mlflow.db`."""
         config = self.config
         sampler = config.search.sampler
-        settings = self._search_settings() | {"n_trials": config.search.n_trials}
+        settings = search_settings(self.config, self.folder, self._space) | {
+            "n_trials": config.search.n_trials
+        }
         if self.folder.is_done("search", settings):
             self._check_search()
 
@@ -248,7 +254,10 @@ class Run:
         """The winners trained from scratch and the baselines, in `retrained/`."""
         config = self.config
         settings = {
-            "search": digest(self._search_settings() | {"n_trials": config.search.n_trials}),
+            "search": digest(
+                search_settings(self.config, self.folder, self._space)
+                | {"n_trials": config.search.n_trials}
+            ),
             "retrain": plain(config.retrain),
         }
 
@@ -355,7 +364,7 @@ class Run:
             sampler=self._sampler(),
             pruner=PRUNERS[config.search.pruner](),
         )
-        require_settings(study, self._search_settings())
+        require_settings(study, search_settings(self.config, self.folder, self._space))
         return study
 
     def _sampler(self) -> BaseSampler:
@@ -463,61 +472,8 @@ class Run:
             self.dataset(),
             rows=oracle.rows,
             fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
+            precision=oracle.precision,
         )
-
-    def _train_settings(self) -> dict[str, Any]:
-        data = self.config.data
-        supernet = plain(self.config.supernet)
-        del supernet["checkpoint_s"]  # changes no weight
-        return {
-            "space": self._space.to_dict(),
-            "supernet": supernet,
-            "min_count": data.min_count,
-            "binned_dense": data.binned_dense,
-            "seed": self.config.seed,
-            "prepare": self.folder.record().get("prepare", {}).get("settings"),
-        }
-
-    def _search_settings(self) -> dict[str, Any]:
-        config = self.config
-        oracle = plain(config.oracle)
-        for name in {"fine_tune", "scratch"} - {config.oracle.fidelity}:
-            del oracle[name]  # changes no answer
-        pruner = config.search.pruner
-        return {
-            "train": digest(self._train_settings()),
-            "oracle": oracle,
-            "hardware": {"technology": _digest_of(config.hardware.technology)},
-            "sampler": config.search.sampler,
-            "evolution": plain(config.search.evolution),
-            "objectives": list(config.search.objectives),
-            "constraints": plain(config.search.constraints),
-            **({"pruner": pruner} if pruner != "none" else {}),
-        }
-
-
-def _format_of(given: str) -> str:
-    """`criteo`, or what is in the schema: a path says neither what it holds nor where from."""
-    return given if given == "criteo" else digest(Schema.from_toml(given).to_dict())
-
-
-def _digest_of(file: Path | None) -> str | None:
-    """What a settings file holds; nothing for the one that ships."""
-    try:
-        return None if file is None else sha256(file)
-    except OSError as error:
-        raise StudyError(f"{file}: expected a readable file, got: {error.strerror}") from error
-
-
-def _stamp(log: Path) -> str:
-    """Changes when a log grows, shrinks, or has another beginning or end; cheap for any size."""
-    size = log.stat().st_size
-    found = hashlib.sha256(str(size).encode())
-    with log.open("rb") as stream:
-        found.update(stream.read(STAMP_BYTES))
-        stream.seek(max(0, size - STAMP_BYTES))
-        found.update(stream.read(STAMP_BYTES))
-    return found.hexdigest()[:16]
 
 
 def _rows(dataset: Dataset) -> str:

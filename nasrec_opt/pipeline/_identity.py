@@ -1,0 +1,72 @@
+"""What the stages of a run depend on, as values to compare; a change makes a stage begin anew."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from nasrec_opt._files import sha256
+from nasrec_opt.data import Schema
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._folder import RunFolder, digest, plain
+from nasrec_opt.space import SearchSpace
+
+STAMP_BYTES = 1 << 20
+
+
+def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
+    """All that the supernet's weights depend on."""
+    supernet = plain(config.supernet)
+    del supernet["checkpoint_s"]  # changes no weight
+    return {
+        "space": space.to_dict(),
+        "supernet": supernet,
+        "min_count": config.data.min_count,
+        "binned_dense": config.data.binned_dense,
+        "seed": config.seed,
+        "prepare": folder.record().get("prepare", {}).get("settings"),
+    }
+
+
+def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
+    """All that the search's trials depend on."""
+    oracle = plain(config.oracle)
+    for name in {"fine_tune", "scratch"} - {config.oracle.fidelity}:
+        del oracle[name]  # changes no answer
+    pruner = config.search.pruner
+    return {
+        "train": digest(train_settings(config, folder, space)),
+        "oracle": oracle,
+        "hardware": {"technology": digest_of(config.hardware.technology)},
+        "sampler": config.search.sampler,
+        "evolution": plain(config.search.evolution),
+        "objectives": list(config.search.objectives),
+        "constraints": plain(config.search.constraints),
+        **({"pruner": pruner} if pruner != "none" else {}),
+    }
+
+
+def format_of(given: str) -> str:
+    """`criteo`, or what is in the schema: a path says neither what it holds nor where from."""
+    return given if given == "criteo" else digest(Schema.from_toml(given).to_dict())
+
+
+def digest_of(file: Path | None) -> str | None:
+    """What a settings file holds; nothing for the one that ships."""
+    try:
+        return None if file is None else sha256(file)
+    except OSError as error:
+        raise StudyError(f"{file}: expected a readable file, got: {error.strerror}") from error
+
+
+def stamp(log: Path) -> str:
+    """Changes when a log grows, shrinks, or has another beginning or end; cheap for any size."""
+    size = log.stat().st_size
+    found = hashlib.sha256(str(size).encode())
+    with log.open("rb") as stream:
+        found.update(stream.read(STAMP_BYTES))
+        stream.seek(max(0, size - STAMP_BYTES))
+        found.update(stream.read(STAMP_BYTES))
+    return found.hexdigest()[:16]
