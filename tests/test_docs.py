@@ -33,7 +33,7 @@ def quickstart(cli, tmp_path_factory) -> Path:
     text = text.replace("[data]", "[data]\nsynthetic_rows = 3000").replace(
         "n_trials = 256", "n_trials = 4"
     )
-    (folder / "quickstart.toml").write_text(text.replace("batch_size = 512", "batch_size = 256"))
+    (folder / "quickstart.toml").write_text(text)
     result = cli("search", folder / "quickstart.toml", cwd=folder)
     assert result.returncode == 0, result.stderr
     return folder / "runs"
