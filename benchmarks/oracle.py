@@ -1,19 +1,23 @@
 """What an answer of the oracle costs, on one thread.
 
-    python -m benchmarks.oracle [--rows 4096] [--genotypes 5]
+    python -m benchmarks.oracle [--rows 4096] [--genotypes 5] [--ranked 40]
 
 Lines, for each space; both sides have the same weights, are shown equal first, and take turns:
 
 * query: an answer of the sliced supernet, nothing at hand, against one of the same network with
   `masking="zero"` (the published system: everything at full width, then multiplied by zero);
+* query in bfloat16: the same in bfloat16, against float32; Kendall's tau between the two rankings
+  of `--ranked` genotypes follows;
 * child: a mutation of a genotype that was asked before, against the same child asked of an oracle
-  that was asked nothing; children together: all of them in one call, against one by one;
+  that was asked nothing, four children of each genotype; children together: those of one genotype
+  in one call, against one by one;
 * last layer: the fit by Newton's method against 500 steps of Adagrad on the same features, and the
   log loss that each reaches on the validation rows, where ratio stands for the difference;
 * again: a genotype asked a second time, against the first.
 
 The supernet is trained for one pass over a synthetic log. Times are of this process's CPU; ratio =
-baseline / ours, spread = its quartiles over genotypes; for children, ratio is that of the totals.
+baseline / ours, spread = its quartiles over genotypes; for children, ratio is that of the totals,
+and the mean of the single ratios follows.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -59,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=4096, help="validation rows of an answer")
     parser.add_argument("--genotypes", type=int, default=5, help="genotypes for each line")
+    parser.add_argument("--ranked", type=int, default=40, help="genotypes ranked in bfloat16")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -72,21 +77,27 @@ def main() -> None:
         ):
             supernet = Supernet(space, dataset.features)
             train_supernet(supernet, dataset, Path(folder) / space.name, TrainConfig())
-            compare(supernet, dataset, options.rows, options.genotypes)
+            compare(supernet, dataset, options.rows, options.genotypes, options.ranked)
 
 
-def compare(supernet: Supernet, dataset: Dataset, rows: int, count: int) -> None:
+def compare(supernet: Supernet, dataset: Dataset, rows: int, count: int, ranked: int) -> None:
     space = supernet.space
     strategy, rng = SingleOperatorAnyConnection(space), np.random.default_rng(0)
     genotypes = [strategy.sample(rng, 1.0) for _ in range(count)]
-    children = [space.mutate(genotypes[0], rng) for _ in range(2 * count)]
+    families = [(parent, [space.mutate(parent, rng) for _ in range(4)]) for parent in genotypes]
 
-    def fresh(**options: int) -> SupernetOracle:
+    def fresh(**options: Any) -> SupernetOracle:
         return SupernetOracle(supernet, dataset, **{"rows": rows} | options)
 
     show(f"{space.name}: query of {rows} rows", queries(supernet, dataset, genotypes, fresh))
-    show(f"{space.name}: child", single_children(genotypes[0], children, fresh), of_totals=True)
-    show(f"{space.name}: {len(children)} children together", [brood(children, fresh)])
+    show(f"{space.name}: query in bfloat16", halves(genotypes, fresh))
+    more = [strategy.sample(rng, 1.0) for _ in range(ranked)]
+    print(f"{space.name + ': tau between the two':42}{agreement(more, fresh):35.3f}", flush=True)
+    pairs = [pair for family in families for pair in single_children(*family, fresh)]
+    show(f"{space.name}: child", pairs, of_totals=True)
+    mean = sum(theirs / own for own, theirs in pairs) / len(pairs)
+    print(f"{space.name + ': child, mean ratio':42}{mean:34.1f}x")
+    show(f"{space.name}: 4 children together", [brood(children, fresh) for _, children in families])
     fits, losses = last_layers(supernet, dataset, genotypes, rows)
     show(f"{space.name}: last layer, {FIT_ROWS} rows", fits)
     ours, baseline = (median(side) for side in zip(*losses, strict=True))
@@ -114,6 +125,21 @@ def queries(
         (seconds(fresh().evaluate, genotype), seconds(at_full_width.evaluate, genotype))
         for genotype in genotypes
     ]
+
+
+def halves(genotypes: list[Genotype], fresh: Callable[..., SupernetOracle]) -> Pairs:
+    short, exact = fresh(precision="bfloat16", memory_bytes=0), fresh(memory_bytes=0)
+    return [(seconds(short.evaluate, g), seconds(exact.evaluate, g)) for g in genotypes]
+
+
+def agreement(genotypes: list[Genotype], fresh: Callable[..., SupernetOracle]) -> float:
+    """Kendall's tau between log losses in bfloat16 and in float32."""
+    short, exact = (
+        np.array([answer.log_loss for answer in oracle.evaluate_many(genotypes)])
+        for oracle in (fresh(precision="bfloat16"), fresh())
+    )
+    signs = [np.sign(np.subtract.outer(losses, losses)) for losses in (short, exact)]
+    return float((signs[0] * signs[1]).sum() / (len(genotypes) * (len(genotypes) - 1)))
 
 
 def single_children(
