@@ -2,10 +2,13 @@
 
 With 8 heads of width 2, time goes to the `rows * rows` weights of each head, not to products. So
 they are made transposed, `[keys, queries]`, where both products that read them have a short side of
-`dim / heads` and a long one that is contiguous; they are never normalised, since a row of ones
-beside the values yields the sums to divide by; and the exponential is one of base 2, several times
-as fast as that of base e in float32. Samples go through in pieces that stay in cache, and the
-backward pass computes the weights again instead of keeping them.
+`dim / heads` and a long one that is contiguous; they are never normalised, since rows of ones
+beside the values yield the sums to divide by; and the exponential is one of base 2, several times
+as fast as that of base e in float32. Samples go through in pieces that stay in cache. The backward
+pass makes the weights again from the logarithm of their sums, as FlashAttention does.
+
+References:
+    Dao et al. 2022, FlashAttention, section 3.1.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-PIECE = 1 << 18  # attention weights at a time: 1 MiB, about a core's second-level cache
-SAFE = 2.0**64  # sums of weights within 1 / SAFE and SAFE lost nothing to overflow or underflow
+PIECE = 1 << 19  # attention weights at a time: 2 MiB, what a core has close by
+VECTORS = 32  # floats that the stock maximum takes at a time: it is quick for multiples of them
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
@@ -57,37 +60,41 @@ class _Attend(torch.autograd.Function):
         width = query.shape[1]
         scaled = query * _log2_scale(width)
         beside = torch.cat([value, torch.ones_like(value)], dim=1)
-        mixed, is_shifted = torch.empty_like(beside), False
-        _mix(scaled, key, beside, out=mixed, is_shifted=is_shifted)
-        if len(mixed) and not _is_safe(mixed[:, width:]):
-            is_shifted = True
-            _mix(scaled, key, beside, out=mixed, is_shifted=is_shifted)
+        mixed, largest = torch.empty_like(beside), query.new_empty(len(query), 1, query.shape[2])
+        room = _room(key)
+        for piece in _pieces(key):
+            scores = room[: len(key[piece])]  # [piece, keys, queries]
+            torch.bmm(key[piece].transpose(1, 2), scaled[piece], out=scores)
+            largest[piece] = _largest(scores)
+            weights = scores.sub_(largest[piece]).exp2_()
+            torch.bmm(beside[piece], weights, out=mixed[piece])
         output = mixed[:, :width] / mixed[:, width:]
         if any(ctx.needs_input_grad):
-            totals = mixed[:, width : width + 1].contiguous()
-            ctx.save_for_backward(query, key, value, output, totals)
-            ctx.is_shifted = is_shifted
+            ctx.save_for_backward(
+                query, key, value, output, largest + mixed[:, width : width + 1].log2()
+            )
         return output
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        query, key, value, output, totals = ctx.saved_tensors
+        query, key, value, output, log2_sums = ctx.saved_tensors
         width = query.shape[1]
-        scaled = query * _log2_scale(width)
-        shared = gradient / totals
+        minus_one = torch.full_like(log2_sums, -1.0)
+        scaled = torch.cat([query * _log2_scale(width), log2_sums], dim=1)
+        beside_key = torch.cat([key, minus_one], dim=1).transpose(1, 2)
         # Gradient of a softmax: weights * (their gradient - its mean under the weights), and that
         # mean is the product of a head's output with the gradient of it.
-        mean = (output * shared).sum(dim=1, keepdim=True)
-        into = torch.cat([shared, mean], dim=1)
-        beside = torch.cat([value, torch.full_like(mean, -1.0)], dim=1).transpose(1, 2)
+        mean = (output * gradient).sum(dim=1, keepdim=True)
+        into = torch.cat([gradient, mean], dim=1)
+        beside_value = torch.cat([value, minus_one], dim=1).transpose(1, 2)
         of_query, of_key, of_value = (torch.empty_like(part) for part in (query, key, value))
         rooms = _room(key), _room(key)
         for piece in _pieces(key):
-            weights = _weights(scaled[piece], key[piece], rooms[0], is_shifted=ctx.is_shifted)
-            torch.bmm(shared[piece], weights.transpose(1, 2), out=of_value[piece])
-            scores = torch.bmm(beside[piece], into[piece], out=rooms[1][: len(weights)])
-            scores *= weights
+            weights, scores = (room[: len(key[piece])] for room in rooms)
+            torch.bmm(beside_key[piece], scaled[piece], out=weights).exp2_()
+            torch.bmm(gradient[piece], weights.transpose(1, 2), out=of_value[piece])
+            torch.bmm(beside_value[piece], into[piece], out=scores).mul_(weights)
             torch.bmm(key[piece], scores, out=of_query[piece])
             torch.bmm(query[piece], scores.transpose(1, 2), out=of_key[piece])
         scale = 1 / math.sqrt(width)
@@ -108,28 +115,21 @@ def _pieces(values: Tensor) -> Iterator[slice]:
     return (slice(begin, begin + size) for begin in range(0, len(values), size))
 
 
-def _mix(scaled: Tensor, key: Tensor, beside: Tensor, *, out: Tensor, is_shifted: bool) -> None:
-    """Sums over keys of weights times what lies beside, `[batch * heads, 2 * width, queries]`."""
-    room = _room(key)
-    for piece in _pieces(key):
-        weights = _weights(scaled[piece], key[piece], room, is_shifted=is_shifted)
-        torch.bmm(beside[piece], weights, out=out[piece])
-
-
 def _room(key: Tensor) -> Tensor:
     """Memory for the weights of a piece; pieces share it, so that it is in cache."""
     rows = key.shape[-1]
     return key.new_empty(min(len(key), _piece_size(rows)), rows, rows)
 
 
-def _weights(scaled: Tensor, key: Tensor, room: Tensor, *, is_shifted: bool) -> Tensor:
-    """Weights before division by their sums; shifted, the largest of each query is 1."""
-    scores = torch.bmm(key.transpose(1, 2), scaled, out=room[: len(key)])  # [piece, keys, queries]
-    if is_shifted:
-        scores -= scores.amax(dim=1, keepdim=True)
-    return scores.exp2_()
-
-
-def _is_safe(totals: Tensor) -> bool:
-    low, high = torch.aminmax(totals)
-    return float(low) > 1 / SAFE and float(high) < SAFE
+def _largest(scores: Tensor) -> Tensor:
+    """Largest score of each query, `[piece, 1, queries]`."""
+    rows = scores.shape[1]
+    if rows == 1 or scores.shape[2] % VECTORS == 0:
+        return scores.amax(dim=1, keepdim=True)
+    while rows > 1:
+        half = rows // 2
+        larger = torch.maximum(scores[:, :half], scores[:, half : 2 * half])
+        if rows % 2:
+            torch.maximum(larger[:, :1], scores[:, -1:], out=larger[:, :1])
+        scores, rows = larger, half
+    return scores

@@ -77,13 +77,12 @@ def test_balanced_rows_are_those_of_the_published_results(width, rows):
     assert balanced_rows(width) == rows
 
 
-@given(seed=seeds, size=st.sampled_from([1.0, 30.0, 1000.0]))
-@example(seed=0, size=1.0)
-@example(seed=0, size=1000.0)  # weights overflow before they are divided by their sums
+@given(seed=seeds, rows=st.integers(1, 12) | st.just(32), size=st.sampled_from([1, 30, 1000]))
+@example(seed=0, rows=48, size=1)
+@example(seed=0, rows=64, size=1000)
 @settings(max_examples=20, deadline=None)
-def test_attention_equals_the_stock_kernel(seed, size):
+def test_attention_equals_the_stock_kernel(seed, rows, size):
     generator = torch.Generator().manual_seed(seed)
-    rows = int(torch.randint(1, 12, (1,), generator=generator))
     shape = (9, 16, rows)
     inputs = [torch.randn(shape, generator=generator).requires_grad_() for _ in range(3)]
     weights = torch.randn(shape, generator=generator)
