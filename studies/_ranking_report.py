@@ -124,7 +124,9 @@ def as_markdown(table: Rows) -> str:
 def plot(table: Rows, truth: Rows, scores: Rows, stream: Any) -> None:
     """Truth against the default technique's scores, and tau of all with intervals."""
     shown = [row for row in table if row["technique"] == DEFAULT]
-    figure, axes = plt.subplots(1, len(shown) + 1, figsize=(4 * len(shown) + 6, 4.2))
+    bars = [row for row in table if row["technique"] != CEILING]
+    size = (4 * len(shown) + 6, max(4.2, 0.24 * len(bars)))  # a line of text for each bar
+    figure, axes = plt.subplots(1, len(shown) + 1, figsize=size)
     losses = true_losses(truth)
     for axis, row in zip(axes, shown, strict=False):
         scored = {
@@ -138,7 +140,6 @@ def plot(table: Rows, truth: Rows, scores: Rows, stream: Any) -> None:
         axis.set_xlabel("log loss, oracle")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("log loss, trained from scratch")
-    bars = [row for row in table if row["technique"] != CEILING]
     places = np.arange(len(bars))[::-1]
     taus = np.array([[row["tau"], row["tau_low"], row["tau_high"]] for row in bars]).T
     axes[-1].barh(places, taus[0], xerr=np.abs(taus[1:] - taus[0]), color="#1f5fa8", alpha=0.8)
@@ -146,7 +147,7 @@ def plot(table: Rows, truth: Rows, scores: Rows, stream: Any) -> None:
     for row in table:
         if row["technique"] == CEILING:
             axes[-1].axvline(row["tau"], color="#b03030", label="noise ceiling")
-            axes[-1].legend(fontsize=8, loc="lower right")
+            axes[-1].legend(fontsize=8, loc="upper right")
     axes[-1].set_xlabel("Kendall's tau, 95 % interval")
     figure.tight_layout()
     figure.savefig(stream, format="png", dpi=120)
