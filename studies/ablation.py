@@ -203,11 +203,17 @@ def write_report(
 
 
 def plot(curves: Mapping[str, Sequence[float]], stream: Any) -> None:
-    """Share of subnets whose score is at most a log loss, by method."""
+    """Share of subnets whose score is at most a log loss, by method.
+
+    The worst tenth of a method may lie to the right of what is shown.
+    """
     figure, axis = plt.subplots(figsize=(7, 4.2))
     for method, losses in curves.items():
         values = np.sort(losses)
         axis.step(values, np.arange(1, len(values) + 1) / len(values), where="post", label=method)
+    shown = [np.quantile(losses, q) for losses in curves.values() for q in (0.0, 0.9)]
+    margin = 0.05 * (max(shown) - min(shown)) or 0.01
+    axis.set_xlim(min(shown) - margin, max(shown) + margin)
     axis.set_xlabel("validation log loss, oracle")
     axis.set_ylabel("share of subnets")
     axis.grid(alpha=0.3)
