@@ -110,6 +110,12 @@ def matmul_macs(inputs, outputs):
     return math.prod(first) if len(second) == 1 else matmul_flop_jit(inputs, outputs)
 
 
+def added_product_macs(inputs, outputs):
+    """MACs of `[batch, n, m]` times `[batch, m, p]` plus a bias; fvcore knows no such product."""
+    _, first, second = (get_shape(value) for value in inputs[:3])
+    return math.prod(first) * second[-1]
+
+
 def traced_macs(subnet: Subnet) -> float:
     """What fvcore counts in one pass of one sample, layer norms left out as in the paper's rule."""
     sample = torch.zeros(1, CRITEO.num_dense), torch.zeros(1, CRITEO.num_sparse, dtype=torch.long)
@@ -118,6 +124,7 @@ def traced_macs(subnet: Subnet) -> float:
         count.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         count.set_op_handle("aten::layer_norm", lambda _inputs, _outputs: 0)
         count.set_op_handle("aten::matmul", matmul_macs)
+        count.set_op_handle("aten::baddbmm", added_product_macs)
         return count.total()
 
 
