@@ -36,6 +36,7 @@ class Setup:
     """All that the results of a folder depend on.
 
     Args:
+        source: Where the log comes from: a file, a prepared folder, or `synthetic` with its rows.
         dataset: Folder of the prepared log.
         fingerprint: Of the log, as `Dataset.fingerprint` has it.
         space: The space, as `SearchSpace.to_dict` has it.
@@ -46,6 +47,7 @@ class Setup:
         truth: Options of `RetrainConfig` for every training from scratch.
     """
 
+    source: str
     dataset: str
     fingerprint: str
     space: dict[str, Any]

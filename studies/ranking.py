@@ -113,7 +113,9 @@ def make_setup(options: argparse.Namespace, reporter: Reporter) -> Setup:
     """The setup that the options describe, kept in the folder; the log is prepared if need be."""
     dataset = prepared(options, reporter)
     space = SearchSpace.from_toml(options.space) if options.space else SPACE
+    source = str(options.data.resolve()) if options.data else f"synthetic, {options.rows:,} rows"
     setup = Setup(
+        source=source,
         dataset=str(dataset.path.resolve()),
         fingerprint=dataset.fingerprint,
         space=space.to_dict(),

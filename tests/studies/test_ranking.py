@@ -108,6 +108,8 @@ def test_other_settings_are_refused(finished, capsys):
     assert main(arguments(finished, subnets=6)) == 2
     error = capsys.readouterr().err
     assert "num_subnets was 5, is 6 now" in error
+    assert main(arguments(finished, rows=700)) == 2
+    assert "source was synthetic, 600 rows, is synthetic, 700 rows now" in capsys.readouterr().err
     assert main(arguments(finished, techniques="single-any,none")) == 2
     assert "techniques: expected of single-any" in capsys.readouterr().err
 
