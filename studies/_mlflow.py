@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nasrec_opt.errors import MissingExtraError
+from nasrec_opt.tracking import Store, as_study_error
 
 TAG = "nasrec.study"
 
@@ -31,30 +31,33 @@ def log_runs(
 
     Raises:
         MissingExtraError: MLflow is not installed.
+        StudyError: The store cannot be written.
     """
-    try:
-        from mlflow.entities import Metric, Param, RunTag
-        from mlflow.tracking import MlflowClient
-        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-    except ImportError as error:
-        raise MissingExtraError("MLflow", "mlflow") from error
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name(study)
-    if experiment is None:
-        location = (folder / "mlartifacts").resolve().as_uri()
-        identity = client.create_experiment(study, artifact_location=location)
-    else:
-        identity = experiment.experiment_id
-    text = json.dumps(parameters, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    for run in client.search_runs([identity], f"tags.`{TAG}` = '{digest}'", max_results=5000):
+    store = Store(f"sqlite:///{folder / 'mlflow.db'}", study)
+    with as_study_error(store.uri):
+        _log(store, study, parameters, runs, files)
+
+
+def _log(
+    store: Store,
+    study: str,
+    parameters: Mapping[str, Any],
+    runs: Sequence[tuple[str, Mapping[str, Any], Mapping[str, float]]],
+    files: Sequence[Path],
+) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    client = store.client
+    digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:16]
+    for run in store.runs(f"tags.`{TAG}` = '{digest}'"):
         client.delete_run(run.info.run_id)
     tags = {TAG: digest}
-    parent = client.create_run(identity, run_name=study, tags=tags).info.run_id
+    parent = client.create_run(store.experiment_id, run_name=study, tags=tags).info.run_id
     plain = {k: v if isinstance(v, str | int) else json.dumps(v) for k, v in parameters.items()}
     client.log_batch(parent, params=[Param(name, str(value)) for name, value in plain.items()])
     for name, own, metrics in runs:
-        child = client.create_run(identity, run_name=name, tags=tags).info
+        child = client.create_run(store.experiment_id, run_name=name, tags=tags).info
         client.log_batch(
             child.run_id,
             params=[Param(key, str(value)) for key, value in own.items()],

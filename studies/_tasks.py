@@ -12,12 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from nasrec_opt.data import Dataset
-from nasrec_opt.oracle import SupernetOracle
-from nasrec_opt.retrain import retrain
+from nasrec_opt.oracle import SupernetOracle, log_losses
+from nasrec_opt.retrain import predict, retrain
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import (
     Subnet,
@@ -32,7 +29,6 @@ from studies._techniques import SCORINGS, TECHNIQUES
 TRUTH_KEYS = ("subnet", "repeat", "balance")
 SUPERNET_KEYS = ("technique",)
 SCORE_KEYS = ("technique", "scoring", "subnet")
-CHUNK_ROWS = 1024
 
 Task = Mapping[str, Any]
 
@@ -139,11 +135,5 @@ def _expected_log_loss(subnet: Subnet, dataset: Dataset) -> float | None:
     chance = true_probabilities(dataset, "test")
     if chance is None:
         return None
-    rows = dataset.split("test")
-    logits = []
-    with torch.inference_mode():
-        for start in range(0, rows.num_rows, CHUNK_ROWS):
-            batch = rows.rows(slice(start, start + CHUNK_ROWS))
-            logits.append(subnet(torch.from_numpy(batch.dense), torch.from_numpy(batch.sparse)))
-    z = torch.cat(logits).double().numpy()
-    return float(np.mean(np.maximum(z, 0) - chance * z + np.log1p(np.exp(-np.abs(z)))))
+    logits, _ = predict(subnet, dataset.split("test"))
+    return float(log_losses(logits, chance).mean())

@@ -25,13 +25,14 @@ import optuna
 import polars as pl
 
 from nasrec_opt._files import atomic_write
-from nasrec_opt.errors import NasrecError, StudyError
+from nasrec_opt.errors import StudyError
 from nasrec_opt.lowering import lower
 from nasrec_opt.objective import Objective
-from nasrec_opt.pipeline import ConsoleReporter, Reporter
+from nasrec_opt.pipeline import Reporter
 from nasrec_opt.samplers import RegularizedEvolutionSampler
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import SingleOperatorAnyConnection
+from studies._command import execute
 from studies._ledger import Ledger
 from studies._mlflow import log_runs
 from studies._setup import FILE, Setup
@@ -51,18 +52,8 @@ POPULATION, TOURNAMENT, CHILDREN = 32, 16, 8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the study; every error of the user's is one sentence and exit code 2."""
-    options = _parser().parse_args(arguments)
-    try:
-        with ConsoleReporter() as reporter:
-            run(options, reporter)
-    except NasrecError as error:
-        print(f"ablation: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ablation: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    """Run the study; returns the exit code."""
+    return execute("ablation", run, _parser().parse_args(arguments))
 
 
 def run(options: argparse.Namespace, reporter: Reporter) -> None:

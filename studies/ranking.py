@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from nasrec_opt.data import Dataset, generate_synthetic, prepare
-from nasrec_opt.errors import NasrecError, StudyError
-from nasrec_opt.pipeline import ConsoleReporter, Reporter
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline import Reporter
 from nasrec_opt.space import SearchSpace
+from studies._command import execute
 from studies._ledger import Ledger
 from studies._ranking_report import write_report
 from studies._setup import SPACE, Setup, open_log
@@ -64,18 +65,8 @@ class Results:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the study; every error of the user's is one sentence and exit code 2."""
-    options = _parser().parse_args(arguments)
-    try:
-        with ConsoleReporter() as reporter:
-            run(options, reporter)
-    except NasrecError as error:
-        print(f"ranking: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ranking: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    """Run the study; returns the exit code."""
+    return execute("ranking", run, _parser().parse_args(arguments))
 
 
 def run(options: argparse.Namespace, reporter: Reporter) -> None:

@@ -23,11 +23,10 @@ from nasrec_opt.oracle._protocol import Difference, Evaluation, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._tuning import FineTune, Scratch, Tuning
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Supernet
+from nasrec_opt.supernet import Precision, Supernet
 
 Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
 LastLayer = Literal["newton", "adagrad"]
-Precision = Literal["float32", "bfloat16"]
 Progress = Callable[[int, int | None], None]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -16,7 +16,7 @@ from nasrec_opt.objective import METRICS
 from nasrec_opt.oracle import FineTune, Scratch
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.space import SearchSpace
-from nasrec_opt.supernet import TrainConfig
+from nasrec_opt.supernet import Precision, TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,7 @@ class OracleConfig:
 
     rows: int | None = None
     fidelity: Literal["supernet", "last_layer", "fine_tune", "scratch"] = "supernet"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     fine_tune: FineTune = field(default_factory=FineTune)
     scratch: Scratch = field(default_factory=Scratch)
 

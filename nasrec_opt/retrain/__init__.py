@@ -7,6 +7,7 @@ from nasrec_opt.retrain._baselines import (
     logistic_regression,
 )
 from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.retrain._metrics import predict
 from nasrec_opt.retrain._retrain import RetrainedModel, retrain
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "baselines",
     "constant_log_loss",
     "logistic_regression",
+    "predict",
     "retrain",
 ]

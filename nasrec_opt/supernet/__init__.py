@@ -20,6 +20,7 @@ from nasrec_opt.supernet._subnet import Subnet
 from nasrec_opt.supernet._supernet import Supernet
 from nasrec_opt.supernet._train import (
     TRAINING,
+    Precision,
     TrainConfig,
     TrainResult,
     learning_rate_at,
@@ -38,6 +39,7 @@ __all__ = [
     "Network",
     "PartialEmbedding",
     "PathSampling",
+    "Precision",
     "SandwichWidths",
     "SingleOperatorAnyConnection",
     "SingleOperatorSingleConnection",

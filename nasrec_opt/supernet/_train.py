@@ -103,7 +103,7 @@ class TrainConfig:
             if rate is not None and not 0 < rate < math.inf:
                 raise StudyError(f"{name}: expected a finite number above 0, got {rate}")
         for name in ("checkpoint_s", "embedding_prior"):
-            if not 0 <= getattr(self, name) < math.inf:
+            if not getattr(self, name) >= 0:
                 raise StudyError(f"{name}: expected 0 or more, got {getattr(self, name)}")
         if self.precision not in get_args(Precision):
             known = " or ".join(map(repr, get_args(Precision)))

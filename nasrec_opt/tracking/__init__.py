@@ -2,5 +2,14 @@
 
 from nasrec_opt.tracking._logger import MLflowLogger
 from nasrec_opt.tracking._rebuild import Recipe, genotype_of, rebuild, recipe_of
+from nasrec_opt.tracking._store import Store, as_study_error
 
-__all__ = ["MLflowLogger", "Recipe", "genotype_of", "rebuild", "recipe_of"]
+__all__ = [
+    "MLflowLogger",
+    "Recipe",
+    "Store",
+    "as_study_error",
+    "genotype_of",
+    "rebuild",
+    "recipe_of",
+]

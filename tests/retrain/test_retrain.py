@@ -10,10 +10,9 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.errors import StudyError
-from nasrec_opt.retrain import RetrainConfig, constant_log_loss, retrain
-from nasrec_opt.retrain._metrics import predict
-from nasrec_opt.space import BlockGene, Genotype
-from nasrec_opt.supernet import Subnet
+from nasrec_opt.retrain import RetrainConfig, constant_log_loss, predict, retrain
+from nasrec_opt.space import BlockGene, Genotype, SearchSpace
+from nasrec_opt.supernet import Subnet, Supernet
 
 GENOTYPE = Genotype(
     (
@@ -60,6 +59,23 @@ def test_saved_weights_give_the_reported_figures(model, dataset):
             logits = subnet(torch.from_numpy(rows.dense), torch.from_numpy(rows.sparse))
         answers = torch.sigmoid(logits.double()).numpy()
         assert reported == pytest.approx(sklearn_log_loss(rows.labels, answers), abs=1e-6)
+
+
+def test_dot_products_are_balanced_as_in_the_supernet_or_as_said(dataset, tmp_path):
+    space = SearchSpace.nasrec_small(num_blocks=2)
+    supernet = Supernet(space, dataset.features, balance=False)
+    config = dataclasses.replace(CONFIG, learning_rates=(1e-3,), epochs=1)
+    for name, balance, given, expected in (
+        ("alone", None, None, True),
+        ("with", None, supernet, False),
+        ("said", True, supernet, True),
+    ):
+        folder = tmp_path / name
+        how = dataclasses.replace(config, balance=balance)
+        retrain(GENOTYPE, dataset, folder, how, supernet=given)
+        subnet = Subnet.load(folder / "model")
+        assert subnet.balance == expected
+        assert any("balance" in weight for weight, _ in subnet.named_parameters()) == expected
 
 
 def test_the_best_weights_on_validation_are_kept(model):

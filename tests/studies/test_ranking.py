@@ -8,9 +8,14 @@ import time
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from mlflow.tracking import MlflowClient
 from scipy.stats import kendalltau
 
+from nasrec_opt.retrain import retrain
+from nasrec_opt.supernet import Subnet
+from studies._setup import Setup
+from studies._tasks import truth_of
 from studies.ablation import METHODS
 from studies.ablation import main as ablation
 from studies.ranking import main
@@ -67,6 +72,24 @@ def test_table_is_what_the_results_say(finished):
 def test_truth_is_near_the_log_loss_of_the_test_rows(finished):
     truth = pl.read_parquet(finished / "truth.parquet")
     np.testing.assert_allclose(truth["expected_log_loss"], truth["test_log_loss"], atol=0.15)
+
+
+def test_expected_log_loss_is_that_of_the_true_probabilities(finished, tmp_path):
+    setup = Setup.load(finished)
+    dataset, genotype = setup.open_dataset(), setup.subnets()[1]
+    truth = truth_of(genotype, setup, dataset, seed=setup.seed)
+    known = pl.read_parquet(finished / "truth.parquet").filter(subnet=1, repeat=0, balance=True)
+    assert truth["expected_log_loss"] == known["expected_log_loss"].item()
+    retrain(genotype, dataset, tmp_path, setup.truth_config(setup.seed, balance=True))
+    rows = dataset.split("test").rows(slice(None))
+    with torch.inference_mode():
+        logits = Subnet.load(tmp_path / "model")(
+            torch.from_numpy(rows.dense), torch.from_numpy(rows.sparse)
+        )
+    said = torch.sigmoid(logits.double()).numpy()
+    chance = np.load(dataset.path / "test" / "probabilities.npy")
+    naive = -(chance * np.log(said) + (1 - chance) * np.log(1 - said)).mean()
+    assert truth["expected_log_loss"] == pytest.approx(naive, abs=1e-6)
 
 
 def test_runs_are_in_mlflow_once(finished):
