@@ -4,9 +4,9 @@
 
 Random subnets are trained from scratch, some of them with two seeds, and then scored by supernets
 that are trained and asked in different ways (`--techniques`, `--scorings`). Kendall's tau between
-the two seeds says what any score can reach at best: the noise ceiling. On the synthetic log, the
-default, truth is the log loss under the true click probabilities of the test rows; on another log
-it is the log loss of its test rows.
+the two seeds is the noise ceiling: how well a training from scratch ranks like another. On the
+synthetic log, the default, truth is the log loss under the true click probabilities of the test
+rows; on another log it is the log loss of its test rows.
 
 The folder gets `truth.parquet`, `supernets.parquet` and `scores.parquet`, the tables
 `ranking.parquet` and `ranking.md`, the plot `ranking.png`, and MLflow runs in `mlflow.db`. An
