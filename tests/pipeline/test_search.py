@@ -227,6 +227,23 @@ def test_a_run_prunes_and_goes_on_as_if_it_had_not_stopped(tmp_path):
     run_study(unread, tmp_path / "alone", until="search")  # an option that nothing reads
 
 
+def test_a_study_asks_in_the_precision_that_it_says(tmp_path):
+    exact = STUDY.replace('"fine_tune"', '"supernet"').replace('"median"', '"none"')
+    exact = exact.replace("n_trials = 12", "n_trials = 3")
+    short = exact.replace("rows = 60", 'rows = 60\nprecision = "bfloat16"')
+    run_study(configured(tmp_path, exact), tmp_path / "exact", until="train")
+    shutil.copytree(tmp_path / "exact", tmp_path / "short")
+    one, other = (
+        [
+            trial.value
+            for trial in run_study(configured(tmp_path, text), out, until="search").study().trials
+        ]
+        for text, out in ((exact, tmp_path / "exact"), (short, tmp_path / "short"))
+    )
+    assert one != other
+    assert other == pytest.approx(one, abs=0.01)
+
+
 def configured(folder: Path, text: str) -> StudyConfig:
     (folder / "pruned.toml").write_text(text)
     return StudyConfig.from_toml(folder / "pruned.toml")
