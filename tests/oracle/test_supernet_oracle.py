@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle.models import (
     SPACE,
@@ -90,6 +90,7 @@ def masked(dataset):
 
 
 @settings(max_examples=8, deadline=None)
+@example(215769731, "multi", "adagrad", 7)
 @given(seeds, names, st.sampled_from(["newton", "adagrad"]), chunks)
 def test_the_last_layer_is_fitted_on_spread_training_rows(
     supernets, dataset, seed, name, last_layer, chunk_rows
@@ -106,20 +107,28 @@ def test_the_last_layer_is_fitted_on_spread_training_rows(
     )
     fit = {"newton": fit_newton, "adagrad": fit_adagrad}[last_layer]
     train, validation = rows_of(dataset, "train", 900), rows_of(dataset, "validation", ROWS)
+    # On features in the hundreds, 500 steps of Adagrad end elsewhere for a difference in rounding:
+    # for them the reference goes over the rows in chunks of the same size.
+    size = chunk_rows if last_layer == "adagrad" else len(train.labels)
     with torch.no_grad():
-        features, weight, bias = last_layer_of(supernet, genotype, train)
+        features, weight, bias = last_layer_of(supernet, genotype, train, size)
         fitted = fit(features, torch.from_numpy(train.labels), weight, bias)
-        logits = last_layer_of(supernet, genotype, validation)[0] @ fitted.weight + fitted.bias
+        inputs = last_layer_of(supernet, genotype, validation, size)[0]
+        logits = inputs @ fitted.weight + fitted.bias
     expected = scored(logits.numpy(), validation.labels)
     # Rounding may cost or save the fit a step; what a step may promise is 1e-4 on training rows.
     assert_close(oracle.evaluate(genotype), expected, tolerance=5e-3)
 
 
-def last_layer_of(supernet, genotype, batch):
+def last_layer_of(supernet, genotype, batch, chunk_rows=None):
     """Features of the rows, and the layer that reads them."""
     dense, sparse = torch.from_numpy(batch.dense), torch.from_numpy(batch.sparse)
-    hidden = supernet.hidden(genotype, dense, supernet.embed(sparse))
-    return supernet.last_features(genotype, hidden), *supernet.last_weight(genotype, hidden)
+    size = chunk_rows or len(dense)
+    features = []
+    for rows, ids in zip(dense.split(size), sparse.split(size), strict=True):
+        hidden = supernet.hidden(genotype, rows, supernet.embed(ids))
+        features.append(supernet.last_features(genotype, hidden))
+    return torch.cat(features), *supernet.last_weight(genotype, hidden)
 
 
 @settings(max_examples=12, deadline=None)
