@@ -1,0 +1,213 @@
+"""Genotypes as points of a unit cube, so that a Gaussian process can compare them.
+
+Two genotypes are the same point exactly when they build the same model. Genes that cannot matter
+have a neutral value, which tells nothing apart: which genes matter follows, block by block from the
+last, from those that do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from nasrec_opt.samplers._selection import FloatArray
+from nasrec_opt.space import (
+    BlockGene,
+    BlockLiveness,
+    Genotype,
+    SearchSpace,
+    liveness,
+    reads_sparse_inputs,
+)
+from nasrec_opt.space._choices import BlockChoices
+
+_MERGERS = ("dense_to_sparse", "sparse_to_dense")
+
+
+class GenotypeEmbedding:
+    """Points of the unit cube for the genotypes of one space.
+
+    Widths, bits and accelerator genes are one number each, their place between the smallest and the
+    largest choice in the logarithm. Operators, inputs and mergers are a zero or a one for each that
+    can be there. A gene that the model does not use is in the middle, or all zeros. Genes with a
+    single value have no dimension.
+
+    Args:
+        space: Space of all genotypes that will be encoded.
+
+    Example:
+        >>> space = SearchSpace(num_blocks=1, dense_ops=("fc",), sparse_ops=("efc",), mergers=False)
+        >>> GenotypeEmbedding(space).names
+        ('b1.dense_width', 'b1.sparse_width')
+        >>> genotype = Genotype((BlockGene(dense_width=128, sparse_width=64),), space="custom")
+        >>> GenotypeEmbedding(space).encode([genotype]).tolist()
+        [[0.5, 1.0]]
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._blocks = [_block_axes(block) for block in space.choices.blocks]
+        hardware = space.choices.hardware
+        self._hardware: dict[str, _Axis] = {
+            gene: _Scale(values) for gene, values in (hardware.items() if hardware else ())
+        }
+        self.names = tuple(
+            f"{place}.{gene}{name}"
+            for place, axes in (
+                *((f"b{number}", axes) for number, axes in enumerate(self._blocks, start=1)),
+                ("hw", self._hardware),
+            )
+            for gene, axis in axes.items()
+            for name in axis.names
+        )
+
+    @property
+    def num_dimensions(self) -> int:
+        """Numbers that a genotype becomes."""
+        return len(self.names)
+
+    def encode(self, genotypes: Iterable[Genotype]) -> FloatArray:
+        """Points of the genotypes, from 0 to 1.
+
+        Args:
+            genotypes: Genotypes of the space, canonical or not.
+
+        Returns:
+            `[genotypes, num_dimensions]`.
+
+        Raises:
+            GenotypeError: A genotype is not in the space.
+        """
+        rows = [self._row(genotype) for genotype in genotypes]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), self.num_dimensions)
+
+    def _row(self, genotype: Genotype) -> list[float]:
+        self._space.encode(genotype)  # refuses what is not in the space
+        canonical = genotype.canonical()
+        row: list[float] = []
+        for axes, block, live in zip(
+            self._blocks, canonical.blocks, liveness(canonical), strict=True
+        ):
+            genes = _live_genes(block, live)
+            for gene, axis in axes.items():
+                row += axis.place(genes.get(gene))
+        if canonical.hardware is not None:
+            values = canonical.hardware.to_dict()
+            for gene, axis in self._hardware.items():
+                row += axis.place(values[gene])
+        return row
+
+
+class _Axis(Protocol):
+    """The dimensions of one gene: their names, and where a value lies in them."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def place(self, value: Any) -> list[float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """A number among choices that have an order, or nothing where the gene does not matter."""
+
+    values: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("",) if len(set(self.values)) > 1 else ()
+
+    def place(self, value: int | None) -> list[float]:
+        if not self.names:
+            return []
+        if value is None:
+            return [0.5]
+        low, high = min(self.values), max(self.values)
+        return [math.log(value / low) / math.log(high / low)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bits:
+    """Weight and activation bits; one number where no choice sets them apart."""
+
+    weights: _Scale
+    activations: _Scale | None
+
+    @classmethod
+    def of(cls, choices: Sequence[int | tuple[int, int]]) -> _Bits:
+        pairs = [bits if isinstance(bits, tuple) else (bits, bits) for bits in choices]
+        weights, activations = (_Scale(tuple(side)) for side in zip(*pairs, strict=True))
+        return cls(weights, activations if any(a != b for a, b in pairs) else None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        if self.activations is None:
+            return self.weights.names
+        return (*(".w" for _ in self.weights.names), *(".a" for _ in self.activations.names))
+
+    def place(self, value: int | tuple[int, int] | None) -> list[float]:
+        weight, activation = value if isinstance(value, tuple) else (value, value)
+        second = [] if self.activations is None else self.activations.place(activation)
+        return self.weights.place(weight) + second
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """A subset: a one for each member that it has; none where the gene does not matter."""
+
+    members: tuple[Any, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f".{member}" for member in self.members) if len(self.members) > 1 else ()
+
+    def place(self, value: Sequence[Any] | None) -> list[float]:
+        return [float(m in (value or ())) for m in self.members] if self.names else []
+
+
+def _block_axes(choices: BlockChoices) -> dict[str, _Axis]:
+    """The dimensions of one block, by gene."""
+    inputs = _Members(tuple(range(choices.number)))
+    axes: dict[str, _Axis] = {
+        "dense_ops": _members_of(choices.dense_ops),
+        "dense_width": _Scale(choices.dense_widths),
+        "dense_bits": _Bits.of(choices.bits),
+        "sparse_ops": _members_of(choices.sparse_ops),
+        "sparse_width": _Scale(choices.sparse_widths),
+        "sparse_bits": _Bits.of(choices.bits),
+        "sparse_inputs": inputs,
+    }
+    ops = {op for subset in choices.dense_ops for op in subset}
+    if not ops.isdisjoint({"fc", "dot"}):
+        axes["dense_inputs"] = inputs
+    if not ops.isdisjoint({"gate", "sum"}):
+        axes["left_input"] = axes["right_input"] = inputs
+    if len(choices.mergers) > 1:
+        axes["mergers"] = _Members(_MERGERS)
+    return axes
+
+
+def _members_of(subsets: tuple[tuple[str, ...], ...]) -> _Members:
+    return _Members(tuple(dict.fromkeys(member for subset in subsets for member in subset)))
+
+
+def _live_genes(block: BlockGene, live: BlockLiveness) -> dict[str, Any]:
+    """The genes that reach the logit; the subsets of those that do not are left out."""
+    genes: dict[str, Any] = {}
+    if live.dense_pre:
+        genes |= {gene: getattr(block, gene) for gene in ("dense_ops", "dense_width", "dense_bits")}
+        genes["dense_inputs"] = block.dense_inputs
+        for side in ("left_input", "right_input"):
+            index = getattr(block, side)
+            genes[side] = () if index is None else (index,)
+    if live.sparse_pre:
+        genes |= {g: getattr(block, g) for g in ("sparse_ops", "sparse_width", "sparse_bits")}
+    if reads_sparse_inputs(block, live):
+        genes["sparse_inputs"] = block.sparse_inputs
+    used = {"dense_to_sparse": live.use_rows, "sparse_to_dense": live.use_fm}
+    genes["mergers"] = tuple(merger for merger in _MERGERS if used[merger])
+    return genes

@@ -1,0 +1,81 @@
+"""A pool of new genotypes to choose from: mutants of the best, and some at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.samplers._selection import FloatArray, crowding_distance, non_domination_rank
+from nasrec_opt.space import Genotype, SearchSpace
+
+_ATTEMPTS = 16  # draws for each genotype that is wanted, before the pool stays smaller
+
+
+def propose_pool(
+    space: SearchSpace,
+    genotypes: Sequence[Genotype],
+    losses: FloatArray,
+    violation: FloatArray | None = None,
+    *,
+    size: int,
+    rng: np.random.Generator,
+    taken: AbstractSet[Genotype] = frozenset(),
+    tournament_size: int = 16,
+    max_mutations: int = 3,
+    random_share: float = 0.125,
+) -> list[Genotype]:
+    """Distinct models that were not evaluated: children of tournament winners, and random ones.
+
+    The same arguments and the same state of `rng` give the same pool.
+
+    Args:
+        space: Space of all genotypes.
+        genotypes: What was evaluated; with none, the whole pool is random.
+        losses: Their objective values, smaller is better, `[genotypes, objectives]`.
+        violation: Sum of the violated constraints' values, 0 where feasible, `[genotypes]`.
+        size: Genotypes wanted; a space that is all but exhausted gives fewer.
+        rng: Of all draws.
+        taken: Canonical genotypes that shall not be proposed either.
+        tournament_size: Evaluated genotypes drawn, of which the best becomes the parent.
+        max_mutations: A child is 1 to this many mutations away from its parent, drawn uniformly.
+        random_share: Share of the pool that has no parent.
+
+    Returns:
+        Canonical genotypes, children first.
+
+    Raises:
+        StudyError: There are not as many losses as genotypes.
+    """
+    if len(losses) != len(genotypes):
+        raise StudyError(f"losses: expected a row for each of {len(genotypes)}, got {len(losses)}")
+    seen = {genotype.canonical() for genotype in genotypes} | taken
+    pool: list[Genotype] = []
+
+    def fill(until: int, draw: Callable[[], Genotype]) -> None:
+        for _ in range(_ATTEMPTS * max(until - len(pool), 0)):
+            if len(pool) == until:
+                return
+            genotype = draw().canonical()
+            if genotype not in seen:
+                seen.add(genotype)
+                pool.append(genotype)
+
+    if len(genotypes):
+        ranks = non_domination_rank(losses, violation)
+        # Best first: a tournament is then the smallest of the places drawn.
+        best_first = np.lexsort((-crowding_distance(losses, ranks), ranks))
+        drawn = min(tournament_size, len(genotypes))
+
+        def child() -> Genotype:
+            place = rng.choice(len(genotypes), size=drawn, replace=False).min()
+            genotype: Genotype = genotypes[best_first[place]]
+            for _ in range(rng.integers(1, max_mutations + 1)):
+                genotype = space.mutate(genotype, rng)
+            return genotype
+
+        fill(size - round(size * random_share), child)
+    fill(size, lambda: space.sample(rng))
+    return pool
