@@ -1,14 +1,8 @@
-"""A real browser, and web servers on loopback."""
+"""A real browser."""
 
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -44,31 +38,3 @@ def browser(tmp_path_factory):
     window.set_page_load_timeout(60)
     yield window
     window.quit()
-
-
-@contextmanager
-def serve(command: list[str], port: int, timeout_s: float = 90.0) -> Iterator[str]:
-    """Run a web server while the block lasts; its address."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                urllib.request.urlopen(address, timeout=2)
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"{command[0]} did not answer on {address}")
-                time.sleep(0.2)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import optuna
 import pytest
+from servers import free_port, serve
 
 from nasrec_opt.report import write_report
 from nasrec_opt.space import SearchSpace
-
-from .conftest import free_port, serve
 
 SPACE = SearchSpace.nasrec_small(num_blocks=2)
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.storages import JournalStorage
+from optuna.storages import (
+    BaseStorage,
+    GrpcStorageProxy,
+    InMemoryStorage,
+    JournalStorage,
+    RDBStorage,
+    RetryHeartbeatStaleTrialCallback,
+    get_storage,
+)
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import event
 
 from nasrec_opt.samplers import make_sampler
 from nasrec_opt.space import SearchSpace
@@ -31,22 +41,53 @@ def objective(trial: optuna.Trial) -> tuple[float, float]:
     return last.dense_width + len(last.sparse_inputs), -float(last.sparse_width)
 
 
-def open_storage(kind: str, folder: Path) -> str | JournalStorage:
+def open_storage(address: str, **options: Any) -> BaseStorage:
+    """The storage at an address, opened anew; `options` are those of `RDBStorage`."""
+    kind, _, where = address.partition("://")
+    if kind == "memory":
+        return InMemoryStorage()
+    if kind == "journal":
+        return JournalStorage(JournalFileBackend(where))
+    if kind == "grpc":
+        host, port = where.split(":")
+        proxy = GrpcStorageProxy(host=host, port=int(port))
+        proxy.wait_server_ready(timeout=60)
+        return proxy
     if kind == "sqlite":
-        return f"sqlite:///{folder / 'study.db'}"
-    return JournalStorage(JournalFileBackend(str(folder / "study.log")))
+        # The default of 5 s is too short for a queue of several processes on a busy machine.
+        options = {"engine_kwargs": {"connect_args": {"timeout": 60}}, **options}
+    storage = RDBStorage(address, **options)
+    if kind == "sqlite":
+        # What a killed process wrote is kept without waiting for the disk; a power cut is no test.
+        event.listen(storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
+        storage.engine.dispose()
+    return get_storage(storage)
 
 
-def open_study(kind: str, folder: Path, name: str) -> optuna.Study:
+def heartbeat() -> dict[str, Any]:
+    """Options of a storage that notices dead workers within seconds and tries their trials anew."""
+    return {
+        "heartbeat_interval": 1,
+        "grace_period": 2,
+        "heartbeat_stale_trial_callback": RetryHeartbeatStaleTrialCallback(),
+    }
+
+
+def open_at(address: str, name: str = "evolution", **options: Any) -> optuna.Study:
     """As a fresh process opens it: nothing is carried over but the storage."""
-    folder.mkdir(exist_ok=True)
     return optuna.create_study(
         study_name="study",
-        storage=open_storage(kind, folder),
+        storage=open_storage(address, **options),
         sampler=sampler_named(name),
         directions=["minimize", "minimize"],
         load_if_exists=True,
     )
+
+
+def open_study(kind: str, folder: Path, name: str) -> optuna.Study:
+    """The study in a folder that is created where it is missing."""
+    folder.mkdir(exist_ok=True)
+    return open_at(f"{kind}:///{folder / 'study'}", name)
 
 
 def work(folder: Path, name: str, n_trials: int) -> None:

@@ -1,0 +1,133 @@
+"""Servers on loopback that tests start and stop: web servers, PostgreSQL, Optuna's gRPC proxy."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_PROXY = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import optuna
+from optuna.storages import run_grpc_proxy_server
+from samplers.studies import open_storage
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+run_grpc_proxy_server(open_storage(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))
+"""
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve(command: list[str], port: int, timeout_s: float = 90.0) -> Iterator[str]:
+    """Run a web server while the block lasts; its address."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                urllib.request.urlopen(address, timeout=2)
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"{command[0]} did not answer on {address}")
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@contextmanager
+def grpc_proxy(behind: str) -> Iterator[str]:
+    """Serve a storage through Optuna's gRPC proxy while the block lasts; its address."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROXY, behind, str(port)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        yield f"grpc://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+class PostgreSQL:
+    """A throw-away cluster of databases on loopback, owned by whoever may run one.
+
+    Args:
+        programs: Folder of `initdb` and `pg_ctl`.
+    """
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        # PostgreSQL refuses to run as root, and pytest's folders are closed to other users.
+        self._folder = Path(tempfile.mkdtemp(prefix="nasrec-postgresql-"))
+        self._owner: dict[str, Any] = {}
+        if os.getuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
+            self._owner = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        self._port = free_port()
+        self._count = 0
+        self._call("initdb", "-A", "trust", "-U", "nasrec", "--no-sync")
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        log = str(self._folder / "log")
+        self._call("pg_ctl", "-w", "-o", f"{options} -c fsync=off", "-l", log, "start")
+
+    def database(self) -> str:
+        """A new database; its URL."""
+        import psycopg
+
+        self._count += 1
+        name = f"study_{self._count}"
+        where = f"nasrec@127.0.0.1:{self._port}"
+        with psycopg.connect(f"postgresql://{where}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return f"postgresql+psycopg://{where}/{name}"
+
+    def stop(self) -> None:
+        """End the server and remove all that it kept."""
+        self._call("pg_ctl", "-m", "immediate", "stop")
+        shutil.rmtree(self._folder)
+
+    def _call(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._programs / program), "-D", str(self._folder / "data"), *arguments],
+            check=True,
+            **self._owner,
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,  # a pipe would stay open as long as the server
+            stderr=subprocess.DEVNULL,
+        )
+
+
+def postgresql_programs() -> Path | None:
+    """Folder of PostgreSQL's programs, of the newest version that is installed; Debian's or not."""
+    found = shutil.which("initdb")
+    installed = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4])
+    )
+    if found is None and not installed:
+        return None
+    return Path(found).resolve().parent if found else installed[-1].parent
