@@ -1,13 +1,17 @@
 """Optuna samplers: ageing evolution over genotypes, and any other made exactly resumable."""
 
 from nasrec_opt.samplers._evolution import RegularizedEvolutionSampler
+from nasrec_opt.samplers._hypervolume import hypervolume
 from nasrec_opt.samplers._make import SAMPLERS, make_sampler
 from nasrec_opt.samplers._seeded import PerTrialSeededSampler, SeededRandomSampler
+from nasrec_opt.samplers._selection import non_dominated
 
 __all__ = [
     "SAMPLERS",
     "PerTrialSeededSampler",
     "RegularizedEvolutionSampler",
     "SeededRandomSampler",
+    "hypervolume",
     "make_sampler",
+    "non_dominated",
 ]

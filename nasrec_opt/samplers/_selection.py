@@ -45,6 +45,24 @@ def non_domination_rank(losses: FloatArray, violation: FloatArray | None = None)
     return ranks
 
 
+def non_dominated(losses: FloatArray) -> BoolArray:
+    """Whether nobody dominates each individual; equal ones do not dominate one another.
+
+    Args:
+        losses: Objective values, smaller is better, `[individuals, objectives]`.
+    """
+    order = np.lexsort(losses.T[::-1])  # a dominator comes before whom it dominates
+    ordered = losses[order]
+    kept = np.zeros(len(losses), dtype=bool)
+    best: FloatArray = ordered[:0]
+    for row, point in zip(order, ordered, strict=True):
+        worse = np.all(best <= point, axis=1) & np.any(best < point, axis=1)
+        if not worse.any():
+            kept[row] = True
+            best = np.concatenate((best, point[None]))
+    return kept
+
+
 def _fronts(losses: FloatArray) -> IntArray:
     """Peel off the individuals that nobody left dominates, front by front."""
     ranks = np.zeros(len(losses), dtype=np.int64)

@@ -1,7 +1,7 @@
 """The search space: genotypes, their choices, and the Optuna distributions that they are."""
 
 from nasrec_opt.space._canonical import BlockLiveness, liveness, reads_sparse_inputs
-from nasrec_opt.space._choices import HardwareChoices
+from nasrec_opt.space._choices import HardwareChoices, is_active
 from nasrec_opt.space._genotype import MERGER_ROWS, BlockGene, Genotype, HardwareGene
 from nasrec_opt.space._search_space import SearchSpace
 
@@ -13,6 +13,7 @@ __all__ = [
     "HardwareChoices",
     "HardwareGene",
     "SearchSpace",
+    "is_active",
     "liveness",
     "reads_sparse_inputs",
 ]

@@ -6,7 +6,7 @@ they all walk the genes in the same order and skip the same inactive ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any
@@ -120,6 +120,26 @@ def build(choices: Choices, pick: Pick) -> Genotype:
         picked = {gene: pick("hw", gene, values) for gene, values in choices.hardware.items()}
         hardware = HardwareGene(**picked)
     return Genotype(blocks, hardware, choices.space)
+
+
+def every(choices: Choices) -> Iterator[Genotype]:
+    """Each genotype once, depth first: the genes of the last block change most often."""
+    chosen: list[int] = []  # position of each gene's value
+    while True:
+        counts: list[int] = []
+
+        def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
+            counts.append(len(values))  # noqa: B023 -- called before the next round
+            if len(counts) > len(chosen):  # noqa: B023
+                chosen.append(0)
+            return values[chosen[len(counts) - 1]]  # noqa: B023
+
+        yield build(choices, pick)
+        while chosen and chosen[-1] + 1 == counts[len(chosen) - 1]:
+            chosen.pop()
+        if not chosen:
+            return
+        chosen[-1] += 1
 
 
 def build_block(choices: BlockChoices, pick: Pick) -> BlockGene:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from nasrec_opt.space._choices import (
     HardwareChoices,
     build,
     check_positive,
+    every,
     subsets,
     unique_values,
     visit,
@@ -204,6 +205,10 @@ class SearchSpace:
     @cached_property
     def _parameters(self) -> Parameters:
         return Parameters(self.choices)
+
+    def __iter__(self) -> Iterator[Genotype]:
+        """Every genotype, `cardinality()` in all; equivalent ones as often as they are spelled."""
+        return every(self.choices)
 
     def sample(self, rng: np.random.Generator) -> Genotype:
         """A genotype with every active gene drawn uniformly from its values."""
