@@ -1,9 +1,25 @@
-"""Which candidates of a pool to evaluate next, by a Gaussian process (BoTorch)."""
+"""Which candidates of a pool to evaluate next: observations in, positions out.
+
+Everything a model cannot learn from is put aside here, in numpy; the model is in
+`_gaussian_process`, which is imported when it is needed.
+"""
 
 from __future__ import annotations
 
-from nasrec_opt.errors import MissingExtraError
-from nasrec_opt.samplers._selection import FloatArray
+from dataclasses import dataclass
+
+import numpy as np
+
+from nasrec_opt.errors import MissingExtraError, StudyError
+from nasrec_opt.samplers._selection import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    crowding_distance,
+    non_domination_rank,
+)
+
+_RECENT_SHARE = 0.25  # of the points learnt from, chosen by age alone
 
 
 def require_botorch() -> None:
@@ -26,10 +42,14 @@ def select_batch(
     *,
     batch_size: int,
     pending: FloatArray | None = None,
-    max_observed: int = 400,
+    max_observed: int = 300,
     seed: int,
 ) -> list[int]:
-    """Candidates that promise most together.
+    """Candidates that promise the largest hypervolume (of one objective, the best value) together.
+
+    Observations with a value that is not finite are left out, and objectives that were the same
+    everywhere do not count. Of more than `max_observed` observations, three quarters are the best
+    by non-domination rank and crowding distance, and one quarter the latest of the others.
 
     Args:
         candidates: The pool, `[candidates, dimensions]`.
@@ -38,15 +58,170 @@ def select_batch(
         constraints: Their constraint values, satisfied where not positive,
             `[observed, constraints]`.
         batch_size: How many to choose.
-        pending: Points that are being evaluated, `[pending, dimensions]`.
-        max_observed: Most points that the model learns from.
+        pending: Points that are being evaluated, `[pending, dimensions]`; candidates among them are
+            not chosen.
+        max_observed: Most points that the model learns from; its time grows with the cube.
         seed: Of all draws; the global random state of torch stays as it is.
 
     Returns:
-        Positions in `candidates`, the best first; all of them where the pool is smaller.
+        Positions in `candidates`, the best first; fewer where the pool is smaller.
 
     Raises:
         MissingExtraError: BoTorch is not installed.
-        StudyError: The arrays do not fit each other.
+        StudyError: The arrays do not fit each other, or `batch_size` or `max_observed` is not
+            positive.
+
+    Example:
+        >>> observed = np.linspace(0.0, 1.0, 6)[:, None]
+        >>> losses = (observed - 0.7) ** 2
+        >>> select_batch(np.array([[0.1], [0.68], [0.3]]), observed, losses, batch_size=1, seed=0)
+        [1]
     """
-    raise NotImplementedError
+    require_botorch()
+    if constraints is None:
+        constraints = np.zeros((len(losses), 0))
+    if pending is None:
+        pending = np.zeros((0, candidates.shape[1]))
+    _check(candidates, observed, losses, constraints, pending)
+    for name, count in (("batch_size", batch_size), ("max_observed", max_observed)):
+        if count < 1:
+            raise StudyError(f"{name}: expected a positive integer, got {count!r}")
+    problem = _Problem.of(observed, losses, constraints, max_observed)
+    excluded = np.isin(_row_keys(candidates), _row_keys(pending))
+    if problem is None:  # nothing to learn from: the pool's own order
+        return [int(i) for i in np.flatnonzero(~excluded)[:batch_size]]
+    return _select(candidates, problem, pending, excluded, batch_size, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What the model learns and what counts as better.
+
+    Args:
+        points: `[points, dimensions]`.
+        outcomes: Negated objectives, then constraints, with mean 0 and standard deviation 1,
+            `[points, objectives + constraints]`.
+        reference: Negated objectives from which on a point counts, `[objectives]`.
+        width: Range of the front in each objective, `[objectives]`.
+        limits: Largest value allowed of each constraint, as scaled in `outcomes`, `[constraints]`.
+    """
+
+    points: FloatArray
+    outcomes: FloatArray
+    reference: FloatArray
+    width: FloatArray
+    limits: FloatArray
+
+    @classmethod
+    def of(
+        cls, points: FloatArray, losses: FloatArray, constraints: FloatArray, max_observed: int
+    ) -> _Problem | None:
+        """Nothing where fewer than two points, or no objective, tell anything apart."""
+        finite = np.isfinite(losses).all(axis=1) & np.isfinite(constraints).all(axis=1)
+        points, losses, constraints = points[finite], losses[finite], constraints[finite]
+        if len(points) < 2:
+            return None
+        violation = np.maximum(constraints, 0.0).sum(axis=1)
+        kept = _learnt_from(losses, violation, max_observed)
+        points, losses, constraints = points[kept], losses[kept], constraints[kept]
+        losses = losses[:, np.ptp(losses, axis=0) > 0]
+        constraints = constraints[:, np.ptp(constraints, axis=0) > 0]
+        if losses.shape[1] == 0:
+            return None
+        goals, _, _ = _standardize(-_without_outliers(losses))
+        limited, mean, deviation = _standardize(constraints)
+        front = goals[non_domination_rank(-goals, violation[kept]) == 0]
+        width = np.ptp(front, axis=0)
+        width = np.where(width > 0, width, 1.0)  # a front of one point: a standard deviation
+        return cls(
+            points=points,
+            outcomes=np.hstack([goals, limited]),
+            reference=front.min(axis=0) - 0.1 * width,  # as Ishibuchi et al. 2011 advise
+            width=width,
+            limits=-mean / deviation,
+        )
+
+
+def _learnt_from(losses: FloatArray, violation: FloatArray, most: int) -> IntArray:
+    """Positions of the points to learn from, oldest first."""
+    if len(losses) <= most:
+        return np.arange(len(losses))
+    ranks = non_domination_rank(losses, violation)
+    best_first = np.lexsort((-crowding_distance(losses, ranks), ranks))
+    num_recent = int(most * _RECENT_SHARE)
+    best, others = np.split(best_first, [most - num_recent])
+    return np.sort(np.concatenate([best, np.sort(others)[len(others) - num_recent :]]))
+
+
+def _without_outliers(losses: FloatArray) -> FloatArray:
+    """Losses far beyond the bulk, such as those of a model that diverged, hide all the others."""
+    lower, upper = np.quantile(losses, [0.25, 0.75], axis=0)
+    fence = upper + 3.0 * (upper - lower)  # Tukey's outer fence
+    return np.where((losses > fence) & (upper > lower), fence, losses)
+
+
+def _standardize(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Values with mean 0 and standard deviation 1, and what both were, by column."""
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    return (values - mean) / deviation, mean, deviation
+
+
+def _select(
+    candidates: FloatArray,
+    problem: _Problem,
+    pending: FloatArray,
+    excluded: BoolArray,
+    batch_size: int,
+    seed: int,
+) -> list[int]:
+    import torch
+
+    from nasrec_opt.bayes import _gaussian_process as gaussian_process
+
+    points = torch.from_numpy(problem.points)
+    asked = torch.from_numpy(np.concatenate([candidates, pending, problem.points]))
+    num_objectives = len(problem.reference)
+    with gaussian_process.forked_random_state(seed):
+        model = gaussian_process.fit(points, torch.from_numpy(problem.outcomes))
+        draws = gaussian_process.draw(model, asked, seed)
+        gains = draws[..., :num_objectives] - torch.from_numpy(problem.reference)
+        excess = draws[..., num_objectives:] - torch.from_numpy(problem.limits)
+        return gaussian_process.choose(
+            gains / torch.from_numpy(problem.width),
+            excess.clamp_min(0.0).sum(dim=2),
+            num_candidates=len(candidates),
+            count=batch_size,
+            excluded=torch.from_numpy(excluded),
+        )
+
+
+def _row_keys(points: FloatArray) -> list[bytes]:
+    return [row.tobytes() for row in np.ascontiguousarray(points)]
+
+
+def _check(
+    candidates: FloatArray,
+    observed: FloatArray,
+    losses: FloatArray,
+    constraints: FloatArray,
+    pending: FloatArray,
+) -> None:
+    """Refuse arrays that do not fit each other."""
+    arrays = {"candidates": candidates, "observed": observed, "losses": losses}
+    arrays |= {"constraints": constraints, "pending": pending}
+    for name, values in arrays.items():
+        if values.ndim != 2:
+            raise StudyError(f"{name}: expected two axes, got {values.ndim}")
+    for name in ("observed", "pending"):
+        if arrays[name].shape[1] != candidates.shape[1]:
+            raise StudyError(
+                f"{name}: expected the {candidates.shape[1]} dimensions of the candidates, got "
+                f"{arrays[name].shape[1]}"
+            )
+    for name in ("losses", "constraints"):
+        if len(arrays[name]) != len(observed):
+            raise StudyError(
+                f"{name}: expected a row for each of {len(observed)} observed points, got "
+                f"{len(arrays[name])}"
+            )
