@@ -1,1 +1,56 @@
-"""Ax over genotypes: the search space as Ax parameters, an objective as runner and metric."""
+"""Ax over genotypes: the search space as Ax parameters, an objective as runner and metric.
+
+Public names are loaded on first use: Ax takes seconds to import, and may not be there.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasrec_opt.ax._client import Strategy, load_client, make_client
+    from nasrec_opt.ax._evaluation import ObjectiveMetric, ObjectiveRunner
+    from nasrec_opt.ax._node import PoolNode
+    from nasrec_opt.ax._parameters import Encoding, genotype_of, parameters_of, to_ax
+    from nasrec_opt.ax._sampler import AxSampler
+
+__all__ = [
+    "AxSampler",
+    "Encoding",
+    "ObjectiveMetric",
+    "ObjectiveRunner",
+    "PoolNode",
+    "Strategy",
+    "genotype_of",
+    "load_client",
+    "make_client",
+    "parameters_of",
+    "to_ax",
+]
+
+_HOMES = {
+    "AxSampler": "_sampler",
+    "Encoding": "_parameters",
+    "ObjectiveMetric": "_evaluation",
+    "ObjectiveRunner": "_evaluation",
+    "PoolNode": "_node",
+    "Strategy": "_client",
+    "genotype_of": "_parameters",
+    "load_client": "_client",
+    "make_client": "_client",
+    "parameters_of": "_parameters",
+    "to_ax": "_parameters",
+}
+_OF_AX = ("_evaluation", "_node")  # their classes inherit from Ax's
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    if home in _OF_AX:
+        from nasrec_opt.ax._quiet import require_ax
+
+        require_ax()
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -1,0 +1,216 @@
+"""An Ax client that searches genotypes, made from an objective or loaded again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from nasrec_opt.ax._parameters import Encoding, to_ax
+from nasrec_opt.ax._quiet import require_ax
+from nasrec_opt.errors import StudyError
+from nasrec_opt.samplers._draw import check_seed
+
+if TYPE_CHECKING:
+    from ax.api.client import Client
+
+    from nasrec_opt.objective import Objective
+    from nasrec_opt.space import SearchSpace
+
+Strategy = Literal["pool_bayes", "ax"]
+
+
+def make_client(
+    objective: Objective,
+    *,
+    name: str = "nasrec",
+    strategy: Strategy = "pool_bayes",
+    seed: int = 0,
+    url: str | None = None,
+) -> Client:
+    """An Ax client with search space, objectives, constraints, runner, metrics and strategy set.
+
+    Args:
+        objective: What is minimised, and how genotypes are evaluated.
+        name: Of the experiment.
+        strategy: `pool_bayes` = ours, `PoolNode`; `ax` = Ax's own default.
+        seed: Of all draws.
+        url: Database in which Ax keeps the experiment, e.g. `sqlite:///ax.db`; nothing = none, and
+            `client.save_to_json_file` is how it is kept.
+
+    Raises:
+        MissingExtraError: Ax is not installed.
+        StudyError: There is no such strategy, the database cannot be opened or has an experiment of
+            that name, or the only objective has a constraint too.
+
+    Example:
+        >>> client = make_client(objective, seed=0)
+        >>> client.run_trials(max_trials=64)
+        >>> client.get_pareto_frontier(use_model_predictions=False)
+    """
+    client = search_client(
+        objective.space,
+        metric_names=objective.metric_names,
+        constraints=objective.constraints,
+        name=name,
+        strategy=strategy,
+        seed=seed,
+        url=url,
+    )
+    from nasrec_opt.ax._evaluation import ObjectiveMetric, ObjectiveRunner
+
+    measured = dict.fromkeys((*objective.metric_names, *objective.constraints))
+    client.configure_metrics([ObjectiveMetric(metric) for metric in measured])
+    client.configure_runner(ObjectiveRunner(objective, encoding_of(strategy)))
+    return client
+
+
+def load_client(
+    objective: Objective,
+    *,
+    path: Path | str | None = None,
+    url: str | None = None,
+    name: str = "nasrec",
+) -> Client:
+    """A client as `client.save_to_json_file` or a database kept it, ready to run on.
+
+    With our strategy, it proposes what the client that was saved would have proposed next.
+
+    Args:
+        objective: What evaluates genotypes; no file keeps it.
+        path: The JSON file.
+        url: The database, instead.
+        name: Of the experiment in the database.
+
+    Raises:
+        MissingExtraError: Ax is not installed.
+        StudyError: There is no such file or experiment, or it belongs to another search space or
+            has other objectives.
+    """
+    if (path is None) == (url is None):
+        raise StudyError(f"path, url: expected one of them, got path {path!r} and url {url!r}")
+    require_ax()
+    from nasrec_opt.ax._evaluation import ObjectiveRunner
+
+    client = _read_json(Path(path)) if path is not None else _read_database(str(url), name)
+    where = str(path or url)
+    runner = client._experiment.runner
+    if not isinstance(runner, ObjectiveRunner):
+        raise StudyError(f"{where}: expected a client of make_client, got one with {runner!r}")
+    encoding = runner.encoding
+    _check_same(client, objective, encoding, where)
+    client.configure_runner(ObjectiveRunner(objective, encoding))
+    return client
+
+
+def search_client(
+    space: SearchSpace,
+    *,
+    metric_names: Sequence[str],
+    constraints: Mapping[str, float],
+    name: str,
+    strategy: Strategy,
+    seed: int,
+    url: str | None = None,
+) -> Client:
+    """A client that proposes genotypes and evaluates none.
+
+    Args:
+        space: What is searched.
+        metric_names: The objectives, all minimised.
+        constraints: Largest value allowed, by metric.
+        name: Of the experiment.
+        strategy: As in `make_client`.
+        seed: Of all draws.
+        url: As in `make_client`.
+
+    Raises:
+        MissingExtraError: Ax is not installed.
+        StudyError: As in `make_client`.
+    """
+    encoding = encoding_of(strategy)
+    check_seed(seed)
+    if tuple(metric_names) == tuple(constraints):
+        raise StudyError(
+            f"constraints: expected a metric beside the only objective, got {metric_names[0]}, "
+            "which Ax cannot constrain"
+        )
+    require_ax()
+    from ax.api.client import Client
+
+    from nasrec_opt.ax._node import PoolNode, pool_strategy
+    from nasrec_opt.ax._storage import database, register
+
+    register()
+    client = Client(storage_config=database(url) if url else None, random_seed=seed)
+    client.configure_experiment(to_ax(space, encoding), name=name)
+    client.configure_optimization(
+        objective=", ".join(f"-{metric}" for metric in metric_names),
+        outcome_constraints=[f"{metric} <= {largest!r}" for metric, largest in constraints.items()],
+    )
+    if strategy == "pool_bayes":
+        node = PoolNode(space, encoding=encoding, seed=seed)
+        client.set_generation_strategy(pool_strategy(node))
+    else:
+        client.configure_generation_strategy(initialization_random_seed=seed)
+    return client
+
+
+def encoding_of(strategy: Strategy) -> Encoding:
+    """The encoding that suits a strategy.
+
+    Raises:
+        StudyError: There is no such strategy.
+    """
+    if strategy not in get_args(Strategy):
+        raise StudyError(f"strategy: expected 'pool_bayes' or 'ax', got {strategy!r}")
+    return "tree" if strategy == "pool_bayes" else "flat"
+
+
+def _read_json(path: Path) -> Client:
+    from ax.api.client import Client
+    from ax.exceptions.storage import JSONDecodeError
+
+    from nasrec_opt.ax._storage import register
+
+    register()
+    try:
+        return Client.load_from_json_file(str(path))
+    except FileNotFoundError:
+        raise StudyError(f"{path}: expected a client's JSON file, found nothing there") from None
+    except (OSError, json.JSONDecodeError, JSONDecodeError, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StudyError(f"{path}: expected a client's JSON file, got: {reason}") from error
+
+
+def _read_database(url: str, name: str) -> Client:
+    from ax.api.client import Client
+    from ax.exceptions.core import ObjectNotFoundError
+
+    from nasrec_opt.ax._storage import database
+
+    try:
+        return Client.load_from_database(name, storage_config=database(url))
+    except (ObjectNotFoundError, ValueError) as error:
+        raise StudyError(f"{url}: expected the experiment {name!r}, found none") from error
+
+
+def _check_same(client: Client, objective: Objective, encoding: Encoding, where: str) -> None:
+    experiment = client._experiment
+    wanted, found = (
+        set(config.name for config in to_ax(objective.space, encoding)),
+        set(experiment.search_space.parameters),
+    )
+    if wanted != found:
+        name = min(wanted ^ found)
+        raise StudyError(
+            f"{where}: belongs to another search space: the parameter {name} is in one alone"
+        )
+    config = experiment.optimization_config
+    names = [] if config is None else config.objective.metric_names
+    if tuple(names) != objective.metric_names:
+        raise StudyError(
+            f"{where}: has other objectives: expected {', '.join(objective.metric_names)}, got "
+            f"{', '.join(names)}"
+        )

@@ -1,0 +1,82 @@
+"""An objective as Ax's runner and metrics: a trial's parameters become a genotype, then metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ax.api.protocols import IMetric, IRunner
+from ax.core.trial_status import TrialStatus
+
+from nasrec_opt.ax._parameters import Encoding, genotype_of
+from nasrec_opt.errors import StudyError
+from nasrec_opt.objective import Objective
+
+
+class ObjectiveRunner(IRunner):
+    """Evaluates a trial while Ax waits; its metadata are the genotype and all metrics.
+
+    Saved with an experiment, it keeps the encoding alone: an oracle is no JSON. `load_client` gives
+    it the objective again.
+
+    Args:
+        objective: What evaluates genotypes; nothing = this runner cannot run.
+        encoding: How parameters are read.
+    """
+
+    def __init__(self, objective: Objective | None = None, encoding: Encoding = "tree") -> None:
+        super().__init__()
+        self.objective = objective
+        self.encoding = encoding
+
+    def run_trial(self, trial_index: int, parameterization: Mapping[str, Any]) -> dict[str, Any]:
+        """Metrics of the trial's genotype.
+
+        Raises:
+            StudyError: The runner was loaded and has no objective.
+        """
+        if self.objective is None:
+            raise StudyError(
+                f"trial {trial_index}: expected an objective to evaluate it, got a runner loaded "
+                "without one; load with load_client(objective, ...)"
+            )
+        genotype = genotype_of(self.objective.space, parameterization, self.encoding)
+        metrics = self.objective.metrics(genotype)
+        return {
+            "genotype": genotype.to_json(),
+            "metrics": {name: float(value) for name, value in metrics.items()},
+        }
+
+    def poll_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> TrialStatus:
+        """Completed: `run_trial` returns when the trial is evaluated."""
+        return TrialStatus.COMPLETED
+
+    def stop_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Nothing: there is no trial that runs on."""
+        return {}
+
+    @classmethod
+    def serialize_init_args(cls, obj: Any) -> dict[str, Any]:
+        """All but the objective."""
+        return {"encoding": obj.encoding}
+
+
+class ObjectiveMetric(IMetric):
+    """One metric of `nasrec_opt.objective.METRICS`, as `ObjectiveRunner` left it with the trial.
+
+    Args:
+        name: Of the metric; all of them are better where they are smaller.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
+        self.lower_is_better = True
+
+    def fetch(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> tuple[int, float]:
+        """The value; one reading a trial."""
+        return 0, float(trial_metadata["metrics"][self.name])
+
+    @classmethod
+    def serialize_init_args(cls, obj: Any) -> dict[str, Any]:
+        """Its name."""
+        return {"name": obj.name}

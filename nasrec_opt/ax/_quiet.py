@@ -1,0 +1,63 @@
+"""Ax imported once, and its remarks on what users of this library cannot change left out."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from nasrec_opt.errors import MissingExtraError
+
+
+def check_ax() -> None:
+    """Look whether Ax is there, without the seconds that importing it takes.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    if find_spec("ax") is None:
+        raise MissingExtraError("Ax", "ax")
+
+
+def require_ax() -> None:
+    """Import Ax quietly; its log says warnings and errors from then on.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.INFO))  # what it tells of itself while it is imported
+    try:
+        import ax.api.client  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("Ax", "ax") from error
+    finally:
+        logging.disable(before)
+    for handler in logging.getLogger("ax").handlers:
+        handler.addFilter(_console)  # once only; Ax sets the levels of its handlers back at will
+
+
+class _Threshold(logging.Filter):
+    """Lets records of a level and above through."""
+
+    threshold = logging.WARNING
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= self.threshold
+
+
+_console = _Threshold()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing below an error from Ax on the console, and no warnings of the libraries under it."""
+    before, _console.threshold = _console.threshold, logging.ERROR
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        _console.threshold = before

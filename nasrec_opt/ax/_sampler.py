@@ -1,0 +1,177 @@
+"""Ax behind an Optuna study: an Optuna sampler that asks an Ax client for each trial.
+
+The study is the one record. The client lives in memory alone and is told every trial that the study
+holds, those of an earlier process as well; so nothing can be lost between two storages, and all
+that reads a study (MLflow, dashboard, report, resume) knows nothing of Ax
+(docs/decisions/ax_engine.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from nasrec_opt.ax._client import Strategy, encoding_of, search_client
+from nasrec_opt.ax._parameters import genotype_of, parameters_of
+from nasrec_opt.ax._quiet import check_ax, quiet
+from nasrec_opt.errors import GenotypeError
+from nasrec_opt.samplers._draw import check_seed, draw, stream
+from nasrec_opt.space import SearchSpace
+
+if TYPE_CHECKING:
+    from ax.api.client import Client
+
+
+class AxSampler(BaseSampler):
+    """Asks an Ax client for the genotype of each trial.
+
+    With `pool_bayes`, a study that was stopped continues as if it had not been, at one worker;
+    Ax's own strategy keeps a random state, and continues with other draws. Enqueued trials are
+    evaluated as they are, and Ax learns from them. Failed trials are not proposed again.
+
+    Args:
+        space: Space whose genotypes `space.suggest(trial)` asks for.
+        metric_names: The study's objectives in order, all minimised.
+        constraints: Largest value allowed, by metric; trials say how far over it they are with
+            `trial.set_constraint`, as `Objective` does.
+        strategy: `pool_bayes` = ours, `PoolNode`; `ax` = Ax's own default.
+        seed: Of all draws.
+
+    Raises:
+        MissingExtraError: Ax is not installed.
+        StudyError: There is no such strategy, or the seed is negative.
+
+    Example:
+        >>> objective = Objective(space, oracle, ReRAM())
+        >>> sampler = AxSampler(space, metric_names=objective.metric_names, seed=0)
+        >>> study = optuna.create_study(directions=["minimize"] * 3, sampler=sampler)
+        >>> study.optimize(objective, n_trials=128)
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        metric_names: Sequence[str],
+        constraints: Mapping[str, float] | None = None,
+        strategy: Strategy = "pool_bayes",
+        seed: int = 0,
+    ) -> None:
+        check_ax()
+        check_seed(seed)
+        self._encoding = encoding_of(strategy)
+        self._space = space
+        self._metric_names = tuple(metric_names)
+        self._constraints = dict(constraints or {})
+        self._strategy: Strategy = strategy
+        self._seed = seed
+        self._mirrors: dict[str, _Mirror] = {}  # by name of the study
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The parameters that `sample_relative` may answer with."""
+        return dict(self._space.distributions())
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The parameters of Ax's next trial; inactive ones are left out."""
+        if "fixed_params" in trial.system_attrs:  # enqueued: Ax is told of it afterwards
+            return {}
+        with quiet():
+            mirror = self._mirror(study)
+            mirror.follow(study, trial.number)
+            parameters = mirror.ask(trial.number)
+        genotype = genotype_of(self._space, parameters, self._encoding)
+        return self._space.encode(genotype)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A uniform draw, for what an enqueued trial leaves open."""
+        return draw(param_distribution, stream(self._seed, trial.number, param_name))
+
+    def reseed_rng(self) -> None:
+        """Nothing to do: streams differ by trial number."""
+
+    def _mirror(self, study: Study) -> _Mirror:
+        if study.study_name not in self._mirrors:
+            client = search_client(
+                self._space,
+                metric_names=self._metric_names,
+                constraints=self._constraints,
+                name=study.study_name,
+                strategy=self._strategy,
+                seed=self._seed,
+            )
+            self._mirrors[study.study_name] = _Mirror(self, client)
+        return self._mirrors[study.study_name]
+
+    def _parameters(self, trial: FrozenTrial) -> dict[str, Any]:
+        return dict(parameters_of(self._space, self._space.decode(trial.params), self._encoding))
+
+    def _outcome(self, trial: FrozenTrial) -> dict[str, float]:
+        """Metrics that Ax wants to know, as far as the trial has them."""
+        found = {
+            name: trial.constraints[name] + largest
+            for name, largest in self._constraints.items()
+            if name in trial.constraints
+        }
+        return found | dict(zip(self._metric_names, trial.values, strict=True))
+
+
+class _Mirror:
+    """An Ax client that holds the trials of one Optuna study.
+
+    Args:
+        sampler: Who translates trials.
+        client: The client; it has no trials yet.
+    """
+
+    def __init__(self, sampler: AxSampler, client: Client) -> None:
+        self._sampler = sampler
+        self._client = client
+        self._index_of: dict[int, int] = {}  # Ax's trial, by Optuna's
+        self._settled: set[int] = set()
+
+    def follow(self, study: Study, before: int) -> None:
+        """Tell the client what it does not know of the trials before that number."""
+        for trial in study.get_trials(deepcopy=False):
+            if trial.number >= before or trial.number in self._settled:
+                continue
+            if trial.number not in self._index_of:
+                try:
+                    parameters = self._sampler._parameters(trial)
+                except GenotypeError:
+                    continue  # not all of its parameters are there, or will ever be
+                self._index_of[trial.number] = self._client.attach_trial(parameters)
+            if trial.state.is_finished():
+                self._settle(trial)
+
+    def ask(self, number: int) -> Mapping[str, Any]:
+        """Parameters of a trial; the same ones where it was asked before."""
+        if number not in self._index_of:
+            [(index, _)] = self._client.get_next_trials(max_trials=1).items()
+            self._index_of[number] = index
+        [arm] = self._client._experiment.trials[self._index_of[number]].arms
+        return arm.parameters
+
+    def _settle(self, trial: FrozenTrial) -> None:
+        index = self._index_of[trial.number]
+        if trial.state == TrialState.COMPLETE:
+            self._client.complete_trial(index, raw_data=self._sampler._outcome(trial))
+        elif trial.state == TrialState.PRUNED:
+            self._client.mark_trial_abandoned(index)
+        else:
+            self._client.mark_trial_failed(index)
+        self._settled.add(trial.number)

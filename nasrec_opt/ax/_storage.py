@@ -1,0 +1,56 @@
+"""Our classes in Ax's registries, so that JSON files and databases hold them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ax.api.configs import StorageConfig
+from ax.storage.json_store.encoders import metric_to_dict, runner_to_dict
+from ax.storage.json_store.registry import (
+    CORE_CLASS_DECODER_REGISTRY,
+    CORE_DECODER_REGISTRY,
+    CORE_ENCODER_REGISTRY,
+)
+from ax.storage.metric_registry import CORE_METRIC_REGISTRY
+from ax.storage.runner_registry import CORE_RUNNER_REGISTRY
+from ax.storage.sqa_store.db import create_all_tables, get_engine, init_engine_and_session_factory
+from sqlalchemy.exc import SQLAlchemyError
+
+from nasrec_opt.ax._evaluation import ObjectiveMetric, ObjectiveRunner
+from nasrec_opt.ax._node import PoolNode, node_from_dict, node_to_dict
+from nasrec_opt.errors import StudyError
+
+_TYPE = 7401  # how a database tells our metrics and runners from others
+
+
+@cache
+def register() -> None:
+    """Tell Ax of our classes.
+
+    Its JSON files have no other door: a client takes a registry of one's own only together with a
+    database.
+    """
+    CORE_METRIC_REGISTRY[ObjectiveMetric] = _TYPE
+    CORE_RUNNER_REGISTRY[ObjectiveRunner] = _TYPE
+    CORE_ENCODER_REGISTRY[ObjectiveMetric] = metric_to_dict
+    CORE_ENCODER_REGISTRY[ObjectiveRunner] = runner_to_dict
+    CORE_ENCODER_REGISTRY[PoolNode] = node_to_dict
+    CORE_DECODER_REGISTRY[ObjectiveMetric.__name__] = ObjectiveMetric
+    CORE_DECODER_REGISTRY[ObjectiveRunner.__name__] = ObjectiveRunner
+    CORE_CLASS_DECODER_REGISTRY[PoolNode.__name__] = node_from_dict
+
+
+def database(url: str) -> StorageConfig:
+    """Ax's tables in a database, made where they are missing.
+
+    Raises:
+        StudyError: It cannot be opened.
+    """
+    register()
+    try:
+        init_engine_and_session_factory(url=url)
+        create_all_tables(get_engine())
+    except (SQLAlchemyError, ValueError, ImportError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StudyError(f"{url}: expected a database for Ax, got: {reason}") from error
+    return StorageConfig(url=url)
