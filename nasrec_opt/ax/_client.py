@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from nasrec_opt.ax._parameters import Encoding, to_ax
-from nasrec_opt.ax._quiet import require_ax
+from nasrec_opt.ax._quiet import quiet, require_ax
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._draw import check_seed
 
@@ -93,7 +93,8 @@ def load_client(
     require_ax()
     from nasrec_opt.ax._evaluation import ObjectiveRunner
 
-    client = _read_json(Path(path)) if path is not None else _read_database(str(url), name)
+    with quiet():
+        client = _read_json(Path(path)) if path is not None else _read_database(str(url), name)
     where = str(path or url)
     runner = client._experiment.runner
     if not isinstance(runner, ObjectiveRunner):
@@ -131,11 +132,7 @@ def search_client(
     """
     encoding = encoding_of(strategy)
     check_seed(seed)
-    if tuple(metric_names) == tuple(constraints):
-        raise StudyError(
-            f"constraints: expected a metric beside the only objective, got {metric_names[0]}, "
-            "which Ax cannot constrain"
-        )
+    check_goals(metric_names, constraints)
     require_ax()
     from ax.api.client import Client
 
@@ -144,7 +141,14 @@ def search_client(
 
     register()
     client = Client(storage_config=database(url) if url else None, random_seed=seed)
-    client.configure_experiment(to_ax(space, encoding), name=name)
+    try:
+        client.configure_experiment(to_ax(space, encoding), name=name)
+    except ValueError as error:
+        if url is None:
+            raise
+        raise StudyError(
+            f"{url}: expected no experiment {name!r} yet, got one; load_client loads it"
+        ) from error
     client.configure_optimization(
         objective=", ".join(f"-{metric}" for metric in metric_names),
         outcome_constraints=[f"{metric} <= {largest!r}" for metric, largest in constraints.items()],
@@ -155,6 +159,19 @@ def search_client(
     else:
         client.configure_generation_strategy(initialization_random_seed=seed)
     return client
+
+
+def check_goals(metric_names: Sequence[str], constraints: Mapping[str, float]) -> None:
+    """Refuse what Ax cannot be asked for.
+
+    Raises:
+        StudyError: The only objective has a constraint.
+    """
+    if len(metric_names) == 1 and metric_names[0] in constraints:
+        raise StudyError(
+            f"constraints: expected metrics other than the only objective, got {metric_names[0]}, "
+            "which Ax does not constrain"
+        )
 
 
 def encoding_of(strategy: Strategy) -> Encoding:
@@ -199,7 +216,7 @@ def _read_database(url: str, name: str) -> Client:
 def _check_same(client: Client, objective: Objective, encoding: Encoding, where: str) -> None:
     experiment = client._experiment
     wanted, found = (
-        set(config.name for config in to_ax(objective.space, encoding)),
+        {config.name for config in to_ax(objective.space, encoding)},
         set(experiment.search_space.parameters),
     )
     if wanted != found:

@@ -26,7 +26,7 @@ class ObjectiveRunner(IRunner):
 
     def __init__(self, objective: Objective | None = None, encoding: Encoding = "tree") -> None:
         super().__init__()
-        self.objective = objective
+        self._objective = objective
         self.encoding = encoding
 
     def run_trial(self, trial_index: int, parameterization: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,21 +35,21 @@ class ObjectiveRunner(IRunner):
         Raises:
             StudyError: The runner was loaded and has no objective.
         """
-        if self.objective is None:
+        if self._objective is None:
             raise StudyError(
                 f"trial {trial_index}: expected an objective to evaluate it, got a runner loaded "
                 "without one; load with load_client(objective, ...)"
             )
-        genotype = genotype_of(self.objective.space, parameterization, self.encoding)
-        metrics = self.objective.metrics(genotype)
+        genotype = genotype_of(self._objective.space, parameterization, self.encoding)
+        metrics = self._objective.metrics(genotype)
         return {
             "genotype": genotype.to_json(),
             "metrics": {name: float(value) for name, value in metrics.items()},
         }
 
     def poll_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> TrialStatus:
-        """Completed: `run_trial` returns when the trial is evaluated."""
-        return TrialStatus.COMPLETED
+        """Completed, or failed where this runner never ran the trial or was killed meanwhile."""
+        return TrialStatus.COMPLETED if "metrics" in trial_metadata else TrialStatus.FAILED
 
     def stop_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> dict[str, Any]:
         """Nothing: there is no trial that runs on."""

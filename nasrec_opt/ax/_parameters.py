@@ -106,7 +106,7 @@ class _Flat:
         found = {}
         for name, labels in self._choices.items():
             place = parameters.get(name)
-            if isinstance(place, bool) or place not in range(len(labels)):
+            if place is None or isinstance(place, bool) or place not in range(len(labels)):
                 raise GenotypeError(
                     f"{name}: expected an integer from 0 to {len(labels) - 1}, got {place!r}"
                 )
@@ -161,7 +161,7 @@ class _Tree:
         return found
 
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Value]:
-        found = {}
+        found: dict[str, Value] = {}
         for name, value in parameters.items():
             place, *_, gene = name.split(".")
             if gene == "reads":

@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nasrec_opt.ax._client import Strategy, encoding_of, search_client
+from nasrec_opt.ax._client import Strategy, check_goals, encoding_of, search_client
 from nasrec_opt.ax._parameters import genotype_of, parameters_of
 from nasrec_opt.ax._quiet import check_ax, quiet
 from nasrec_opt.errors import GenotypeError
@@ -44,7 +44,8 @@ class AxSampler(BaseSampler):
 
     Raises:
         MissingExtraError: Ax is not installed.
-        StudyError: There is no such strategy, or the seed is negative.
+        StudyError: There is no such strategy, the seed is negative, or the only objective has a
+            constraint.
 
     Example:
         >>> objective = Objective(space, oracle, ReRAM())
@@ -64,6 +65,7 @@ class AxSampler(BaseSampler):
     ) -> None:
         check_ax()
         check_seed(seed)
+        check_goals(metric_names, constraints or {})
         self._encoding = encoding_of(strategy)
         self._space = space
         self._metric_names = tuple(metric_names)

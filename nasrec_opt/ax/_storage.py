@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 
 from ax.api.configs import StorageConfig
+from ax.exceptions.core import AxParameterWarning
 from ax.storage.json_store.encoders import metric_to_dict, runner_to_dict
 from ax.storage.json_store.registry import (
     CORE_CLASS_DECODER_REGISTRY,
@@ -14,7 +16,8 @@ from ax.storage.json_store.registry import (
 from ax.storage.metric_registry import CORE_METRIC_REGISTRY
 from ax.storage.runner_registry import CORE_RUNNER_REGISTRY
 from ax.storage.sqa_store.db import create_all_tables, get_engine, init_engine_and_session_factory
-from sqlalchemy.exc import SQLAlchemyError
+from ax.storage.sqa_store.utils import COPY_DB_IDS_ATTRS_TO_SKIP
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from nasrec_opt.ax._evaluation import ObjectiveMetric, ObjectiveRunner
 from nasrec_opt.ax._node import PoolNode, node_from_dict, node_to_dict
@@ -38,17 +41,23 @@ def register() -> None:
     CORE_DECODER_REGISTRY[ObjectiveMetric.__name__] = ObjectiveMetric
     CORE_DECODER_REGISTRY[ObjectiveRunner.__name__] = ObjectiveRunner
     CORE_CLASS_DECODER_REGISTRY[PoolNode.__name__] = node_from_dict
+    COPY_DB_IDS_ATTRS_TO_SKIP.add("_objective")  # of a runner; Ax would look for rows inside it
 
 
 def database(url: str) -> StorageConfig:
     """Ax's tables in a database, made where they are missing.
 
+    Ax has one database at a time for a whole process: the last one opened.
+
     Raises:
         StudyError: It cannot be opened.
     """
     register()
+    # Ax's own business: a column type that SQLAlchemy cannot cache, a default when it decodes.
+    warnings.filterwarnings("ignore", "TypeDecorator JSONEncodedText", SAWarning)
+    warnings.filterwarnings("ignore", "`sort_values` is not specified", AxParameterWarning)
     try:
-        init_engine_and_session_factory(url=url)
+        init_engine_and_session_factory(url=url, force_init=True)
         create_all_tables(get_engine())
     except (SQLAlchemyError, ValueError, ImportError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]

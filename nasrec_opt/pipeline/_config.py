@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nasrec_opt._settings import build_settings, read_toml
+from nasrec_opt.ax import Strategy
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.objective import METRICS
 from nasrec_opt.oracle import FineTune, Scratch
@@ -101,27 +102,47 @@ class EvolutionConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AxConfig:
+    """`[search.ax]`: options of `engine = "ax"` alone.
+
+    Args:
+        strategy: `pool_bayes` = BoTorch picks from what evolution proposes; `ax` = Ax's default.
+    """
+
+    strategy: Strategy = "pool_bayes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchConfig:
     """`[search]`: the Optuna study.
 
     Args:
-        sampler: Who proposes trials.
+        engine: Whether one of the samplers proposes trials, or Ax.
+        sampler: Who proposes trials, of `engine = "optuna"`.
         n_trials: Trials of the finished study.
         objectives: What is minimised, in order.
         constraints: Largest value allowed, by metric.
         pruner: Who stops trials on the way, where log loss is the only objective.
         evolution: Options of `sampler = "evolution"`.
+        ax: Options of `engine = "ax"`.
     """
 
+    engine: Literal["optuna", "ax"] = "optuna"
     sampler: Literal["evolution", "nsga2", "nsga3", "tpe", "gp", "random"] = "evolution"
     n_trials: int = 256
     objectives: tuple[str, ...] = ("log_loss", "latency_us", "energy_uj")
     constraints: Mapping[str, float] = field(default_factory=dict)
     pruner: Literal["none", "median", "hyperband"] = "none"
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
+    ax: AxConfig = field(default_factory=AxConfig)
 
     def __post_init__(self) -> None:
         _at_least("n_trials", self.n_trials, 1)
+        if self.engine == "ax" and self.sampler != "evolution":
+            raise StudyError(
+                'sampler: expected none beside engine = "ax", which proposes trials itself, got '
+                f"{self.sampler!r}"
+            )
         for key in ("objectives", "constraints"):
             for name in getattr(self, key):
                 if name not in METRICS:

@@ -42,6 +42,7 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
         "hardware": {"technology": digest_of(config.hardware.technology)},
         "sampler": config.search.sampler,
         "evolution": plain(config.search.evolution),
+        **({"ax": plain(config.search.ax)} if config.search.engine == "ax" else {}),
         "objectives": list(config.search.objectives),
         "constraints": plain(config.search.constraints),
         **({"pruner": pruner} if pruner != "none" else {}),

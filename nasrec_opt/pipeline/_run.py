@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Literal
 
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-from optuna.samplers import BaseSampler
 
 from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
@@ -32,6 +31,7 @@ from nasrec_opt.pipeline._identity import (
     stamp,
     train_settings,
 )
+from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
 from nasrec_opt.pipeline._search import (
     finished_trials,
     log_loss_of,
@@ -42,7 +42,6 @@ from nasrec_opt.pipeline._search import (
 from nasrec_opt.pipeline._storage import open_study, sqlite_url
 from nasrec_opt.report import write_report
 from nasrec_opt.retrain import baselines, retrain
-from nasrec_opt.samplers import make_sampler
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger
 
@@ -137,12 +136,13 @@ class Run:
 
         Raises:
             DataError: The schema is bad.
-            StudyError: The sampler's options are.
+            MissingExtraError: The sampler needs a package that is not installed.
+            StudyError: The sampler's options are bad.
             DescriptionError: The technology file is.
         """
         config = self.config
         accelerator_of(config.hardware.technology)
-        self._sampler()
+        make_proposer(config.search, self._space, config.seed)
         if config.data.format != "criteo":
             Schema.from_toml(config.data.format)
 
@@ -206,7 +206,7 @@ class Run:
     def search(self) -> None:
         """The Optuna study, in `study.db`; its runs in `mlflow.db`."""
         config = self.config
-        sampler = config.search.sampler
+        sampler = name_of_proposer(config.search)
         settings = search_settings(self.config, self.folder, self._space) | {
             "n_trials": config.search.n_trials
         }
@@ -361,27 +361,16 @@ class Run:
             self.study_name,
             space=self._space,
             metric_names=config.search.objectives,
-            sampler=self._sampler(),
+            sampler=make_proposer(config.search, self._space, config.seed),
             pruner=PRUNERS[config.search.pruner](),
         )
         require_settings(study, search_settings(self.config, self.folder, self._space))
         return study
 
-    def _sampler(self) -> BaseSampler:
-        search = self.config.search
-        options = plain(search.evolution) if search.sampler == "evolution" else {}
-        return make_sampler(
-            search.sampler,
-            self._space,
-            seed=self.config.seed,
-            num_objectives=len(search.objectives),
-            **options,
-        )
-
     @property
     def study_name(self) -> str:
         """Name of the Optuna study: other samplers get their own beside the default one's."""
-        sampler = self.config.search.sampler
+        sampler = name_of_proposer(self.config.search)
         return self.config.name if sampler == "evolution" else f"{self.config.name}-{sampler}"
 
     def logger(self) -> MLflowLogger | None:

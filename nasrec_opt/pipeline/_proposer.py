@@ -1,0 +1,43 @@
+"""Who proposes the trials of a search: one of Optuna's samplers or of ours, or Ax."""
+
+from __future__ import annotations
+
+from optuna.samplers import BaseSampler
+
+from nasrec_opt.pipeline._config import SearchConfig
+from nasrec_opt.pipeline._folder import plain
+from nasrec_opt.samplers import make_sampler
+from nasrec_opt.space import SearchSpace
+
+
+def make_proposer(search: SearchConfig, space: SearchSpace, seed: int) -> BaseSampler:
+    """The sampler of the study.
+
+    Args:
+        search: Which one, and its options.
+        space: What is searched.
+        seed: Of all draws.
+
+    Raises:
+        MissingExtraError: A package that it needs is not installed.
+        StudyError: Its options are wrong.
+    """
+    if search.engine == "ax":
+        from nasrec_opt.ax import AxSampler
+
+        return AxSampler(
+            space,
+            metric_names=search.objectives,
+            constraints=search.constraints,
+            strategy=search.ax.strategy,
+            seed=seed,
+        )
+    options = plain(search.evolution) if search.sampler == "evolution" else {}
+    return make_sampler(
+        search.sampler, space, seed=seed, num_objectives=len(search.objectives), **options
+    )
+
+
+def name_of_proposer(search: SearchConfig) -> str:
+    """What people and the study's name call it."""
+    return f"ax-{search.ax.strategy}" if search.engine == "ax" else search.sampler
