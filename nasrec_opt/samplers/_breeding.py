@@ -35,7 +35,7 @@ class Breeder(Protocol):
     def random(self, space: Distributions, rng: np.random.Generator) -> Proposal: ...
 
     def mutate(
-        self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator
+        self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator, count: int
     ) -> Proposal: ...
 
 
@@ -62,10 +62,12 @@ class GenotypeBreeder:
         return self._proposal(self._space.sample(rng), space)
 
     def mutate(
-        self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator
+        self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator, count: int
     ) -> Proposal:
-        """One mutation of section 4.4."""
-        child = self._space.mutate(self._space.decode(parent.params), rng)
+        """So many mutations of section 4.4."""
+        child = self._space.decode(parent.params)
+        for _ in range(count):
+            child = self._space.mutate(child, rng)
         return self._proposal(child, space)
 
     def _proposal(self, genotype: Genotype, space: Distributions) -> Proposal:
@@ -91,9 +93,9 @@ class FlatBreeder:
         return Proposal(params, self.identify(params))
 
     def mutate(
-        self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator
+        self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator, count: int
     ) -> Proposal:
-        """One parameter that has more than one value is drawn until it differs."""
+        """So many times, one parameter that has more than one value is drawn until it differs."""
         params = {
             name: parent.params[name]
             if _has(parent, name, distribution)
@@ -101,7 +103,7 @@ class FlatBreeder:
             for name, distribution in space.items()
         }
         names = [name for name, distribution in space.items() if not distribution.single()]
-        if names:
+        for _ in range(count if names else 0):
             name = names[rng.integers(len(names))]
             before = params[name]
             while params[name] == before:

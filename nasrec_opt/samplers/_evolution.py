@@ -3,6 +3,7 @@
 A population of completed trials, oldest first. It begins at random; then, round by round, the best
 of a tournament drawn from it becomes the parent of a few children by one mutation each. All of them
 join while as many of the oldest leave, however good they are (Real et al. 2019, arXiv:1802.01548).
+With several objectives the best that has been found may go on having children: an archive.
 
 Nothing is remembered but what the study holds. The population of round *r* are `population_size`
 completed trials, by number, from `r * children_per_round` on; the tournament of a round is drawn
@@ -20,16 +21,16 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from nasrec_opt.errors import StudyError
-from nasrec_opt.samplers._breeding import Breeder, Distributions, FlatBreeder, GenotypeBreeder
-from nasrec_opt.samplers._draw import check_seed, draw, stream
-from nasrec_opt.samplers._population import (
-    PROPOSAL,
-    Fitness,
-    History,
-    Individual,
-    Snapshot,
+from nasrec_opt.samplers._breeding import (
+    Breeder,
+    Distributions,
+    FlatBreeder,
+    GenotypeBreeder,
+    Proposal,
 )
+from nasrec_opt.samplers._draw import check_seed, draw, stream
+from nasrec_opt.samplers._population import PROPOSAL, History, Snapshot
+from nasrec_opt.samplers._tournament import Rounds, Settings, TieBreak
 from nasrec_opt.space import SearchSpace
 
 _ATTEMPTS = 64  # proposals that are drawn before a duplicate is accepted, by mutation and at random
@@ -39,8 +40,8 @@ class RegularizedEvolutionSampler(BaseSampler):
     """Tournament, one mutation, and death by age.
 
     One objective is the paper's algorithm. Several are compared by constraint violation, then
-    non-domination rank, then crowding distance, within the whole population. Constraints are those
-    set with `trial.set_constraint`. Failed and pruned trials never become parents. A model that was
+    non-domination rank, then `tie_break`, within the whole population. Constraints are those set
+    with `trial.set_constraint`. Failed and pruned trials never become parents. A model that was
     evaluated, or is being evaluated, is not proposed again while a new one can be found.
 
     Args:
@@ -49,10 +50,18 @@ class RegularizedEvolutionSampler(BaseSampler):
         population_size: Completed trials that can become parents.
         tournament_size: Members drawn without replacement, of which the best becomes the parent.
         children_per_round: Children of one parent, and how many of the oldest then leave.
+        tie_break: What tells candidates of one rank apart: `crowding` distance, `hypervolume`
+            contribution, or `none`, the order of birth alone.
+        archive: Whether feasible trials that no trial dominates join the tournaments although they
+            are too old; nothing = where there are several objectives.
+        mutations: Mutations between parent and child.
+        decay_rounds: Rounds over which that number falls to one; nothing = it never does. The
+            paper's published code does what `mutations=6, decay_rounds=240` does.
         seed: Of all draws; nothing for one that differs every time.
 
     Raises:
-        StudyError: A size is not positive, or the tournament is larger than the population.
+        StudyError: A number is not positive, the tournament is larger than the population, or
+            `tie_break` is none of the three.
 
     Example:
         >>> import optuna
@@ -74,25 +83,34 @@ class RegularizedEvolutionSampler(BaseSampler):
         population_size: int = 128,
         tournament_size: int = 64,
         children_per_round: int = 8,
+        tie_break: TieBreak = "crowding",
+        archive: bool | None = None,
+        mutations: int = 1,
+        decay_rounds: int | None = None,
         seed: int | None = None,
     ) -> None:
-        sizes = {"population_size": population_size, "tournament_size": tournament_size}
-        sizes["children_per_round"] = children_per_round
-        for name, size in sizes.items():
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise StudyError(f"{name}: expected a positive integer, got {size!r}")
-        if tournament_size > population_size:
-            raise StudyError(
-                f"tournament_size: expected at most the population of {population_size}, got "
-                f"{tournament_size}"
-            )
         check_seed(seed)
-        self._population_size = population_size
-        self._tournament_size = tournament_size
-        self._children_per_round = children_per_round
         self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        self._settings = Settings(
+            population_size,
+            tournament_size,
+            children_per_round,
+            tie_break,
+            archive,
+            mutations,
+            decay_rounds,
+            self._seed,
+        )
         self._breeder: Breeder = FlatBreeder() if space is None else GenotypeBreeder(space)
         self._history = History(self._breeder.identify)
+        self._rounds = Rounds(self._settings)
+
+    def population(self, study: Study) -> list[FrozenTrial]:
+        """The trials that can become parents now, oldest first; those so far while it grows."""
+        seen = self._history.read(study, -1)
+        now = self._rounds.of(seen)
+        alive = seen.individuals if now is None else now.population
+        return [individual.trial for individual in alive]
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -100,8 +118,8 @@ class RegularizedEvolutionSampler(BaseSampler):
         """The parameters that `sample_relative` may answer with."""
         if isinstance(self._breeder, GenotypeBreeder):
             return self._breeder.distributions(None)
-        parent = self._parent(self._history.read(study, trial.number).individuals)
-        return self._breeder.distributions(None if parent is None else parent.trial)
+        now = self._rounds.of(self._history.read(study, trial.number))
+        return self._breeder.distributions(None if now is None else now.parent.trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -110,10 +128,11 @@ class RegularizedEvolutionSampler(BaseSampler):
         if not search_space:
             return {}
         seen = self._history.read(study, trial.number)
-        proposed = self._propose(seen, trial.number, search_space)
+        proposal = self._propose(seen, trial.number, search_space)
         # Parameters reach the storage one by one, while other workers look for what is taken.
-        study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, proposed)
-        return proposed
+        study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, proposal.params)
+        self._history.promise(study, trial.number, proposal.identity)
+        return proposal.params
 
     def sample_independent(
         self,
@@ -128,31 +147,16 @@ class RegularizedEvolutionSampler(BaseSampler):
     def reseed_rng(self) -> None:
         """Nothing to do: streams differ by trial number, in whatever thread or process."""
 
-    def _propose(self, seen: Snapshot, number: int, space: Distributions) -> dict[str, Any]:
+    def _propose(self, seen: Snapshot, number: int, space: Distributions) -> Proposal:
         rng = stream(self._seed, number, "")
-        parent = self._parent(seen.individuals)
-        if parent is not None:
+        now = self._rounds.of(seen)
+        if now is not None:
             for _ in range(_ATTEMPTS):
-                proposal = self._breeder.mutate(parent.trial, space, rng)
+                proposal = self._breeder.mutate(now.parent.trial, space, rng, now.mutations)
                 if not seen.has(proposal.identity):
-                    return proposal.params
+                    return proposal
         for _ in range(_ATTEMPTS):
             proposal = self._breeder.random(space, rng)
             if not seen.has(proposal.identity):
-                return proposal.params
-        return proposal.params  # the space is all but exhausted
-
-    def _parent(self, individuals: list[Individual]) -> Individual | None:
-        """The best of this round's tournament, or nothing while the population is growing."""
-        surplus = len(individuals) - self._population_size
-        if surplus < 0:
-            return None
-        finished_rounds = surplus // self._children_per_round
-        # The oldest leave by birth, not by score: that is what regularizes.
-        oldest = finished_rounds * self._children_per_round
-        population = individuals[oldest : oldest + self._population_size]
-        rng = stream(self._seed, finished_rounds, "tournament")
-        drawn = rng.choice(self._population_size, size=self._tournament_size, replace=False)
-        fitness = Fitness.of(population)
-        best: int = min(drawn, key=lambda i: (fitness.ranks[i], -fitness.crowding[i], i))
-        return population[best]
+                return proposal
+        return proposal  # the space is all but exhausted

@@ -98,10 +98,9 @@ def _staircase(losses: FloatArray, reference: FloatArray) -> float:
 
 def _slices(front: FloatArray, reference: FloatArray) -> float:
     """Between two values of the first objective the volume is that of the others, times the gap."""
-    ends = np.append(front[1:, 0], reference[0])
-    depths = ends - front[:, 0]
-    return sum(
-        depth * hypervolume(front[: count + 1, 1:], reference[1:])
-        for count, depth in enumerate(depths.tolist())
-        if depth > 0
-    )
+    volume = 0.0
+    ends = [*front[1:, 0].tolist(), float(reference[0])]
+    for count, (start, end) in enumerate(zip(front[:, 0].tolist(), ends, strict=True), start=1):
+        if end > start:
+            volume += (end - start) * hypervolume(front[:count, 1:], reference[1:])
+    return volume

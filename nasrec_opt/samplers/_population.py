@@ -12,18 +12,11 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nasrec_opt.samplers._selection import (
-    FloatArray,
-    IntArray,
-    crowding_distance,
-    non_domination_rank,
-)
-
 PROPOSAL = "nasrec:proposal"  # system attribute: all parameters that a running trial will have
+StudyKey = tuple[object, int]
 Identify = Callable[[Mapping[str, Any]], Hashable]  # None where parameters are not complete
 
 
@@ -52,11 +45,13 @@ class Snapshot:
     """What a study knew at one moment.
 
     Args:
+        study: Its storage and its number there.
         individuals: Completed trials, oldest first.
         taken: Identities of completed and pruned trials.
         promised: Identities of waiting and running trials, without the one that asks.
     """
 
+    study: StudyKey
     individuals: list[Individual]
     taken: set[Hashable]
     promised: set[Hashable]
@@ -70,7 +65,7 @@ class Snapshot:
 class _Cache:
     """Trials of one study that have been read."""
 
-    study: tuple[object, int] | None = None  # its storage and its number there
+    study: StudyKey | None = None
     num_seen: int = 0
     open_numbers: list[int] = field(default_factory=list)  # seen before they were finished
     individuals: list[Individual] = field(default_factory=list)
@@ -111,8 +106,14 @@ class History:
             self._update(cache, trials, study.directions)
             if is_whole:
                 self._cache = cache
-            promised = {key for number, key in cache.promised.items() if number != asking}
-            return Snapshot(list(cache.individuals), cache.taken, promised)
+            promised = {what for number, what in cache.promised.items() if number != asking}
+            return Snapshot(key, list(cache.individuals), cache.taken, promised)
+
+    def promise(self, study: Study, asking: int, identity: Hashable) -> None:
+        """Remember what was proposed to a trial; other processes read it from the storage."""
+        with self._lock:
+            if self._cache.study == (study._storage, study._study_id):
+                self._cache.promised[asking] = identity
 
     def _update(
         self, cache: _Cache, trials: list[FrozenTrial], directions: list[StudyDirection]
@@ -126,10 +127,13 @@ class History:
                 cache.open_numbers.append(position)
                 self._promise(cache, trial)
                 continue
-            cache.promised.pop(trial.number, None)
+            promised = cache.promised.pop(trial.number, None)
             if trial.state == TrialState.FAIL:
                 continue
-            identity = self._identify(trial.params)
+            is_as_proposed = trial.params == trial.system_attrs.get(PROPOSAL)
+            identity = promised if is_as_proposed else None
+            if identity is None:
+                identity = self._identify(trial.params)
             if identity is None:  # a trial of another space is nobody's parent
                 continue
             cache.taken.add(identity)
@@ -138,9 +142,9 @@ class History:
                 insort(cache.individuals, _individual(trial, directions), key=lambda i: i.number)
 
     def _promise(self, cache: _Cache, trial: FrozenTrial) -> None:
-        if trial.number in cache.promised:
-            return
         proposed = trial.system_attrs.get(PROPOSAL, {})
+        if proposed and trial.number in cache.promised:
+            return  # others may still ask parameters that nobody foresaw
         enqueued = trial.system_attrs.get("fixed_params", {})
         identity = self._identify({**proposed, **enqueued, **trial.params})
         if identity is not None:
@@ -153,19 +157,3 @@ def _individual(trial: FrozenTrial, directions: list[StudyDirection]) -> Individ
         for value, direction in zip(trial.values, directions, strict=True)
     )
     return Individual(trial, losses, sum(v for v in trial.constraints.values() if v > 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Fitness:
-    """Rank and crowding distance of each member of a population, `[individuals]` both."""
-
-    ranks: IntArray
-    crowding: FloatArray
-
-    @classmethod
-    def of(cls, population: list[Individual]) -> Fitness:
-        """Compare the members by constraint violation, then non-domination, then crowding."""
-        losses = np.array([individual.losses for individual in population], dtype=np.float64)
-        violation = np.array([individual.violation for individual in population])
-        ranks = non_domination_rank(losses, violation)
-        return cls(ranks, crowding_distance(losses, ranks))

@@ -10,6 +10,7 @@ the dense vector before FM is added. The supernet, the lowering and the drawings
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from nasrec_opt.space._genotype import BlockGene, Genotype
 
@@ -84,34 +85,26 @@ def canonical(genotype: Genotype) -> Genotype:
         _canonical_block(block, live, last)
         for block, live in zip(genotype.blocks, liveness(genotype), strict=True)
     )
-    return replace(genotype, blocks=blocks)
+    return genotype if blocks == genotype.blocks else replace(genotype, blocks=blocks)
 
 
 def _canonical_block(block: BlockGene, live: BlockLiveness, last: BlockGene) -> BlockGene:
+    genes: dict[str, Any] = {}
     if not live.dense_pre:
-        block = replace(
-            block,
-            dense_ops=last.dense_ops,
-            dense_width=last.dense_width,
-            dense_bits=last.dense_bits,
-            dense_inputs=(0,),
-            left_input=0,
-            right_input=0,
-        )
+        genes |= {name: getattr(last, name) for name in ("dense_ops", "dense_width", "dense_bits")}
+        genes |= {"dense_inputs": (0,), "left_input": 0, "right_input": 0}
     elif "gate" not in block.dense_ops and block.left_input is not None:
         left, right = sorted((block.left_input, block.right_input or 0))
-        block = replace(block, left_input=left, right_input=right)
+        genes |= {"left_input": left, "right_input": right}
     if not live.sparse_pre:
-        block = replace(
-            block,
-            sparse_ops=last.sparse_ops,
-            sparse_width=last.sparse_width,
-            sparse_bits=last.sparse_bits,
-        )
+        for name in ("sparse_ops", "sparse_width", "sparse_bits"):
+            genes[name] = getattr(last, name)
     if not reads_sparse_inputs(block, live):
-        block = replace(block, sparse_inputs=(0,))
-    return replace(
-        block,
-        dense_to_sparse=block.dense_to_sparse if live.sparse_out else last.dense_to_sparse,
-        sparse_to_dense=block.sparse_to_dense if live.dense_out else last.sparse_to_dense,
-    )
+        genes["sparse_inputs"] = (0,)
+    if not live.sparse_out:
+        genes["dense_to_sparse"] = last.dense_to_sparse
+    if not live.dense_out:
+        genes["sparse_to_dense"] = last.sparse_to_dense
+    # Samplers ask for canonical forms all the time, and building a gene validates it anew.
+    changed = any(getattr(block, name) != value for name, value in genes.items())
+    return replace(block, **genes) if changed else block

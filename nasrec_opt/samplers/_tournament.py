@@ -1,0 +1,166 @@
+"""One round of an evolution: who lives, who may become a parent, and who does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.samplers._draw import stream
+from nasrec_opt.samplers._hypervolume import contributions
+from nasrec_opt.samplers._population import Individual, Snapshot
+from nasrec_opt.samplers._selection import (
+    FloatArray,
+    IntArray,
+    crowding_distance,
+    non_dominated,
+    non_domination_rank,
+)
+
+TieBreak = Literal["crowding", "hypervolume", "none"]
+TIE_BREAKS = ("crowding", "hypervolume", "none")
+MARGIN = 0.1  # of the front's range, between its worst values and the reference point
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The sizes of an evolution; see `RegularizedEvolutionSampler`."""
+
+    population_size: int
+    tournament_size: int
+    children_per_round: int
+    tie_break: TieBreak
+    archive: bool | None
+    mutations: int
+    decay_rounds: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        sizes = ["population_size", "tournament_size", "children_per_round", "mutations"]
+        sizes += [] if self.decay_rounds is None else ["decay_rounds"]
+        for name in sizes:
+            size = getattr(self, name)
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+                raise StudyError(f"{name}: expected a positive integer, got {size!r}")
+        if self.tournament_size > self.population_size:
+            raise StudyError(
+                f"tournament_size: expected at most the population of {self.population_size}, got "
+                f"{self.tournament_size}"
+            )
+        if self.tie_break not in TIE_BREAKS:
+            raise StudyError(
+                f"tie_break: expected one of {', '.join(TIE_BREAKS)}, got {self.tie_break!r}"
+            )
+        if self.archive not in (None, True, False):
+            raise StudyError(f"archive: expected true, false or nothing, got {self.archive!r}")
+
+    def mutations_in(self, number: int) -> int:
+        """Mutations between parent and child in one round."""
+        if self.decay_rounds is None:
+            return self.mutations
+        left = max(self.decay_rounds - number, 0)
+        return left * (self.mutations - 1) // self.decay_rounds + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What the children of one round have in common; a function of the trials before them.
+
+    Args:
+        population: Who is alive, oldest first.
+        parent: The best of the round's tournament.
+        mutations: Between the parent and a child.
+    """
+
+    population: list[Individual]
+    parent: Individual
+    mutations: int
+
+
+class Rounds:
+    """Finds the round of the next child; the last one is remembered.
+
+    Args:
+        settings: Of the evolution.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._last: tuple[object, Round] | None = None
+
+    def of(self, seen: Snapshot) -> Round | None:
+        """The round that the next child belongs to, or nothing while the population is growing."""
+        settings = self._settings
+        surplus = len(seen.individuals) - settings.population_size
+        if surplus < 0:
+            return None
+        number = surplus // settings.children_per_round
+        # The oldest leave by birth, not by score: that is what regularizes.
+        oldest = number * settings.children_per_round
+        before = seen.individuals[: oldest + settings.population_size]
+        # A trial that another worker finishes late is born early: it may move everybody.
+        key = (seen.study, number, before[0].number, before[-1].number)
+        last = self._last
+        if last is None or last[0] != key:
+            last = self._last = (key, self._begin(number, before[:oldest], before[oldest:]))
+        return last[1]
+
+    def _begin(self, number: int, dead: list[Individual], alive: list[Individual]) -> Round:
+        settings = self._settings
+        archive = settings.archive
+        if archive is None:
+            archive = len(alive[0].losses) > 1
+        candidates = [*_elders(dead, alive), *alive] if archive else alive
+        rng = stream(settings.seed, number, "tournament")
+        drawn = rng.choice(len(candidates), size=settings.tournament_size, replace=False)
+        ranks, width = fitness(candidates, settings.tie_break)
+        best: int = min(drawn, key=lambda i: (ranks[i], -width[i], i))
+        return Round(alive, candidates[best], settings.mutations_in(number))
+
+
+def fitness(candidates: list[Individual], tie_break: TieBreak) -> tuple[IntArray, FloatArray]:
+    """Rank of each candidate, and what tells those of one rank apart, `[candidates]` both.
+
+    Args:
+        candidates: Who is compared: by constraint violation, then by non-domination.
+        tie_break: `crowding` distance or `hypervolume` contribution within the rank, larger is
+            better; `none` leaves them equal.
+    """
+    losses = np.array([candidate.losses for candidate in candidates], dtype=np.float64)
+    violation = np.array([candidate.violation for candidate in candidates])
+    ranks = non_domination_rank(losses, violation)
+    if tie_break == "crowding":
+        return ranks, crowding_distance(losses, ranks)
+    width = np.zeros(len(candidates))
+    if tie_break == "hypervolume":
+        for rank in np.unique(ranks):
+            members = np.flatnonzero(ranks == rank)
+            width[members] = _contributions(losses[members])
+    return ranks, width
+
+
+def _contributions(losses: FloatArray) -> FloatArray:
+    """Hypervolume contributions in a front, with each objective as a share of the front's range."""
+    finite = np.all(np.isfinite(losses), axis=1)
+    found = np.zeros(len(losses))
+    if finite.any():
+        inside = losses[finite]
+        low, high = inside.min(axis=0), inside.max(axis=0)
+        shares = (inside - low) / np.where(high > low, high - low, 1.0)
+        found[finite] = contributions(shares, np.full(losses.shape[1], 1.0 + MARGIN))
+    return found
+
+
+def _elders(dead: list[Individual], alive: list[Individual]) -> list[Individual]:
+    """The dead that are feasible and that nobody dominates, dead or alive."""
+    feasible = [individual for individual in (*dead, *alive) if individual.violation <= 0]
+    if not feasible:
+        return []
+    kept = non_dominated(np.array([individual.losses for individual in feasible]))
+    return [
+        individual
+        for individual, keep in zip(feasible, kept, strict=True)
+        if keep and individual.number < alive[0].number
+    ]
