@@ -162,7 +162,7 @@ def _without_outliers(losses: FloatArray) -> FloatArray:
 
 def _standardize(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Values with mean 0 and standard deviation 1, and what both were, by column."""
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
     deviation = np.where(deviation > 0, deviation, 1.0)
     return (values - mean) / deviation, mean, deviation
 
