@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,13 @@ class Goals:
         names = {*config.metric_names}
         self.values: dict[int, dict[str, float]] = {}
         if data is not None and len(data.df):
-            for row in data.df[["trial_index", "metric_name", "mean"]].itertuples(index=False):
-                self.values.setdefault(int(row[0]), {})[row[1]] = float(row[2])
+            # As Ax's files and databases keep them, with ten decimals: what is learnt from values
+            # must not depend on whether they were stored in between.
+            means = json.loads(data.df["mean"].to_json(orient="values"))
+            for trial, metric, mean in zip(
+                data.df["trial_index"], data.df["metric_name"], means, strict=True
+            ):
+                self.values.setdefault(int(trial), {})[metric] = np.nan if mean is None else mean
         self.values = {
             number: found
             for number, found in self.values.items()

@@ -87,7 +87,7 @@ class AxSampler(BaseSampler):
         if "fixed_params" in trial.system_attrs:  # enqueued: Ax is told of it afterwards
             return {}
         with quiet():
-            mirror = self._mirror(study)
+            mirror = self._mirror(study, trial.number)
             mirror.follow(study, trial.number)
             parameters = mirror.ask(trial.number)
         genotype = genotype_of(self._space, parameters, self._encoding)
@@ -106,15 +106,17 @@ class AxSampler(BaseSampler):
     def reseed_rng(self) -> None:
         """Nothing to do: streams differ by trial number."""
 
-    def _mirror(self, study: Study) -> _Mirror:
+    def _mirror(self, study: Study, number: int) -> _Mirror:
         if study.study_name not in self._mirrors:
+            # Ax's Sobol sequence begins anew in each client: with its seed, it would come again.
+            shift = number if self._strategy == "ax" else 0
             client = search_client(
                 self._space,
                 metric_names=self._metric_names,
                 constraints=self._constraints,
                 name=study.study_name,
                 strategy=self._strategy,
-                seed=self._seed,
+                seed=self._seed + shift,
             )
             self._mirrors[study.study_name] = _Mirror(self, client)
         return self._mirrors[study.study_name]

@@ -1,0 +1,123 @@
+"""`engine = "ax"`: the run of a study file, and what is said where Ax is not there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+import pytest
+from conftest import TINY_STUDY
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline import StudyConfig
+
+SHORT = """
+[retrain.model]
+learning_rates = [0.003]
+epochs = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def ax_study(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("ax") / "tiny.toml"
+    text = TINY_STUDY.replace('sampler = "evolution"', 'engine = "ax"')
+    path.write_text(text + SHORT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(cli, ax_study, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    result = cli("run", ax_study, "--out", out)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def test_a_run_through_ax_has_every_part_of_a_run(finished):
+    from mlflow import MlflowClient
+
+    out, result = finished
+    assert "24 trials by ax-pool_bayes" in result.stderr
+    assert "Warning" not in result.stderr
+    study = load(out)
+    assert [trial.number for trial in study.trials] == list(range(24))
+    assert {"genotype", "breakdown", "seconds"} <= study.trials[-1].user_attrs.keys()
+    client = MlflowClient(f"sqlite:///{out}/mlflow.db")
+    [experiment] = [e for e in client.search_experiments() if e.name == "tiny"]
+    runs = client.search_runs([experiment.experiment_id], "tags.`nasrec.kind` = 'trial'")
+    assert sorted(int(run.data.tags["nasrec.trial"]) for run in runs) == list(range(24))
+    page = (out / "report.html").read_text()
+    assert study.trials[-1].user_attrs["genotype"]
+    assert "tiny" in page
+
+
+def test_a_search_that_stopped_ends_with_the_same_trials(cli, ax_study, finished, tmp_path):
+    out = tmp_path / "tiny"
+    shutil.copytree(finished[0], out)
+    study = load(finished[0])
+    stopped_in_trial(study, 18, out / "study.db")
+    result = cli("search", ax_study, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert described(load(out)) == described(study)
+
+
+def test_wrong_settings_are_a_sentence(tmp_path):
+    path = tmp_path / "study.toml"
+    for text, sentence in (
+        ('engine = "axe"', "engine: expected one of 'optuna', 'ax', got 'axe'"),
+        ('engine = "ax"\nsampler = "tpe"', 'sampler: expected none beside engine = "ax"'),
+        ('engine = "ax"\n[search.ax]\nstrategy = "x"', "strategy: expected one of 'pool_bayes'"),
+    ):
+        path.write_text(f"[search]\n{text}\n")
+        with pytest.raises(StudyError, match=sentence):
+            StudyConfig.from_toml(path)
+
+
+def test_without_ax_a_run_says_what_to_install_before_it_begins(ax_study, tmp_path):
+    code = (
+        "import sys; sys.modules['ax'] = None\n"
+        "from nasrec_opt.__main__ import main\n"
+        f"sys.argv = ['nasrec-opt', 'run', {str(ax_study)!r}, '--out', {str(tmp_path / 'r')!r}]\n"
+        "main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr.strip().endswith("Ax is not installed: pip install 'nasrec-opt[ax]'")
+
+
+def test_nobody_loads_ax_who_does_not_use_it():
+    code = (
+        "import sys, nasrec_opt, nasrec_opt.cli, nasrec_opt.ax\n"
+        "from nasrec_opt.pipeline import StudyConfig\n"
+        "print([m for m in ('ax', 'botorch', 'mlflow') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def stopped_in_trial(study: optuna.Study, number: int, path: Path) -> None:
+    """The study as a kill in that trial leaves it."""
+    path.unlink()
+    stopped = optuna.create_study(
+        study_name=study.study_name, storage=f"sqlite:///{path}", directions=study.directions
+    )
+    stopped.add_trials(study.trials[:number])
+    for name, value in study.user_attrs.items():
+        stopped.set_user_attr(name, value)
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        stopped.set_metric_names(study.metric_names)
+    stopped.ask()
+
+
+def load(out: Path) -> optuna.Study:
+    return optuna.load_study(study_name="tiny-ax-pool_bayes", storage=f"sqlite:///{out}/study.db")
+
+
+def described(study):
+    return [(t.number, t.state, t.params, t.values) for t in study.trials]
