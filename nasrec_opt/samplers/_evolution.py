@@ -84,7 +84,7 @@ class RegularizedEvolutionSampler(BaseSampler):
         tournament_size: int = 64,
         children_per_round: int = 8,
         tie_break: TieBreak = "crowding",
-        archive: bool | None = None,
+        archive: bool = False,
         mutations: int = 1,
         decay_rounds: int | None = None,
         seed: int | None = None,

@@ -32,7 +32,7 @@ class Settings:
     tournament_size: int
     children_per_round: int
     tie_break: TieBreak
-    archive: bool | None
+    archive: bool
     mutations: int
     decay_rounds: int | None
     seed: int
@@ -53,8 +53,8 @@ class Settings:
             raise StudyError(
                 f"tie_break: expected one of {', '.join(TIE_BREAKS)}, got {self.tie_break!r}"
             )
-        if self.archive not in (None, True, False):
-            raise StudyError(f"archive: expected true, false or nothing, got {self.archive!r}")
+        if not isinstance(self.archive, bool):
+            raise StudyError(f"archive: expected true or false, got {self.archive!r}")
 
     def mutations_in(self, number: int) -> int:
         """Mutations between parent and child in one round."""
@@ -109,10 +109,7 @@ class Rounds:
 
     def _begin(self, number: int, dead: list[Individual], alive: list[Individual]) -> Round:
         settings = self._settings
-        archive = settings.archive
-        if archive is None:
-            archive = len(alive[0].losses) > 1
-        candidates = [*_elders(dead, alive), *alive] if archive else alive
+        candidates = [*_elders(dead, alive), *alive] if settings.archive else alive
         rng = stream(settings.seed, number, "tournament")
         drawn = rng.choice(len(candidates), size=settings.tournament_size, replace=False)
         ranks, width = fitness(candidates, settings.tie_break)

@@ -308,3 +308,63 @@ def test_bad_options_are_one_sentence(options, message):
     with pytest.raises(StudyError) as caught:
         RegularizedEvolutionSampler(SPACE, **options)
     assert str(caught.value) == message
+
+
+def test_the_population_is_known_after_every_trial():
+    sampler = RegularizedEvolutionSampler(SPACE, **SIZES, seed=3)
+    study = optuna.create_study(sampler=sampler)
+    queue: deque[int] = deque()
+    for number in range(12 + 4 * 3):
+        study.optimize(lambda trial: cost(SPACE.suggest(trial)), n_trials=1)
+        queue.append(number)
+        while len(queue) > 12 and (number + 1 - 12) % 3 == 0:  # a whole round was born
+            queue.popleft()
+        alive = [trial.number for trial in sampler.population(study)]
+        assert alive == list(queue)[:12]
+
+
+def test_an_archive_lets_the_best_have_children_when_it_is_old():
+    sizes = {"population_size": 4, "tournament_size": 4, "children_per_round": 2}
+    parents = {}
+    for archive in (False, True):
+        sampler = RegularizedEvolutionSampler(SPACE, **sizes, archive=archive, seed=0)
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        # Trial 0 dominates all others, and is dead from trial 6 on.
+        study.optimize(
+            lambda trial: [float(SPACE.suggest(trial) is not None) + trial.number] * 2, n_trials=60
+        )
+        first = searched(study)[0]
+        parents[archive] = [_blocks_that_differ(first, child) <= 1 for child in searched(study)[6:]]
+    assert sum(parents[True]) > sum(parents[False])
+
+
+@pytest.mark.parametrize("tie_break", ["crowding", "hypervolume", "none"])
+def test_every_tie_break_searches_several_objectives(tie_break):
+    sampler = RegularizedEvolutionSampler(SPACE, **SIZES, tie_break=tie_break, seed=0)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    study.optimize(
+        lambda trial: (cost(g := SPACE.suggest(trial)), -float(g.blocks[-1].dense_width)),
+        n_trials=40,
+    )
+    assert len({genotype.canonical() for genotype in searched(study)}) == 40
+
+
+def test_the_number_of_mutations_decays_as_in_the_published_code():
+    settings = RegularizedEvolutionSampler(mutations=6, decay_rounds=240)._settings
+    published = [(240 - number) // 48 + 1 for number in range(241)]
+    assert [settings.mutations_in(number) for number in range(241)] == published
+    assert settings.mutations_in(1000) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tie_break": "age"}, "tie_break: expected one of crowding, hypervolume, none, got 'age'"),
+        ({"mutations": 0}, "mutations: expected a positive integer, got 0"),
+        ({"decay_rounds": 0}, "decay_rounds: expected a positive integer, got 0"),
+        ({"archive": 3}, "archive: expected true or false, got 3"),
+    ],
+)
+def test_a_bad_option_is_one_sentence(options, message):
+    with pytest.raises(StudyError, match=message):
+        RegularizedEvolutionSampler(**options)

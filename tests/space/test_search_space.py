@@ -245,3 +245,10 @@ def test_twelve_blocks_need_no_limit_and_more_blocks_take_one():
     assert len(SearchSpace(num_blocks=12).distributions()["b12.dense_inputs"].choices) == 4095
     space = SearchSpace(num_blocks=20, max_inputs=2)
     assert space.contains(space.sample(np.random.default_rng(0)))
+
+
+def test_iterating_gives_every_genotype_once():
+    space = SearchSpace(num_blocks=2, dense_widths=(16,), sparse_widths=(16, 32), mergers=False)
+    genotypes = list(space)
+    assert len(genotypes) == len(set(genotypes)) == space.cardinality()
+    assert all(space.contains(genotype) for genotype in genotypes)
