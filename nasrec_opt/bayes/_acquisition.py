@@ -102,7 +102,7 @@ class _Problem:
         outcomes: Negated objectives, then constraints, with mean 0 and standard deviation 1,
             `[points, objectives + constraints]`.
         reference: Negated objectives from which on a point counts, `[objectives]`.
-        width: Range of the front in each objective, `[objectives]`.
+        width: Range of the front in each objective, or a standard deviation, `[objectives]`.
         limits: Largest value allowed of each constraint, as scaled in `outcomes`, `[constraints]`.
     """
 
@@ -131,8 +131,8 @@ class _Problem:
         goals, _, _ = _standardize(-_without_outliers(losses))
         limited, mean, deviation = _standardize(constraints)
         front = goals[non_domination_rank(-goals, violation[kept]) == 0]
-        width = np.ptp(front, axis=0)
-        width = np.where(width > 0, width, 1.0)  # a front of one point: a standard deviation
+        # A narrow front, or one of a single point, shall grow by more than its own tenth.
+        width = np.maximum(np.ptp(front, axis=0), 1.0)
         return cls(
             points=points,
             outcomes=np.hstack([goals, limited]),

@@ -105,7 +105,7 @@ def _reach(gains: Tensor) -> Tensor:
 
     Alone, and up to a constant. A point dominates what lies in a direction from the reference point
     up to a length that its worst coordinate sets; volume grows as that length to the power of the
-    objectives.
+    objectives. What is not beyond the reference has a negative length, which stays as it is.
     """
     num_draws, num_points, num_objectives = gains.shape
     directions = torch.randn(num_draws, _DIRECTIONS, num_objectives, dtype=gains.dtype).abs()
@@ -114,7 +114,7 @@ def _reach(gains: Tensor) -> Tensor:
     for objective in range(num_objectives):
         along = gains[:, None, :, objective] / directions[:, :, None, objective]
         length = torch.minimum(length, along)
-    return length.clamp_min(0.0) ** num_objectives
+    return torch.where(length > 0, length**num_objectives, length)
 
 
 @contextmanager
