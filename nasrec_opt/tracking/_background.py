@@ -1,14 +1,17 @@
 """A thread that writes what others hand to it, several items at a time.
 
 Handing over costs microseconds. Items that arrive within a moment are written together, because a
-transaction costs more than a row. The first error ends the writing and is raised by the next call.
+transaction costs more than a row. While the store is away, writing is tried again and again: what
+was handed over waits. Any other error ends the writing and is raised by the next call.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from nasrec_opt.errors import StudyError
@@ -18,6 +21,8 @@ Item = TypeVar("Item")
 
 BATCH = 64
 LINGER_S = 0.25  # how long the first item waits for company
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # between two attempts while the store is away
+PATIENCE_S = 60.0
 
 
 class Background(Generic[Item]):
@@ -26,15 +31,31 @@ class Background(Generic[Item]):
     Args:
         write: Called in the thread with 1 to `BATCH` items.
         where: What an error names.
+        again: Called in place of `write` with items of which some may be written, after an attempt
+            that failed because the store was away; nothing = `write`.
+        is_away: Whether an error means that the store is away for a while.
+        patience_s: How long `flush` and `close` wait for a store that is away.
     """
 
-    def __init__(self, write: Callable[[list[Item]], None], where: str) -> None:
+    def __init__(
+        self,
+        write: Callable[[list[Item]], None],
+        where: str,
+        *,
+        again: Callable[[list[Item]], None] | None = None,
+        is_away: Callable[[Exception], bool] = lambda error: False,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._write = write
+        self._again = again or write
         self._where = where
+        self._is_away = is_away
+        self._patience_s = patience_s
         self._changed = threading.Condition()
         self._pending: deque[Item] = deque()
         self._is_writing = False
-        self._waiting = 0  # callers inside flush: no lingering then
+        self._waiting = 0  # callers inside flush and close: no lingering then
+        self._give_up_at = float("inf")
         self._is_closing = False
         self._cause: Exception | None = None
         self._thread: threading.Thread | None = None
@@ -59,13 +80,8 @@ class Background(Generic[Item]):
         Raises:
             StudyError: Something could not be written.
         """
-        with self._changed:
-            self._waiting += 1
-            self._changed.notify_all()
-            try:
-                self._changed.wait_for(lambda: not self._pending and not self._is_writing)
-            finally:
-                self._waiting -= 1
+        with self._changed, self._awaited():
+            self._changed.wait_for(lambda: not self._pending and not self._is_writing)
             self._raise()
 
     def close(self) -> None:
@@ -79,10 +95,26 @@ class Background(Generic[Item]):
             self._is_closing = True
             self._changed.notify_all()
         if thread is not None:
-            thread.join()
+            with self._awaited():
+                thread.join()
         with self._changed:
             self._is_closing = False
             self._raise()
+
+    @contextmanager
+    def _awaited(self) -> Iterator[None]:
+        """Let the thread hurry while somebody waits, and give up where the store stays away."""
+        with self._changed:
+            self._waiting += 1
+            self._give_up_at = min(self._give_up_at, time.monotonic() + self._patience_s)
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._waiting -= 1
+                if not self._waiting:
+                    self._give_up_at = float("inf")
 
     def _run(self) -> None:
         while True:
@@ -98,13 +130,35 @@ class Background(Generic[Item]):
                 self._is_writing = True
             try:
                 if self._cause is None:  # else the store is broken: the caller hears of it first
-                    self._write(batch)
+                    self._persist(batch)
             except Exception as error:  # a thread's boundary: raised by the next call
                 self._cause = error
             finally:
                 with self._changed:
                     self._is_writing = False
                     self._changed.notify_all()
+
+    def _persist(self, batch: list[Item]) -> None:
+        """Write a batch, however often it takes."""
+        write, pause = self._write, FIRST_PAUSE_S
+        while True:
+            try:
+                write(batch)
+                return
+            except Exception as error:
+                if not self._is_away(error) or not self._pause(pause):
+                    raise
+            write, pause = self._again, min(2 * pause, LONGEST_PAUSE_S)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait for the next attempt; whether there shall be one."""
+        with self._changed:
+            if not self._waiting:
+                self._changed.wait_for(lambda: self._waiting, timeout=seconds)
+                return True
+            left = self._give_up_at - time.monotonic()
+            self._changed.wait_for(lambda: False, timeout=max(0.0, min(FIRST_PAUSE_S, left)))
+            return left > 0
 
     def _is_urgent(self) -> bool:
         return bool(self._waiting or self._is_closing or len(self._pending) >= BATCH)

@@ -7,10 +7,12 @@ thread. What a killed process left unwritten is found by `sync`.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import functools
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,26 +22,30 @@ from optuna.trial import FrozenTrial
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.space import Genotype
-from nasrec_opt.tracking._background import Background
+from nasrec_opt.tracking._background import PATIENCE_S, Background
 from nasrec_opt.tracking._dataset import dataset_input, dataset_params
-from nasrec_opt.tracking._parent import Parent, find_parent
+from nasrec_opt.tracking._models import put_files, replace_models
+from nasrec_opt.tracking._parent import Parent, began, find_parent
 from nasrec_opt.tracking._record import (
     DATA_TAG,
     FEATURES_TAG,
-    GENOTYPE_TAG,
-    KIND_TAG,
-    MODEL_TAG,
     SEED_TAG,
     TRIAL_TAG,
     RunRecord,
-    as_metrics,
-    milliseconds,
     trial_record,
 )
-from nasrec_opt.tracking._store import Store, as_study_error, require_mlflow
+from nasrec_opt.tracking._store import (
+    Store,
+    as_study_error,
+    is_away,
+    require_mlflow,
+    require_reachable,
+)
 
 logger = logging.getLogger(__name__)
+
+
+_Item = tuple[Parent, RunRecord, str | None]  # and when the study's first trial ended
 
 
 class MLflowLogger:
@@ -49,6 +55,10 @@ class MLflowLogger:
     a process that ends otherwise still writes what is queued, unless it is killed. Then `sync`
     writes what is missing. Safe with several threads (`n_jobs`) and several processes.
 
+    A tracking server may go away during a study: trials wait in memory and are written once it is
+    back, for which it is asked after 0.5 s, then ever more rarely, at least every 30 s. What it
+    missed when `close` gave up, `sync` writes another time.
+
     Args:
         tracking_uri: Of the MLflow store: a database, or a tracking server.
         experiment: Name of the experiment; nothing = the study's name.
@@ -56,6 +66,7 @@ class MLflowLogger:
         seeds: Seeds by what they seed, e.g. `{"search": 0, "model": 0}`; tags of every trial's run.
         artifact_location: URI under which a new experiment keeps its artifacts; nothing = for
             SQLite the folder `mlartifacts` beside the database, else the store's default.
+        patience_s: How long `flush` and `close` wait for a tracking server that is away.
 
     Raises:
         MissingExtraError: MLflow is not installed.
@@ -75,6 +86,7 @@ class MLflowLogger:
         tags: Mapping[str, str] | None = None,
         seeds: Mapping[str, int] | None = None,
         artifact_location: str | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         require_mlflow()
         self._uri = tracking_uri
@@ -85,7 +97,13 @@ class MLflowLogger:
         self._lock = threading.RLock()
         self._stores: dict[str, Store] = {}
         self._parents: dict[str, Parent] = {}
-        self._background: Background[tuple[Store, RunRecord]] = Background(_write, tracking_uri)
+        self._background: Background[_Item] = Background(
+            functools.partial(_write, Store.write),
+            tracking_uri,
+            again=functools.partial(_write, Store.write_again),
+            is_away=is_away,
+            patience_s=patience_s,
+        )
         if experiment is not None:
             self._store(experiment)
 
@@ -114,9 +132,9 @@ class MLflowLogger:
             StudyError: Earlier trials could not be written.
         """
         parent = self._parent(study)
-        parent.date(study)
         record = trial_record(trial, parent.metric_names, parent.tags)
-        self._background.submit((parent.store, record))
+        moment = None if parent.is_dated else began(study)
+        self._background.submit((parent, record, moment))
 
     def sync(self, study: optuna.Study) -> int:
         """Log the finished trials that have no run yet, and complete half-written runs.
@@ -163,12 +181,11 @@ class MLflowLogger:
         """
         try:
             self._background.close()
-        finally:
-            with self._lock, as_study_error(self._uri):
-                parents, self._parents = self._parents, {}
-                for parent in parents.values():
-                    parent.store.client.set_terminated(parent.run_id, status)
-                atexit.unregister(self._close_at_exit)
+        except StudyError:
+            with contextlib.suppress(StudyError):  # the first error says what is missing
+                self._end_parents(status)
+            raise
+        self._end_parents(status)
 
     def log_dataset(
         self,
@@ -216,23 +233,47 @@ class MLflowLogger:
             parent = self._parent(study)
             parent.store.client.log_artifact(parent.run_id, str(path))
 
-    def log_models(self, study: optuna.Study, models: Sequence[Mapping[str, Any]]) -> None:
+    def log_files(self, study: optuna.Study, files: Mapping[int, Sequence[Path]]) -> None:
+        """Copy files to the artifacts of trials' runs, which must have been logged.
+
+        Args:
+            study: The study.
+            files: By the numbers of trials; one of the same name is replaced.
+
+        Raises:
+            StudyError: They could not be copied.
+        """
+        self.flush()
+        with as_study_error(self._uri):
+            put_files(self._parent(study), files)
+
+    def log_models(
+        self,
+        study: optuna.Study,
+        models: Sequence[Mapping[str, Any]],
+        *,
+        files: Sequence[Sequence[Path]] = (),
+    ) -> None:
         """A nested run for each retrained model; those logged before are replaced.
 
         Args:
             study: The study that found them.
             models: Entries of `results.json`: `genotype` and figures.
+            files: Files and folders that are copied to the artifacts of each model's run.
 
         Raises:
             StudyError: They could not be written.
         """
         with as_study_error(self._uri):
-            parent = self._parent(study)
-            before = [run for run in parent.nested() if MODEL_TAG in run.data.tags]
-            records = [_model_record(*entry, parent) for entry in enumerate(models, start=1)]
-            parent.store.writer.write(records)
-            for run in before:
-                parent.store.client.delete_run(run.info.run_id)
+            replace_models(self._parent(study), models, files)
+
+    def _end_parents(self, status: str) -> None:
+        atexit.unregister(self._close_at_exit)
+        with self._lock, as_study_error(self._uri):
+            parents, self._parents = self._parents, {}
+            for parent in parents.values():
+                require_reachable(self._uri)
+                parent.store.client.set_terminated(parent.run_id, status)
 
     def _close_at_exit(self) -> None:
         """At the end of the process: what is queued is written; an error is one line."""
@@ -279,27 +320,12 @@ class MLflowLogger:
             return self._parents[name]
 
 
-def _write(items: list[tuple[Store, RunRecord]]) -> None:
+def _write(write: Callable[[Store, Sequence[RunRecord]], Any], items: list[_Item]) -> None:
     """In the background: one transaction for each experiment."""
     by_store: dict[Store, list[RunRecord]] = {}
-    for store, record in items:
-        by_store.setdefault(store, []).append(record)
+    for parent, record, _ in items:
+        by_store.setdefault(parent.store, []).append(record)
     for store, records in by_store.items():
-        store.writer.write(records)
-
-
-def _model_record(place: int, model: Mapping[str, Any], parent: Parent) -> RunRecord:
-    genotype = Genotype.from_dict(model["genotype"]).to_json()
-    now = milliseconds()
-    tags = {KIND_TAG: "model", MODEL_TAG: str(place), GENOTYPE_TAG: genotype}
-    if "trial" in model:
-        tags["nasrec.found_by"] = str(model["trial"])
-    return RunRecord(
-        name=f"retrained-{place}",
-        status="FINISHED",
-        start_ms=now - int(1000 * float(model.get("seconds", 0))),
-        end_ms=now,
-        params={"genotype": genotype},
-        metrics=as_metrics({k: v for k, v in model.items() if k != "trial"}),
-        tags={**parent.tags, **tags},
-    )
+        write(store, records)
+    for parent, _, moment in items:
+        parent.date(moment)

@@ -23,6 +23,8 @@ from nasrec_opt.tracking._record import (
     MAX_TAG,
     PARENT_TAG,
     QUANTIZED_TAG,
+    SAMPLER_TAG,
+    SPACE_NAME_TAG,
     SPACE_TAG,
     STUDY_TAG,
     VERSION_TAG,
@@ -62,9 +64,9 @@ class Parent:
         """The runs nested in it."""
         return self.store.runs(f"tags.`{PARENT_TAG}` = '{self.run_id}'", with_deleted=with_deleted)
 
-    def date(self, study: optuna.Study) -> None:
+    def date(self, moment: str | None) -> None:
         """Write down when the first trial ended, once it has."""
-        if not self.is_dated and (moment := began(study)) is not None:
+        if not self.is_dated and moment is not None:
             self.set_tags({BEGAN_TAG: moment})
             self.is_dated = True
 
@@ -95,7 +97,7 @@ def find_parent(store: Store, study: optuna.Study, tags: Mapping[str, str]) -> P
         store=store,
         run_id=run.info.run_id,
         metric_names=metric_names(study),
-        tags={**tags, **inherited, **own},
+        tags={SAMPLER_TAG: type(study.sampler).__name__, **tags, **inherited, **own},
         is_dated=BEGAN_TAG in run.data.tags,
     )
 
@@ -153,7 +155,7 @@ def _description(study: optuna.Study) -> dict[str, str]:
         STUDY_TAG: study.study_name,
         "nasrec.metrics": ",".join(metric_names(study)),
         "nasrec.directions": ",".join(d.name.lower() for d in study.directions),
-        "nasrec.sampler": type(study.sampler).__name__,
+        SAMPLER_TAG: type(study.sampler).__name__,
         **code_version(),
     }
     space = study.user_attrs.get("space")  # written by a run of this library
@@ -161,5 +163,6 @@ def _description(study: optuna.Study) -> dict[str, str]:
         text = json.dumps(space)
         if len(text) <= MAX_TAG:
             tags[SPACE_TAG] = text
+        tags[SPACE_NAME_TAG] = str(space.get("name"))
         tags[QUANTIZED_TAG] = str(SearchSpace.from_dict(space).quantized).lower()
     return tags

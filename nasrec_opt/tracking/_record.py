@@ -6,6 +6,7 @@ writes the same rows: a half-written run is completed by writing it again.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -23,7 +24,9 @@ TRIAL_TAG = "nasrec.trial"
 STATE_TAG = "nasrec.state"
 MODEL_TAG = "nasrec.model"
 GENOTYPE_TAG = "nasrec.genotype"
-SPACE_TAG = "nasrec.space"
+SAMPLER_TAG = "nasrec.sampler"
+SPACE_TAG = "nasrec.space"  # all its choices; of the study alone
+SPACE_NAME_TAG = "nasrec.space_name"
 QUANTIZED_TAG = "nasrec.quantized"
 DATA_TAG = "nasrec.dataset"
 FEATURES_TAG = "nasrec.features"
@@ -82,6 +85,7 @@ def trial_record(trial: FrozenTrial, metric_names: list[str], tags: Mapping[str,
     own = {KIND_TAG: "trial", TRIAL_TAG: str(trial.number), STATE_TAG: trial.state.name}
     if (genotype := trial.user_attrs.get("genotype")) is not None:
         own[GENOTYPE_TAG] = str(genotype)
+        own |= _space_name(own[GENOTYPE_TAG])
     if (reason := trial.system_attrs.get("fail_reason")) is not None:
         own[REASON_TAG] = str(reason)[:MAX_TAG]
     metrics = trial_metrics(trial, metric_names)
@@ -140,6 +144,14 @@ def one_line(error: BaseException) -> str:
     cause: Any = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _space_name(genotype: str) -> dict[str, str]:
+    """The tag of a genotype's space; none where somebody else calls something a genotype."""
+    try:
+        return {SPACE_NAME_TAG: str(json.loads(genotype)["space"])}
+    except (ValueError, LookupError, TypeError):
+        return {}
 
 
 def _numbers(values: Any) -> dict[str, float]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from nasrec_opt.errors import MissingExtraError, NasrecError, StudyError
-from nasrec_opt.tracking._record import one_line
+from nasrec_opt.tracking._record import PARENT_TAG, TRIAL_TAG, RunRecord, one_line
 from nasrec_opt.tracking._writer import ClientWriter, TransactionWriter
 
 SQLITE = "sqlite:///"
 BUSY_MS = 20_000  # how long a writer waits for another process
+KNOCK_S = 5.0  # how long a tracking server may take to answer at all
 
 
 class Store:
@@ -43,6 +44,7 @@ class Store:
         try:
             if path is not None:
                 _check_sqlite(path)
+            require_reachable(tracking_uri)
             self.client = MlflowClient(tracking_uri)
             found = self.client.get_experiment_by_name(experiment)
             if found is None:
@@ -81,6 +83,32 @@ class Store:
             if not token:
                 return found
 
+    def write(self, records: Sequence[RunRecord]) -> None:
+        """Create runs with all that is known of them.
+
+        Raises:
+            OSError: The store is away.
+        """
+        require_reachable(self.uri)
+        self.writer.write(records)
+
+    def write_again(self, records: Sequence[RunRecord]) -> None:
+        """The same where an earlier attempt may have written some, or half of one.
+
+        Raises:
+            OSError: The store is away.
+        """
+        require_reachable(self.uri)
+        for record in records:
+            parent, number = record.tags[PARENT_TAG], record.tags[TRIAL_TAG]
+            found = self.runs(
+                f"tags.`{PARENT_TAG}` = '{parent}' and tags.`{TRIAL_TAG}` = '{number}'"
+            )
+            if found:
+                self.through_client.complete(found[0].info.run_id, record)
+            else:
+                self.writer.write([record])
+
     def _fast_writer(self, experiment: Any) -> TransactionWriter | None:
         """Where the client's store is a SQL database: one that inserts in one transaction."""
         try:
@@ -112,6 +140,49 @@ def require_mlflow() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # one line for each migration
     # News of its tables, and a traceback for each error that it raises anyhow.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def require_reachable(uri: str) -> None:
+    """Knock at a tracking server; MLflow would knock for minutes before it says that one is away.
+
+    Raises:
+        OSError: It does not answer.
+    """
+    if not uri.startswith(("http://", "https://")):
+        return
+    import requests
+
+    try:
+        requests.get(uri, timeout=KNOCK_S, stream=True).close()
+    except requests.exceptions.SSLError:
+        pass  # somebody is there: MLflow has settings of its own for certificates
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise ConnectionError("the tracking server does not answer") from error
+    except requests.RequestException:
+        pass  # an answer that is no page, or an address that is none: MLflow's business
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error, or what led to it, is a server that could not be reached."""
+    import requests
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, requests.exceptions.SSLError):
+            return False
+        if isinstance(
+            cause,
+            (
+                ConnectionError,
+                TimeoutError,
+                requests.ConnectionError,
+                requests.Timeout,
+                requests.exceptions.RetryError,
+            ),
+        ):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 @contextmanager

@@ -56,3 +56,48 @@ def test_an_error_reaches_the_next_call():
     with pytest.raises(StudyError, match=r"store: trials could not be logged .*disk full"):
         background.flush()
     background.close()
+
+
+def test_a_store_that_is_away_for_a_while_gets_all_of_it_once_and_in_order():
+    written: list[int] = []
+    attempts = []
+
+    def write(items: list[int]) -> None:
+        attempts.append(items)
+        raise ConnectionError("away")
+
+    def again(items: list[int]) -> None:
+        attempts.append(items)
+        if len(attempts) < 4:
+            raise ConnectionError("still away")
+        background._write = written.extend  # type: ignore[method-assign]  # it is back
+        written.extend(items)
+
+    background = Background(
+        write, "store", again=again, is_away=lambda error: isinstance(error, ConnectionError)
+    )
+    for item in range(100):
+        background.submit(item)
+    background.close()
+    assert written == list(range(100))
+    assert len(attempts) == 4
+
+
+def test_patience_ends_and_the_next_items_are_tried_anew():
+    is_away = True
+    written: list[int] = []
+
+    def write(items: list[int]) -> None:
+        if is_away:
+            raise ConnectionError("away")
+        written.extend(items)
+
+    background = Background(write, "store", is_away=lambda error: True, patience_s=0.1)
+    for item in range(100):
+        background.submit(item)
+    with pytest.raises(StudyError, match="away"):
+        background.flush()
+    is_away = False
+    background.submit(100)
+    background.close()
+    assert written == [100]

@@ -1,0 +1,67 @@
+"""Runs of retrained models, and files beside the runs of models and trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from nasrec_opt.space import Genotype
+from nasrec_opt.tracking._parent import Parent
+from nasrec_opt.tracking._record import (
+    GENOTYPE_TAG,
+    KIND_TAG,
+    MODEL_TAG,
+    TRIAL_TAG,
+    RunRecord,
+    as_metrics,
+    milliseconds,
+)
+
+
+def put_files(parent: Parent, files: Mapping[int, Sequence[Path]]) -> None:
+    """Copy files to the artifacts of the runs of some trials, by their numbers."""
+    for run in parent.nested():
+        number = run.data.tags.get(TRIAL_TAG)
+        if number is not None:
+            _copy(parent, run.info.run_id, files.get(int(number), ()))
+
+
+def replace_models(
+    parent: Parent, models: Sequence[Mapping[str, Any]], files: Sequence[Sequence[Path]]
+) -> None:
+    """Write a run for each model, and delete those of models that were logged before."""
+    before = [run for run in parent.nested() if MODEL_TAG in run.data.tags]
+    records = [_record(*entry, parent) for entry in enumerate(models, start=1)]
+    run_ids = parent.store.writer.write(records)
+    for run_id, paths in zip_longest(run_ids, files, fillvalue=()):
+        _copy(parent, run_id, paths)
+    for run in before:
+        parent.store.client.delete_run(run.info.run_id)
+
+
+def _copy(parent: Parent, run_id: str, paths: Sequence[Path]) -> None:
+    client = parent.store.client
+    for path in paths:
+        if path.is_dir():
+            client.log_artifacts(run_id, str(path), path.name)
+        else:
+            client.log_artifact(run_id, str(path))
+
+
+def _record(place: int, model: Mapping[str, Any], parent: Parent) -> RunRecord:
+    genotype = Genotype.from_dict(model["genotype"]).to_json()
+    now = milliseconds()
+    tags = {KIND_TAG: "model", MODEL_TAG: str(place), GENOTYPE_TAG: genotype}
+    if "trial" in model:
+        tags["nasrec.found_by"] = str(model["trial"])
+    return RunRecord(
+        name=f"retrained-{place}",
+        status="FINISHED",
+        start_ms=now - int(1000 * float(model.get("seconds", 0))),
+        end_ms=now,
+        params={"genotype": genotype},
+        metrics=as_metrics({k: v for k, v in model.items() if k != "trial"}),
+        tags={**parent.tags, **tags},
+    )
