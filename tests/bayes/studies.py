@@ -20,7 +20,7 @@ def open_study(kind: str, folder: Path) -> optuna.Study:
     folder.mkdir(exist_ok=True)
     return optuna.create_study(
         study_name="study",
-        storage=open_storage(kind, folder),
+        storage=open_storage(f"{kind}:///{folder / 'study'}"),
         sampler=make(),
         directions=["minimize", "minimize"],
         load_if_exists=True,
