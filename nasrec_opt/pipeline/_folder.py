@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "study.db"
 
     @property
+    def drawings(self) -> Path:
+        """Optuna's artifacts: drawings of the Pareto-optimal trials."""
+        return self.path / "drawings"
+
+    @property
     def mlflow_db(self) -> Path:
         """MLflow's store."""
         return self.path / "mlflow.db"

@@ -24,6 +24,7 @@ from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._cost import accelerator_of, architecture_cost
+from nasrec_opt.pipeline._dashboard import describe, files_of_models, show_front
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.pipeline._identity import (
     format_of,
@@ -216,6 +217,7 @@ class Run:
         def work() -> str:
             before = time.perf_counter()
             study = self.study(create=True)
+            describe(study, plain(config))
             oracle = self._oracle()
             objective = Objective(
                 self._space,
@@ -240,6 +242,7 @@ class Run:
             seconds = time.perf_counter() - started
             if logger:
                 logger.flush()
+            show_front(study, self.folder.drawings, self.dataset().features, logger)
             done = len(finished_trials(study)) - already
             rate = f", {done / seconds:.1f} trials/s" if done else ""
             start_up = started - before
@@ -297,9 +300,11 @@ class Run:
             if dataset.bayes_log_loss is not None:
                 results["bayes"] = dataset.bayes_log_loss["test"]
             write_json(self.folder.results, results)
-            logger = self.logger()
+            logger, folder = self.logger(), self.folder.retrained
             if logger:
-                logger.log_models(study, models)
+                folders = [folder / digest(model["genotype"]) for model in models]
+                with files_of_models(models, folders, dataset.features) as files:
+                    logger.log_models(study, models, files=files)
             best = models[0]
             return (
                 f"best on validation: test log loss {best['test_log_loss']:.4f}; logistic "
@@ -317,6 +322,7 @@ class Run:
         elif not self.folder.mlflow_db.exists() and (logger := self.logger()):
             logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
             logger.sync(study)
+            show_front(study, self.folder.drawings, self.dataset().features, logger)
             self.folder.forget("retrain")  # reads the models that are there, and logs them
 
     def report(self) -> None:
@@ -383,6 +389,7 @@ class Run:
                     tags={
                         "nasrec.dataset": self.dataset().fingerprint,
                         "nasrec.seed": str(self.config.seed),
+                        "nasrec.sampler": name_of_proposer(self.config.search),
                     },
                     artifact_location=(self.folder.path / "artifacts").resolve().as_uri(),
                 )
@@ -395,7 +402,11 @@ class Run:
         folder = self.folder
         lines = [
             ("HTML report", folder.report, f"open {folder.report} in a browser"),
-            ("Optuna storage", folder.study_db, f"optuna-dashboard {sqlite_url(folder.study_db)}"),
+            (
+                "Optuna storage",
+                folder.study_db,
+                f"optuna-dashboard {sqlite_url(folder.study_db)} --artifact-dir {folder.drawings}",
+            ),
             (
                 "MLflow store",
                 folder.mlflow_db,

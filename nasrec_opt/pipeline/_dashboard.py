@@ -1,0 +1,143 @@
+"""What optuna-dashboard and MLflow show of a study beside its numbers: a note, and drawings."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.artifacts import FileSystemArtifactStore
+
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.report import draw
+from nasrec_opt.space import Genotype
+from nasrec_opt.tracking import MLflowLogger
+
+MAX_MODEL_BYTES = 200_000_000  # larger models stay where they are, and are not copied to MLflow
+_ARTIFACT = "dashboard:artifacts:{trial_id}:{artifact_id}"  # attribute of the study
+
+
+def describe(study: optuna.Study, settings: Mapping[str, Any]) -> None:
+    """Give a study a note with its settings, where it has none and optuna-dashboard is installed.
+
+    Args:
+        study: The study.
+        settings: Plain values, nested at most.
+    """
+    try:
+        from optuna_dashboard import get_note, save_note
+    except ImportError:
+        return
+    if not get_note(study):  # else a person may have written in it
+        names = ", ".join(study.metric_names or [])
+        save_note(study, f"# {study.study_name}\n\nMinimised: {names}.\n{_markdown(settings)}")
+
+
+def show_front(
+    study: optuna.Study, folder: Path, features: FeatureSpec, logger: MLflowLogger | None
+) -> int:
+    """Put drawings beside the Pareto-optimal trials, and in MLflow their genotypes as well.
+
+    Args:
+        study: A study of this library.
+        folder: Where Optuna's artifacts are: `optuna-dashboard --artifact-dir`.
+        features: Shape of the input.
+        logger: Of the study; nothing where MLflow is not installed.
+
+    Returns:
+        Number of trials.
+    """
+    front = {
+        trial.number: (trial, Genotype.from_json(trial.user_attrs["genotype"]))
+        for trial in study.best_trials
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        files = {
+            number: files_of(genotype, Path(scratch) / str(number), features)
+            for number, (_, genotype) in front.items()
+        }
+        for number, (trial, genotype) in front.items():
+            _attach(study, trial, genotype, files[number][0], folder)
+        if logger:
+            logger.log_files(study, files)
+    return len(front)
+
+
+@contextmanager
+def files_of_models(
+    models: Sequence[Mapping[str, Any]], folders: Sequence[Path], features: FeatureSpec
+) -> Iterator[list[list[Path]]]:
+    """What MLflow gets of each retrained model, for as long as the block lasts.
+
+    Args:
+        models: Entries of `results.json`.
+        folders: Of the models, in the same order.
+        features: Shape of the input.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        found = []
+        for number, (entry, folder) in enumerate(zip(models, folders, strict=True)):
+            genotype = Genotype.from_dict(entry["genotype"])
+            paths = files_of(genotype, Path(scratch) / str(number), features)
+            model = folder / "model"
+            if sum(file.stat().st_size for file in model.rglob("*")) <= MAX_MODEL_BYTES:
+                paths.append(model)
+            found.append(paths)
+        yield found
+
+
+def files_of(genotype: Genotype, folder: Path, features: FeatureSpec) -> list[Path]:
+    """The drawing of an architecture and its genotype, in a new folder."""
+    folder.mkdir(parents=True)
+    drawing, text = folder / "architecture.svg", folder / "genotype.json"
+    draw(genotype, drawing, features)
+    text.write_text(genotype.to_json(), encoding="utf-8")
+    return [drawing, text]
+
+
+def _attach(
+    study: optuna.Study,
+    trial: optuna.trial.FrozenTrial,
+    genotype: Genotype,
+    drawing: Path,
+    folder: Path,
+) -> None:
+    """Make a drawing an artifact of a finished trial; once, however often it is done.
+
+    `optuna.artifacts.upload_artifact` writes into the trial, which is closed by now; the dashboard
+    looks into the study as well.
+    """
+    artifact_id = str(uuid.uuid5(uuid.NAMESPACE_OID, genotype.to_json()))
+    key = _ARTIFACT.format(trial_id=trial._trial_id, artifact_id=artifact_id)
+    if key in study._storage.get_study_system_attrs(study._study_id):
+        return
+    folder.mkdir(exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        store = FileSystemArtifactStore(folder)
+    with drawing.open("rb") as stream:
+        store.write(artifact_id, stream)
+    meta = {"artifact_id": artifact_id, "filename": drawing.name, "mimetype": "image/svg+xml"}
+    study._storage.set_study_system_attr(study._study_id, key, json.dumps(meta))
+
+
+def _markdown(settings: Mapping[str, Any]) -> str:
+    """Nested settings as lists under headings; what is nothing or empty is left out."""
+    lines: list[str] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            inner = [f"- {key}: `{_shown(v)}`" for key, v in value.items() if v not in (None, {})]
+            lines += ["", f"## {name}", "", *inner] if inner else []
+        else:
+            lines.append(f"- {name}: `{_shown(value)}`")
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
