@@ -102,6 +102,24 @@ class EvolutionConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolBayesConfig:
+    """`[search.pool_bayes]`: options of `sampler = "pool_bayes"` alone; see `PoolBayesSampler`."""
+
+    num_startup: int = 32
+    pool_size: int = 256
+    batch_size: int = 8
+    max_observed: int = 300
+
+    def __post_init__(self) -> None:
+        for name in ("num_startup", "pool_size", "batch_size", "max_observed"):
+            _at_least(name, getattr(self, name), 1)
+        if self.batch_size > self.pool_size:
+            raise StudyError(
+                f"batch_size: expected at most the pool of {self.pool_size}, got {self.batch_size}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AxConfig:
     """`[search.ax]`: options of `engine = "ax"` alone.
 
@@ -124,16 +142,20 @@ class SearchConfig:
         constraints: Largest value allowed, by metric.
         pruner: Who stops trials on the way, where log loss is the only objective.
         evolution: Options of `sampler = "evolution"`.
+        pool_bayes: Options of `sampler = "pool_bayes"`.
         ax: Options of `engine = "ax"`.
     """
 
     engine: Literal["optuna", "ax"] = "optuna"
-    sampler: Literal["evolution", "nsga2", "nsga3", "tpe", "gp", "random"] = "evolution"
+    sampler: Literal["evolution", "pool_bayes", "nsga2", "nsga3", "tpe", "gp", "random"] = (
+        "evolution"
+    )
     n_trials: int = 256
     objectives: tuple[str, ...] = ("log_loss", "latency_us", "energy_uj")
     constraints: Mapping[str, float] = field(default_factory=dict)
     pruner: Literal["none", "median", "hyperband"] = "none"
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
+    pool_bayes: PoolBayesConfig = field(default_factory=PoolBayesConfig)
     ax: AxConfig = field(default_factory=AxConfig)
 
     def __post_init__(self) -> None:

@@ -35,13 +35,14 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
     oracle = plain(config.oracle)
     for name in {"fine_tune", "scratch"} - {config.oracle.fidelity}:
         del oracle[name]  # changes no answer
-    pruner = config.search.pruner
+    pruner, pool = config.search.pruner, config.search.pool_bayes
     return {
         "train": digest(train_settings(config, folder, space)),
         "oracle": oracle,
         "hardware": {"technology": digest_of(config.hardware.technology)},
         "sampler": config.search.sampler,
         "evolution": plain(config.search.evolution),
+        **({"pool_bayes": plain(pool)} if config.search.sampler == "pool_bayes" else {}),
         **({"ax": plain(config.search.ax)} if config.search.engine == "ax" else {}),
         "objectives": list(config.search.objectives),
         "constraints": plain(config.search.constraints),

@@ -32,6 +32,10 @@ def make_proposer(search: SearchConfig, space: SearchSpace, seed: int) -> BaseSa
             strategy=search.ax.strategy,
             seed=seed,
         )
+    if search.sampler == "pool_bayes":
+        from nasrec_opt.bayes import PoolBayesSampler
+
+        return PoolBayesSampler(space, seed=seed, **plain(search.pool_bayes))
     options = plain(search.evolution) if search.sampler == "evolution" else {}
     return make_sampler(
         search.sampler, space, seed=seed, num_objectives=len(search.objectives), **options

@@ -1,0 +1,36 @@
+"""`sampler = "pool_bayes"` in a study file."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import TINY_STUDY
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline import StudyConfig
+
+TABLE = "[search.pool_bayes]\nnum_startup = 6\npool_size = 16\nbatch_size = 4\n"
+
+
+def test_a_search_stops_and_goes_on_by_that_sampler(cli, tmp_path):
+    text = TINY_STUDY.replace('"evolution"', '"pool_bayes"') + TABLE
+    path = tmp_path / "tiny.toml"
+    for n_trials in (9, 12):
+        path.write_text(text.replace("n_trials = 24", f"n_trials = {n_trials}"))
+        result = cli("search", path, "--out", tmp_path / "run")
+        assert result.returncode == 0, result.stderr
+        assert f"{n_trials} trials by pool_bayes" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("batch_size = 0", "batch_size: expected 1 or more, got 0"),
+        ("batch_size = 257", "batch_size: expected at most the pool of 256, got 257"),
+        ("pool = 3", "pool"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(tmp_path, line, message):
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_STUDY + f"[search.pool_bayes]\n{line}\n")
+    with pytest.raises(StudyError, match=message):
+        StudyConfig.from_toml(path)
