@@ -86,7 +86,8 @@ def files_of_models(
             genotype = Genotype.from_dict(entry["genotype"])
             paths = files_of(genotype, Path(scratch) / str(number), features)
             model = folder / "model"
-            if sum(file.stat().st_size for file in model.rglob("*")) <= MAX_MODEL_BYTES:
+            size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
+            if size <= MAX_MODEL_BYTES:
                 paths.append(model)
             found.append(paths)
         yield found

@@ -10,10 +10,13 @@ import optuna
 import pytest
 from servers import free_port, serve
 
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.pipeline._dashboard import describe, show_front
 from nasrec_opt.report import write_report
 from nasrec_opt.space import SearchSpace
 
 SPACE = SearchSpace.nasrec_small(num_blocks=2)
+METRIC_NAMES = ["log_loss", "latency_us", "energy_uj"]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,7 @@ def storage(tmp_path_factory) -> Path:
         directions=["minimize"] * 3,
         sampler=optuna.samplers.RandomSampler(seed=0),
     )
-    study.set_metric_names(["log_loss", "latency_us", "energy_uj"])
+    study.set_metric_names(METRIC_NAMES)
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:
         genotype = SPACE.suggest(trial)
@@ -42,6 +45,9 @@ def storage(tmp_path_factory) -> Path:
     study.optimize(objective, n_trials=12, callbacks=callbacks)
     for logger in callbacks:
         logger.close()
+    describe(study, {"seed": 7, "search": {"sampler": "random", "n_trials": 12}})
+    features = FeatureSpec(num_dense=2, cardinalities=(10, 20))
+    assert show_front(study, folder / "drawings", features, None) > 0
     write_report(folder / "report.html", study=study)
     return folder
 
@@ -52,16 +58,47 @@ def wait_for(browser, script: str, timeout_s: float = 60.0):
     return WebDriverWait(browser, timeout_s).until(lambda b: b.execute_script(script))
 
 
-def test_dashboard_shows_the_pareto_plot(browser, storage):
+@pytest.fixture(scope="module")
+def dashboard(storage):
+    """The address of optuna-dashboard, as `how_to_open` says to start it."""
     pytest.importorskip("optuna_dashboard", reason="the extra 'dashboard' is not installed")
     port = free_port()
     program = str(Path(sys.executable).parent / "optuna-dashboard")
     command = [program, f"sqlite:///{storage}/study.db", "--host", "127.0.0.1", "--port", str(port)]
-    with serve(command, port) as address:
-        browser.get(f"{address}/dashboard/studies/1")
-        points = "document.querySelectorAll('#graph-pareto-front .scatterlayer .point')"
-        assert wait_for(browser, f"return {points}.length >= 12;")
-        assert "pages" in browser.page_source
+    with serve([*command, "--artifact-dir", f"{storage}/drawings"], port) as address:
+        yield f"{address}/dashboard/studies/1"
+
+
+def test_dashboard_shows_the_pareto_plot(browser, dashboard):
+    browser.get(dashboard)
+    points = "document.querySelectorAll('#graph-pareto-front .scatterlayer .point')"
+    assert wait_for(browser, f"return {points}.length >= 12;")
+    assert "pages" in browser.page_source
+
+
+def test_dashboard_names_the_metrics_in_the_importances(browser, dashboard):
+    browser.get(dashboard)
+    plot = "document.querySelector('#graph-hyperparameter-importances')"
+    text = wait_for(
+        browser, f"return {plot} && {plot}.querySelector('.bars') && {plot}.textContent;"
+    )
+    assert {name for name in METRIC_NAMES if name in text} == set(METRIC_NAMES)
+    assert "b2.dense_width" in text
+
+
+def test_dashboard_shows_the_note(browser, dashboard):
+    browser.get(f"{dashboard}/note")
+    assert wait_for(browser, "return document.body.innerText.includes('sampler: random');")
+    text = browser.execute_script("return document.body.innerText;")
+    assert "Minimised: log_loss, latency_us, energy_uj." in text
+
+
+def test_dashboard_shows_the_drawing_of_a_pareto_optimal_trial(browser, dashboard, storage):
+    study = optuna.load_study(study_name="pages", storage=f"sqlite:///{storage}/study.db")
+    browser.get(f"{dashboard}/trials?numbers={study.best_trials[0].number}")
+    images = "[...document.images].filter(image => image.src.includes('/artifacts/'))"
+    width = wait_for(browser, f"return {images}.length && {images}[0].naturalWidth;")
+    assert width > 100  # it was loaded and drawn
 
 
 def test_mlflow_shows_the_runs(browser, storage):
