@@ -47,8 +47,9 @@ def select_batch(
 ) -> list[int]:
     """Candidates that promise the largest hypervolume (of one objective, the best value) together.
 
-    Observations with a value that is not finite are left out, and objectives that were the same
-    everywhere do not count. Of more than `max_observed` observations, three quarters are the best
+    Observations with a value that is not finite are left out, losses far beyond the bulk count as
+    much less, and objectives that were the same everywhere do not count. The hypervolume is that up
+    to a tenth of the front's range beyond its worst values. Of more than `max_observed` observations, three quarters are the best
     by non-domination rank and crowding distance, and one quarter the latest of the others.
 
     Args:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from botorch.exceptions.errors import ModelFittingError
 from botorch.exceptions.warnings import BotorchWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
@@ -55,7 +56,10 @@ def fit(points: Tensor, outcomes: Tensor) -> SingleTaskGP:
     model = SingleTaskGP(points, outcomes, outcome_transform=None)
     likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
     with _quiet():
-        fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": _FIT_STEPS}})
+        try:
+            fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": _FIT_STEPS}})
+        except ModelFittingError:  # then the prior's own lengthscales: a search shall go on
+            model = SingleTaskGP(points, outcomes, outcome_transform=None)
     return model
 
 
