@@ -49,8 +49,9 @@ def select_batch(
 
     Observations with a value that is not finite are left out, losses far beyond the bulk count as
     much less, and objectives that were the same everywhere do not count. The hypervolume is that up
-    to a tenth of the front's range beyond its worst values. Of more than `max_observed` observations, three quarters are the best
-    by non-domination rank and crowding distance, and one quarter the latest of the others.
+    to a tenth of the front's range beyond its worst values. Of more than `max_observed`
+    observations, three quarters are the best by non-domination rank and crowding distance, and one
+    quarter the latest of the others.
 
     Args:
         candidates: The pool, `[candidates, dimensions]`.
