@@ -13,6 +13,7 @@ from nasrec_opt.errors import NasrecError
 
 PACKAGES = [
     "nasrec_opt",
+    "nasrec_opt.ax",
     "nasrec_opt.bayes",
     "nasrec_opt.data",
     "nasrec_opt.oracle",

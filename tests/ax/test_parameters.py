@@ -32,7 +32,7 @@ def ax_space(space, encoding):
     return client._experiment.search_space
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(cases, seeds)
 def test_parameters_are_members_of_the_ax_space_and_lead_back(case, seed):
     space, encoding = case
@@ -43,7 +43,7 @@ def test_parameters_are_members_of_the_ax_space_and_lead_back(case, seed):
     assert parameters_of(space, genotype_of(space, parameters, encoding), encoding) == parameters
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(cases, seeds)
 def test_whatever_ax_draws_is_a_genotype(case, seed):
     space, encoding = case

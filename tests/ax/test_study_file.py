@@ -50,9 +50,7 @@ def test_a_run_through_ax_has_every_part_of_a_run(finished):
     [experiment] = [e for e in client.search_experiments() if e.name == "tiny"]
     runs = client.search_runs([experiment.experiment_id], "tags.`nasrec.kind` = 'trial'")
     assert sorted(int(run.data.tags["nasrec.trial"]) for run in runs) == list(range(24))
-    page = (out / "report.html").read_text()
-    assert study.trials[-1].user_attrs["genotype"]
-    assert "tiny" in page
+    assert "tiny" in (out / "report.html").read_text()
 
 
 def test_a_search_that_stopped_ends_with_the_same_trials(cli, ax_study, finished, tmp_path):
