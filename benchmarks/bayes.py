@@ -88,6 +88,9 @@ def search(sizes: list[int], seeds: int) -> None:
         "evolution": lambda seed: RegularizedEvolutionSampler(
             space, population_size=32, tournament_size=16, seed=seed
         ),
+        "evolution with an archive": lambda seed: RegularizedEvolutionSampler(
+            space, population_size=32, tournament_size=16, archive=True, seed=seed
+        ),
         "nsga2": lambda seed: make_sampler("nsga2", space, seed=seed, population_size=32),
         "pool_bayes": lambda seed: PoolBayesSampler(space, seed=seed),
     }

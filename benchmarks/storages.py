@@ -34,9 +34,10 @@ from optuna.storages import (
 )
 from optuna.storages.journal import JournalFileBackend
 
+from benchmarks.sampler import objective
 from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.samplers import RegularizedEvolutionSampler, SeededRandomSampler
-from nasrec_opt.space import Genotype, SearchSpace
+from nasrec_opt.space import SearchSpace
 
 SPACE = SearchSpace.nasrec_small()
 METRICS = ["log_loss", "latency_us", "energy_uj"]
@@ -113,16 +114,9 @@ def step(study: optuna.Study) -> list[float]:
     for name, value in ATTRIBUTES.items():
         trial.set_user_attr(name, value)
     moments.append(time.perf_counter())
-    study.tell(trial, values_of(genotype))
+    study.tell(trial, objective(genotype))
     moments.append(time.perf_counter())
     return [1e3 * (after - before) for before, after in pairwise(moments)]
-
-
-def values_of(genotype: Genotype) -> tuple[float, float, float]:
-    dense = sum(block.dense_width for block in genotype.blocks)
-    sparse = sum(block.sparse_width for block in genotype.blocks)
-    inputs = sum(len(block.all_inputs) for block in genotype.blocks)
-    return -float(dense + 7 * inputs), float(dense + sparse), float(inputs * sparse)
 
 
 def check(studies: list[optuna.Study]) -> None:

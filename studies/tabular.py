@@ -4,8 +4,8 @@
 
 Trains the supernet of `studies/tabular.toml` on the log, scores each distinct model of its space on
 the validation rows with the supernet's weights, and costs it on the default ReRAM accelerator. The
-folder gets `table.parquet`, which is what `nasrec_opt.benchmark` ships. Half an hour on one core;
-an interrupted study goes on where it was.
+folder gets `table.parquet`, which is what `nasrec_opt.benchmark` ships. Some 20 minutes on one
+core; an interrupted study goes on where it was.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ PACKAGES = [
     "nasrec_opt",
     "nasrec_opt.ax",
     "nasrec_opt.bayes",
+    "nasrec_opt.benchmark",
     "nasrec_opt.data",
     "nasrec_opt.oracle",
     "nasrec_opt.pipeline",

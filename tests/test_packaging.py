@@ -23,6 +23,8 @@ def files() -> set[str]:
         "nasrec_opt/py.typed",
         "hw/py.typed",
         "hw/technology/isaac_32nm.toml",
+        "nasrec_opt/benchmark/ctr_tabular.parquet",
+        "studies/spaces/ctr_tabular.toml",
         "studies/quickstart.toml",
         "studies/criteo_small.toml",
         "studies/criteo_full.toml",

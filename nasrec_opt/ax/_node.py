@@ -21,6 +21,7 @@ from nasrec_opt.ax._goals import Goals
 from nasrec_opt.ax._parameters import Encoding, genotype_of, parameters_of
 from nasrec_opt.bayes import GenotypeEmbedding, propose_pool, select_batch
 from nasrec_opt.errors import StudyError
+from nasrec_opt.samplers._draw import check_counts, check_seed
 from nasrec_opt.space import Genotype, SearchSpace
 
 NAME = "pool_bayes"
@@ -30,8 +31,9 @@ _ATTEMPTS = 64  # random genotypes that are drawn before one that was there is a
 class PoolNode(ExternalGenerationNode):
     """Proposes mutants of the best trials, and evaluates those that promise most together.
 
-    The promise is BoTorch's qLogNEHVI on a Gaussian process over an embedding of the genotypes;
-    see `nasrec_opt.bayes`. Objectives and constraints are those of the experiment.
+    The promise is the noisy expected hypervolume improvement, by BoTorch's Gaussian process over an
+    embedding of the genotypes; see `nasrec_opt.bayes`. Objectives and constraints are those of the
+    experiment.
 
     Args:
         space: What is searched.
@@ -56,10 +58,8 @@ class PoolNode(ExternalGenerationNode):
         initial_trials: int = 16,
         pool_size: int = 256,
     ) -> None:
-        sizes = {"batch_size": batch_size, "initial_trials": initial_trials, "pool_size": pool_size}
-        for key, least, value in (("seed", 0, seed), *((k, 1, v) for k, v in sizes.items())):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise StudyError(f"{key}: expected an integer from {least}, got {value!r}")
+        check_seed(seed)
+        check_counts(batch_size=batch_size, initial_trials=initial_trials, pool_size=pool_size)
         super().__init__(name=NAME, should_deduplicate=False)  # the pool has nothing twice
         self.space = space
         self.encoding = encoding

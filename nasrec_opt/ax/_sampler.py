@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -20,14 +19,14 @@ from nasrec_opt.ax._client import Strategy, check_goals, encoding_of, search_cli
 from nasrec_opt.ax._parameters import genotype_of, parameters_of
 from nasrec_opt.ax._quiet import check_ax, quiet
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.samplers._draw import check_seed, draw, stream
+from nasrec_opt.samplers._streams import StreamSampler
 from nasrec_opt.space import SearchSpace
 
 if TYPE_CHECKING:
     from ax.api.client import Client
 
 
-class AxSampler(BaseSampler):
+class AxSampler(StreamSampler):
     """Asks an Ax client for the genotype of each trial.
 
     With `pool_bayes`, a study that was stopped continues as if it had not been, at one worker;
@@ -64,14 +63,13 @@ class AxSampler(BaseSampler):
         seed: int = 0,
     ) -> None:
         check_ax()
-        check_seed(seed)
+        super().__init__(seed)
         check_goals(metric_names, constraints or {})
         self._encoding = encoding_of(strategy)
         self._space = space
         self._metric_names = tuple(metric_names)
         self._constraints = dict(constraints or {})
         self._strategy: Strategy = strategy
-        self._seed = seed
         self._mirrors: dict[str, _Mirror] = {}  # by name of the study
 
     def infer_relative_search_space(
@@ -92,19 +90,6 @@ class AxSampler(BaseSampler):
             parameters = mirror.ask(trial.number)
         genotype = genotype_of(self._space, parameters, self._encoding)
         return self._space.encode(genotype)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A uniform draw, for what an enqueued trial leaves open."""
-        return draw(param_distribution, stream(self._seed, trial.number, param_name))
-
-    def reseed_rng(self) -> None:
-        """Nothing to do: streams differ by trial number."""
 
     def _mirror(self, study: Study, number: int) -> _Mirror:
         if study.study_name not in self._mirrors:

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -28,15 +27,16 @@ from nasrec_opt.bayes._archive import Archive
 from nasrec_opt.bayes._pool import propose_pool
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._breeding import GenotypeBreeder
-from nasrec_opt.samplers._draw import check_seed, draw, stream
+from nasrec_opt.samplers._draw import check_counts, stream
 from nasrec_opt.samplers._population import PROPOSAL, History, Individual
 from nasrec_opt.samplers._selection import FloatArray
+from nasrec_opt.samplers._streams import StreamSampler
 from nasrec_opt.space import Genotype, SearchSpace
 
 _ATTEMPTS = 64  # random genotypes that are drawn before a duplicate is accepted
 
 
-class PoolBayesSampler(BaseSampler):
+class PoolBayesSampler(StreamSampler):
     """Evolution proposes, a Gaussian process chooses.
 
     For objectives that take much longer than the choice, which is a few tenths of a second a trial.
@@ -80,22 +80,22 @@ class PoolBayesSampler(BaseSampler):
         seed: int | None = None,
     ) -> None:
         require_botorch()
-        sizes = {"num_startup": num_startup, "pool_size": pool_size, "batch_size": batch_size}
-        sizes["max_observed"] = max_observed
-        for name, size in sizes.items():
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise StudyError(f"{name}: expected a positive integer, got {size!r}")
+        super().__init__(seed)
+        check_counts(
+            num_startup=num_startup,
+            pool_size=pool_size,
+            batch_size=batch_size,
+            max_observed=max_observed,
+        )
         if batch_size > pool_size:
             raise StudyError(
                 f"batch_size: expected at most the pool of {pool_size}, got {batch_size}"
             )
-        check_seed(seed)
         self._space = space
         self._num_startup = num_startup
         self._pool_size = pool_size
         self._batch_size = batch_size
         self._max_observed = max_observed
-        self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
         self._breeder = GenotypeBreeder(space)
         self._history = History(self._breeder.identify)
         self._archive = Archive(space)
@@ -120,19 +120,6 @@ class PoolBayesSampler(BaseSampler):
         study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, proposed)
         self._history.promise(study, trial.number, genotype)
         return proposed
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A uniform draw, for parameters that the genotype does not have."""
-        return draw(param_distribution, stream(self._seed, trial.number, param_name))
-
-    def reseed_rng(self) -> None:
-        """Nothing to do: streams differ by trial and round, in whatever thread or process."""
 
     def _propose(self, study: Study, number: int) -> Genotype:
         seen = self._history.read(study, number)

@@ -145,7 +145,7 @@ class TabularBenchmark:
         """One metric of every model, `[models]`."""
         return self._columns[name].copy()
 
-    @property
+    @cached_property
     def values(self) -> Floats:
         """The objectives of every model, `[models, objectives]`."""
         return np.stack([self._columns[name] for name in self.metric_names], axis=1)
@@ -156,7 +156,7 @@ class TabularBenchmark:
         unique = np.unique(self.values * self._signs, axis=0)
         return np.asarray(unique[non_dominated(unique)] * self._signs)
 
-    @property
+    @cached_property
     def reference_point(self) -> Floats:
         """The worst value that the table has of each objective, `[objectives]`."""
         return np.asarray((self.values * self._signs).max(axis=0) * self._signs)
@@ -167,11 +167,15 @@ class TabularBenchmark:
         Args:
             values: Objectives, `[trials, objectives]`.
         """
-        return self._dominated(np.asarray(values, dtype=np.float64)) / self._dominated(self.front)
+        return self._dominated(np.asarray(values, dtype=np.float64)) / self._whole
+
+    @cached_property
+    def _whole(self) -> float:
+        return self._dominated(self.front)
 
     def _dominated(self, values: Floats) -> float:
         losses = values.reshape(-1, len(self.metric_names)) * self._signs
-        best = (self.values * self._signs).min(axis=0)
+        best = (self.front * self._signs).min(axis=0)
         worst = self.reference_point * self._signs
         width = np.where(worst > best, worst - best, 1.0)
         return hypervolume((losses - best) / width, np.ones(len(width)))

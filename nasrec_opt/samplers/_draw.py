@@ -32,6 +32,17 @@ def check_seed(seed: int | None) -> None:
         raise StudyError(f"seed: expected an integer from 0, got {seed!r}")
 
 
+def check_counts(**counts: int) -> None:
+    """Refuse what is not a count.
+
+    Raises:
+        StudyError: A value is no integer from 1; the sentence begins with its name.
+    """
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise StudyError(f"{name}: expected a positive integer, got {count!r}")
+
+
 def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
     """A value of the distribution: uniform, or uniform in the logarithm where it asks for that."""
     if isinstance(distribution, CategoricalDistribution):

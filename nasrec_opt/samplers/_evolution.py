@@ -15,9 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -28,15 +26,16 @@ from nasrec_opt.samplers._breeding import (
     GenotypeBreeder,
     Proposal,
 )
-from nasrec_opt.samplers._draw import check_seed, draw, stream
+from nasrec_opt.samplers._draw import stream
 from nasrec_opt.samplers._population import PROPOSAL, History, Snapshot
+from nasrec_opt.samplers._streams import StreamSampler
 from nasrec_opt.samplers._tournament import Rounds, Settings, TieBreak
 from nasrec_opt.space import SearchSpace
 
 _ATTEMPTS = 64  # proposals that are drawn before a duplicate is accepted, by mutation and at random
 
 
-class RegularizedEvolutionSampler(BaseSampler):
+class RegularizedEvolutionSampler(StreamSampler):
     """Tournament, one mutation, and death by age.
 
     One objective is the paper's algorithm. Several are compared by constraint violation, then
@@ -89,8 +88,7 @@ class RegularizedEvolutionSampler(BaseSampler):
         decay_rounds: int | None = None,
         seed: int | None = None,
     ) -> None:
-        check_seed(seed)
-        self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        super().__init__(seed)
         self._settings = Settings(
             population_size,
             tournament_size,
@@ -133,19 +131,6 @@ class RegularizedEvolutionSampler(BaseSampler):
         study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, proposal.params)
         self._history.promise(study, trial.number, proposal.identity)
         return proposal.params
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A uniform draw, for parameters that the individual does not have."""
-        return draw(param_distribution, stream(self._seed, trial.number, param_name))
-
-    def reseed_rng(self) -> None:
-        """Nothing to do: streams differ by trial number, in whatever thread or process."""
 
     def _propose(self, seen: Snapshot, number: int, space: Distributions) -> Proposal:
         rng = stream(self._seed, number, "")

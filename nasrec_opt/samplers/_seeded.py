@@ -11,7 +11,8 @@ from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nasrec_opt.samplers._draw import check_seed, draw, stream
+from nasrec_opt.samplers._draw import check_seed, stream
+from nasrec_opt.samplers._streams import StreamSampler
 
 
 class PerTrialSeededSampler(BaseSampler):
@@ -107,7 +108,7 @@ class PerTrialSeededSampler(BaseSampler):
         return int(stream(self._seed, number, name).integers(np.iinfo(np.int32).max))
 
 
-class SeededRandomSampler(BaseSampler):
+class SeededRandomSampler(StreamSampler):
     """Uniform draws that depend on the seed, the trial's number and the parameter's name alone.
 
     Args:
@@ -115,8 +116,7 @@ class SeededRandomSampler(BaseSampler):
     """
 
     def __init__(self, seed: int) -> None:
-        check_seed(seed)
-        self._seed = seed
+        super().__init__(seed)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -129,13 +129,3 @@ class SeededRandomSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Nothing: every parameter is drawn on its own."""
         return {}
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """A uniform draw."""
-        return draw(param_distribution, stream(self._seed, trial.number, param_name))

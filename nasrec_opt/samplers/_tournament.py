@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.samplers._draw import stream
+from nasrec_opt.samplers._draw import check_counts, stream
 from nasrec_opt.samplers._hypervolume import contributions
 from nasrec_opt.samplers._population import Individual, Snapshot
 from nasrec_opt.samplers._selection import (
@@ -38,12 +38,13 @@ class Settings:
     seed: int
 
     def __post_init__(self) -> None:
-        sizes = ["population_size", "tournament_size", "children_per_round", "mutations"]
-        sizes += [] if self.decay_rounds is None else ["decay_rounds"]
-        for name in sizes:
-            size = getattr(self, name)
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise StudyError(f"{name}: expected a positive integer, got {size!r}")
+        check_counts(
+            population_size=self.population_size,
+            tournament_size=self.tournament_size,
+            children_per_round=self.children_per_round,
+            mutations=self.mutations,
+            decay_rounds=1 if self.decay_rounds is None else self.decay_rounds,
+        )
         if self.tournament_size > self.population_size:
             raise StudyError(
                 f"tournament_size: expected at most the population of {self.population_size}, got "
@@ -100,8 +101,8 @@ class Rounds:
         # The oldest leave by birth, not by score: that is what regularizes.
         oldest = number * settings.children_per_round
         before = seen.individuals[: oldest + settings.population_size]
-        # A trial that another worker finishes late is born early: it may move everybody.
-        key = (seen.study, number, before[0].number, before[-1].number)
+        # A trial that another worker finishes late is born early: it moves the youngest.
+        key = (seen.study, number, before[-1].number)
         last = self._last
         if last is None or last[0] != key:
             last = self._last = (key, self._begin(number, before[:oldest], before[oldest:]))
