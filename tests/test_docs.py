@@ -18,6 +18,7 @@ from nasrec_opt.pipeline import StudyConfig
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+NEEDS = {"README": "mlflow", "look_at_a_run": "mlflow", "search_with_ax": "ax"}  # page: package
 FEWER = {"n_trials=512": "n_trials=8"}  # the README's search, at a length that a test can wait for
 
 
@@ -43,6 +44,8 @@ def quickstart(cli, tmp_path_factory) -> Path:
     "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem
 )
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, quickstart, tmp_path, monkeypatch):
+    if package := NEEDS.get(page.stem):
+        pytest.importorskip(package, reason=f"the extra {package!r} is not installed")
     shutil.copytree(quickstart, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}

@@ -31,6 +31,8 @@ PACKAGES = [
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_everything_in_all_is_there_and_documented(name):
+    if name == "nasrec_opt.ax":  # some of its classes inherit from Ax's
+        pytest.importorskip("ax", reason="the extra 'ax' is not installed")
     package = importlib.import_module(name)
     assert list(package.__all__) == sorted(set(package.__all__), key=package.__all__.index)
     for member in package.__all__:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from ax.api.client import Client
 from ax_searches import CONSTRAINTS, SPACE, advance, objective
+
+pytest.importorskip("ax", reason="the extra 'ax' is not installed")
+
+from ax.api.client import Client
 
 from nasrec_opt.ax import ObjectiveRunner, genotype_of, load_client, make_client
 from nasrec_opt.errors import StudyError

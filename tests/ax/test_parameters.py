@@ -6,9 +6,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from ax.api.client import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("ax", reason="the extra 'ax' is not installed")
+
+from ax.api.client import Client
 
 from nasrec_opt.ax import genotype_of, parameters_of, to_ax
 from nasrec_opt.errors import GenotypeError, StudyError

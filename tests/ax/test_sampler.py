@@ -7,6 +7,8 @@ import pytest
 from ax_searches import CONSTRAINTS, GOALS, SPACE, objective
 from optuna.trial import TrialState
 
+pytest.importorskip("ax", reason="the extra 'ax' is not installed")
+
 from nasrec_opt.ax import AxSampler
 from nasrec_opt.errors import StudyError
 

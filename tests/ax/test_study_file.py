@@ -31,6 +31,7 @@ def ax_study(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(cli, ax_study, tmp_path_factory):
+    pytest.importorskip("ax", reason="the extra 'ax' is not installed")
     out = tmp_path_factory.mktemp("run") / "tiny"
     result = cli("run", ax_study, "--out", out)
     assert result.returncode == 0, result.stderr
@@ -38,15 +39,14 @@ def finished(cli, ax_study, tmp_path_factory):
 
 
 def test_a_run_through_ax_has_every_part_of_a_run(finished):
-    from mlflow import MlflowClient
-
+    mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
     out, result = finished
     assert "24 trials by ax-pool_bayes" in result.stderr
     assert "Warning" not in result.stderr
     study = load(out)
     assert [trial.number for trial in study.trials] == list(range(24))
     assert {"genotype", "breakdown", "seconds"} <= study.trials[-1].user_attrs.keys()
-    client = MlflowClient(f"sqlite:///{out}/mlflow.db")
+    client = mlflow.MlflowClient(f"sqlite:///{out}/mlflow.db")
     [experiment] = [e for e in client.search_experiments() if e.name == "tiny"]
     runs = client.search_runs([experiment.experiment_id], "tags.`nasrec.kind` = 'trial'")
     assert sorted(int(run.data.tags["nasrec.trial"]) for run in runs) == list(range(24))

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+pytest.importorskip("botorch", reason="the extra 'bayes' is not installed")
+
 from nasrec_opt.bayes import select_batch
 from nasrec_opt.bayes._acquisition import _learnt_from
 from nasrec_opt.bayes._gaussian_process import choose

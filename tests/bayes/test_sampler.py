@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 
 import numpy as np
 import optuna
 import pytest
 from bayes.studies import make, open_study, work
-from conftest import environment
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, MultiObjectiveSamplerTestCase
 from optuna.trial import TrialState
 from samplers.studies import SPACE, objective
+
+pytest.importorskip("botorch", reason="the extra 'bayes' is not installed")
 
 from nasrec_opt.bayes import PoolBayesSampler
 from nasrec_opt.errors import StudyError
@@ -225,22 +224,3 @@ def test_a_wrong_size_is_one_sentence(options, message):
 def test_a_wrong_seed_is_one_sentence():
     with pytest.raises(StudyError, match="seed: expected an integer from 0, got -1"):
         PoolBayesSampler(SPACE, seed=-1)
-
-
-def test_botorch_is_asked_for_when_needed_and_imported_no_sooner():
-    code = (
-        "import sys\n"
-        "from nasrec_opt.bayes import PoolBayesSampler\n"
-        "from nasrec_opt.errors import MissingExtraError\n"
-        "from nasrec_opt.space import SearchSpace\n"
-        "assert 'torch' not in sys.modules\n"
-        "sys.modules['botorch'] = None\n"  # as if it were not installed
-        "try:\n"
-        "    PoolBayesSampler(SearchSpace.nasrec_small())\n"
-        "except MissingExtraError as error:\n"
-        "    print(error)\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(), check=True
-    )
-    assert result.stdout == "BoTorch is not installed: pip install 'nasrec-opt[bayes]'\n"
