@@ -1,17 +1,23 @@
 """What a workload costs on an accelerator: latency, energy, area. Stands alone."""
 
-from hw._cost import Cost, CostModel, OperatorCost
+from hw._cost import ComponentCost, Cost, CostModel, OperatorCost
 from hw._cpu import CPU, RecNMP
 from hw._crossbar import Geometry, Mapping, map_product
-from hw._reram import ReRAM, element_area_um2, event_energies_pj
+from hw._many import Costs
+from hw._parts import COMPONENTS
+from hw._product import element_area_um2
+from hw._reram import ReRAM
 from hw._technology import Technology
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
 from hw.errors import DescriptionError, HwError
 
 __all__ = [
+    "COMPONENTS",
     "CPU",
+    "ComponentCost",
     "Cost",
     "CostModel",
+    "Costs",
     "DescriptionError",
     "Digital",
     "Geometry",
@@ -26,6 +32,5 @@ __all__ = [
     "Technology",
     "Workload",
     "element_area_um2",
-    "event_energies_pj",
     "map_product",
 ]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from hw._technology import DramFigures
+from typing import Any
+
+import numpy as np
+
+from hw._figures import DramFigures
 from hw._workload import Lookup
+
+Count = Any  # a number, or an array of them
 
 
 def lookup_latency_ns(lookup: Lookup, dram: DramFigures) -> float:
@@ -11,11 +17,10 @@ def lookup_latency_ns(lookup: Lookup, dram: DramFigures) -> float:
 
     A channel is kept either by its data bus or by how often its ranks may be activated.
     """
-    bursts = _bursts(lookup, dram)
+    bursts = burst_counts(lookup.dim * lookup.value_bits, dram)
     in_turn = -(-lookup.rows // dram.channels) - 1
-    per_row = max(dram.bus_cycles * bursts, dram.activate_cycles / dram.ranks)
-    cycles = dram.first_cycles + (bursts - 1) * dram.bus_cycles + in_turn * per_row
-    return cycles * dram.clock_ns
+    cycles = dram.first_cycles + (bursts - 1) * dram.bus_cycles + in_turn * row_cycles(bursts, dram)
+    return float(cycles * dram.clock_ns)
 
 
 def lookup_energy_pj(lookup: Lookup, dram: DramFigures, *, cache_hit: float = 0.0) -> float:
@@ -26,11 +31,16 @@ def lookup_energy_pj(lookup: Lookup, dram: DramFigures, *, cache_hit: float = 0.
         dram: Figures of the memory.
         cache_hit: Share of rows found in the cache, 0 to 1.
     """
-    bits = _bursts(lookup, dram) * dram.burst_bits
+    bits = burst_counts(lookup.dim * lookup.value_bits, dram) * dram.burst_bits
     array_pj = dram.activate_pj + bits * dram.read_pj_per_bit
-    return lookup.rows * ((1 - cache_hit) * array_pj + bits * dram.io_pj_per_bit)
+    return float(lookup.rows * ((1 - cache_hit) * array_pj + bits * dram.io_pj_per_bit))
 
 
-def _bursts(lookup: Lookup, dram: DramFigures) -> int:
+def burst_counts(row_bits: Count, dram: DramFigures) -> Count:
     """Bursts of one row; a burst is moved whole."""
-    return -(-lookup.dim * lookup.value_bits // dram.burst_bits)
+    return -(-row_bits // dram.burst_bits)
+
+
+def row_cycles(bursts: Count, dram: DramFigures) -> Count:
+    """Cycles that a row keeps its channel."""
+    return np.maximum(dram.bus_cycles * bursts, dram.activate_cycles / dram.ranks)

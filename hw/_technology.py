@@ -1,13 +1,14 @@
-"""The figures of an accelerator: one TOML, a source for each, frozen dataclasses from the door on.
+"""Technology files: one TOML of an accelerator's figures, a frozen dataclass from the door on.
 
-A figure stands as `name = { value = 128, unit = "…", source = "…" }`; a bare value is accepted in a
-user's own file. The file that ships is the only place of a default.
+A figure stands as `name = { value = 128, unit = "…", node = "…", source = "…" }`; a bare value, in
+the unit of `hw/_figures.py`, is accepted in a user's own file. `base = "mnsim_2_0.toml"` names the
+file that ships whose figures hold where the file has none.
 """
 
 from __future__ import annotations
 
 import difflib
-import math
+import re
 import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
@@ -15,110 +16,34 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hw._crossbar import Geometry
+from hw._figures import (
+    TABLES,
+    AdcFigures,
+    BankFigures,
+    CrossbarFigures,
+    DacFigures,
+    DigitalFigures,
+    DramFigures,
+    ElementFigures,
+    TileFigures,
+    check_range,
+    check_table,
+    units_of,
+)
 from hw.errors import DescriptionError
 
 DEFAULT = "isaac_32nm.toml"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrossbarFigures:
-    """An array of cells with its row drivers."""
-
-    rows: int
-    columns: int
-    cell_bits: int
-    read_ns: float
-    cell_read_fj: float
-    cell_area_um2: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DacFigures:
-    """The drivers of the wordlines."""
-
-    bits: int
-    drive_pj: float
-    area_um2: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdcFigures:
-    """The converters of the bitlines; the tables scale energy and area by resolution."""
-
-    bits: int
-    per_crossbar: int
-    samples_per_ns: float
-    conversion_pj: float
-    area_um2: float
-    sample_and_hold_area_um2: float
-    sample_and_hold_fj: float
-    scaling_bits: tuple[float, ...]
-    energy_scaling: tuple[float, ...]
-    area_scaling: tuple[float, ...]
-    flip_encoding: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ElementFigures:
-    """A processing element: crossbars that share registers."""
-
-    crossbars: int
-    replication: int
-    input_register_pj: float
-    output_register_pj: float
-    register_area_um2: float
-    shift_add_pj: float
-    shift_add_area_um2: float
-    adder_pj: float
-    adder_ns: float
-    pipeline_stages: int
-    leakage_mw: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TileFigures:
-    """A tile: processing elements around a buffer."""
-
-    elements: int
-    buffer_kib: int
-    buffer_sizes_kib: tuple[float, ...]
-    buffer_access_pj: tuple[float, ...]
-    buffer_area_um2: tuple[float, ...]
-    buffer_leakage_uw: tuple[float, ...]
-    buffer_access_ns: tuple[float, ...]
-    access_bits: int
-    transport_pj_per_bit: float
-    interconnect_area_um2: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigitalFigures:
-    """The digital functional unit."""
-
-    multipliers: int
-    special_lanes: int
-    clock_mhz: float
-    mac_pj: float
-    add_pj: float
-    special_pj: float
-    area_um2: float
-    leakage_mw: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DramFigures:
-    """DDR4 with the embedding tables."""
-
-    channels: int
-    ranks: int
-    clock_ns: float
-    first_cycles: int
-    bus_cycles: int
-    activate_cycles: float
-    burst_bits: int
-    activate_pj: float
-    read_pj_per_bit: float
-    io_pj_per_bit: float
+SECTIONS: dict[str, Any] = {
+    "crossbar": CrossbarFigures,
+    "dac": DacFigures,
+    "adc": AdcFigures,
+    "element": ElementFigures,
+    "tile": TileFigures,
+    "bank": BankFigures,
+    "digital": DigitalFigures,
+    "dram": DramFigures,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +51,8 @@ class Technology:
     """All figures of an accelerator, section by section.
 
     Raises:
-        DescriptionError: A figure is out of range, or two tables that belong together are not of
-            one length.
+        DescriptionError: A figure is out of range, two tables that belong together are not of one
+            length, or the converters cannot read what the crossbars hold.
     """
 
     crossbar: CrossbarFigures
@@ -135,6 +60,7 @@ class Technology:
     adc: AdcFigures
     element: ElementFigures
     tile: TileFigures
+    bank: BankFigures
     digital: DigitalFigures
     dram: DramFigures
 
@@ -143,10 +69,43 @@ class Technology:
             figures = getattr(self, section.name)
             for field in fields(figures):
                 name = f"{section.name}.{field.name}"
-                _check_range(name, getattr(figures, field.name), str(field.type))
+                check_range(
+                    name, getattr(figures, field.name), str(field.type), field.metadata["unit"]
+                )
         for axis, tables in TABLES.items():
             for table in (axis, *tables):
-                _check_table(table, self._at(table), axis, self._at(axis))
+                check_table(table, self._at(table), axis, self._at(axis))
+        self._check_converters()
+
+    @property
+    def geometry(self) -> Geometry:
+        """What decides how products are mapped."""
+        return Geometry(
+            rows=self.crossbar.rows,
+            columns=self.crossbar.columns,
+            cell_bits=self.crossbar.cell_bits,
+            dac_bits=self.dac.bits,
+            adc_bits=self.adc.bits,
+            flip_encoding=self.adc.flip_encoding,
+            encoding=self.crossbar.encoding,
+            slices_apart=self.crossbar.slices_apart,
+            rows_driven=self.dac.per_crossbar,
+            converters=self.adc.per_crossbar,
+            clips=self.adc.clips,
+        )
+
+    def _check_converters(self) -> None:
+        geometry = self.geometry
+        if self.adc.flip_encoding and geometry.encoding != "offset":
+            raise DescriptionError(
+                f"adc.flip_encoding: expected false with crossbar.encoding {geometry.encoding!r}, "
+                "got True"
+            )
+        if not (geometry.clips or geometry.is_lossless):
+            raise DescriptionError(
+                f"adc.bits: expected enough to read one row of {geometry.cell_bits}-bit cells, or "
+                f"adc.clips = true, got {geometry.adc_bits}"
+            )
 
     def _at(self, name: str) -> tuple[float, ...]:
         section, _, figure = name.partition(".")
@@ -154,49 +113,31 @@ class Technology:
         return table
 
 
-# Figures that bound what the model can compute; others are 1 or more, or 0 or more.
-LIMITS = {
-    "crossbar.rows": (1, 65536),
-    "crossbar.columns": (1, 65536),
-    "crossbar.cell_bits": (1, 8),
-    "dac.bits": (1, 8),
-    "adc.bits": (1, 16),
-}
-DIVISORS = ("adc.samples_per_ns", "digital.clock_mhz")
-TABLES = {
-    "adc.scaling_bits": ("adc.energy_scaling", "adc.area_scaling"),
-    "tile.buffer_sizes_kib": (
-        "tile.buffer_access_pj",
-        "tile.buffer_area_um2",
-        "tile.buffer_leakage_uw",
-        "tile.buffer_access_ns",
-    ),
-}
-
-SECTIONS: dict[str, Any] = {
-    "crossbar": CrossbarFigures,
-    "dac": DacFigures,
-    "adc": AdcFigures,
-    "element": ElementFigures,
-    "tile": TileFigures,
-    "digital": DigitalFigures,
-    "dram": DramFigures,
-}
-
-
 @cache
+def shipped_technology(name: str) -> Technology:
+    """The figures of a file that ships.
+
+    Raises:
+        DescriptionError: No file of this name ships.
+    """
+    folder = files("hw") / "technology"
+    known = sorted(f.name for f in folder.iterdir() if f.name.endswith(".toml"))
+    if name not in known:
+        raise DescriptionError(f"base: expected one of {', '.join(known)}, got {name!r}")
+    return parse_technology((folder / name).read_text(encoding="utf-8"), name)
+
+
 def default_technology() -> Technology:
-    """The figures that ship."""
-    text = (files("hw") / "technology" / DEFAULT).read_text(encoding="utf-8")
-    return parse_technology(text, DEFAULT)
+    """The figures of ISAAC at 32 nm."""
+    return shipped_technology(DEFAULT)
 
 
 def read_technology(path: Path | str) -> Technology:
-    """The figures of a user's file; sections and figures left out are those that ship.
+    """The figures of a user's file; figures left out are those of its `base`, or ISAAC's.
 
     Raises:
-        DescriptionError: The file cannot be read, is not TOML, or a figure is unknown, of the
-            wrong type or out of range.
+        DescriptionError: The file cannot be read, is not TOML, or a figure is unknown, of the wrong
+            type or unit, or out of range; it names the line, the figure and the unit expected.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -207,84 +148,93 @@ def read_technology(path: Path | str) -> Technology:
 
 
 def parse_technology(text: str, where: str, base: Technology | None = None) -> Technology:
-    """Figures from TOML text; see `read_technology`."""
+    """Figures from TOML text; see `read_technology`.
+
+    Args:
+        text: The TOML.
+        where: What to call it in errors.
+        base: Figures where the text has none and names no `base`; nothing = it must have them all.
+    """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DescriptionError(f"{where}: expected TOML, got: {error}") from error
-    _check_names(where, values, list(SECTIONS))
-    sections = {
-        name: _section(where, name, cls, values.get(name, {}), getattr(base, name, None))
-        for name, cls in SECTIONS.items()
-    }
     try:
-        return Technology(**sections)
+        _check_names("", values, ["base", *SECTIONS])
+        if "base" in values:
+            base = shipped_technology(str(values["base"]))
+        return Technology(
+            **{
+                name: _section(name, cls, values.get(name, {}), getattr(base, name, None))
+                for name, cls in SECTIONS.items()
+            }
+        )
     except DescriptionError as error:
-        raise DescriptionError(f"{where}: {error}") from None
+        raise DescriptionError(f"{where}:{_line_of(str(error), text)} {error}") from None
 
 
-def _section(where: str, section: str, cls: Any, values: Any, base: Any) -> Any:
+def _line_of(sentence: str, text: str) -> str:
+    """`12:` where line 12 states what the sentence is about, `` where no line does."""
+    about, _, _ = sentence.partition(":")
+    lines: dict[str, int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if found := re.match(r"\s*\[\s*([\w.\-]+)\s*\]", line):
+            section = found[1] + "."
+            lines.setdefault(found[1], number)
+        elif found := re.match(r"\s*\"?([\w.\-]+)\"?\s*=", line):
+            lines.setdefault(section + found[1], number)
+    number = lines.get(about) or lines.get(about.partition(".")[0]) or 0
+    return f"{number}:" if number else ""
+
+
+def _section(section: str, cls: Any, values: Any, base: Any) -> Any:
     if not isinstance(values, dict):
-        raise DescriptionError(f"{where}: {section}: expected a table, got {values!r}")
-    types = {field.name: field.type for field in fields(cls)}
-    _check_names(f"{where}: {section}", values, list(types))
+        raise DescriptionError(f"{section}: expected a table, got {values!r}")
+    types, units = {field.name: str(field.type) for field in fields(cls)}, units_of(cls)
+    _check_names(section, values, list(types))
     figures = {}
     for name, kind in types.items():
         if name in values:
-            figures[name] = _figure(f"{where}: {section}.{name}", values[name], str(kind))
+            figures[name] = _figure(f"{section}.{name}", values[name], kind, units[name])
         elif base is not None:
             figures[name] = getattr(base, name)
         else:
-            raise DescriptionError(f"{where}: {section}: expected a figure {name!r}, got none")
+            raise DescriptionError(
+                f"{section}: expected a figure {name!r} ({units[name]}), got none"
+            )
     return cls(**figures)
 
 
-def _figure(where: str, value: Any, kind: str) -> Any:
+def _figure(name: str, value: Any, kind: str, unit: str) -> Any:
     if isinstance(value, dict):
-        _check_names(where, value, ["value", "unit", "source"])
+        _check_names(name, value, ["value", "unit", "node", "source"])
+        if value.get("unit", unit) != unit:
+            raise DescriptionError(f"{name}: expected the unit {unit!r}, got {value['unit']!r}")
         if "value" not in value:
-            raise DescriptionError(f"{where}: expected a key 'value', got {sorted(value)}")
+            raise DescriptionError(
+                f"{name}: expected a key 'value' ({unit}), got {', '.join(sorted(value))}"
+            )
         value = value["value"]
     if kind == "bool":
         if isinstance(value, bool):
             return value
-        raise DescriptionError(f"{where}: expected true or false, got {value!r}")
+        raise DescriptionError(f"{name}: expected true or false, got {value!r}")
+    if kind == "str":
+        if isinstance(value, str):
+            return value
+        raise DescriptionError(f"{name}: expected a word, got {value!r}")
     if kind.startswith("tuple"):
         if isinstance(value, list) and value and all(_is_number(entry) for entry in value):
             return tuple(float(entry) for entry in value)
-        raise DescriptionError(f"{where}: expected a list of numbers, got {value!r}")
+        raise DescriptionError(f"{name}: expected a list of numbers ({unit}), got {value!r}")
     if kind == "int":
         if _is_number(value) and isinstance(value, int):
             return value
-        raise DescriptionError(f"{where}: expected an integer, got {value!r}")
+        raise DescriptionError(f"{name}: expected an integer ({unit}), got {value!r}")
     if _is_number(value):
         return float(value)
-    raise DescriptionError(f"{where}: expected a number, got {value!r}")
-
-
-def _check_range(name: str, value: Any, kind: str) -> None:
-    if kind == "int":
-        low, high = LIMITS.get(name, (1, 1 << 32))
-        if not low <= value <= high:
-            raise DescriptionError(f"{name}: expected {low} to {high}, got {value}")
-    elif name in DIVISORS and not 0 < value < math.inf:
-        raise DescriptionError(f"{name}: expected more than 0, got {value}")
-    elif kind == "float" and not 0 <= value < math.inf:
-        raise DescriptionError(f"{name}: expected a number from 0, got {value}")
-
-
-def _check_table(
-    name: str, table: tuple[float, ...], axis_name: str, axis: tuple[float, ...]
-) -> None:
-    """Tables are read on a log scale, between entries and beyond the last two."""
-    if not all(0 < entry < math.inf for entry in table):
-        raise DescriptionError(f"{name}: expected numbers above 0, got {list(table)}")
-    if name == axis_name and (len(axis) < 2 or sorted(set(axis)) != list(axis)):
-        raise DescriptionError(f"{name}: expected two or more, ascending, got {list(axis)}")
-    if len(table) != len(axis):
-        raise DescriptionError(
-            f"{name}: expected {len(axis)} entries as in {axis_name}, got {len(table)}"
-        )
+    raise DescriptionError(f"{name}: expected a number ({unit}), got {value!r}")
 
 
 def _is_number(value: Any) -> bool:
@@ -293,7 +243,10 @@ def _is_number(value: Any) -> bool:
 
 def _check_names(where: str, values: dict[str, Any], known: list[str]) -> None:
     for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-            raise DescriptionError(f"{where}: unknown key {name!r}{hint}")
+        if name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        # The figure first: its line is looked up by what stands before the colon.
+        about = f"{where}.{name}" if where in SECTIONS else where or name
+        raise DescriptionError(f"{about}: unknown key {name!r}{hint}")

@@ -7,19 +7,36 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from hw import Digital, Lookup, MatrixVector, Operation, ReRAM, Technology, Workload
+from hw._figures import ENCODINGS, SCHEDULES
 
 sizes = st.one_of(st.integers(1, 40), st.sampled_from([127, 128, 129, 512, 1024, 2176]))
 bits = st.integers(1, 16)
-accelerators = st.builds(
-    ReRAM().with_parameters,
-    crossbar_rows=st.sampled_from([16, 64, 100, 128, 256]),
-    crossbar_cols=st.sampled_from([16, 64, 100, 128, 256]),
-    cell_bits=st.integers(1, 4),
-    dac_bits=st.integers(1, 4),
-    adc_bits=st.integers(1, 12),
-    replication=st.integers(1, 4),
-    buffer_kib=st.sampled_from([1, 24, 64, 4096]),
-)
+
+
+@st.composite
+def accelerators(draw) -> ReRAM:
+    """Any crossbars, with ISAAC's conventions or others."""
+    model = ReRAM().with_parameters(
+        crossbar_rows=draw(st.sampled_from([16, 64, 100, 128, 256])),
+        crossbar_cols=draw(st.sampled_from([16, 64, 100, 128, 256])),
+        cell_bits=draw(st.integers(1, 4)),
+        dac_bits=draw(st.integers(1, 4)),
+        adc_bits=draw(st.integers(5, 12)),  # enough for one row of 4-bit cells, signs in pairs
+        replication=draw(st.integers(1, 4)),
+        buffer_kib=draw(st.sampled_from([1, 24, 64, 4096])),
+    )
+    t = model.technology
+    encoding = draw(st.sampled_from(ENCODINGS))
+    t = with_figures(
+        t, "adc", flip_encoding=False, clips=draw(st.booleans()),
+        schedule=draw(st.sampled_from(SCHEDULES)), per_crossbar=draw(st.integers(1, 8)),
+    )  # fmt: skip
+    t = with_figures(t, "crossbar", encoding=encoding, slices_apart=draw(st.booleans()))
+    if encoding == "offset":
+        t = with_figures(t, "adc", flip_encoding=draw(st.booleans()))
+    t = with_figures(t, "dac", per_crossbar=draw(st.sampled_from([0, 8, 64])))
+    t = with_figures(t, "tile", whole=draw(st.booleans()), element_buffers=draw(st.booleans()))
+    return ReRAM(t)
 
 
 @st.composite

@@ -38,7 +38,7 @@ def count_reads(product, geometry):
     """Reads of the fullest crossbar for one product, a group of rows at a time."""
     reads, applied = 0, 0
     while applied < product.activation_bits:
-        applied += geometry.dac_bits
+        applied += geometry.bits_at_once
         row = 0
         while row < min(product.inputs, geometry.rows):
             row += geometry.rows_at_once
@@ -108,11 +108,15 @@ def test_rows_at_once_are_the_most_whose_sums_a_converter_tells_apart(
         flip_encoding=flip,
     )
     codes = 1 << adc_bits
-    fits = [r for r in range(1, rows + 1) if largest_sum(r, geometry) < codes]
-    if flip and dac_bits > 1:  # half of an odd sum is rounded down before it meets the inputs
-        assert geometry.rows_at_once <= max(fits, default=1)
+    finer = replace(geometry, dac_bits=geometry.bits_at_once)
+    fits = [r for r in range(1, rows + 1) if largest_sum(r, finer) < codes]
+    if flip and finer.dac_bits > 1:  # half of an odd sum is rounded down before it meets the inputs
+        assert 1 <= geometry.rows_at_once <= max(fits)
     else:
         assert geometry.rows_at_once == max(fits, default=1)
+        assert geometry.is_lossless == bool(fits)
+    if geometry.bits_at_once < dac_bits and not flip:  # not even one row at all bits
+        assert largest_sum(1, replace(geometry, dac_bits=finer.dac_bits + 1)) >= codes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""How much of an accelerator a product is charged for: what it uses, or whole tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hw._crossbar import Mapping, divide_up
+from hw._parts import Products
+from hw._technology import Technology
+
+Array = Any  # of numbers, one a product
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """How much of the accelerator a product is charged for.
+
+    Args:
+        elements: Processing elements of one copy.
+        tiles: Tiles of one copy, where they are its own.
+        elements_per_tile: Elements at work in a tile of its own.
+        active_elements: Elements whose events are charged.
+        rows: Row drives of one input slice.
+        columns: Columns converted in one read.
+        cells: Cells read in one input slice.
+        adders: Additions of row blocks.
+        adder_levels: Additions one after another.
+    """
+
+    elements: Array
+    tiles: Array
+    elements_per_tile: Array
+    active_elements: Array
+    rows: Array
+    columns: Array
+    cells: Array
+    adders: Array
+    adder_levels: Array
+
+
+def charge(products: Products, mapping: Mapping, t: Technology) -> Charge:
+    """Count what is charged: what is in use, or whole tiles of elements as full as the fullest."""
+    blocks_per_element = max(1, t.element.crossbars // mapping.arrays)
+    converted = 2 if t.crossbar.encoding == "pair_digital" else 1
+    elements = divide_up(mapping.blocks, blocks_per_element)
+    tiles = divide_up(elements, t.tile.elements)
+    per_tile = np.minimum(elements, t.tile.elements)
+    if not t.tile.whole:
+        return Charge(
+            elements=elements,
+            tiles=tiles,
+            elements_per_tile=per_tile,
+            active_elements=elements,
+            rows=products.inputs * mapping.column_blocks,
+            columns=converted * mapping.row_blocks * mapping.columns,
+            cells=products.inputs * mapping.columns * mapping.arrays,
+            adders=(mapping.row_blocks - 1) * products.outputs,
+            adder_levels=levels(mapping.row_blocks),
+        )
+    blocks = tiles * per_tile * np.minimum(mapping.blocks, blocks_per_element)
+    rows = np.minimum(products.inputs, t.crossbar.rows)
+    merged = tiles * (per_tile - 1) * divide_up(mapping.columns_in_use, mapping.column_groups)
+    return Charge(
+        elements=elements,
+        tiles=tiles,
+        elements_per_tile=per_tile,
+        active_elements=tiles * per_tile,
+        rows=blocks * rows,
+        columns=converted * blocks * mapping.columns_in_use,
+        cells=blocks * rows * mapping.columns_in_use * mapping.arrays,
+        adders=merged * levels(per_tile),  # a module runs for as long as all levels take
+        adder_levels=levels(per_tile),
+    )
+
+
+def levels(operands: Array) -> Array:
+    """Levels of a tree that adds so many operands: the logarithm to base 2, rounded up."""
+    # Exact for all counts: frexp gives the bits of operands - 1 without a rounded logarithm.
+    return np.frexp(np.asarray(operands - 1, dtype=np.float64))[1]

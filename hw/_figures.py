@@ -1,0 +1,254 @@
+"""The figures of an accelerator: a frozen section each, and the unit that a file states for each.
+
+The sections are those of a technology TOML; `hw/technology/isaac_32nm.toml` is the only place of a
+default. What a figure means beyond its name stands beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from hw.errors import DescriptionError
+
+# How a weight's sign is stored. Offset: weight + 2^(bits - 1), one array. Pairs: a positive and a
+# negative array, subtracted before the converter (analog) or after it (digital).
+ENCODINGS = ("offset", "pair_analog", "pair_digital")
+
+# How a crossbar's columns come to their converters. Overlapped: held by sample-and-hold while the
+# next slice of the input is read (ISAAC). Held: the same, one after the other. In turn: nothing is
+# held, the rows are driven again for each group of columns (MNSIM 2.0).
+SCHEDULES = ("overlapped", "held", "in_turn")
+
+
+def figure(unit: str) -> Any:
+    """A field whose value a technology file states in `unit`."""
+    return field(metadata={"unit": unit})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossbarFigures:
+    """An array of cells; `slices_apart` gives each slice of the weights crossbars of its own."""
+
+    rows: int = figure("wordlines")
+    columns: int = figure("bitlines")
+    cell_bits: int = figure("bit")
+    encoding: str = figure("choice")
+    slices_apart: bool = figure("yes or no")
+    read_ns: float = figure("ns")
+    cell_read_fj: float = figure("fJ per cell and read")
+    cell_area_um2: float = figure("um2 per cell")
+    row_area_um2: float = figure("um2 per row")
+    write_ns: float = figure("ns per row")
+    cell_write_pj: float = figure("pJ per cell")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DacFigures:
+    """The drivers of the wordlines; 0 `per_crossbar` = one for each row.
+
+    Energy and area are those at 1 bit and double with each further bit.
+    """
+
+    bits: int = figure("bit")
+    per_crossbar: int = figure("drivers")
+    drive_ns: float = figure("ns")
+    drive_pj: float = figure("pJ per row and drive")
+    area_um2: float = figure("um2 per driver")
+    select_ns: float = figure("ns per drive")
+    select_pj: float = figure("pJ per row and drive")
+    select_area_um2: float = figure("um2 per driver")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdcFigures:
+    """The converters of the bitlines.
+
+    Energy and area are those at 8 bits; the tables, relative to their value at 8 bits, scale them.
+    Where `clips`, all driven rows are read at once and sums above the range saturate; otherwise
+    only as many rows are read at once as a converter resolves.
+    """
+
+    bits: int = figure("bit")
+    per_crossbar: int = figure("converters")
+    schedule: str = figure("choice")
+    clips: bool = figure("yes or no")
+    flip_encoding: bool = figure("yes or no")
+    samples_per_ns: float = figure("1/ns")
+    conversion_pj: float = figure("pJ per conversion")
+    area_um2: float = figure("um2 per converter")
+    sample_and_hold_fj: float = figure("fJ per conversion")
+    sample_and_hold_area_um2: float = figure("um2 per column")
+    select_ns: float = figure("ns per conversion")
+    select_pj: float = figure("pJ per conversion")
+    select_area_um2: float = figure("um2 per converter")
+    scaling_bits: tuple[float, ...] = figure("bit")
+    energy_scaling: tuple[float, ...] = figure("relative")
+    area_scaling: tuple[float, ...] = figure("relative")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementFigures:
+    """A processing element: crossbars that share registers; a cycle is one step of its converters.
+
+    `pipeline_stages` are the cycles that a result needs after the last read where reading and
+    converting overlap.
+    """
+
+    crossbars: int = figure("crossbars")
+    replication: int = figure("copies")
+    input_register_pj: float = figure("pJ per cycle")
+    input_register_ns: float = figure("ns per cycle")
+    input_register_area_um2: float = figure("um2 per element")
+    output_register_pj: float = figure("pJ per cycle")
+    output_register_ns: float = figure("ns per cycle")
+    output_register_area_um2: float = figure("um2 per element")
+    shift_add_pj: float = figure("pJ per conversion")
+    shift_add_ns: float = figure("ns per cycle")
+    shift_add_area_um2: float = figure("um2 per element")
+    adder_pj: float = figure("pJ per addition")
+    adder_ns: float = figure("ns per level")
+    pipeline_stages: int = figure("cycles")
+    leakage_mw: float = figure("mW per element")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileFigures:
+    """A tile: processing elements around a buffer.
+
+    Where `whole`, an operator fills tiles of its own and each is charged like the fullest. Where
+    `element_buffers`, every element has an input buffer beside the tile's output buffer, and all
+    buffers of a tile run during each access (both are MNSIM 2.0's conventions).
+    """
+
+    elements: int = figure("elements")
+    whole: bool = figure("yes or no")
+    element_buffers: bool = figure("yes or no")
+    buffer_kib: int = figure("KiB")
+    buffer_sizes_kib: tuple[float, ...] = figure("KiB")
+    buffer_read_pj: tuple[float, ...] = figure("pJ per access")
+    buffer_write_pj: tuple[float, ...] = figure("pJ per access")
+    buffer_area_um2: tuple[float, ...] = figure("um2 per buffer")
+    buffer_leakage_uw: tuple[float, ...] = figure("uW per buffer")
+    buffer_access_ns: tuple[float, ...] = figure("ns per access")
+    access_bits: int = figure("bit")
+    bus_bits_per_ns: float = figure("bit/ns")
+    bus_pj_per_bit: float = figure("pJ/bit")
+    bus_area_um2: float = figure("um2 per tile")
+    adder_area_um2: float = figure("um2 per tile")
+    unit_area_um2: float = figure("um2 per tile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankFigures:
+    """A bank: tiles that share a router; `hops` lie between a layer and the next."""
+
+    tiles: int = figure("tiles")
+    hops: int = figure("hops")
+    hop_ns: float = figure("ns per hop")
+    link_bits_per_ns: float = figure("bit/ns")
+    link_pj_per_bit: float = figure("pJ/bit per hop")
+    router_area_um2: float = figure("um2 per bank")
+    leakage_mw: float = figure("mW per bank")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitalFigures:
+    """The digital functional unit; energies are those of 8-bit operands."""
+
+    multipliers: int = figure("8-bit multipliers")
+    special_lanes: int = figure("lanes")
+    clock_mhz: float = figure("MHz")
+    mac_pj: float = figure("pJ per operation")
+    add_pj: float = figure("pJ per operation")
+    special_pj: float = figure("pJ per table read")
+    area_um2: float = figure("um2")
+    leakage_mw: float = figure("mW")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DramFigures:
+    """DDR4 with the embedding tables."""
+
+    channels: int = figure("channels")
+    ranks: int = figure("ranks per channel")
+    clock_ns: float = figure("ns")
+    first_cycles: int = figure("cycles")
+    bus_cycles: int = figure("cycles per burst")
+    activate_cycles: float = figure("cycles per activate and rank")
+    burst_bits: int = figure("bit")
+    activate_pj: float = figure("pJ per activate")
+    read_pj_per_bit: float = figure("pJ/bit")
+    io_pj_per_bit: float = figure("pJ/bit")
+
+
+# Figures that bound what the model can compute; other counts are 1 or more, others 0 or more.
+LIMITS = {
+    "crossbar.rows": (1, 65536),
+    "crossbar.columns": (1, 65536),
+    "crossbar.cell_bits": (1, 8),
+    "dac.bits": (1, 8),
+    "dac.per_crossbar": (0, 65536),
+    "adc.bits": (1, 16),
+    "element.pipeline_stages": (0, 1 << 32),
+    "bank.hops": (0, 1 << 32),
+}
+CHOICES = {"crossbar.encoding": ENCODINGS, "adc.schedule": SCHEDULES}
+DIVISORS = (
+    "adc.samples_per_ns",
+    "tile.bus_bits_per_ns",
+    "bank.link_bits_per_ns",
+    "digital.clock_mhz",
+)
+TABLES = {
+    "adc.scaling_bits": ("adc.energy_scaling", "adc.area_scaling"),
+    "tile.buffer_sizes_kib": (
+        "tile.buffer_read_pj",
+        "tile.buffer_write_pj",
+        "tile.buffer_area_um2",
+        "tile.buffer_leakage_uw",
+        "tile.buffer_access_ns",
+    ),
+}
+
+
+def check_range(name: str, value: Any, kind: str, unit: str) -> None:
+    """Refuse a figure that is out of range.
+
+    Raises:
+        DescriptionError: It names the figure and what was expected.
+    """
+    if kind == "int":
+        low, high = LIMITS.get(name, (1, 1 << 32))
+        if not low <= value <= high:
+            raise DescriptionError(f"{name}: expected {low} to {high} ({unit}), got {value}")
+    elif kind == "str" and value not in CHOICES[name]:
+        raise DescriptionError(f"{name}: expected {' or '.join(CHOICES[name])}, got {value!r}")
+    elif name in DIVISORS and not 0 < value < math.inf:
+        raise DescriptionError(f"{name}: expected more than 0 ({unit}), got {value}")
+    elif kind == "float" and not 0 <= value < math.inf:
+        raise DescriptionError(f"{name}: expected a number from 0 ({unit}), got {value}")
+
+
+def check_table(
+    name: str, table: tuple[float, ...], axis_name: str, axis: tuple[float, ...]
+) -> None:
+    """Refuse a table that cannot be read on a log scale, between entries and beyond the last two.
+
+    Raises:
+        DescriptionError: It names the table and what was expected.
+    """
+    if not all(0 < entry < math.inf for entry in table):
+        raise DescriptionError(f"{name}: expected numbers above 0, got {list(table)}")
+    if name == axis_name and (len(axis) < 2 or sorted(set(axis)) != list(axis)):
+        raise DescriptionError(f"{name}: expected two or more, ascending, got {list(axis)}")
+    if len(table) != len(axis):
+        raise DescriptionError(
+            f"{name}: expected {len(axis)} entries as in {axis_name}, got {len(table)}"
+        )
+
+
+def units_of(section: Any) -> dict[str, str]:
+    """The unit of each figure of a section."""
+    return {f.name: f.metadata["unit"] for f in fields(section)}
