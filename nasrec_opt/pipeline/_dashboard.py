@@ -1,4 +1,4 @@
-"""What optuna-dashboard and MLflow show of a study beside its numbers: a note, and drawings."""
+"""What optuna-dashboard and MLflow show of a study beside its numbers: a note, plots, drawings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore
 
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.report import draw
+from nasrec_opt.report import draw, importance_figure
 from nasrec_opt.space import Genotype
 from nasrec_opt.tracking import MLflowLogger
 
 MAX_MODEL_BYTES = 200_000_000  # larger models stay where they are, and are not copied to MLflow
+CARD_PIXELS = 450  # of the dashboard's page, which cuts off what is higher
 _ARTIFACT = "dashboard:artifacts:{trial_id}:{artifact_id}"  # attribute of the study
 
 
@@ -37,6 +38,31 @@ def describe(study: optuna.Study, settings: Mapping[str, Any]) -> None:
     if not get_note(study):  # else a person may have written in it
         names = ", ".join(study.metric_names or [])
         save_note(study, f"# {study.study_name}\n\nMinimised: {names}.\n{_markdown(settings)}")
+
+
+def show_importances(study: optuna.Study) -> None:
+    """Give a study a plot of its most important parameters, where optuna-dashboard is installed.
+
+    The dashboard's own has a bar for every parameter and objective: too many to read.
+
+    Args:
+        study: The study; one of few trials gets no plot.
+    """
+    try:
+        from optuna_dashboard import save_plotly_graph_object
+    except ImportError:
+        return
+    figure = importance_figure(study)
+    if figure is not None:
+        figure.update_layout(
+            title="Most important parameters (PED-ANOVA)",
+            height=CARD_PIXELS,
+            margin={"l": 10, "r": 10, "t": 75, "b": 45},
+            paper_bgcolor="white",  # also where the dashboard is dark
+            plot_bgcolor="white",
+        )
+        figure.update_yaxes(automargin=True, tickfont={"size": 11})
+        save_plotly_graph_object(study, figure, graph_object_id="importances")  # or replace it
 
 
 def show_front(

@@ -24,7 +24,12 @@ from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._cost import accelerator_of, architecture_cost
-from nasrec_opt.pipeline._dashboard import describe, files_of_models, show_front
+from nasrec_opt.pipeline._dashboard import (
+    describe,
+    files_of_models,
+    show_front,
+    show_importances,
+)
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.pipeline._identity import (
     format_of,
@@ -242,6 +247,7 @@ class Run:
             seconds = time.perf_counter() - started
             if logger:
                 logger.flush()
+            show_importances(study)
             show_front(study, self.folder.drawings, self.dataset().features, logger)
             done = len(finished_trials(study)) - already
             rate = f", {done / seconds:.1f} trials/s" if done else ""

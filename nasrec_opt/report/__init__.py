@@ -1,6 +1,7 @@
 """What people look at: drawings of architectures, and one HTML page about a run."""
 
 from nasrec_opt.report._drawing import draw
+from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._report import write_report
 
-__all__ = ["draw", "write_report"]
+__all__ = ["draw", "importance_figure", "write_report"]

@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 import optuna
 import plotly.graph_objects as go
+from optuna.trial import TrialState
 
-from nasrec_opt.report._records import StudyRecord, TrialRecord, hypervolume_history
+from nasrec_opt.report._records import (
+    StudyRecord,
+    TrialRecord,
+    hypervolume_history,
+    metric_names_of,
+)
 from nasrec_opt.space import Genotype, liveness
 
 LABELS = {
@@ -24,6 +30,7 @@ LABELS = {
 }
 PALETTE = ("#1f5fa8", "#b03030", "#2b8a3e", "#e67700", "#862e9c", "#0b7285", "#a61e4d", "#5c940d")
 LEAST_TRIALS = 20  # below this many, importances are noise
+MOST_IMPORTANT = 15  # parameters of the 53 that nasrec_full has; nobody reads bars of all
 GREY = "rgba(130,130,130,0.45)"
 
 
@@ -113,13 +120,21 @@ def history_figure(record: StudyRecord) -> go.Figure:
     return _styled(figure, height=380)
 
 
-def importance_figure(study: optuna.Study, record: StudyRecord) -> go.Figure | None:
-    """Importance of the parameters for each objective; nothing where trials are too few."""
-    if len(record.trials) < LEAST_TRIALS:
+def importance_figure(study: optuna.Study) -> go.Figure | None:
+    """The parameters that matter most, and how much for each objective.
+
+    Args:
+        study: Any study.
+
+    Returns:
+        Bars for the `MOST_IMPORTANT` parameters; nothing where complete trials are fewer than
+        `LEAST_TRIALS`, or no parameter is in all of them.
+    """
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_TRIALS:
         return None
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     columns: dict[str, dict[str, float]] = {}
-    for i, name in enumerate(record.metric_names):
+    for i, name in enumerate(metric_names_of(study)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # low values are what we look for
@@ -134,7 +149,7 @@ def importance_figure(study: optuna.Study, record: StudyRecord) -> go.Figure | N
     for column in columns.values():
         for parameter, value in column.items():
             totals[parameter] = totals.get(parameter, 0.0) + value
-    shown = sorted(totals, key=lambda p: totals[p])[-15:]
+    shown = sorted(totals, key=lambda p: totals[p])[-MOST_IMPORTANT:]
     figure = go.Figure(
         [
             go.Bar(

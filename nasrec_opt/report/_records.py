@@ -82,7 +82,7 @@ def read_study(study: optuna.Study) -> StudyRecord:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         raise StudyError(f"study {study.study_name!r}: expected complete trials, got none")
-    names = study.metric_names or [f"value {i}" for i in range(len(study.directions))]
+    names = metric_names_of(study)
     states: dict[str, int] = {}
     for trial in trials:
         states[trial.state.name.lower()] = states.get(trial.state.name.lower(), 0) + 1
@@ -95,6 +95,11 @@ def read_study(study: optuna.Study) -> StudyRecord:
         front=frozenset(front),
         states=states,
     )
+
+
+def metric_names_of(study: optuna.Study) -> list[str]:
+    """Names of a study's objectives, whether or not somebody gave them any."""
+    return study.metric_names or [f"value {i}" for i in range(len(study.directions))]
 
 
 def hypervolume_history(

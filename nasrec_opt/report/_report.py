@@ -95,7 +95,7 @@ def write_report(
         ),
         _figure("", "", breakdown_figure(best, "energy_uj"), "energy"),
         _figure("History", "", history_figure(record), "history"),
-        _importances(study, record),
+        _importances(study),
         _facts(record, data, stages or {}),
     ]
     page = _page(title or record.name, "\n".join(sections))
@@ -248,8 +248,8 @@ def _searched(record: StudyRecord) -> str:
     return f"<h2>Models on the front</h2><p>{text}</p>" + _table(heads, rows)
 
 
-def _importances(study: optuna.Study, record: StudyRecord) -> str:
-    figure = importance_figure(study, record)
+def _importances(study: optuna.Study) -> str:
+    figure = importance_figure(study)
     if figure is None:
         return (
             "<h2>Hyperparameter importances</h2><p class=mute>Too few trials, or no parameter that "

@@ -11,8 +11,9 @@ import pytest
 from servers import free_port, serve
 
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.pipeline._dashboard import describe, show_front
+from nasrec_opt.pipeline._dashboard import describe, show_front, show_importances
 from nasrec_opt.report import write_report
+from nasrec_opt.report._figures import MOST_IMPORTANT
 from nasrec_opt.space import SearchSpace
 
 SPACE = SearchSpace.nasrec_small(num_blocks=2)
@@ -42,10 +43,11 @@ def storage(tmp_path_factory) -> Path:
         from nasrec_opt.tracking import MLflowLogger
 
         callbacks = [MLflowLogger(f"sqlite:///{folder}/mlflow.db")]
-    study.optimize(objective, n_trials=12, callbacks=callbacks)
+    study.optimize(objective, n_trials=24, callbacks=callbacks)
     for logger in callbacks:
         logger.close()
-    describe(study, {"seed": 7, "search": {"sampler": "random", "n_trials": 12}})
+    describe(study, {"seed": 7, "search": {"sampler": "random", "n_trials": 24}})
+    show_importances(study)
     features = FeatureSpec(num_dense=2, cardinalities=(10, 20))
     assert show_front(study, folder / "drawings", features, None) > 0
     write_report(folder / "report.html", study=study)
@@ -84,6 +86,27 @@ def test_dashboard_names_the_metrics_in_the_importances(browser, dashboard):
     )
     assert {name for name in METRIC_NAMES if name in text} == set(METRIC_NAMES)
     assert "b2.dense_width" in text
+
+
+def test_dashboard_shows_the_most_important_parameters_in_a_plot_that_can_be_read(
+    browser, dashboard
+):
+    browser.get(dashboard)
+    plot = "document.getElementById('user-defined-plot:importances')"
+    text = wait_for(
+        browser, f"return {plot} && {plot}.querySelector('.bars') && {plot}.textContent;"
+    )
+    for label in ("Most important parameters", "log loss", "latency (µs)", "energy (µJ)"):
+        assert label in text
+    names = browser.execute_script(
+        f"return [...{plot}.querySelectorAll('.ytick text')].map(tick => tick.textContent);"
+    )
+    assert 0 < len(names) <= MOST_IMPORTANT
+    assert set(names) <= set(SPACE.distributions())
+    heights = browser.execute_script(
+        f"return [{plot}.querySelector('.main-svg').clientHeight, {plot}.clientHeight];"
+    )
+    assert heights[0] <= heights[1]  # nothing is cut off
 
 
 def test_dashboard_shows_the_note(browser, dashboard):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
@@ -10,7 +11,13 @@ import pytest
 from tracking import studies
 
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.pipeline._dashboard import describe, files_of_models, show_front
+from nasrec_opt.pipeline._dashboard import (
+    describe,
+    files_of_models,
+    show_front,
+    show_importances,
+)
+from nasrec_opt.report._figures import MOST_IMPORTANT
 from nasrec_opt.space import Genotype
 
 FEATURES = FeatureSpec(num_dense=2, cardinalities=(10, 20))
@@ -28,6 +35,13 @@ def artifacts_of(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> list[d
     backend = pytest.importorskip("optuna_dashboard.artifact._backend")
     attributes = study._storage.get_study_system_attrs(study._study_id)
     return backend.list_trial_artifacts(attributes, trial.system_attrs, trial)
+
+
+def plots_of(study: optuna.Study) -> dict[str, str]:
+    """As optuna-dashboard finds them."""
+    custom_plots = pytest.importorskip("optuna_dashboard._custom_plot_data")
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    return custom_plots.get_plotly_graph_objects(attributes)
 
 
 def test_pareto_optimal_trials_have_their_drawings_once(study, tmp_path):
@@ -62,12 +76,27 @@ def test_the_note_has_the_settings_and_a_persons_words_stay(study):
     assert dashboard.get_note(study).endswith("- sampler: `evolution`\n\nLooks good.")
 
 
+def test_a_study_of_enough_trials_has_one_plot_of_its_most_important_parameters(study):
+    show_importances(study)
+    assert plots_of(study) == {}  # eight trials say nothing
+    study.optimize(studies.objective, n_trials=16)
+    for _ in range(2):  # a run that is taken up again does it again
+        show_importances(study)
+    [(name, figure)] = plots_of(study).items()
+    assert name == "importances"
+    bars = json.loads(figure)["data"]
+    assert [bar["name"] for bar in bars] == ["log loss", "latency (µs)", "energy (µJ)"]
+    assert 0 < len(bars[0]["y"]) <= MOST_IMPORTANT
+
+
 def test_without_optuna_dashboard_there_are_drawings_and_no_note(study, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)  # as if it were not installed
     describe(study, {"name": "toy"})
     assert show_front(study, tmp_path / "drawings", FEATURES, None) > 0
+    study.optimize(studies.objective, n_trials=16)
+    show_importances(study)
     attributes = study._storage.get_study_system_attrs(study._study_id)
-    assert not [name for name in attributes if "note" in name]
+    assert not [name for name in attributes if "note" in name or "plot" in name]
 
 
 def test_a_model_too_large_to_copy_is_left_where_it_is(tmp_path, monkeypatch):
