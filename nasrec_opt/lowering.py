@@ -1,8 +1,9 @@
 """From a genotype to a hardware workload: the one bridge between the two.
 
 Operators, shapes and the order of their parts are those of the supernet; what cannot reach the
-logit is not there (`liveness`). Layer norms, activations and residuals are digital work and count
-no MACs, as in the paper's Table 5.
+logit is not there (`liveness`). Layer norms, activations, residuals and the addition of several
+operators' outputs are digital work at the bits of the activations, and count no MACs, as in the
+paper's Table 5.
 """
 
 from __future__ import annotations
@@ -93,30 +94,59 @@ class _Lowering:
         if reads_sparse_inputs(gene, live):
             rows = sum(self.sparse[i] for i in gene.sparse_inputs)
             rows_from = _union(self.sparse_from[i] for i in gene.sparse_inputs)
-        dense_made: list[str] = []
+        dense_pre: tuple[str, ...] = ()
         if live.dense_pre:
-            for op in gene.dense_ops:
-                lowered = getattr(self, f"_{op}")
-                dense_made.append(lowered(number, gene, rows, rows_from, dense_bits))
-        sparse_made: list[str] = []
+            made = self._operators(gene.dense_ops, number, gene, rows, rows_from, dense_bits)
+            dense_pre = self._added(f"{number}/dense/add", made, gene.dense_width, dense_bits)
+        sparse_pre: tuple[str, ...] = ()
         if live.sparse_pre:
-            for op in gene.sparse_ops:
-                lowered = getattr(self, f"_{op}")
-                sparse_made.append(lowered(number, gene, rows, rows_from, sparse_bits))
-        dense_pre, sparse_pre = tuple(dense_made), tuple(sparse_made)
+            made = self._operators(gene.sparse_ops, number, gene, rows, rows_from, sparse_bits)
+            units = gene.sparse_width * self.dim
+            sparse_pre = self._added(f"{number}/sparse/add", made, units, sparse_bits)
         if live.dense_out:
             self.dense[number] = gene.dense_width
-            made = dense_pre
+            self.dense_from[number] = dense_pre
             if live.use_fm:
-                made = (*made, self._fm(number, gene, sparse_pre, dense_bits))
-            self.dense_from[number] = made
+                made = (*dense_pre, self._fm(number, gene, sparse_pre, dense_bits))
+                self.dense_from[number] = self._added(
+                    f"{number}/fm/add", made, gene.dense_width, dense_bits, operator="fm"
+                )
         if live.sparse_out:
             self.sparse[number] = gene.sparse_width
-            made = sparse_pre
+            self.sparse_from[number] = sparse_pre
             if live.use_rows:
                 self.sparse[number] += MERGER_ROWS
-                made = (*made, self._rows(number, gene, dense_pre, dense_bits))
-            self.sparse_from[number] = made
+                rows_name = self._rows(number, gene, dense_pre, dense_bits)
+                self.sparse_from[number] = (*sparse_pre, rows_name)
+
+    def _operators(
+        self,
+        operators: Iterable[str],
+        number: int,
+        gene: BlockGene,
+        rows: int,
+        rows_from: tuple[str, ...],
+        bits: tuple[int, int],
+    ) -> tuple[str, ...]:
+        """Lower the operators of one branch; the names of what makes their outputs."""
+        return tuple(
+            getattr(self, f"_{op}")(number, gene, rows, rows_from, bits) for op in operators
+        )
+
+    def _added(
+        self,
+        name: str,
+        made: tuple[str, ...],
+        units: int,
+        bits: tuple[int, int],
+        *,
+        operator: str = "add",
+    ) -> tuple[str, ...]:
+        """The sum of outputs of `units` values each; one alone needs no addition."""
+        if len(made) < 2:
+            return made
+        additions = (len(made) - 1) * units
+        return (self._digital(name, operator, after=made, bits=bits, additions=additions),)
 
     def _fc(
         self,
@@ -130,7 +160,7 @@ class _Lowering:
         after = _union(self.dense_from[i] for i in gene.dense_inputs)
         n = gene.dense_width
         product = self._product(f"{number}/fc", "fc", width, n, after=after, bits=bits, extra=2 * n)
-        return self._norm(f"{number}/fc/norm", "fc", n, product, additions=n)
+        return self._norm(f"{number}/fc/norm", "fc", n, product, bits=bits, additions=n)
 
     def _gate(
         self,
@@ -153,7 +183,12 @@ class _Lowering:
             paper_macs=padded * padded,
         )
         name = self._digital(
-            f"{number}/gate/multiply", "gate", after=(name,), macs=0, unit_macs=right, special=right
+            f"{number}/gate/multiply",
+            "gate",
+            after=(name,),
+            bits=bits,
+            unit_macs=right,
+            special=right,
         )
         if padded != n:
             name = self._product(
@@ -166,7 +201,7 @@ class _Lowering:
                 extra=n,
                 paper_macs=padded * n,
             )
-        return self._norm(f"{number}/gate/norm", "gate", n, name, own_parameters=True)
+        return self._norm(f"{number}/gate/norm", "gate", n, name, bits=bits, own_parameters=True)
 
     def _sum(
         self,
@@ -178,10 +213,12 @@ class _Lowering:
     ) -> str:
         left, right, after = self._pair(gene)
         n, padded = gene.dense_width, max(left, right)
-        name = self._digital(f"{number}/sum", "sum", after=after, additions=min(left, right))
+        name = self._digital(
+            f"{number}/sum", "sum", after=after, bits=bits, additions=min(left, right)
+        )
         if padded != n:
             name = self._product(f"{number}/sum/output", "sum", padded, n, after=(name,), bits=bits)
-        return self._norm(f"{number}/sum/norm", "sum", n, name, own_parameters=True)
+        return self._norm(f"{number}/sum/norm", "sum", n, name, bits=bits, own_parameters=True)
 
     def _dot(
         self,
@@ -199,7 +236,7 @@ class _Lowering:
             vector = self._product(
                 f"{number}/dot/vector", "dot", width, dim, after=made, bits=bits, extra=2 * dim
             )
-            made = (self._norm(f"{number}/dot/vector_norm", "dot", dim, vector),)
+            made = (self._norm(f"{number}/dot/vector_norm", "dot", dim, vector, bits=bits),)
         if rows != k:
             balance = self._product(
                 f"{number}/dot/rows",
@@ -211,18 +248,19 @@ class _Lowering:
                 bits=bits,
                 extra=2 * k,
             )
-            rows_from = (self._norm(f"{number}/dot/rows_norm", "dot", k * dim, balance),)
+            rows_from = (self._norm(f"{number}/dot/rows_norm", "dot", k * dim, balance, bits=bits),)
         pairs = (k + 1) * k // 2
         name = self._digital(
             f"{number}/dot/gram",
             "dot",
             after=_union((made, rows_from)),
+            bits=bits,
             macs=(k + 1) ** 2 * dim,
             unit_macs=pairs * dim,
         )
         if pairs != n:
             name = self._product(f"{number}/dot/output", "dot", pairs, n, after=(name,), bits=bits)
-        return self._norm(f"{number}/dot/norm", "dot", n, name, own_parameters=True)
+        return self._norm(f"{number}/dot/norm", "dot", n, name, bits=bits, own_parameters=True)
 
     def _efc(
         self,
@@ -236,7 +274,9 @@ class _Lowering:
         product = self._product(
             f"{number}/efc", "efc", rows, n, repeats=dim, after=rows_from, bits=bits, extra=2 * n
         )
-        return self._norm(f"{number}/efc/norm", "efc", n * dim, product, additions=n * dim)
+        return self._norm(
+            f"{number}/efc/norm", "efc", n * dim, product, bits=bits, additions=n * dim
+        )
 
     def _attn(
         self,
@@ -273,22 +313,27 @@ class _Lowering:
             extra=2 * n,
         )
         units = n * dim
-        name = self._norm(f"{number}/attn/rows_norm", "attn", units, rows_name)
+        name = self._norm(f"{number}/attn/rows_norm", "attn", units, rows_name, bits=bits)
         name = product("query_key_value", 3 * dim, name, 0, 3 * dim)
         name = self._digital(
             f"{number}/attn/scores",
             "attn",
             after=(name,),
+            bits=bits,
             macs=2 * n * n * dim,
             additions=3 * heads * n * n,
             special=heads * n * (n + 1),
         )
         name = product("mix", dim, name, 0, dim + 2 * dim)
-        name = self._norm(f"{number}/attn/norm", "attn", units, name, additions=units)  # residual
+        name = self._norm(  # with the residual
+            f"{number}/attn/norm", "attn", units, name, bits=bits, additions=units
+        )
         name = product("inner", dim, name, None, dim)
         name = product("outer", dim, name, None, dim + 2 * dim)
         both = 2 * units  # the ReLU before the outer product, and the residual
-        return self._norm(f"{number}/attn/outer_norm", "attn", units, name, additions=both)
+        return self._norm(
+            f"{number}/attn/outer_norm", "attn", units, name, bits=bits, additions=both
+        )
 
     def _fm(
         self, number: int, gene: BlockGene, after: tuple[str, ...], bits: tuple[int, int]
@@ -298,6 +343,7 @@ class _Lowering:
             f"{number}/fm",
             "fm",
             after=after,
+            bits=bits,
             unit_macs=(rows + 1) * dim,
             additions=(2 * (rows - 1) + 1) * dim,
         )
@@ -306,14 +352,16 @@ class _Lowering:
         product = self._product(
             f"{number}/fm/output", "fm", dim, n, after=(name,), bits=bits, extra=2 * n
         )
-        return self._norm(f"{number}/fm/norm", "fm", n, product)
+        return self._norm(f"{number}/fm/norm", "fm", n, product, bits=bits)
 
     def _rows(
         self, number: int, gene: BlockGene, after: tuple[str, ...], bits: tuple[int, int]
     ) -> str:
         size = MERGER_ROWS * self.dim
         if gene.dense_width == size:
-            return self._digital(f"{number}/dense_to_sparse", "dense_to_sparse", after=after)
+            return self._digital(
+                f"{number}/dense_to_sparse", "dense_to_sparse", after=after, bits=bits
+            )
         product = self._product(
             f"{number}/dense_to_sparse",
             "dense_to_sparse",
@@ -323,7 +371,9 @@ class _Lowering:
             bits=bits,
             extra=2 * size,
         )
-        return self._norm(f"{number}/dense_to_sparse/norm", "dense_to_sparse", size, product)
+        return self._norm(
+            f"{number}/dense_to_sparse/norm", "dense_to_sparse", size, product, bits=bits
+        )
 
     def _pair(self, gene: BlockGene) -> tuple[int, int, tuple[str, ...]]:
         """Widths of the left and right input, and what they need."""
@@ -368,6 +418,7 @@ class _Lowering:
         operator: str,
         *,
         after: tuple[str, ...],
+        bits: tuple[int, int],
         macs: int = 0,
         unit_macs: int | None = None,
         additions: int = 0,
@@ -382,6 +433,7 @@ class _Lowering:
                 unit_macs=unit_macs,
                 additions=additions,
                 special_functions=special,
+                bits=bits[1],  # it works on activations
                 extra_parameters=extra,
                 after=after,
             )
@@ -395,6 +447,7 @@ class _Lowering:
         units: int,
         after: str,
         *,
+        bits: tuple[int, int],
         additions: int = 0,
         own_parameters: bool = False,
     ) -> str:
@@ -403,6 +456,7 @@ class _Lowering:
             name,
             operator,
             after=(after,),
+            bits=bits,
             unit_macs=LAYER_NORM_MACS * units,
             additions=LAYER_NORM_ADDITIONS * units + additions,
             special=1,

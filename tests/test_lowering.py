@@ -223,17 +223,37 @@ def test_attention_has_the_heads_of_the_supernet(shape):
     assert scores.additions == 3 * attention.heads * 16 * 16
 
 
+def test_outputs_of_several_operators_and_of_fm_are_added_by_hand():
+    gene = BlockGene(
+        dense_ops=("fc", "dot"), sparse_ops=("efc", "attn"), dense_width=64, sparse_width=16,
+        sparse_to_dense=True, dense_to_sparse=True,
+    )  # fmt: skip
+    operations = {o.name: o for o in lower(Genotype((gene,)), CRITEO).operations}
+    assert operations["1/dense/add"].additions == 64
+    assert operations["1/dense/add"].after == ("1/fc/norm", "1/dot/norm")
+    assert operations["1/sparse/add"].additions == 16 * 16
+    assert operations["1/fm"].after == ("1/sparse/add",)
+    assert operations["1/fm/add"].additions == 64
+    assert operations["1/fm/add"].after == ("1/dense/add", "1/fm/norm")
+    assert operations["1/dense_to_sparse"].after == ("1/dense/add",)  # before FM is added
+    assert operations["final"].after == ("1/fm/add", "1/sparse/add", "1/dense_to_sparse/norm")
+
+
 @given(seeds)
 def test_bits_of_the_genes_are_those_of_the_products(seed):
     genotype = draw("bits", seed)
     operations = {o.name: o for o in lower(genotype, CRITEO).operations}
     for name, operation in operations.items():
-        if isinstance(operation, Digital) or name in ("embedding", "final"):
+        if name in ("embedding", "final"):
             continue
         gene = genotype.blocks[int(name.split("/")[0]) - 1]
-        bits = gene.sparse_bits if operation.operator in ("efc", "attn") else gene.dense_bits
+        is_sparse = operation.operator in ("efc", "attn") or name.endswith("sparse/add")
+        bits = gene.sparse_bits if is_sparse else gene.dense_bits
         expected = (bits, bits) if isinstance(bits, int) else bits
-        assert (operation.weight_bits, operation.activation_bits) == expected
+        if isinstance(operation, Digital):
+            assert operation.bits == expected[1]  # digital work is on activations
+        else:
+            assert (operation.weight_bits, operation.activation_bits) == expected
     final = operations["final"]
     assert (final.weight_bits, final.activation_bits) == (8, 8)
 
@@ -255,6 +275,11 @@ def test_only_what_reaches_the_logit_is_there_and_all_of_it_ends_there(name, see
         )
         if is_live
     }
+    live_blocks = zip(genotype.blocks, liveness(genotype), strict=True)
+    for number, (gene, live) in enumerate(live_blocks, start=1):
+        several_dense = live.dense_pre and len(gene.dense_ops) > 1
+        if several_dense or (live.sparse_pre and len(gene.sparse_ops) > 1):
+            expected.add((number, "add"))
     blocks = [o for o in workload.operations if o.name not in ("embedding", "final")]
     assert {(int(o.name.split("/")[0]), o.operator) for o in blocks} == expected
     needed = {"final"}
