@@ -4,6 +4,7 @@ from hw._cost import ComponentCost, Cost, CostModel, OperatorCost
 from hw._cpu import CPU, RecNMP
 from hw._crossbar import Geometry, Mapping, map_product
 from hw._many import Costs
+from hw._noise import Chip, Noise, Result
 from hw._parts import COMPONENTS
 from hw._product import element_area_um2
 from hw._reram import ReRAM
@@ -14,6 +15,7 @@ from hw.errors import DescriptionError, HwError
 __all__ = [
     "COMPONENTS",
     "CPU",
+    "Chip",
     "ComponentCost",
     "Cost",
     "CostModel",
@@ -25,10 +27,12 @@ __all__ = [
     "Lookup",
     "Mapping",
     "MatrixVector",
+    "Noise",
     "Operation",
     "OperatorCost",
     "ReRAM",
     "RecNMP",
+    "Result",
     "Technology",
     "Workload",
     "element_area_um2",

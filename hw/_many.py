@@ -127,15 +127,19 @@ def cost_workload(workload: Workload, t: Technology) -> Cost:
         latency_ns=0.0,
         energy_pj=leaked_pj,
         area_mm2=area_mm2,
-        components=(
-            *(ComponentCost(n, 0.0, 0.0, a / UM2_PER_MM2) for n, a in areas_um2.items()),
-            ComponentCost("leakage", 0.0, leaked_pj, 0.0),
+        components=tuple(
+            component
+            for component in (
+                *(ComponentCost(n, 0.0, 0.0, a / UM2_PER_MM2) for n, a in areas_um2.items()),
+                ComponentCost("leakage", 0.0, leaked_pj, 0.0),
+            )
+            if any(component[1:])
         ),
     )
     return Cost.of(
         [*breakdown, shared],
         leakage_mw=leak_mw,
-        interval_ns=float(summed.interval_ns[0]),
+        interval_ns=min(float(summed.interval_ns[0]), latency_ns),
         write_energy_pj=float(summed.write_energy_pj[0]),
         write_latency_ns=float(summed.write_ns[0]),
     )
@@ -236,7 +240,8 @@ def combine(
         energy_pj=energy_pj + leak_mw * latency_ns,  # mW x ns = pJ
         area_mm2=own_mm2 + area_mm2,
         leakage_mw=leak_mw,
-        interval_ns=summed.interval_ns,
+        # Stages that branches share may be busy for longer than the path: then nothing overlaps.
+        interval_ns=np.minimum(summed.interval_ns, latency_ns),
         write_energy_pj=summed.write_energy_pj,
         write_latency_ns=summed.write_ns,
         in_full=in_full,

@@ -24,7 +24,7 @@ class Shared:
         elements: Processing elements.
         tiles: Tiles.
         banks: Banks.
-        interval_ns: Time from one sample's result to the next one's.
+        interval_ns: Time for which a sample keeps the busiest stage from the next.
         write_energy_pj: Energy of writing all weights.
         write_ns: Time of writing them, all crossbars at once.
     """
