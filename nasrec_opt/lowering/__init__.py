@@ -1,0 +1,12 @@
+"""From genotypes to hardware workloads: the one bridge between the two.
+
+Operators, shapes and the order of their parts are those of the supernet; what cannot reach the
+logit is not there (`liveness`). Layer norms, activations, residuals and the addition of several
+operators' outputs are digital work at the bits of the activations, and count no MACs, as in the
+paper's Table 5.
+"""
+
+from nasrec_opt.lowering._configure import configure
+from nasrec_opt.lowering._one import lower
+
+__all__ = ["configure", "lower"]

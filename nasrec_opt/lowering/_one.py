@@ -1,0 +1,201 @@
+"""The workload of one genotype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hw import Digital, Lookup, MatrixVector, Operation, Workload
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.lowering._operators import (
+    DENSE,
+    DENSE_OPERATORS,
+    OTHER,
+    ROWS,
+    SPARSE_OPERATORS,
+    Parts,
+    Product,
+    Shapes,
+    Work,
+    dense_to_sparse,
+    fm,
+)
+from nasrec_opt.space import (
+    MERGER_ROWS,
+    BlockGene,
+    BlockLiveness,
+    Genotype,
+    liveness,
+    reads_sparse_inputs,
+)
+
+EMBEDDING = "embedding"
+FINAL_BITS = (8, 8)
+Names = tuple[str, ...]
+Bits = tuple[int, int]
+
+
+def lower(genotype: Genotype, features: FeatureSpec) -> Workload:
+    """The workload of one sample of a genotype.
+
+    Args:
+        genotype: The architecture; its bits are the bits of the products.
+        features: Shape of the input.
+
+    Returns:
+        Operations named `block/operator/part`, e.g. `2/dot/rows`.
+    """
+    return _Lowering(genotype, features).workload()
+
+
+class _Lowering:
+    """Walks the blocks once; `dense` and `sparse` remember widths and who makes them."""
+
+    def __init__(self, genotype: Genotype, features: FeatureSpec) -> None:
+        self.genotype = genotype
+        self.features = features
+        self.dim = features.embedding_dim
+        self.operations: list[Operation] = []
+        self.dense: dict[int, int] = {0: max(features.num_dense, 1)}
+        self.sparse: dict[int, int] = {0: features.num_sparse}
+        # Operations that a block's output needs; raw dense features need none.
+        self.dense_from: dict[int, Names] = {0: ()}
+        self.sparse_from: dict[int, Names] = {0: (EMBEDDING,)}
+
+    def workload(self) -> Workload:
+        self.operations.append(
+            Lookup(
+                name=EMBEDDING,
+                rows=self.features.num_sparse,
+                dim=self.dim,
+                table_rows=sum(self.features.cardinalities),
+            )
+        )
+        for number, live in enumerate(liveness(self.genotype), start=1):
+            if live.dense_pre or live.sparse_pre:
+                self._block(number, self.genotype.blocks[number - 1], live)
+        last = self.genotype.num_blocks
+        values = self.dense[last] + self.dim * self.sparse[last]
+        final = (Product("", (DENSE, ROWS), values, 1, extra=1),)
+        given = {DENSE: self.dense_from[last], ROWS: self.sparse_from[last]}
+        self._put("final", "final", final, given, FINAL_BITS)
+        return Workload(tuple(self.operations))
+
+    def _block(self, number: int, gene: BlockGene, live: BlockLiveness) -> None:
+        dense_bits = (gene.dense_weight_bits, gene.dense_activation_bits)
+        sparse_bits = (gene.sparse_weight_bits, gene.sparse_activation_bits)
+        shapes, given = self._given(gene, live)
+        dense_pre = sparse_pre = made = ()
+        if live.dense_pre:
+            two = self._two(gene)
+            for op in gene.dense_ops:
+                own = given | {DENSE: two} if op in ("gate", "sum") else given
+                parts = DENSE_OPERATORS[op](shapes)
+                made = (*made, *self._put(f"{number}/{op}", op, parts, own, dense_bits))
+            dense_pre = self._added(f"{number}/dense/add", made, gene.dense_width, dense_bits)
+        made = ()
+        if live.sparse_pre:
+            for op in gene.sparse_ops:
+                parts = SPARSE_OPERATORS[op](shapes)
+                made = (*made, *self._put(f"{number}/{op}", op, parts, given, sparse_bits))
+            units = gene.sparse_width * self.dim
+            sparse_pre = self._added(f"{number}/sparse/add", made, units, sparse_bits)
+        given = {DENSE: dense_pre, ROWS: sparse_pre, OTHER: dense_pre}
+        if live.dense_out:
+            self.dense[number] = gene.dense_width
+            self.dense_from[number] = dense_pre
+            if live.use_fm:
+                merged = self._put(f"{number}/fm", "fm", fm(shapes), given, dense_bits)
+                self.dense_from[number] = merged
+        if live.sparse_out:
+            self.sparse[number] = gene.sparse_width
+            self.sparse_from[number] = sparse_pre
+            if live.use_rows:
+                self.sparse[number] += MERGER_ROWS
+                name, parts = "dense_to_sparse", dense_to_sparse(shapes)
+                merged = self._put(f"{number}/{name}", name, parts, given, dense_bits)
+                self.sparse_from[number] = (*sparse_pre, *merged)
+
+    def _given(self, gene: BlockGene, live: BlockLiveness) -> tuple[Shapes, dict[str, Names]]:
+        """Shapes of a block, and who makes its inputs."""
+        dense = sparse = left = right = 0
+        given: dict[str, Names] = {DENSE: (), ROWS: ()}
+        if live.dense_pre:
+            dense = sum(self.dense[i] for i in gene.dense_inputs)
+            given[DENSE] = _union(self.dense_from[i] for i in gene.dense_inputs)
+            if gene.left_input is not None and gene.right_input is not None:
+                left, right = self.dense[gene.left_input], self.dense[gene.right_input]
+        if reads_sparse_inputs(gene, live):
+            sparse = sum(self.sparse[i] for i in gene.sparse_inputs)
+            given[ROWS] = _union(self.sparse_from[i] for i in gene.sparse_inputs)
+        shapes = Shapes(
+            dim=self.dim,
+            width=gene.dense_width,
+            rows=gene.sparse_width,
+            dense=dense,
+            sparse=sparse,
+            left=left,
+            right=right,
+        )
+        return shapes, given
+
+    def _two(self, gene: BlockGene) -> Names:
+        """Who makes the left and the right input."""
+        two = (i for i in (gene.left_input, gene.right_input) if i is not None)
+        return _union(self.dense_from[i] for i in two)
+
+    def _put(
+        self, prefix: str, operator: str, parts: Parts, given: dict[str, Names], bits: Bits
+    ) -> Names:
+        """Append the parts of an operator; the names of what makes its result."""
+        needs, result = dict(given), ()
+        for part in parts:
+            after = _union(needs[name] for name in part.after)
+            if part.present:
+                name = f"{prefix}/{part.part}" if part.part else prefix
+                self.operations.append(_operation(name, operator, part, after, bits))
+                needs[part.part] = (name,)
+            elif part.part not in needs:
+                needs[part.part] = after
+            result = needs[part.part]
+        return result
+
+    def _added(self, name: str, made: Names, units: int, bits: Bits) -> Names:
+        """The sum of outputs of `units` values each; one alone needs no addition."""
+        if len(made) < 2:
+            return made
+        work = Work("", (OTHER,), additions=(len(made) - 1) * units)
+        return self._put(name, "add", (work,), {OTHER: made}, bits)
+
+
+def _operation(
+    name: str, operator: str, part: Product | Work, after: Names, bits: Bits
+) -> Operation:
+    if isinstance(part, Product):
+        return MatrixVector(
+            name=name,
+            operator=operator,
+            inputs=part.inputs,
+            outputs=part.outputs,
+            repeats=part.repeats,
+            weight_bits=bits[0],
+            activation_bits=bits[1],
+            extra_parameters=part.extra,
+            paper_macs=part.paper_macs,
+            after=after,
+        )
+    return Digital(
+        name=name,
+        operator=operator,
+        macs=part.macs,
+        unit_macs=part.unit_macs,
+        additions=part.additions,
+        special_functions=part.special,
+        bits=bits[1],  # it works on activations
+        extra_parameters=part.extra,
+        after=after,
+    )
+
+
+def _union(groups: Iterable[Names]) -> Names:
+    """Names of several groups, each once, in order."""
+    return tuple(dict.fromkeys(name for group in groups for name in group))

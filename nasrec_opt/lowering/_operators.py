@@ -1,0 +1,225 @@
+"""The parts of each operator: shapes, and which part needs which; for one genotype and for many.
+
+An operator is a function from shapes to its parts, in an order in which they could run. Shapes are
+integers, or arrays of one entry a genotype: every formula works on both. A part that is not present
+everywhere says so, and whoever needs it then needs what it would have needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasrec_opt.space import MERGER_ROWS
+
+LAYER_NORM_ADDITIONS, LAYER_NORM_MACS = 3, 3  # per unit: mean, centre, variance, scale, shift
+MOST_HEADS = 8
+DENSE, ROWS, OTHER = "<dense>", "<rows>", "<other>"  # what an operator is given
+
+Count = Any  # an int, or an int64 array `[genotypes]`
+Mask = Any  # a bool, or a bool array `[genotypes]`
+
+
+class Product(NamedTuple):
+    """A product of stationary weights with `repeats` vectors; see `hw.MatrixVector`."""
+
+    part: str
+    after: tuple[str, ...]
+    inputs: Count
+    outputs: Count
+    repeats: Count = 1
+    extra: Count = 0
+    paper_macs: Count | None = None
+    present: Mask = True
+
+
+class Work(NamedTuple):
+    """Work of the digital unit; see `hw.Digital`."""
+
+    part: str
+    after: tuple[str, ...]
+    macs: Count = 0
+    unit_macs: Count | None = None
+    additions: Count = 0
+    special: Count = 0
+    extra: Count = 0
+    present: Mask = True
+
+
+Parts = tuple[Product | Work, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """What an operator is given and what it makes.
+
+    Args:
+        dim: Length of an embedding.
+        width: Width of the block's dense output.
+        rows: Rows of the block's sparse output, without those of the merger.
+        dense: Width of all dense inputs together.
+        sparse: Rows of all sparse inputs together.
+        left: Width of the left input.
+        right: Width of the right input.
+    """
+
+    dim: int
+    width: Count
+    rows: Count
+    dense: Count = 0
+    sparse: Count = 0
+    left: Count = 0
+    right: Count = 0
+
+
+def fc(s: Shapes) -> Parts:
+    """A fully connected layer, with its activation in the norm."""
+    n = s.width
+    product = Product("", (DENSE,), inputs=s.dense, outputs=n, extra=2 * n)
+    return product, norm("norm", "", n, additions=n)
+
+
+def gate(s: Shapes) -> Parts:
+    """The left input behind a sigmoid times the right one, projected where the width differs."""
+    n, padded = s.width, _larger(s.left, s.right)
+    paper_macs = padded * padded
+    return (
+        Product("", (DENSE,), s.left, s.right, extra=s.right, paper_macs=paper_macs),
+        Work("multiply", ("",), unit_macs=s.right, special=s.right),
+        Product(
+            "output", ("multiply",), s.right, n, extra=n, paper_macs=padded * n, present=padded != n
+        ),
+        norm("norm", "output", n, own_parameters=True),
+    )
+
+
+def add_two(s: Shapes) -> Parts:
+    """Left plus right, projected where the width differs; padded zeros need no addition."""
+    n, padded = s.width, _larger(s.left, s.right)
+    smaller = s.left + s.right - padded
+    return (
+        Work("", (DENSE,), additions=smaller),
+        Product("output", ("",), padded, n, present=padded != n),
+        norm("norm", "output", n, own_parameters=True),
+    )
+
+
+def dot(s: Shapes) -> Parts:
+    """Dot products of all pairs of rows and the dense vector; a symmetric half of a Gram matrix."""
+    n, dim = s.width, s.dim
+    k = _rounded_root(2 * n)
+    pairs = (k + 1) * k // 2
+    has_vector, has_rows = s.dense != dim, s.sparse != k
+    return (
+        Product("vector", (DENSE,), s.dense, dim, extra=2 * dim, present=has_vector),
+        norm("vector_norm", "vector", dim, present=has_vector),
+        Product("rows", (ROWS,), s.sparse, k, repeats=dim, extra=2 * k, present=has_rows),
+        norm("rows_norm", "rows", k * dim, present=has_rows),
+        Work("gram", ("vector_norm", "rows_norm"), macs=(k + 1) ** 2 * dim, unit_macs=pairs * dim),
+        Product("output", ("gram",), pairs, n, present=pairs != n),
+        norm("norm", "output", n, own_parameters=True),
+    )
+
+
+def efc(s: Shapes) -> Parts:
+    """A fully connected layer over rows, the same for each of `dim` columns."""
+    n = s.rows
+    product = Product("", (ROWS,), s.sparse, n, repeats=s.dim, extra=2 * n)
+    return product, norm("norm", "", n * s.dim, additions=n * s.dim)
+
+
+def attn(s: Shapes) -> Parts:
+    """Self-attention over rows, with its feed-forward part."""
+    n, dim = s.rows, s.dim
+    heads = next(h for h in range(min(MOST_HEADS, dim), 0, -1) if dim % h == 0)
+    units = n * dim
+
+    def product(part: str, outputs: int, after: str, paper_macs: int | None, extra: int) -> Product:
+        return Product(part, (after,), dim, outputs, n, extra=extra, paper_macs=paper_macs)
+
+    return (
+        Product("rows", (ROWS,), s.sparse, n, repeats=dim, extra=2 * n),
+        norm("rows_norm", "rows", units),
+        product("query_key_value", 3 * dim, "rows_norm", 0, 3 * dim),
+        Work(
+            "scores",
+            ("query_key_value",),
+            macs=2 * n * n * dim,
+            additions=3 * heads * n * n,
+            special=heads * n * (n + 1),
+        ),
+        product("mix", dim, "scores", 0, dim + 2 * dim),
+        norm("norm", "mix", units, additions=units),  # with the residual
+        product("inner", dim, "norm", None, dim),
+        product("outer", dim, "inner", None, dim + 2 * dim),
+        # With the ReLU before the outer product, and the residual.
+        norm("outer_norm", "outer", units, additions=2 * units),
+    )
+
+
+def fm(s: Shapes) -> Parts:
+    """A factorization machine of the sparse output, projected where the width differs."""
+    rows, dim, n = s.rows, s.dim, s.width
+    return (
+        Work("", (ROWS,), unit_macs=(rows + 1) * dim, additions=(2 * (rows - 1) + 1) * dim),
+        Product("output", ("",), dim, n, extra=2 * n, present=n != dim),
+        norm("norm", "output", n, present=n != dim),
+        Work("add", (OTHER, "norm"), additions=n),  # to the sum of the dense operators
+    )
+
+
+def dense_to_sparse(s: Shapes) -> Parts:
+    """The dense output as more rows, projected where it is not as wide as they are."""
+    size = MERGER_ROWS * s.dim
+    projects = s.width != size
+    return (
+        Product("", (DENSE,), s.width, size, extra=2 * size, present=projects),
+        Work("", (DENSE,), present=s.width == size),
+        norm("norm", "", size, present=projects),
+    )
+
+
+def norm(
+    part: str,
+    after: str,
+    units: Count,
+    *,
+    additions: Count = 0,
+    own_parameters: bool = False,
+    present: Mask = True,
+) -> Work:
+    """Layer norm over `units` values, and the additions and comparisons that go with it."""
+    return Work(
+        part,
+        (after,),
+        unit_macs=LAYER_NORM_MACS * units,
+        additions=LAYER_NORM_ADDITIONS * units + additions,
+        special=1,
+        extra=2 * units if own_parameters else 0,
+        present=present,
+    )
+
+
+DENSE_OPERATORS: dict[str, Callable[[Shapes], Parts]] = {
+    "fc": fc,
+    "gate": gate,
+    "sum": add_two,
+    "dot": dot,
+}
+SPARSE_OPERATORS: dict[str, Callable[[Shapes], Parts]] = {"efc": efc, "attn": attn}
+
+
+def _larger(one: Count, other: Count) -> Count:
+    if isinstance(one, int) and isinstance(other, int):
+        return max(one, other)
+    return np.maximum(one, other)
+
+
+def _rounded_root(value: Count) -> Count:
+    """The nearest integer to the square root, which is never half way between two."""
+    if isinstance(value, int):
+        return round(value**0.5)
+    return np.rint(np.sqrt(value)).astype(np.int64)
