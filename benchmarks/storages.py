@@ -29,13 +29,14 @@ from optuna.storages import (
     GrpcStorageProxy,
     InMemoryStorage,
     JournalStorage,
+    RDBStorage,
     get_storage,
     run_grpc_proxy_server,
 )
 from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.sampler import objective
-from nasrec_opt.pipeline._storage import open_study
+from nasrec_opt.pipeline._storage import open_study, write_ahead
 from nasrec_opt.samplers import RegularizedEvolutionSampler, SeededRandomSampler
 from nasrec_opt.space import SearchSpace
 
@@ -64,7 +65,14 @@ def samplers() -> dict[str, BaseSampler]:
 
 
 def sqlite_wal(path: Path) -> BaseStorage:
-    """SQLite as the pipeline opens it."""
+    """SQLite with a write-ahead log, a transaction for each parameter and attribute."""
+    storage = RDBStorage(f"sqlite:///{path}")
+    write_ahead(storage)
+    return get_storage(storage)
+
+
+def sqlite_of_a_run(path: Path) -> BaseStorage:
+    """SQLite as the pipeline opens it: with a write-ahead log, and buffered."""
     study = open_study(
         path, "one", space=SPACE, metric_names=METRICS, sampler=SeededRandomSampler(0)
     )
@@ -95,6 +103,7 @@ def storages(folder: Path, postgresql: str | None) -> dict[str, BaseStorage]:
         "memory": InMemoryStorage(),
         "SQLite": get_storage(f"sqlite:///{folder / 'plain.db'}"),
         "SQLite, WAL": sqlite_wal(folder / "wal.db"),
+        "SQLite, of a run": sqlite_of_a_run(folder / "run.db"),
         "Journal file": JournalStorage(JournalFileBackend(str(folder / "study.log"))),
         "gRPC, SQLite WAL behind": proxy(folder / "behind.db"),
     }
