@@ -16,6 +16,27 @@ from nasrec_opt.space import SearchSpace
 STAMP_BYTES = 1 << 20
 
 
+def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None) -> dict[str, Any]:
+    """All that the dataset depends on.
+
+    Args:
+        config: The study.
+        folder: The run folder.
+        source: The click log; nothing = the synthetic one, or what the folder was prepared from.
+    """
+    data = config.data
+    previous = folder.record().get("prepare", {}).get("settings", {})
+    name = "synthetic" if source is None else str(source.resolve())
+    if source is None and previous:
+        name = previous["source"]
+    settings: dict[str, Any] = {"source": name, "format": format_of(data.format)}
+    if name == "synthetic":
+        return settings | {"rows": data.synthetic_rows, "seed": data.synthetic_seed}
+    # A log that is gone is no loss once it is prepared.
+    content = stamp(Path(name)) if Path(name).is_file() else previous.get("content")
+    return settings | {"split_seed": data.split_seed, "content": content}
+
+
 def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the supernet's weights depend on."""
     supernet = plain(config.supernet)
@@ -48,6 +69,19 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
         "constraints": plain(config.search.constraints),
         **({"pruner": pruner} if pruner != "none" else {}),
     }
+
+
+def finished_search_settings(
+    config: StudyConfig, folder: RunFolder, space: SearchSpace
+) -> dict[str, Any]:
+    """All that a finished search depends on: its trials, and how many they are."""
+    return search_settings(config, folder, space) | {"n_trials": config.search.n_trials}
+
+
+def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
+    """All that the retrained models depend on."""
+    search = finished_search_settings(config, folder, space)
+    return {"search": digest(search), "retrain": plain(config.retrain)}
 
 
 def format_of(given: str) -> str:

@@ -7,7 +7,6 @@ in `run.json` at its end; a killed process finds its place again.
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,38 +15,36 @@ from typing import Any, Literal
 
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
-from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import DataError, MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
-from nasrec_opt.pipeline._cost import accelerator_of, architecture_cost
+from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._dashboard import (
     describe,
     files_of_models,
     show_front,
     show_importances,
 )
-from nasrec_opt.pipeline._folder import RunFolder, digest, plain
+from nasrec_opt.pipeline._folder import RunFolder, plain
 from nasrec_opt.pipeline._identity import (
-    format_of,
+    finished_search_settings,
+    prepare_settings,
+    retrain_settings,
     search_settings,
-    stamp,
     train_settings,
 )
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
+from nasrec_opt.pipeline._retraining import model_folder, read_results, retrain_winners
 from nasrec_opt.pipeline._search import (
     finished_trials,
-    log_loss_of,
     require_settings,
     search,
-    winners,
 )
 from nasrec_opt.pipeline._storage import open_study, sqlite_url
 from nasrec_opt.report import write_report
-from nasrec_opt.retrain import baselines, retrain
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger
 
@@ -155,17 +152,8 @@ class Run:
     def prepare(self) -> None:
         """The click log as a dataset, in `dataset/`."""
         data, folder = self.config.data, self.folder
-        previous = folder.record().get("prepare", {}).get("settings", {})
-        source = "synthetic" if self._source is None else str(self._source.resolve())
-        if self._source is None and previous:
-            source = previous["source"]
-        settings: dict[str, Any] = {"source": source, "format": format_of(data.format)}
-        if source == "synthetic":
-            settings |= {"rows": data.synthetic_rows, "seed": data.synthetic_seed}
-        else:
-            # A log that is gone is no loss once it is prepared.
-            content = stamp(Path(source)) if Path(source).is_file() else previous.get("content")
-            settings |= {"split_seed": data.split_seed, "content": content}
+        settings = prepare_settings(self.config, folder, self._source)
+        source = settings["source"]
         folder.require_same("prepare", settings, folder.dataset)
 
         def work() -> str:
@@ -213,9 +201,7 @@ class Run:
         """The Optuna study, in `study.db`; its runs in `mlflow.db`."""
         config = self.config
         sampler = name_of_proposer(config.search)
-        settings = search_settings(self.config, self.folder, self._space) | {
-            "n_trials": config.search.n_trials
-        }
+        settings = finished_search_settings(config, self.folder, self._space)
         if self.folder.is_done("search", settings):
             self._check_search()
 
@@ -261,64 +247,27 @@ class Run:
 
     def retrain(self) -> None:
         """The winners trained from scratch and the baselines, in `retrained/`."""
-        config = self.config
-        settings = {
-            "search": digest(
-                search_settings(self.config, self.folder, self._space)
-                | {"n_trials": config.search.n_trials}
-            ),
-            "retrain": plain(config.retrain),
-        }
+        top = self.config.retrain.top
+        settings = retrain_settings(self.config, self.folder, self._space)
 
         def work() -> str:
-            dataset = self.dataset()
-            study = self.study()
-            supernet = Supernet.load(self.folder.supernet)
-            chosen = winners(study, config.retrain.top)
-            total = len(chosen) + 1
-            self._reporter.advance(0, total)
-            reference = self._baselines()
-            models = []
-            for done, (genotype, trial) in enumerate(chosen, start=1):
-                self._reporter.advance(done, total)
-                model = retrain(
-                    genotype,
-                    dataset,
-                    self.folder.retrained / digest(genotype.to_dict()),
-                    dataclasses.replace(config.retrain.model, seed=config.seed),
-                    supernet=supernet,
-                )
-                figures = architecture_cost(
-                    genotype, technology=config.hardware.technology, features=dataset.features
-                )
-                del figures["breakdown"]
-                models.append(
-                    {
-                        "genotype": genotype.to_dict(),
-                        "trial": trial.number,
-                        "search_log_loss": log_loss_of(study, trial),
-                        **model.to_dict(),
-                        **figures,
-                    }
-                )
-            models.sort(key=lambda model: model["validation_log_loss"])
-            results: dict[str, Any] = {"models": models, "baselines": reference}
-            if dataset.bayes_log_loss is not None:
-                results["bayes"] = dataset.bayes_log_loss["test"]
-            write_json(self.folder.results, results)
-            logger, folder = self.logger(), self.folder.retrained
+            study, dataset = self.study(), self.dataset()
+            results = retrain_winners(
+                self.config, self.folder, study, dataset, self._reporter.advance
+            )
+            models, reference = results["models"], results["baselines"]
+            logger = self.logger()
             if logger:
-                folders = [folder / digest(model["genotype"]) for model in models]
+                folders = [model_folder(self.folder, model["genotype"]) for model in models]
                 with files_of_models(models, folders, dataset.features) as files:
                     logger.log_models(study, models, files=files)
-            best = models[0]
             return (
-                f"best on validation: test log loss {best['test_log_loss']:.4f}; logistic "
+                f"best on validation: test log loss {models[0]['test_log_loss']:.4f}; logistic "
                 f"regression {reference['logistic_regression']:.4f}, "
                 f"constant {reference['constant']:.4f}"
             )
 
-        self._stage("retrain", f"{config.retrain.top} models", settings, work)
+        self._stage("retrain", f"{top} models", settings, work)
 
     def _check_search(self) -> None:
         """What a person removed since the search was finished is made again."""
@@ -336,7 +285,7 @@ class Run:
         started = time.perf_counter()
         self._reporter.begin("report")
         study = self.study()
-        results = self._results()
+        results = read_results(self.folder.results)
         record = self.folder.record()
         write_report(
             self.folder.report,
@@ -444,32 +393,6 @@ class Run:
             "rows": {n: dataset.split(n).num_rows for n in ("train", "validation", "test")},
             "bayes_log_loss": dataset.bayes_log_loss,
         }
-
-    def _results(self) -> dict[str, Any]:
-        file = self.folder.results
-        try:
-            results = json.loads(file.read_text(encoding="utf-8"))
-            if results["models"] and results["baselines"]:
-                return dict(results)
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        raise StudyError(
-            f"{file}: expected retrained models and baselines, got something else; remove it, and "
-            "they are written again"
-        )
-
-    def _baselines(self) -> dict[str, float]:
-        """Fitted once for a dataset: on a long log that takes minutes."""
-        file, dataset = self.folder.retrained / "baselines.json", Dataset.open(self.folder.dataset)
-        try:
-            known = json.loads(file.read_text(encoding="utf-8"))
-            if known["dataset"] == dataset.fingerprint:
-                return dict(known["baselines"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # not there, or not ours: what is fitted now replaces it
-        fitted = baselines(dataset)
-        write_json(file, {"dataset": dataset.fingerprint, "baselines": fitted})
-        return fitted
 
     def _oracle(self) -> SupernetOracle:
         oracle = self.config.oracle

@@ -1,0 +1,118 @@
+"""The winners of a search trained from scratch, the baselines beside them, and their figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from nasrec_opt._files import write_json
+from nasrec_opt.data import Dataset
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._cost import architecture_cost
+from nasrec_opt.pipeline._folder import RunFolder, digest
+from nasrec_opt.pipeline._search import Progress, log_loss_of, winners
+from nasrec_opt.retrain import baselines, retrain
+from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import Supernet
+
+
+def retrain_winners(
+    config: StudyConfig,
+    folder: RunFolder,
+    study: optuna.Study,
+    dataset: Dataset,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train what a search found, each model in a folder of its own.
+
+    Args:
+        config: The study.
+        folder: The run folder; what it holds already is not trained again.
+        study: The finished search.
+        dataset: What the models are trained on.
+        progress: Called with (models begun, models and the baselines).
+
+    Returns:
+        What `results.json` holds from then on: `models`, the best on validation first,
+        `baselines`, and `bayes` where the least possible log loss is known.
+    """
+    supernet = Supernet.load(folder.supernet)
+    chosen = winners(study, config.retrain.top)
+    progress(0, len(chosen) + 1)
+    reference = _baselines(folder, Dataset.open(folder.dataset))
+    models = []
+    for done, (genotype, trial) in enumerate(chosen, start=1):
+        progress(done, len(chosen) + 1)
+        model = retrain(
+            genotype,
+            dataset,
+            model_folder(folder, genotype.to_dict()),
+            dataclasses.replace(config.retrain.model, seed=config.seed),
+            supernet=supernet,
+        )
+        models.append(
+            {
+                "genotype": genotype.to_dict(),
+                "trial": trial.number,
+                "search_log_loss": log_loss_of(study, trial),
+                **model.to_dict(),
+                **_cost(genotype, config, dataset),
+            }
+        )
+    models.sort(key=lambda model: model["validation_log_loss"])
+    results: dict[str, Any] = {"models": models, "baselines": reference}
+    if dataset.bayes_log_loss is not None:
+        results["bayes"] = dataset.bayes_log_loss["test"]
+    write_json(folder.results, results)
+    return results
+
+
+def read_results(file: Path) -> dict[str, Any]:
+    """What an earlier `retrain_winners` wrote.
+
+    Raises:
+        StudyError: The file is missing, or holds something else.
+    """
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+        if results["models"] and results["baselines"]:
+            return dict(results)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise StudyError(
+        f"{file}: expected retrained models and baselines, got something else; remove it, and "
+        "they are written again"
+    )
+
+
+def model_folder(folder: RunFolder, genotype: Mapping[str, Any]) -> Path:
+    """Where the retrained model of a genotype is."""
+    return folder.retrained / digest(genotype)
+
+
+def _cost(genotype: Genotype, config: StudyConfig, dataset: Dataset) -> dict[str, Any]:
+    figures = architecture_cost(
+        genotype, technology=config.hardware.technology, features=dataset.features
+    )
+    del figures["breakdown"]
+    return figures
+
+
+def _baselines(folder: RunFolder, dataset: Dataset) -> dict[str, float]:
+    """Fitted once for a dataset: on a long log that takes minutes."""
+    file = folder.retrained / "baselines.json"
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if known["dataset"] == dataset.fingerprint:
+            return dict(known["baselines"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or not ours: what is fitted now replaces it
+    fitted = baselines(dataset)
+    write_json(file, {"dataset": dataset.fingerprint, "baselines": fitted})
+    return fitted
