@@ -1,9 +1,10 @@
 """What a workload costs on an accelerator: latency, energy, area. Stands alone."""
 
+from hw._batch import Batch
 from hw._cost import ComponentCost, Cost, CostModel, OperatorCost
+from hw._costs import Costs
 from hw._cpu import CPU, RecNMP
 from hw._crossbar import Geometry, Mapping, map_product
-from hw._many import Costs
 from hw._noise import Chip, Noise, Result
 from hw._parts import COMPONENTS
 from hw._product import element_area_um2
@@ -15,6 +16,7 @@ from hw.errors import DescriptionError, HwError
 __all__ = [
     "COMPONENTS",
     "CPU",
+    "Batch",
     "Chip",
     "ComponentCost",
     "Cost",

@@ -31,6 +31,7 @@ class OperatorCost:
         energy_pj: Energy of one sample.
         area_mm2: Area of its own.
         components: The same by component, those that are 0 left out; a model may leave it empty.
+            `ReRAM` makes them when they are asked for: a search asks for none.
     """
 
     name: str
@@ -38,7 +39,7 @@ class OperatorCost:
     latency_ns: float
     energy_pj: float
     area_mm2: float
-    components: tuple[ComponentCost, ...] = ()
+    components: Sequence[ComponentCost] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

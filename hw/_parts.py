@@ -7,7 +7,7 @@ costed by the same lines, to the last bit alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from hw._workload import Digital, Lookup, MatrixVector
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+UM2_PER_MM2 = 1e6
 
 # What time, energy and area are spent on; an operation's parts stand in this order.
 COMPONENTS = (
@@ -143,3 +145,44 @@ def total(table: FloatArray) -> FloatArray:
     for row in table:  # one after another, so that the order of additions is the same for any n
         summed += row
     return summed
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """`Parts` without components, `[n]` each; `kinds` says what each operation is."""
+
+    kinds: IntArray
+    latency_ns: FloatArray
+    energy_pj: FloatArray
+    area_mm2: FloatArray
+    busy_ns: FloatArray
+    elements: IntArray
+    tiles: IntArray
+    write_energy_pj: FloatArray
+    write_ns: FloatArray
+
+    @classmethod
+    def of(cls, parts: Parts, kinds: IntArray) -> Totals:
+        """Sums over components."""
+        return cls(
+            kinds=kinds,
+            latency_ns=total(parts.latency_ns),
+            energy_pj=total(parts.energy_pj),
+            area_mm2=total(parts.area_um2) / UM2_PER_MM2,
+            busy_ns=parts.busy_ns,
+            elements=parts.elements,
+            tiles=parts.tiles,
+            write_energy_pj=parts.write_energy_pj,
+            write_ns=parts.write_ns,
+        )
+
+    @classmethod
+    def joined(cls, tables: Sequence[Totals]) -> Totals:
+        """Several one after another."""
+        tables = [cls.of(Parts.none(0), np.zeros(0, dtype=np.int64)), *tables]
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(t, name) for t in tables]) for name in names))
+
+    def taken(self, which: IntArray) -> Totals:
+        """Totals of operations that are the distinct ones of this table."""
+        return Totals(*(getattr(self, field.name)[which] for field in fields(self)))

@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hw._batch import Batch
 from hw._cost import Cost
+from hw._costs import Costs
 from hw._crossbar import Geometry
-from hw._many import Costs, cost_workload, cost_workloads
+from hw._full import cost_workload
+from hw._many import cost_batch, cost_workloads
 from hw._technology import Technology, default_technology, read_technology
 from hw._workload import Workload
 
@@ -85,12 +88,17 @@ class ReRAM:
         """Cost of one sample."""
         return cost_workload(workload, self.technology)
 
-    def cost_many(self, workloads: Iterable[Workload]) -> Costs:
+    def cost_many(self, workloads: Iterable[Workload] | Batch) -> Costs:
         """Costs of several workloads at once.
+
+        Args:
+            workloads: Workloads, or columns of them.
 
         Returns:
             A sequence of costs, equal to those of `cost`, with the totals as arrays besides.
         """
+        if isinstance(workloads, Batch):
+            return cost_batch(workloads, self.technology)
         return cost_workloads(workloads, self.technology)
 
 

@@ -9,10 +9,9 @@ import numpy as np
 
 from hw._crossbar import divide_up
 from hw._movement import buffer_figure
-from hw._parts import FloatArray, IntArray, Parts
+from hw._parts import FloatArray, IntArray, Totals
 from hw._technology import Technology
 
-UM2_PER_MM2 = 1e6
 PRODUCT, DIGITAL, MEMORY = range(3)  # kinds of operations
 
 
@@ -37,30 +36,28 @@ class Shared:
     write_ns: FloatArray
 
     @classmethod
-    def of(
-        cls, parts: Parts, kinds: IntArray, owner: IntArray, count: int, t: Technology
-    ) -> Shared:
-        """Sums of the parts of `count` workloads; `owner` is the number of each part's."""
-        elements = _summed(parts.elements, owner, count)
+    def of(cls, totals: Totals, owner: IntArray, count: int, t: Technology) -> Shared:
+        """Sums over `count` workloads; `owner` is the number of each operation's."""
+        elements = _summed(totals.elements, owner, count)
         if t.tile.whole:
-            tiles = _summed(parts.tiles, owner, count)
+            tiles = _summed(totals.tiles, owner, count)
         else:
             tiles = divide_up(elements, t.tile.elements)
         # Every product has crossbars of its own; the digital unit and the memory serve all.
         interval_ns, write_ns = np.zeros(count), np.zeros(count)
-        own = kinds == PRODUCT
-        np.maximum.at(interval_ns, owner[own], parts.busy_ns[own])
+        own = totals.kinds == PRODUCT
+        np.maximum.at(interval_ns, owner[own], totals.busy_ns[own])
         for kind in (DIGITAL, MEMORY):
-            of_kind = kinds == kind
-            together = _summed(parts.busy_ns[of_kind], owner[of_kind], count)
+            of_kind = totals.kinds == kind
+            together = _summed(totals.busy_ns[of_kind], owner[of_kind], count)
             interval_ns = np.maximum(interval_ns, together)
-        np.maximum.at(write_ns, owner, parts.write_ns)
+        np.maximum.at(write_ns, owner, totals.write_ns)
         return cls(
             elements=elements,
             tiles=tiles,
             banks=divide_up(tiles, t.bank.tiles),
             interval_ns=interval_ns,
-            write_energy_pj=_summed(parts.write_energy_pj, owner, count),
+            write_energy_pj=_summed(totals.write_energy_pj, owner, count),
             write_ns=write_ns,
         )
 

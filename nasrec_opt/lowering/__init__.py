@@ -7,6 +7,8 @@ paper's Table 5.
 """
 
 from nasrec_opt.lowering._configure import configure
+from nasrec_opt.lowering._cost import cost_many
+from nasrec_opt.lowering._many import lower_many
 from nasrec_opt.lowering._one import lower
 
-__all__ = ["configure", "lower"]
+__all__ = ["configure", "cost_many", "lower", "lower_many"]

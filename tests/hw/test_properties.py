@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from workloads import accelerators, lookups, products, with_figures, workloads
 
@@ -15,6 +15,7 @@ QUANTITIES = ("latency_ns", "energy_pj", "area_mm2")
 batches = st.integers(1, 1000)
 
 
+@settings(deadline=None)
 @given(workloads(), accelerators())
 def test_components_sum_to_parts_and_parts_to_totals(workload, model):
     cost = model.cost(workload)
@@ -29,6 +30,7 @@ def test_components_sum_to_parts_and_parts_to_totals(workload, model):
     assert all(min(c[1:]) >= 0 and any(c[1:]) for p in cost.breakdown for c in p.components)
 
 
+@settings(deadline=None)
 @given(workloads(), accelerators(), batches)
 def test_doubling_a_batch_never_halves_its_energy_and_shares_leakage(workload, model, batch):
     cost = model.cost(workload)
@@ -38,6 +40,7 @@ def test_doubling_a_batch_never_halves_its_energy_and_shares_leakage(workload, m
     assert cost.batch_energy_pj(1) == pytest.approx(cost.energy_pj)
 
 
+@settings(deadline=None)
 @given(workloads(), accelerators(), batches)
 def test_a_batch_takes_the_first_sample_and_an_interval_for_each_other(workload, model, batch):
     cost = model.cost(workload)
@@ -48,6 +51,7 @@ def test_a_batch_takes_the_first_sample_and_an_interval_for_each_other(workload,
         assert cost.samples_per_s == pytest.approx(1e9 / cost.interval_ns)
 
 
+@settings(deadline=None)
 @given(workloads(), st.sampled_from([CPU(), RecNMP()]), batches)
 def test_a_model_without_overlap_takes_its_samples_one_after_another(workload, model, batch):
     cost = model.cost(workload)
@@ -63,6 +67,7 @@ def test_a_batch_of_nothing_is_refused():
             method(0)
 
 
+@settings(deadline=None)
 @given(products(), st.integers(1, 20), accelerators())
 def test_area_and_weights_do_not_depend_on_how_often_they_are_used(product, repeats, model):
     ours, theirs = (
@@ -73,6 +78,7 @@ def test_area_and_weights_do_not_depend_on_how_often_they_are_used(product, repe
     assert ours.write_energy_pj == theirs.write_energy_pj
 
 
+@settings(deadline=None)
 @given(products(), accelerators(), st.sampled_from([16, 64, 128]))
 def test_more_rows_read_at_once_never_take_more_conversions(product, model, rows):
     t = with_figures(model.technology, "adc", clips=True)
@@ -88,6 +94,7 @@ def _adc_pj(model, product):
     return next(c.energy_pj for c in part.components if c.name == "adc")
 
 
+@settings(deadline=None)
 @given(products(), accelerators())
 def test_a_coarser_converter_never_reads_faster_where_nothing_may_be_lost(product, model):
     t = with_figures(model.technology, "adc", clips=False)
@@ -99,6 +106,7 @@ def test_a_coarser_converter_never_reads_faster_where_nothing_may_be_lost(produc
     assert coarse.latency_ns >= fine.latency_ns
 
 
+@settings(deadline=None)
 @given(lookups(), st.sampled_from(["rows", "dim", "value_bits"]), st.integers(1, 64))
 def test_more_of_a_table_is_never_cheaper(lookup, field, more):
     larger = replace(lookup, **{field: getattr(lookup, field) + more})

@@ -1,0 +1,128 @@
+"""Many workloads of one kind as columns: an operation of all of them is a slot.
+
+What a program lowers by the thousand it can write down at once, slot by slot, without an object for
+each operation. Costs come from the same formulas as those of a `Workload`, once for each shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hw._parts import FloatArray, IntArray
+from hw._shared import DIGITAL, MEMORY, PRODUCT
+from hw._workload import Workload
+
+JOIN = -1  # a slot that takes no time: it gathers what others wait for
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One operation of some workloads.
+
+    Args:
+        kind: What it is.
+        where: Numbers of the workloads that have it, ascending, `[n]`.
+        columns: What of the operation enters its cost, `[fields, n]`.
+        after: Slots that it needs; those that a workload does not have keep it from nothing.
+    """
+
+    kind: int
+    where: IntArray
+    columns: IntArray
+    after: tuple[int, ...]
+
+
+class Batch:
+    """Workloads as columns, for `ReRAM.cost_many`.
+
+    Slots are added in an order in which they could run, and each method returns the number of its
+    slot, for those that come after. Fields are integers, or arrays of one entry a workload of
+    `where`; they mean what they do in `MatrixVector`, `Digital` and `Lookup`.
+
+    Args:
+        count: Number of workloads.
+        in_full: One workload with its operations, by its number; it must be the same workload.
+    """
+
+    def __init__(self, count: int, in_full: Callable[[int], Workload]) -> None:
+        self.count = count
+        self.in_full = in_full
+        self.slots: list[Slot] = []
+
+    def add_product(
+        self,
+        where: IntArray,
+        *,
+        inputs: Any,
+        outputs: Any,
+        repeats: Any,
+        weight_bits: Any,
+        activation_bits: Any,
+        after: Sequence[int] = (),
+    ) -> int:
+        """A product of stationary weights."""
+        fields = (inputs, outputs, repeats, weight_bits, activation_bits)
+        return self._add(PRODUCT, where, fields, after)
+
+    def add_digital(
+        self,
+        where: IntArray,
+        *,
+        multiplications: Any,
+        additions: Any,
+        special_functions: Any,
+        bits: Any,
+        after: Sequence[int] = (),
+    ) -> int:
+        """Work of the digital unit."""
+        fields = (multiplications, additions, special_functions, bits)
+        return self._add(DIGITAL, where, fields, after)
+
+    def add_lookup(
+        self, where: IntArray, *, rows: Any, dim: Any, value_bits: Any, after: Sequence[int] = ()
+    ) -> int:
+        """Embedding rows."""
+        return self._add(MEMORY, where, (rows, dim, value_bits), after)
+
+    def add_join(self, where: IntArray, after: Sequence[int]) -> int:
+        """Nothing but a name for what some workloads wait for, such as the input they chose."""
+        return self._add(JOIN, where, (), after)
+
+    def _add(
+        self, kind: int, where: IntArray, fields: tuple[Any, ...], after: Sequence[int]
+    ) -> int:
+        columns = np.empty((len(fields), len(where)), dtype=np.int64)
+        for row, field in zip(columns, fields, strict=True):
+            row[:] = field
+        self.slots.append(Slot(kind, where, columns, tuple(dict.fromkeys(after))))
+        return len(self.slots) - 1
+
+    def latency_ns(self, times: Sequence[FloatArray]) -> FloatArray:
+        """Length of each workload's longest chain of needs, from the times of each slot."""
+        finish = np.zeros((len(self.slots), self.count))
+        for number, (slot, time_ns) in enumerate(zip(self.slots, times, strict=True)):
+            start = np.zeros(self.count)
+            for earlier in slot.after:
+                np.maximum(start, finish[earlier], out=start)
+            finish[number, slot.where] = start[slot.where] + time_ns
+        longest: FloatArray = finish.max(axis=0, initial=0.0)
+        return longest
+
+
+def distinct(columns: IntArray) -> tuple[IntArray, IntArray]:
+    """Distinct columns of `[fields, n]`, and which of them each column is, `[n]`."""
+    if not columns.shape[1]:
+        return columns, np.zeros(0, dtype=np.int64)
+    radix = columns.max(axis=1) + 1
+    if np.log2(radix.astype(np.float64)).sum() > 62:  # too large for one number a column
+        unique, which = np.unique(columns, axis=1, return_inverse=True)
+        return unique, which.reshape(-1)
+    keys = np.zeros(columns.shape[1], dtype=np.int64)
+    for column, base in zip(columns, radix, strict=True):
+        keys = keys * base + column
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    return columns[:, first], which

@@ -1,0 +1,124 @@
+"""Genotypes lowered together cost what each costs alone, to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workloads import accelerators
+
+from hw import CPU, Batch, Digital, Lookup, MatrixVector, RecNMP, ReRAM, Workload
+from nasrec_opt import FeatureSpec, Genotype, SearchSpace
+from nasrec_opt.lowering import configure, cost_many, lower, lower_many
+from nasrec_opt.lowering._cost import FEW
+from nasrec_opt.space import BlockGene
+
+FEATURES = {
+    "criteo": FeatureSpec(13, (5,) * 26),
+    "no dense": FeatureSpec(0, (4, 9, 5), embedding_dim=12),
+    "wide": FeatureSpec(3, (4, 9), embedding_dim=128),  # some projections have nothing to do
+}
+SPACES = {
+    "small": SearchSpace.nasrec_small(3),
+    "full": SearchSpace.nasrec_full(4),
+    "multi": SearchSpace.nasrec_full(3, multi_operator=True),
+    "bits": SearchSpace(num_blocks=3, bits=(4, 8, (5, 7)), multi_operator=True),
+    "codesign": SearchSpace.codesign(2),
+}
+TOTALS = (
+    "latency_ns", "energy_pj", "area_mm2", "leakage_mw", "interval_ns", "write_energy_pj",
+    "write_latency_ns",
+)  # fmt: skip
+seeds = st.integers(0, 2**32 - 1)
+some = st.builds(
+    lambda name, seed, count: [
+        SPACES[name].sample(np.random.default_rng([seed, number])) for number in range(count)
+    ],
+    st.sampled_from(list(SPACES)),
+    seeds,
+    st.integers(1, 20),
+)
+features = st.sampled_from(list(FEATURES.values()))
+
+
+def check_equal(many, each):
+    for total in TOTALS:
+        assert getattr(many, total).tolist() == [getattr(cost, total) for cost in each], total
+    assert list(many) == each
+
+
+@settings(deadline=None)
+@given(some, features, accelerators())
+def test_genotypes_lowered_together_cost_what_each_costs(genotypes, shape, model):
+    each = [model.cost(lower(genotype, shape)) for genotype in genotypes]
+    check_equal(model.cost_many(lower_many(genotypes, shape)), each)
+    check_equal(model.cost_many([lower(genotype, shape) for genotype in genotypes]), each)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(some, min_size=1, max_size=3), features)
+def test_costs_of_genotypes_obey_their_accelerator_genes_and_any_number_of_blocks(groups, shape):
+    genotypes = [genotype for group in groups for genotype in group]
+    each = []
+    for genotype in genotypes:
+        gene = genotype.hardware
+        model = ReRAM() if gene is None else configure(ReRAM(), gene)
+        each.append(model.cost(lower(genotype, shape)))
+    check_equal(cost_many(genotypes, shape), each)
+
+
+@pytest.mark.parametrize("model", [CPU(), RecNMP()], ids=["cpu", "recnmp"])
+def test_other_models_are_asked_one_by_one(model):
+    space, shape = SPACES["full"], FEATURES["criteo"]
+    genotypes = [space.sample(np.random.default_rng(seed)) for seed in range(FEW + 2)]
+    many = cost_many(genotypes, shape, model)
+    each = [model.cost(lower(genotype, shape)) for genotype in genotypes]
+    assert list(many) == each
+    assert many.latency_ns.tolist() == [cost.latency_ns for cost in each]
+    assert many.interval_ns.tolist() == many.latency_ns.tolist()  # samples do not overlap
+    assert many[2:4] == each[2:4]
+
+
+def test_nothing_to_cost_is_no_costs():
+    shape = FEATURES["criteo"]
+    for none in (
+        cost_many([], shape),
+        ReRAM().cost_many([]),
+        ReRAM().cost_many(lower_many([], shape)),
+    ):
+        assert len(none) == 0
+        assert list(none) == none[:] == []
+        assert none.latency_ns.tolist() == []
+
+
+def test_a_batch_written_by_hand_is_the_workloads_that_it_stands_for():
+    table = Lookup(name="table", rows=26, dim=16)
+    fc = MatrixVector(name="fc", operator="fc", inputs=100, outputs=10, after=("table",))
+    add = Digital(name="add", operator="sum", additions=10, after=("fc", "table"))
+    workloads = [Workload((table, fc, add)), Workload((table, Digital(
+        name="add", operator="sum", additions=70, after=("table",)
+    )))]  # fmt: skip
+    batch = Batch(2, workloads.__getitem__)
+    both, first = np.array([0, 1]), np.array([0])
+    lookups = batch.add_lookup(both, rows=26, dim=16, value_bits=32)
+    chosen = batch.add_join(both, [lookups])
+    product = batch.add_product(
+        first, inputs=100, outputs=10, repeats=1, weight_bits=8, activation_bits=8, after=[chosen]
+    )
+    batch.add_digital(
+        both, multiplications=0, additions=np.array([10, 70]), special_functions=0, bits=8,
+        after=[product, chosen],
+    )  # fmt: skip
+    check_equal(ReRAM().cost_many(batch), [ReRAM().cost(workload) for workload in workloads])
+
+
+def test_widths_too_large_for_one_key_are_told_apart():
+    huge = [
+        Genotype((BlockGene(dense_width=width, sparse_width=width),), space="custom")
+        for width in (16, 65536, 65535)
+    ]
+    shape = FeatureSpec(50_000, (5,) * 26, embedding_dim=4096)
+    model = ReRAM()
+    each = [model.cost(lower(genotype, shape)) for genotype in huge]
+    check_equal(model.cost_many(lower_many(huge, shape)), each)
