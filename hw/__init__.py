@@ -1,5 +1,6 @@
 """What a workload costs on an accelerator: latency, energy, area. Stands alone."""
 
+from hw._analog import AnalogLinear
 from hw._batch import Batch
 from hw._cost import ComponentCost, Cost, CostModel, OperatorCost
 from hw._costs import Costs
@@ -16,6 +17,7 @@ from hw.errors import DescriptionError, HwError
 __all__ = [
     "COMPONENTS",
     "CPU",
+    "AnalogLinear",
     "Batch",
     "Chip",
     "ComponentCost",

@@ -92,6 +92,17 @@ class Geometry:
         return max(1, min(self.rows, driven))
 
     @property
+    def lossless_adc_bits(self) -> int:
+        """Least resolution that reads every driven row at once, at all bits of the driver.
+
+        ceil(log2(R (2^dac - 1) (2^cell - 1) + 1)); one more for differences of both signs, one less
+        with flip encoding. A product with fewer inputs than rows needs less.
+        """
+        rows = min(self.rows, self.rows_driven or self.rows)
+        largest = rows * ((1 << self.dac_bits) - 1) * ((1 << self.cell_bits) - 1)
+        return largest.bit_length() + (self.encoding == "pair_analog") - self.flip_encoding
+
+    @property
     def is_lossless(self) -> bool:
         """Whether no column sum of the rows read at once is beyond the converter."""
         largest = ((1 << self.bits_at_once) - 1) * ((1 << self.cell_bits) - 1)

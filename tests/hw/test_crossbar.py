@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from workloads import products
 
 from hw import Geometry, MatrixVector, ReRAM, map_product
+from hw._figures import ENCODINGS
 
 SHIPPED = ReRAM().geometry
 few = st.integers(1, 12)
@@ -134,8 +135,19 @@ def test_resolution_that_reads_all_rows_at_once(rows, cell_bits, dac_bits, lossl
         geometry = replace(
             SHIPPED, rows=rows, cell_bits=cell_bits, dac_bits=dac_bits, flip_encoding=flip
         )
+        assert geometry.lossless_adc_bits == enough
         assert replace(geometry, adc_bits=enough).rows_at_once == rows
         assert replace(geometry, adc_bits=enough - 1).rows_at_once < rows
+
+
+@given(geometries, st.sampled_from(ENCODINGS), st.integers(0, 12))
+def test_the_least_lossless_resolution_is_the_least_that_loses_nothing(geometry, encoding, driven):
+    geometry = replace(
+        geometry, clips=True, encoding=encoding, flip_encoding=False, rows_driven=driven
+    )
+    least = geometry.lossless_adc_bits
+    assert replace(geometry, adc_bits=least).is_lossless
+    assert least == 1 or not replace(geometry, adc_bits=least - 1).is_lossless
 
 
 def test_a_fully_connected_layer_by_hand():
