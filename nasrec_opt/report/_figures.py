@@ -269,5 +269,6 @@ def _styled(figure: go.Figure, *, height: int) -> go.Figure:
         font={"family": "system-ui, sans-serif", "size": 13},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY},  # else black behind, as the paper is
     )
     return figure
