@@ -84,6 +84,29 @@ def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace)
     return {"search": digest(search), "retrain": plain(config.retrain)}
 
 
+def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
+    """A study's settings for people to read, without those that this study does not use.
+
+    Args:
+        config: The study.
+        source: The click log, or `synthetic`.
+    """
+    settings: dict[str, Any] = plain(config)
+    data, oracle, search = settings["data"], settings["oracle"], settings["search"]
+    data["source"] = source
+    is_synthetic = source == "synthetic"
+    for name in ("format", "split_seed") if is_synthetic else ("synthetic_rows", "synthetic_seed"):
+        del data[name]
+    for name in {"fine_tune", "scratch"} - {config.oracle.fidelity}:
+        del oracle[name]
+    proposer = "ax" if config.search.engine == "ax" else config.search.sampler
+    for name in {"evolution", "pool_bayes", "ax"} - {proposer}:
+        del search[name]
+    if proposer == "ax":
+        del search["sampler"]
+    return settings
+
+
 def format_of(given: str) -> str:
     """`criteo`, or what is in the schema: a path says neither what it holds nor where from."""
     return given if given == "criteo" else digest(Schema.from_toml(given).to_dict())

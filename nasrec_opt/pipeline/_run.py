@@ -28,12 +28,13 @@ from nasrec_opt.pipeline._dashboard import (
     show_front,
     show_importances,
 )
-from nasrec_opt.pipeline._folder import RunFolder, plain
+from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import (
     finished_search_settings,
     prepare_settings,
     retrain_settings,
     search_settings,
+    settings_in_force,
     train_settings,
 )
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
@@ -208,7 +209,8 @@ class Run:
         def work() -> str:
             before = time.perf_counter()
             study = self.study(create=True)
-            describe(study, plain(config))
+            source = self.folder.record()["prepare"]["settings"]["source"]
+            describe(study, settings_in_force(config, source))
             oracle = self._oracle()
             objective = Objective(
                 self._space,

@@ -11,12 +11,14 @@ import pytest
 from tracking import studies
 
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.pipeline import StudyConfig
 from nasrec_opt.pipeline._dashboard import (
     describe,
     files_of_models,
     show_front,
     show_importances,
 )
+from nasrec_opt.pipeline._identity import settings_in_force
 from nasrec_opt.report._figures import MOST_IMPORTANT
 from nasrec_opt.space import Genotype
 
@@ -74,6 +76,25 @@ def test_the_note_has_the_settings_and_a_persons_words_stay(study):
     dashboard.save_note(study, f"{note}\n\nLooks good.")
     describe(study, settings | {"seed": 4})
     assert dashboard.get_note(study).endswith("- sampler: `evolution`\n\nLooks good.")
+
+
+@pytest.mark.parametrize(
+    ("study_file", "source", "used", "unused"),
+    [
+        ("", "synthetic", {"synthetic_rows", "evolution"}, {"split_seed", "ax", "pool_bayes"}),
+        ('[search]\nsampler = "tpe"', "log.txt", {"split_seed"}, {"synthetic_rows", "evolution"}),
+        ('[search]\nengine = "ax"', "log.txt", {"ax", "engine"}, {"sampler", "pool_bayes"}),
+        ('[oracle]\nfidelity = "fine_tune"', "log.txt", {"fine_tune"}, {"scratch"}),
+    ],
+)
+def test_the_note_leaves_out_what_a_study_does_not_use(tmp_path, study_file, source, used, unused):
+    path = tmp_path / "study.toml"
+    path.write_text(study_file)
+    settings = settings_in_force(StudyConfig.from_toml(path), source)
+    names = {name for part in ("data", "oracle", "search") for name in settings[part]}
+    assert settings["data"]["source"] == source
+    assert used <= names
+    assert not unused & names
 
 
 def test_a_study_of_enough_trials_has_one_plot_of_its_most_important_parameters(study):
