@@ -40,9 +40,11 @@ def product_parts(products: Products, t: Technology) -> Parts:
         parts.latency_ns[INDEX[name]] = in_turn * moved.latency_ns[name]
         parts.energy_pj[INDEX[name]] = moved.energy_pj[name]
     parts.energy_pj *= products.repeats
-    # The next sample may follow when the last vector has left the crossbars.
-    parts.busy_ns += total(parts.latency_ns) - parts.latency_ns[INDEX["adders"]] - fill_ns
+    # The next sample may follow when the last vector has left the crossbars; copies that one sample
+    # does not need work on the next ones.
     copies = t.element.replication
+    vectors_ns = total(parts.latency_ns) - parts.latency_ns[INDEX["adders"]] - fill_ns
+    parts.busy_ns += vectors_ns / in_turn * products.repeats / copies
     parts.elements += copies * charged.elements
     parts.tiles += copies * charged.tiles
     paid = parts.tiles * t.tile.elements if t.tile.whole else parts.elements

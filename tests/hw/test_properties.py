@@ -123,6 +123,13 @@ def test_stages_of_two_layers_overlap_and_copies_shorten_the_longest():
     assert one.interval_ns < one.latency_ns
     alone = ReRAM().cost(Workload((first,)))
     assert one.interval_ns == alone.interval_ns
-    four = ReRAM().with_parameters(replication=4).cost(Workload((first, second)))
+    copied = ReRAM().with_parameters(replication=4)
+    four = copied.cost(Workload((first, second)))
     assert four.interval_ns == pytest.approx(one.interval_ns / 4)
     assert four.write_energy_pj == pytest.approx(4 * one.write_energy_pj)
+    # One vector a sample: a copy cannot help it, but it takes the next sample.
+    alone, shared = (
+        model.cost(Workload((replace(first, repeats=1),))) for model in (ReRAM(), copied)
+    )
+    assert shared.latency_ns == pytest.approx(alone.latency_ns)
+    assert shared.interval_ns == pytest.approx(alone.interval_ns / 4)
