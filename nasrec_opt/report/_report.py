@@ -125,7 +125,7 @@ def _headline(
     title: str, record: StudyRecord, results: Mapping[str, Any], data: Mapping[str, Any]
 ) -> str:
     source = Path(str(data.get("source", "a click log"))).name
-    metrics = ", ".join(name.replace("_", " ") for name in record.metric_names)
+    metrics = ", ".join(LABELS.get(name, name) for name in record.metric_names)
     lead = f"{len(record.trials):,} architectures scored on {metrics}; data: {source}."
     cards = [
         (f"{len(record.trials):,}", "trials"),
