@@ -60,17 +60,24 @@ def charge(products: Products, mapping: Mapping, t: Technology) -> Charge:
             adders=(mapping.row_blocks - 1) * products.outputs,
             adder_levels=levels(mapping.row_blocks),
         )
+    # MNSIM 2.0 gives every driver and converter as many rows and columns of the whole crossbar, so
+    # that a part of it keeps a part of them busy, for as many turns as all of them would need.
+    geometry = t.geometry
     blocks = tiles * per_tile * np.minimum(mapping.blocks, blocks_per_element)
-    rows = np.minimum(products.inputs, t.crossbar.rows)
-    merged = tiles * (per_tile - 1) * divide_up(mapping.columns_in_use, mapping.column_groups)
+    rows, columns = np.minimum(products.inputs, geometry.rows), mapping.columns_in_use
+    rows_each = divide_up(geometry.rows, geometry.rows_driven or geometry.rows)
+    columns_each = divide_up(geometry.columns, geometry.converters)
+    turns = mapping.row_groups * mapping.column_groups
+    converters = divide_up(columns, columns_each)
+    merged = tiles * (per_tile - 1) * converters
     return Charge(
         elements=elements,
         tiles=tiles,
         elements_per_tile=per_tile,
         active_elements=tiles * per_tile,
-        rows=blocks * rows,
-        columns=converted * blocks * mapping.columns_in_use,
-        cells=blocks * rows * mapping.columns_in_use * mapping.arrays,
+        rows=blocks * divide_up(rows, rows_each) * mapping.row_groups,
+        columns=converted * blocks * converters * mapping.column_groups,
+        cells=blocks * rows * columns * mapping.arrays * turns / (rows_each * columns_each),
         adders=merged * levels(per_tile),  # a module runs for as long as all levels take
         adder_levels=levels(per_tile),
     )

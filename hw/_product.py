@@ -74,10 +74,14 @@ def _cycle_times(parts: Parts, mapping: Mapping, in_turn: Array, t: Technology) 
     cycles = in_turn * mapping.cycles
     if t.adc.schedule != "overlapped":
         for name, time_ns in steps.items():
-            turns = 1
+            parts.latency_ns[INDEX[name]] = cycles * time_ns
             if t.adc.schedule == "in_turn" and name not in ("adc", "column_select"):
-                turns = mapping.column_groups  # all but the converters' own work is done anew
-            parts.latency_ns[INDEX[name]] = cycles * turns * time_ns
+                # All but the converters' own work is done anew for each group of columns.
+                parts.latency_ns[INDEX[name]] *= mapping.column_groups
+        if t.adc.schedule == "in_turn":
+            loaded, written = _register_shares(mapping)
+            parts.latency_ns[INDEX["input_register"]] *= loaded
+            parts.latency_ns[INDEX["output_register"]] *= written
         return np.zeros_like(one)
     read = steps["crossbar"] + steps["dac"] + steps["row_select"] + steps["input_register"]
     after = steps["shift_add"] + steps["output_register"]
@@ -89,6 +93,15 @@ def _cycle_times(parts: Parts, mapping: Mapping, in_turn: Array, t: Technology) 
     return np.asarray(fill_ns)
 
 
+def _register_shares(mapping: Mapping) -> tuple[Array, Array]:
+    """Accesses of the input and of the output register in each step, where nothing is held.
+
+    Inputs are loaded once for every group of rows and columns and read for each of their slices;
+    results are written once for each group of columns.
+    """
+    return 1 + 1 / mapping.input_slices, 1 / mapping.cycles
+
+
 def _energies(
     parts: Parts, products: Products, mapping: Mapping, charged: Charge, t: Technology
 ) -> None:
@@ -97,6 +110,7 @@ def _energies(
     drives = charged.rows * mapping.input_slices * again
     conversions = charged.columns * mapping.cycles
     cycles = charged.active_elements * mapping.cycles * again
+    loaded, written = _register_shares(mapping) if t.adc.schedule == "in_turn" else (1.0, 1.0)
     events = {
         # Every row is read once per input slice, whatever the number of rows at a time.
         "crossbar": charged.cells * mapping.input_slices * (t.crossbar.cell_read_fj * 1e-3),  # fJ
@@ -106,8 +120,8 @@ def _energies(
         "column_select": conversions * t.adc.select_pj,
         "adc": conversions * (t.adc.conversion_pj * _at_bits(t, t.adc.energy_scaling)),
         "shift_add": conversions * t.element.shift_add_pj,
-        "input_register": cycles * t.element.input_register_pj,
-        "output_register": cycles * t.element.output_register_pj,
+        "input_register": cycles * loaded * t.element.input_register_pj,
+        "output_register": cycles * written * t.element.output_register_pj,
         "adders": charged.adders * t.element.adder_pj,
     }
     for name, energy_pj in events.items():
