@@ -6,13 +6,15 @@ Each distinct operation is worked out once, by the formulas that cost one worklo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 
 from hw._batch import JOIN, Batch, distinct
 from hw._cost import Cost
 from hw._costs import Costs
-from hw._full import cost_workload
+from hw._full import cost_workload, kind_of
 from hw._parts import UM2_PER_MM2, Digitals, FloatArray, IntArray, Lookups, Parts, Products, Totals
 from hw._product import product_parts
 from hw._shared import (
@@ -25,30 +27,33 @@ from hw._shared import (
 )
 from hw._technology import Technology
 from hw._unit import digital_parts, lookup_parts
-from hw._workload import Digital, MatrixVector, Operation, Workload
+from hw._workload import Operation, Workload
 
 NONE = np.zeros(0, dtype=np.int64)
+# By kind, what of an operation enters its cost.
+FIELDS: dict[int, tuple[str, ...]] = {
+    PRODUCT: ("inputs", "outputs", "repeats", "weight_bits", "activation_bits"),
+    DIGITAL: ("multiplications", "additions", "special_functions", "bits"),
+    MEMORY: ("rows", "dim", "value_bits"),
+}
 
 
 def cost_workloads(workloads: Iterable[Workload], t: Technology) -> Costs:
     """Costs of workloads at once."""
     several = tuple(workloads)
     owner = np.repeat(np.arange(len(several)), [len(w.operations) for w in several])
-    rows: dict[int, list[tuple[int, ...]]] = {PRODUCT: [], DIGITAL: [], MEMORY: []}
-    places: dict[int, list[int]] = {PRODUCT: [], DIGITAL: [], MEMORY: []}
-    operations = (o for workload in several for o in workload.operations)
-    for place, operation in enumerate(operations):
-        kind, row = _row(operation)
-        rows[kind].append(row)
-        places[kind].append(place)
-    columns = {
-        kind: np.array(some, dtype=np.int64).T if some else np.zeros((1, 0), dtype=np.int64)
-        for kind, some in rows.items()
-    }
+    operations = [o for workload in several for o in workload.operations]
+    kinds = [kind_of(operation) for operation in operations]
+    columns = {}
+    for kind, fields in FIELDS.items():
+        some = [o for o, its in zip(operations, kinds, strict=True) if its == kind]
+        values = chain.from_iterable(map(attrgetter(*fields), some))
+        count = len(some) * len(fields)
+        columns[kind] = np.fromiter(values, np.int64, count).reshape(-1, len(fields)).T
     table, indices = _distinct_totals(columns, t)
     which = np.zeros(len(owner), dtype=np.int64)
     for kind, index in indices.items():
-        which[places[kind]] = index
+        which[np.array(kinds) == kind] = index
     totals = table.taken(which)
     times = totals.latency_ns.tolist()
     latency_ns, first = np.zeros(len(several)), 0
@@ -83,17 +88,6 @@ def cost_batch(batch: Batch, t: Technology) -> Costs:
         t,
         lambda number: cost_workload(batch.in_full(number), t),
     )
-
-
-def _row(operation: Operation) -> tuple[int, tuple[int, ...]]:
-    """Kind of an operation, and what of it enters its cost."""
-    if isinstance(operation, MatrixVector):
-        o = operation
-        return PRODUCT, (o.inputs, o.outputs, o.repeats, o.weight_bits, o.activation_bits)
-    if isinstance(operation, Digital):
-        d = operation
-        return DIGITAL, (d.multiplications, d.additions, d.special_functions, d.bits)
-    return MEMORY, (operation.rows, operation.dim, operation.value_bits)
 
 
 def _distinct_totals(

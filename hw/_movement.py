@@ -109,8 +109,11 @@ def _hops(tiles: int) -> int:
     if tiles == 1:
         return 0
     places = np.array(_spiral(tiles + 1)[1:])
-    distances = np.abs(places[:, None, :] - places[None, :, :]).sum(axis=2)
-    return int(distances.max(axis=1).min())
+    # Hops |dx| + |dy| are the larger of the differences of x + y and of x - y: the farthest tile is
+    # at an extreme of one of them.
+    turned = places @ np.array([[1, 1], [1, -1]])
+    farthest = np.maximum(turned.max(axis=0) - turned, turned - turned.min(axis=0)).max(axis=1)
+    return int(farthest.min())
 
 
 def _spiral(count: int) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw import MatrixVector, ReRAM, Workload
+from hw._movement import _hops, _spiral
 
 CONFIGURATIONS = {
     "mnsim_2_0.toml": {
@@ -85,6 +86,16 @@ def mnsim(c, product):
         + 91917.1562
     )
     return sum(latency.values()), energy, area
+
+
+def test_results_meet_where_the_farthest_tile_is_nearest():
+    for tiles in (*range(1, 30), 60):
+        places = _spiral(tiles + 1)[1:]
+        assert len(set(places)) == tiles
+        assert all(abs(x) + abs(y) for x, y in places)  # the first place is another layer's
+        nearest = min(max(abs(x - a) + abs(y - b) for x, y in places) for a, b in places)
+        assert _hops(tiles) == nearest
+    assert {tiles: _hops(tiles) for tiles in HOPS} == HOPS
 
 
 @st.composite
