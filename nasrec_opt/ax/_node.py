@@ -19,10 +19,10 @@ from ax.generation_strategy.generation_strategy import GenerationStrategy
 
 from nasrec_opt.ax._goals import Goals
 from nasrec_opt.ax._parameters import Encoding, genotype_of, parameters_of
-from nasrec_opt.bayes import GenotypeEmbedding, propose_pool, select_batch
+from nasrec_opt.bayes import propose_pool, select_batch
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._draw import check_counts, check_seed
-from nasrec_opt.space import Genotype, SearchSpace
+from nasrec_opt.space import Genotype, GenotypeEmbedding, SearchSpace
 
 NAME = "pool_bayes"
 _ATTEMPTS = 64  # random genotypes that are drawn before one that was there is accepted

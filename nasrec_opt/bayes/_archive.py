@@ -8,11 +8,10 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nasrec_opt.bayes._embedding import GenotypeEmbedding
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.samplers._population import PROPOSAL, Individual
 from nasrec_opt.samplers._selection import FloatArray
-from nasrec_opt.space import Genotype, SearchSpace
+from nasrec_opt.space import Genotype, GenotypeEmbedding, SearchSpace
 
 _DISCARDED = (TrialState.FAIL, TrialState.PRUNED)
 

@@ -2,6 +2,7 @@
 
 from nasrec_opt.space._canonical import BlockLiveness, liveness, reads_sparse_inputs
 from nasrec_opt.space._choices import HardwareChoices, is_active
+from nasrec_opt.space._embedding import GenotypeEmbedding
 from nasrec_opt.space._genotype import MERGER_ROWS, BlockGene, Genotype, HardwareGene
 from nasrec_opt.space._search_space import SearchSpace
 
@@ -10,6 +11,7 @@ __all__ = [
     "BlockGene",
     "BlockLiveness",
     "Genotype",
+    "GenotypeEmbedding",
     "HardwareChoices",
     "HardwareGene",
     "SearchSpace",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasrec_opt.bayes import GenotypeEmbedding, propose_pool
+from nasrec_opt.bayes import propose_pool
 from nasrec_opt.errors import StudyError
-from nasrec_opt.space import SearchSpace
+from nasrec_opt.space import GenotypeEmbedding, SearchSpace
 
 SPACE = SearchSpace.nasrec_full(3)
 

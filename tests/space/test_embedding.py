@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasrec_opt.bayes import GenotypeEmbedding
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.space import BlockGene, Genotype, SearchSpace
+from nasrec_opt.space import BlockGene, Genotype, GenotypeEmbedding, SearchSpace
 
 SPACES = [
     SearchSpace.nasrec_small(),

@@ -1,4 +1,4 @@
-"""Genotypes as points of a unit cube, so that a Gaussian process can compare them.
+"""Genotypes as points of a unit cube, so that a model of the objectives can compare them.
 
 Two genotypes are the same point exactly when they build the same model. Genes that cannot matter
 have a neutral value, which tells nothing apart: which genes matter follows, block by block from the
@@ -13,17 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nasrec_opt.samplers._selection import FloatArray
-from nasrec_opt.space import (
-    BlockGene,
-    BlockLiveness,
-    Genotype,
-    SearchSpace,
-    liveness,
-    reads_sparse_inputs,
-)
+from nasrec_opt.space._canonical import BlockLiveness, liveness, reads_sparse_inputs
 from nasrec_opt.space._choices import BlockChoices
+from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._search_space import SearchSpace
 
 _MERGERS = ("dense_to_sparse", "sparse_to_dense")
 
@@ -70,7 +65,7 @@ class GenotypeEmbedding:
         """Numbers that a genotype becomes."""
         return len(self.names)
 
-    def encode(self, genotypes: Iterable[Genotype]) -> FloatArray:
+    def encode(self, genotypes: Iterable[Genotype]) -> NDArray[np.float64]:
         """Points of the genotypes, from 0 to 1.
 
         Args:
