@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from workloads import workloads
 
@@ -24,6 +24,7 @@ def chains(operations, name):
     return [(*chain, name) for need in operation.after for chain in chains(operations, need)]
 
 
+@settings(deadline=None)
 @given(workloads(), times)
 def test_the_critical_path_is_the_longest_chain_of_needs(workload, durations):
     operations = workload.operations
@@ -40,6 +41,7 @@ def test_nothing_to_do_has_no_path():
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@settings(deadline=None)
 @given(workload=workloads())
 def test_parts_sum_to_the_totals(model, workload):
     cost = model.cost(workload)
@@ -65,6 +67,7 @@ def test_a_cost_of_parts_is_their_sum():
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+@settings(deadline=None)
 @given(workload=workloads())
 def test_latency_is_that_of_the_longest_chain_of_operations_costed_alone(model, workload):
     operations = workload.operations

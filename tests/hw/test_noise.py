@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw import Chip, DescriptionError, Geometry, MatrixVector, Noise, map_product
@@ -69,6 +69,7 @@ def chips(draw):
     return weights, inputs, bits, activation_bits, geometry
 
 
+@settings(deadline=None)
 @given(chips())
 def test_what_is_costed_as_lossless_loses_nothing(drawn):
     weights, inputs, bits, activation_bits, geometry = drawn
@@ -89,6 +90,7 @@ def test_what_is_costed_as_lossless_loses_nothing(drawn):
     assert result.conversions == len(inputs) * groups * read * mapping.input_slices
 
 
+@settings(deadline=None)
 @given(chips(), st.integers(0, 2**32 - 1))
 def test_noise_of_nothing_changes_nothing(drawn, seed):
     weights, inputs, bits, activation_bits, geometry = drawn

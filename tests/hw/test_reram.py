@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from workloads import accelerators, digitals, products, with_figures, workloads
 
@@ -168,6 +168,7 @@ def test_the_digital_unit_by_hand():
     assert part.area_mm2 == 0  # the unit is shared
 
 
+@settings(deadline=None)
 @given(products(), st.sampled_from(["inputs", "outputs", "weight_bits", "activation_bits",
                                     "repeats"]), st.integers(1, 40), accelerators())  # fmt: skip
 def test_a_larger_product_is_never_cheaper(product, field, more, model):
@@ -179,6 +180,7 @@ def test_a_larger_product_is_never_cheaper(product, field, more, model):
     assert theirs.area_mm2 >= ours.area_mm2
 
 
+@settings(deadline=None)
 @given(digitals(), st.sampled_from(["macs", "additions", "special_functions"]), st.integers(1, 99))
 def test_more_digital_work_is_never_cheaper(digital, field, more):
     ours = cost_of(digital)
@@ -187,6 +189,7 @@ def test_more_digital_work_is_never_cheaper(digital, field, more):
     assert theirs.latency_ns >= ours.latency_ns
 
 
+@settings(deadline=None)
 @given(workloads(), accelerators())
 def test_names_do_not_enter_the_cost(workload, model):
     renamed = Workload(
@@ -199,6 +202,7 @@ def test_names_do_not_enter_the_cost(workload, model):
     assert replace(ours, breakdown=()) == replace(theirs, breakdown=())
 
 
+@settings(deadline=None)
 @given(st.lists(workloads(), max_size=4), accelerators())
 def test_many_workloads_cost_what_each_costs(several, model):
     each, many = [model.cost(workload) for workload in several], model.cost_many(several)
@@ -208,6 +212,7 @@ def test_many_workloads_cost_what_each_costs(several, model):
         assert getattr(many, total).tolist() == [getattr(cost, total) for cost in each]
 
 
+@settings(deadline=None)
 @given(workloads(), accelerators())
 def test_energy_is_that_of_the_operations_alone_and_leakage_during_the_whole(workload, model):
     alone = (cost_of(replace(o, after=()), on=model).breakdown[0] for o in workload.operations)
@@ -216,6 +221,7 @@ def test_energy_is_that_of_the_operations_alone_and_leakage_during_the_whole(wor
     assert cost.energy_pj == pytest.approx(dynamic_pj + cost.leakage_mw * cost.latency_ns)
 
 
+@settings(deadline=None)
 @given(products(), st.integers(2, 8))
 def test_copies_take_area_and_spare_time_but_no_work(product, copies):
     one, many = cost_of(product), cost_of(product, on=SHIPPED.with_parameters(replication=copies))
