@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from optuna import TrialPruned
 from optuna.trial import BaseTrial
 
-from hw import Cost, CostModel
+from hw import Cost, CostModel, DescriptionError
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
@@ -27,15 +28,17 @@ SHAPE_METRICS = ("mflops", "parameters")  # need the shape of the input
 METRICS = ("log_loss", *COST_METRICS, *SHAPE_METRICS)
 DEFAULT_WITH_ACCELERATOR = ("log_loss", "latency_us", "energy_uj")
 
+ACCELERATOR = "accelerator"  # the constraint that a genotype violates which cannot be built
+
 AnyOracle = Oracle | Callable[[Genotype], Evaluation | float]
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    """Metrics of one genotype, and what a trial writes down beside them."""
+class _Figures:
+    """What is known of a genotype without its log loss: metrics, and the cost by operator."""
 
     metrics: dict[str, float]
-    attributes: dict[str, Any]
+    breakdown: dict[str, dict[str, float]] | None
 
 
 class _ToTrial:
@@ -63,6 +66,11 @@ class Objective:
     Where log loss is the only objective and the oracle takes `report`, as a `SupernetOracle` does,
     log losses on the way go to the trial, and the study's pruner may end it; a pruned trial has the
     attributes of its last log loss. Optuna prunes in studies of one objective alone.
+
+    A genotype that the accelerator refuses (`hw.DescriptionError`), such as converters that cannot
+    read one cell, is infeasible, not an error: the trial is pruned before the oracle is asked, has
+    the reason as the attribute `infeasible`, and violates the constraint `accelerator`. Samplers
+    learn to avoid it and none takes it for a parent.
 
     Args:
         space: What is searched.
@@ -104,53 +112,82 @@ class Objective:
         self._check()
         self._reports = self.metric_names == ("log_loss",) and can_report(oracle)
         self._evaluations: dict[tuple[BlockGene, ...], Evaluation] = {}
-        self._outcomes: dict[Genotype, _Outcome] = {}
+        self._known_figures: dict[Genotype, _Figures] = {}
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
         """Score a trial.
 
         Returns:
             The value of the only objective, or the values in the order of `metric_names`.
+
+        Raises:
+            TrialPruned: The study's pruner ends it, or the accelerator refuses the genotype.
         """
         genotype = self.space.suggest(trial)
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "cost"):
+            figures = self._feasible_figures(trial, genotype)
         on_the_way = _ToTrial(trial) if self._reports else None
-        started = time.perf_counter()
         try:
-            evaluation = self._evaluate(genotype, on_the_way)
+            with _timed(seconds, "oracle"):
+                evaluation = self._evaluate(genotype, on_the_way)
         except TrialPruned:
             if on_the_way and on_the_way.log_loss is not None:
-                evaluated = time.perf_counter()
-                outcome = self._compute(genotype, Evaluation(on_the_way.log_loss))
-                self._write(trial, genotype, outcome, (started, evaluated))
+                self._write(trial, genotype, Evaluation(on_the_way.log_loss), figures, seconds)
             raise
-        evaluated = time.perf_counter()
-        outcome = self._outcome(genotype, evaluation)
-        self._write(trial, genotype, outcome, (started, evaluated))
-        values = tuple(outcome.metrics[name] for name in self.metric_names)
+        metrics = self._write(trial, genotype, evaluation, figures, seconds)
+        values = tuple(metrics[name] for name in self.metric_names)
         return values[0] if len(values) == 1 else values
 
+    def _feasible_figures(self, trial: BaseTrial, genotype: Genotype) -> _Figures:
+        """What a genotype costs; a trial whose genotype the accelerator refuses ends here."""
+        try:
+            return self._figures(genotype)
+        except DescriptionError as error:
+            trial.set_user_attr("genotype", genotype.to_json())
+            trial.set_user_attr("infeasible", str(error))
+            # Without values a trial must be pruned; the constraint tells samplers which side of a
+            # study it belongs to (TPE cannot rank pruned trials of several objectives).
+            _set_constraint(trial, ACCELERATOR, 1.0)
+            raise TrialPruned(str(error)) from error
+
     def _write(
-        self, trial: BaseTrial, genotype: Genotype, outcome: _Outcome, times: tuple[float, float]
-    ) -> None:
-        """Write down beside a trial's values what belongs there."""
-        started, evaluated = times
-        seconds = {
-            "oracle": round(evaluated - started, 6),
-            "cost": round(time.perf_counter() - evaluated, 6),
-        }
+        self,
+        trial: BaseTrial,
+        genotype: Genotype,
+        evaluation: Evaluation,
+        figures: _Figures,
+        seconds: dict[str, float],
+    ) -> dict[str, float]:
+        """Write down beside a trial's values what belongs there; returns its metrics."""
+        metrics = {"log_loss": float(evaluation.log_loss), **figures.metrics}
+        attributes: dict[str, Any] = {"genotype": genotype.to_json()}
+        if evaluation.auc is not None and math.isfinite(evaluation.auc):
+            attributes["auc"] = evaluation.auc
+        always = (*SHAPE_METRICS, "area_mm2")
+        for name, value in metrics.items():
+            if name in always or name not in self.metric_names:
+                attributes[name] = value
+        if evaluation.difference is not None:
+            attributes["difference"] = asdict(evaluation.difference)
+        if figures.breakdown is not None:
+            attributes["breakdown"] = figures.breakdown
+        attributes["seconds"] = {name: seconds[name] for name in ("oracle", "cost")}
         # Each attribute is a transaction of the storage: only what cannot be derived is set.
-        attributes = {"genotype": genotype.to_json(), **outcome.attributes, "seconds": seconds}
         for name, value in attributes.items():
             trial.set_user_attr(name, value)
-        if self.constraints:
-            already = getattr(trial, "constraints", {})  # of a trial taken up again after a kill
-            for name, largest in self.constraints.items():
-                if name not in already:
-                    trial.set_constraint(name, outcome.metrics[name] - largest)
+        for name, largest in self.constraints.items():
+            _set_constraint(trial, name, metrics[name] - largest)
+        return metrics
 
     def metrics(self, genotype: Genotype) -> dict[str, float]:
-        """All metrics of a genotype that can be computed, by name."""
-        return dict(self._outcome(genotype, self._evaluate(genotype)).metrics)
+        """All metrics of a genotype that can be computed, by name.
+
+        Raises:
+            DescriptionError: The accelerator refuses the genotype.
+        """
+        figures = self._figures(genotype)
+        return {"log_loss": float(self._evaluate(genotype).log_loss), **figures.metrics}
 
     def _evaluate(self, genotype: Genotype, report: Report | None = None) -> Evaluation:
         key = architecture(genotype)
@@ -166,39 +203,27 @@ class Objective:
         self._evaluations[key] = answer
         return answer
 
-    def _outcome(self, genotype: Genotype, evaluation: Evaluation) -> _Outcome:
+    def _figures(self, genotype: Genotype) -> _Figures:
         key = genotype.canonical()
-        if key not in self._outcomes:
-            self._outcomes[key] = self._compute(genotype, evaluation)
-        return self._outcomes[key]
+        if key not in self._known_figures:
+            self._known_figures[key] = self._compute(genotype)
+        return self._known_figures[key]
 
-    def _compute(self, genotype: Genotype, evaluation: Evaluation) -> _Outcome:
-        metrics = {"log_loss": float(evaluation.log_loss)}
-        breakdown = None
-        if self.features is not None:
-            workload = lower(genotype, self.features)
-            metrics |= {"mflops": workload.mflops, "parameters": workload.parameters}
-            if self.accelerator is not None:
-                accelerator = self.accelerator
-                if genotype.hardware is not None:
-                    accelerator = configure(accelerator, genotype.hardware)
-                cost = accelerator.cost(workload)
-                metrics["latency_us"] = cost.latency_ns * 1e-3  # ns -> us
-                metrics["energy_uj"] = cost.energy_pj * 1e-6  # pJ -> uJ
-                metrics["area_mm2"] = cost.area_mm2
-                breakdown = by_operator(cost)
-        attributes: dict[str, Any] = {}
-        if evaluation.auc is not None and math.isfinite(evaluation.auc):
-            attributes["auc"] = evaluation.auc
-        always = (*SHAPE_METRICS, "area_mm2")
-        for name, value in metrics.items():
-            if name in always or name not in self.metric_names:
-                attributes[name] = value
-        if evaluation.difference is not None:
-            attributes["difference"] = asdict(evaluation.difference)
-        if breakdown is not None:
-            attributes["breakdown"] = breakdown
-        return _Outcome(metrics, attributes)
+    def _compute(self, genotype: Genotype) -> _Figures:
+        if self.features is None:
+            return _Figures({}, None)
+        workload = lower(genotype, self.features)
+        metrics = {"mflops": workload.mflops, "parameters": workload.parameters}
+        if self.accelerator is None:
+            return _Figures(metrics, None)
+        accelerator = self.accelerator
+        if genotype.hardware is not None:
+            accelerator = configure(accelerator, genotype.hardware)
+        cost = accelerator.cost(workload)
+        metrics["latency_us"] = cost.latency_ns * 1e-3  # ns -> us
+        metrics["energy_uj"] = cost.energy_pj * 1e-6  # pJ -> uJ
+        metrics["area_mm2"] = cost.area_mm2
+        return _Figures(metrics, by_operator(cost))
 
     def _check(self) -> None:
         asked = [("objectives", name) for name in self.metric_names]
@@ -217,6 +242,22 @@ class Objective:
         for name, largest in self.constraints.items():
             if math.isnan(largest):
                 raise StudyError(f"constraints: {name}: expected a number, got {largest}")
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Note how long what is inside takes, also where it raises."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = round(time.perf_counter() - started, 6)
+
+
+def _set_constraint(trial: BaseTrial, name: str, value: float) -> None:
+    # A trial taken up again after a kill has some of them; Optuna warns of a second time.
+    if name not in getattr(trial, "constraints", {}):
+        trial.set_constraint(name, value)
 
 
 def by_operator(cost: Cost) -> dict[str, dict[str, float]]:

@@ -10,13 +10,13 @@ import optuna
 import pytest
 from optuna.trial import FixedTrial, TrialState
 
-from hw import Cost, OperatorCost, ReRAM
+from hw import Cost, DescriptionError, OperatorCost, ReRAM
 from nasrec_opt import FeatureSpec, Genotype, RegularizedEvolutionSampler, SearchSpace
 from nasrec_opt.errors import StudyError
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.objective import METRICS, Objective
 from nasrec_opt.oracle import Difference, Evaluation, TabularOracle, architecture
-from nasrec_opt.space import BlockGene, HardwareGene
+from nasrec_opt.space import BlockGene, HardwareChoices, HardwareGene
 
 FEATURES = FeatureSpec(13, (100,) * 26)
 WIDTHS = {16: 0.46, 64: 0.45, 256: 0.44}  # log loss by dense width
@@ -229,6 +229,82 @@ def test_a_model_outside_the_table_fails_its_trial_alone():
     study.optimize(Objective(SPACE, oracle), n_trials=12, catch=StudyError)
     states = {trial.params["b1.dense_width"]: trial.state for trial in study.trials}
     assert states == {16: TrialState.COMPLETE, 64: TrialState.FAIL, 256: TrialState.FAIL}
+
+
+# One bit, or two with flip encoding, cannot read a cell of four.
+REFUSED = SearchSpace(
+    num_blocks=1, dense_ops=("fc",), sparse_ops=("efc",), dense_widths=(16, 64),
+    sparse_widths=(16,), mergers=False, hardware=HardwareChoices(
+        crossbar_rows=(128,), crossbar_cols=(128,), cell_bits=(1, 4), dac_bits=(1,),
+        adc_bits=(1, 8), replication=(1, 2), buffer_kib=(64,),
+    ),
+)  # fmt: skip
+MULTI_SAMPLERS = {
+    "random": lambda: optuna.samplers.RandomSampler(seed=0),
+    "tpe": lambda: optuna.samplers.TPESampler(seed=0, n_startup_trials=4),
+    "nsga2": lambda: optuna.samplers.NSGAIISampler(population_size=6, seed=0),
+    "evolution": lambda: RegularizedEvolutionSampler(
+        REFUSED, population_size=6, tournament_size=3, children_per_round=2, seed=0
+    ),
+}
+
+
+@pytest.mark.parametrize("objectives", [None, ["log_loss"]])
+@pytest.mark.parametrize("sampler", MULTI_SAMPLERS)
+def test_an_accelerator_that_cannot_be_is_an_infeasible_trial_with_its_reason(
+    storage, sampler, objectives
+):
+    oracle = Counting()
+    objective = Objective(REFUSED, oracle, ReRAM(), features=FEATURES, objectives=objectives)
+    study = optuna.create_study(
+        storage=storage,
+        directions=["minimize"] * len(objective.metric_names),
+        sampler=MULTI_SAMPLERS[sampler](),
+    )
+    study.optimize(objective, n_trials=24)
+    refused = [trial for trial in study.trials if "infeasible" in trial.user_attrs]
+    assert 0 < len(refused) < 24
+    for trial in study.trials:
+        is_refused = trial.params["hw.adc_bits"] == 1 and trial.params["hw.cell_bits"] == 4
+        assert is_refused == (trial in refused)
+        assert trial.state == (TrialState.PRUNED if is_refused else TrialState.COMPLETE)
+        assert trial.constraints == ({"accelerator": 1.0} if is_refused else {})
+        genotype = Genotype.from_json(trial.user_attrs["genotype"])
+        assert genotype == REFUSED.decode(trial.params)
+        if is_refused:
+            with pytest.raises(DescriptionError) as error:
+                objective.metrics(genotype)
+            assert trial.user_attrs["infeasible"] == str(error.value)
+            assert "adc.bits: expected enough to read one row" in str(error.value)
+    assert all(trial not in refused for trial in study.best_trials)
+
+
+def test_a_refused_genotype_is_never_asked_of_the_oracle():
+    oracle = Counting()
+    objective = Objective(REFUSED, oracle, ReRAM(), features=FEATURES)
+    gene = HardwareGene(cell_bits=4, adc_bits=1)
+    genotype = Genotype((BlockGene(dense_width=16, sparse_width=16),), gene, "custom")
+    for _ in range(2):
+        with pytest.raises(optuna.TrialPruned, match="4-bit cells"):
+            objective(FixedTrial(REFUSED.encode(genotype)))
+    assert oracle.asked == []
+
+
+def test_a_users_cost_model_refuses_a_workload_in_the_same_way():
+    class Small(Abacus):
+        def cost(self, workload) -> Cost:
+            if workload.macs > 10_000:
+                raise DescriptionError(f"weights: expected 10000, got {workload.macs}")
+            return super().cost(workload)
+
+    study = run(Objective(SPACE, TABLE, Small(), constraints={"energy_uj": 1.0}))
+    for trial in study.trials:
+        fits = trial.params["b1.dense_width"] < 256
+        assert trial.state == (TrialState.COMPLETE if fits else TrialState.PRUNED)
+        assert set(trial.constraints) == {"energy_uj" if fits else "accelerator"}
+    assert "weights: expected 10000" in next(
+        t.user_attrs["infeasible"] for t in study.trials if t.state == TrialState.PRUNED
+    )
 
 
 class Learning:

@@ -8,6 +8,7 @@ from typing import Any
 from ax.api.protocols import IMetric, IRunner
 from ax.core.trial_status import TrialStatus
 
+from hw import DescriptionError
 from nasrec_opt.ax._parameters import Encoding, genotype_of
 from nasrec_opt.errors import StudyError
 from nasrec_opt.objective import Objective
@@ -30,7 +31,7 @@ class ObjectiveRunner(IRunner):
         self.encoding = encoding
 
     def run_trial(self, trial_index: int, parameterization: Mapping[str, Any]) -> dict[str, Any]:
-        """Metrics of the trial's genotype.
+        """Metrics of the trial's genotype, or why the accelerator refuses it.
 
         Raises:
             StudyError: The runner was loaded and has no objective.
@@ -41,14 +42,22 @@ class ObjectiveRunner(IRunner):
                 "without one; load with load_client(objective, ...)"
             )
         genotype = genotype_of(self._objective.space, parameterization, self.encoding)
-        metrics = self._objective.metrics(genotype)
+        try:
+            metrics = self._objective.metrics(genotype)
+        except DescriptionError as error:
+            return {"genotype": genotype.to_json(), "infeasible": str(error)}
         return {
             "genotype": genotype.to_json(),
             "metrics": {name: float(value) for name, value in metrics.items()},
         }
 
     def poll_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> TrialStatus:
-        """Completed, or failed where this runner never ran the trial or was killed meanwhile."""
+        """Completed, abandoned where the accelerator refuses the genotype, or else failed.
+
+        A trial fails that this runner never ran, or during which it was killed.
+        """
+        if "infeasible" in trial_metadata:
+            return TrialStatus.ABANDONED
         return TrialStatus.COMPLETED if "metrics" in trial_metadata else TrialStatus.FAILED
 
     def stop_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> dict[str, Any]:

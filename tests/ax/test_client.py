@@ -10,7 +10,9 @@ from ax_searches import CONSTRAINTS, SPACE, advance, objective
 pytest.importorskip("ax", reason="the extra 'ax' is not installed")
 
 from ax.api.client import Client
+from ax.core.trial_status import TrialStatus
 
+from hw import DescriptionError
 from nasrec_opt.ax import ObjectiveRunner, genotype_of, load_client, make_client
 from nasrec_opt.errors import StudyError
 from nasrec_opt.space import SearchSpace
@@ -144,3 +146,23 @@ def test_a_client_of_somebody_elses_is_refused(tmp_path):
 def genotypes_of(client):
     trials = client._experiment.trials.values()
     return [genotype_of(SPACE, trial.arm.parameters) for trial in trials]
+
+
+def test_an_accelerator_that_cannot_be_abandons_its_trial_with_the_reason():
+    goal = objective()
+    client = make_client(goal, seed=0)
+    refused = ObjectiveRunner(Refusing(goal))
+    [(index, parameters)] = client.get_next_trials(max_trials=1).items()
+    answer = refused.run_trial(index, parameters)
+    assert answer["infeasible"] == "adc.bits: too few"
+    assert refused.poll_trial(index, answer) == TrialStatus.ABANDONED
+
+
+class Refusing:
+    """An objective whose accelerator refuses every genotype."""
+
+    def __init__(self, goal) -> None:
+        self.space = goal.space
+
+    def metrics(self, genotype):
+        raise DescriptionError("adc.bits: too few")
