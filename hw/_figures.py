@@ -1,6 +1,6 @@
 """The figures of an accelerator: a frozen section each, and the unit that a file states for each.
 
-The sections are those of a technology TOML; `hw/technology/isaac_32nm.toml` is the only place of a
+The sections are those of a technology TOML; `hw/technology/reram_32nm.toml` is the only place of a
 default. What a figure means beyond its name stands beside it.
 """
 

@@ -33,7 +33,7 @@ from hw._figures import (
 )
 from hw.errors import DescriptionError
 
-DEFAULT = "isaac_32nm.toml"
+DEFAULT = "reram_32nm.toml"
 SECTIONS: dict[str, Any] = {
     "crossbar": CrossbarFigures,
     "dac": DacFigures,

@@ -159,7 +159,7 @@ def departures(configuration: str) -> list[list[str]]:
     together = start
     for _name, change in STEPS:
         together = change(together)
-    cases += [("all of these", together), ("hw/technology/isaac_32nm.toml", ISAAC)]
+    cases += [("all of these", together), ("hw/technology/reram_32nm.toml", ISAAC)]
     return _rows(cases)
 
 

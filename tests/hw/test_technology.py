@@ -16,7 +16,7 @@ from hw._technology import SECTIONS, parse_technology
 SHIPPED = ReRAM().technology
 FOLDER = files("hw") / "technology"
 SHIPPED_FILES = sorted(path.name for path in FOLDER.iterdir() if path.name.endswith(".toml"))
-SHIPPED_TEXT = (FOLDER / "isaac_32nm.toml").read_text(encoding="utf-8")
+SHIPPED_TEXT = (FOLDER / "reram_32nm.toml").read_text(encoding="utf-8")
 
 
 def read(tmp_path, text: str) -> ReRAM:
@@ -71,9 +71,9 @@ def test_a_bare_integer_is_a_number(tmp_path):
 
 
 def test_a_base_gives_the_figures_that_a_file_leaves_out(tmp_path):
-    mine = read(tmp_path, 'base = "isaac_32nm.toml"\n[crossbar]\nread_ns = 10\n').technology
+    mine = read(tmp_path, 'base = "reram_32nm.toml"\n[crossbar]\nread_ns = 10\n').technology
     assert mine == with_figures(SHIPPED, "crossbar", read_ns=10.0)
-    with pytest.raises(DescriptionError, match=r"mine.toml:1: base: expected one of isaac_32nm"):
+    with pytest.raises(DescriptionError, match=r"mine.toml:1: base: expected one of mnsim_2_0"):
         read(tmp_path, 'base = "isaac.toml"\n')
 
 
