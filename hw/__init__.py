@@ -1,14 +1,16 @@
 """What a workload costs on an accelerator: latency, energy, area. Stands alone."""
 
+from hw._accelerator import Accelerator, read_accelerator
 from hw._analog import AnalogLinear
 from hw._batch import Batch
 from hw._cost import ComponentCost, Cost, CostModel, OperatorCost
 from hw._costs import Costs
-from hw._cpu import CPU, RecNMP
+from hw._cpu import CPU
 from hw._crossbar import Geometry, Mapping, map_product
 from hw._noise import Chip, Noise, Result
 from hw._parts import COMPONENTS
 from hw._product import element_area_um2
+from hw._recnmp import RecNMP
 from hw._reram import ReRAM
 from hw._technology import Technology
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
@@ -17,6 +19,7 @@ from hw.errors import DescriptionError, HwError
 __all__ = [
     "COMPONENTS",
     "CPU",
+    "Accelerator",
     "AnalogLinear",
     "Batch",
     "Chip",
@@ -41,4 +44,5 @@ __all__ = [
     "Workload",
     "element_area_um2",
     "map_product",
+    "read_accelerator",
 ]

@@ -1,104 +1,126 @@
-"""References: a CPU by its roofline, and RecNMP's near-memory lookups in front of it."""
+"""A CPU by its roofline: the reference that everybody has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from hw._cost import Cost, OperatorCost, critical_path
+from hw._cost import ComponentCost, Cost, OperatorCost, critical_path
+from hw._figures import CpuFigures, DramFigures
 from hw._memory import lookup_energy_pj, lookup_latency_ns
-from hw._technology import Technology, default_technology
-from hw._workload import Lookup, MatrixVector, Workload
-from hw.errors import DescriptionError
+from hw._sections import DEFAULTS, check_figures, read_kind, shipped_sections
+from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
+
+BYTES_PER_WEIGHT = 4  # it computes in fp32, whatever the bits of the model
+OPERATIONS_PER_FUNCTION = 10  # of an exponential, a reciprocal, a square root
+Times = list[tuple[str, float, float]]  # component, ns, pJ
+
+
+def _cpu() -> CpuFigures:
+    figures: CpuFigures = shipped_sections(DEFAULTS["cpu"])[1]["cpu"]
+    return figures
+
+
+def _dram() -> DramFigures:
+    figures: DramFigures = shipped_sections(DEFAULTS["cpu"])[1]["dram"]
+    return figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CPU:
-    """A CPU whose weights stay in its last-level cache: time is work over peak, plus calls.
+    """A CPU whose weights stay in its caches, one sample at a time.
+
+    An operator takes the longer of its work over the peak rate and its weights over the bandwidth,
+    and a call besides; embedding rows come from DRAM.
 
     Args:
-        peak_gflops: Peak fp32 rate that one sample reaches (Xeon Gold 6254: 3,570 at its nominal
-            clock over 18 cores; one sample uses one core).
-        call_overhead_ns: Time of calling one operator.
-        flop_pj: Energy of a floating-point operation: 200 W over the peak of all cores.
-        technology: Figures of the DRAM that holds the tables.
-        near_memory_cache_hit: Share of rows that a cache in the memory holds (`RecNMP`).
+        cpu: Figures of the processor; the default is one core of a Xeon Gold 6254.
+        dram: Figures of the memory that holds the tables.
 
     Raises:
         DescriptionError: A figure is out of range.
     """
 
-    peak_gflops: float = 198.0
-    call_overhead_ns: float = 1000.0
-    flop_pj: float = 56.0
-    technology: Technology = field(default_factory=default_technology)
-    near_memory_cache_hit: float = 0.0
+    cpu: CpuFigures = field(default_factory=_cpu)
+    dram: DramFigures = field(default_factory=_dram)
 
     def __post_init__(self) -> None:
-        if not self.peak_gflops > 0:
-            raise DescriptionError(f"peak_gflops: expected more than 0, got {self.peak_gflops}")
-        for name, largest in (
-            ("call_overhead_ns", float("inf")),
-            ("flop_pj", float("inf")),
-            ("near_memory_cache_hit", 1),
-        ):
-            if not 0 <= getattr(self, name) <= largest:
-                raise DescriptionError(
-                    f"{name}: expected 0 to {largest}, got {getattr(self, name)}"
-                )
+        check_figures("cpu", self.cpu)
+        check_figures("dram", self.dram)
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> CPU:
+        """A CPU from a technology TOML of this kind.
+
+        Raises:
+            DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type or
+                unit, or out of range.
+        """
+        return cls(**read_kind(path, "cpu"))
+
+    def with_figures(self, **figures: float) -> CPU:
+        """The same with other figures of the processor."""
+        return replace(self, cpu=replace(self.cpu, **figures))
 
     def cost(self, workload: Workload) -> Cost:
         """Cost of one sample; area and leakage of a bought processor are not modelled: 0."""
-        latency: dict[str, float] = {}
-        energy: dict[str, float] = {}
-        for operation in workload.operations:
-            if isinstance(operation, Lookup):
-                dram, hit = self.technology.dram, self.near_memory_cache_hit
-                latency[operation.name] = lookup_latency_ns(operation, dram)
-                energy[operation.name] = lookup_energy_pj(operation, dram, cache_hit=hit)
-                continue
-            work = 2 * operation.macs
-            if not isinstance(operation, MatrixVector):
-                work += operation.additions + 10 * operation.special_functions
-            latency[operation.name] = self.call_overhead_ns + work / self.peak_gflops
-            energy[operation.name] = work * self.flop_pj
-        path = critical_path(workload.operations, latency)
-        return Cost.of(
-            (
-                OperatorCost(
-                    name=o.name,
-                    operator=o.operator,
-                    latency_ns=latency[o.name] if o.name in path else 0.0,
-                    energy_pj=energy[o.name],
-                    area_mm2=0.0,
-                )
-                for o in workload.operations
-            ),
-            leakage_mw=0.0,
-        )
+        times = {o.name: self._times(o) for o in workload.operations}
+        return cost_of_times(workload, times)
+
+    def _times(self, operation: Operation) -> Times:
+        if isinstance(operation, Lookup):
+            latency_ns = lookup_latency_ns(operation, self.dram)
+            return [("memory", latency_ns, lookup_energy_pj(operation, self.dram))]
+        return processor_times(operation, self.cpu)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecNMP:
-    """RecNMP (Ke et al., ISCA 2020): lookups by rank-level units with a cache, the rest on the CPU.
+def processor_times(operation: MatrixVector | Digital, cpu: CpuFigures) -> Times:
+    """What an operation takes on a processor; GFLOP/s are operations a ns, GB/s bytes a ns."""
+    flops, loaded_ns = 2 * operation.macs, 0.0
+    if isinstance(operation, MatrixVector):
+        weights = operation.inputs * operation.outputs
+        loaded_ns = weights * BYTES_PER_WEIGHT / cpu.weights_gb_per_s
+    else:
+        flops += operation.additions + OPERATIONS_PER_FUNCTION * operation.special_functions
+    busy_ns = max(flops / cpu.peak_gflops, loaded_ns)
+    return [("call", cpu.call_overhead_ns, 0.0), ("processor", busy_ns, flops * cpu.flop_pj)]
 
-    With one value per field there is nothing to pool: every row still crosses the bus, so only
-    cache hits spare energy.
+
+def cost_of_times(
+    workload: Workload, times: dict[str, Times], areas_mm2: dict[str, float] | None = None
+) -> Cost:
+    """A cost from what each operation takes by component; off the critical path it takes no time.
 
     Args:
-        cpu: The host.
-        cache_hit: Share of rows found in the rank caches (24.9 % reported at 8 KB).
-
-    Raises:
-        DescriptionError: The share is outside 0 to 1.
+        workload: The operations.
+        times: Component, latency and energy, by operation.
+        areas_mm2: Area by component, of what all operations share.
     """
+    latency = {name: sum(ns for _, ns, _ in parts) for name, parts in times.items()}
+    path = critical_path(workload.operations, latency)
+    parts = [
+        _operator_cost(
+            operation.name,
+            operation.operator,
+            [
+                ComponentCost(name, ns if operation.name in path else 0.0, pj, 0.0)
+                for name, ns, pj in times[operation.name]
+            ],
+        )
+        for operation in workload.operations
+    ]
+    if areas_mm2:
+        areas = [ComponentCost(name, 0.0, 0.0, area) for name, area in areas_mm2.items()]
+        parts.append(_operator_cost("shared", "shared", areas))
+    return Cost.of(parts, leakage_mw=0.0)
 
-    cpu: CPU = field(default_factory=CPU)
-    cache_hit: float = 0.249
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.cache_hit <= 1:
-            raise DescriptionError(f"cache_hit: expected 0 to 1, got {self.cache_hit}")
-
-    def cost(self, workload: Workload) -> Cost:
-        """Cost of one sample."""
-        return replace(self.cpu, near_memory_cache_hit=self.cache_hit).cost(workload)
+def _operator_cost(name: str, operator: str, components: list[ComponentCost]) -> OperatorCost:
+    return OperatorCost(
+        name=name,
+        operator=operator,
+        latency_ns=sum(c.latency_ns for c in components),
+        energy_pj=sum(c.energy_pj for c in components),
+        area_mm2=sum(c.area_mm2 for c in components),
+        components=tuple(c for c in components if any(c[1:])),
+    )

@@ -1,6 +1,6 @@
 """The figures of an accelerator: a frozen section each, and the unit that a file states for each.
 
-The sections are those of a technology TOML; `hw/technology/reram_32nm.toml` is the only place of a
+The sections are those of a technology TOML; the files in `hw/technology/` are the only place of a
 default. What a figure means beyond its name stands beside it.
 """
 
@@ -183,6 +183,28 @@ class DramFigures:
     io_pj_per_bit: float = figure("pJ/bit")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuFigures:
+    """A processor whose weights stay in its caches; rates are those that one sample reaches."""
+
+    peak_gflops: float = figure("GFLOP/s")
+    weights_gb_per_s: float = figure("GB/s")
+    call_overhead_ns: float = figure("ns per operator")
+    flop_pj: float = figure("pJ per operation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearMemoryFigures:
+    """A unit at each rank of the DRAM; `pooling` rows of a table become one before they move on."""
+
+    cache_hit: float = figure("share of rows")
+    cache_pj: float = figure("pJ per row")
+    pooling: float = figure("rows per result")
+    add_pj: float = figure("pJ per addition")
+    unit_mw: float = figure("mW per channel")
+    unit_area_mm2: float = figure("mm2 per channel")
+
+
 # Figures that bound what the model can compute; other counts are 1 or more, others 0 or more.
 LIMITS = {
     "crossbar.rows": (1, 65536),
@@ -200,7 +222,10 @@ DIVISORS = (
     "tile.bus_bits_per_ns",
     "bank.link_bits_per_ns",
     "digital.clock_mhz",
+    "cpu.peak_gflops",
+    "cpu.weights_gb_per_s",
 )
+RANGES = {"near_memory.cache_hit": (0, 1), "near_memory.pooling": (1, math.inf)}
 TABLES = {
     "adc.scaling_bits": ("adc.energy_scaling", "adc.area_scaling"),
     "tile.buffer_sizes_kib": (
@@ -227,6 +252,9 @@ def check_range(name: str, value: Any, kind: str, unit: str) -> None:
         raise DescriptionError(f"{name}: expected {' or '.join(CHOICES[name])}, got {value!r}")
     elif name in DIVISORS and not 0 < value < math.inf:
         raise DescriptionError(f"{name}: expected more than 0 ({unit}), got {value}")
+    elif name in RANGES and not RANGES[name][0] <= value <= RANGES[name][1]:
+        least, most = RANGES[name]
+        raise DescriptionError(f"{name}: expected {least} to {most} ({unit}), got {value}")
     elif kind == "float" and not 0 <= value < math.inf:
         raise DescriptionError(f"{name}: expected a number from 0 ({unit}), got {value}")
 

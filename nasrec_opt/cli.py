@@ -152,7 +152,12 @@ def cost(
     genotype: Annotated[Path, typer.Argument(metavar="GENOTYPE.json")],
     accelerator: Annotated[
         Path | None,
-        typer.Option("--accelerator", metavar="TECH.toml", help="Technology of the accelerator."),
+        typer.Option(
+            "--accelerator",
+            metavar="TECH.toml",
+            help="Technology of the accelerator, or the name of one that ships: handcrafted.toml, "
+            "recnmp.toml, cpu.toml.",
+        ),
     ] = None,
     num_dense: Annotated[int, typer.Option(min=0, help="Dense features.")] = 13,
     num_sparse: Annotated[int, typer.Option(min=1, help="Sparse features.")] = 26,

@@ -176,6 +176,19 @@ def test_cost_prints_a_table_and_json(cli, tmp_path):
     assert "total" in cli("cost", genotype).stdout
 
 
+def test_cost_takes_an_accelerator_of_any_kind(cli, tmp_path):
+    genotype, mine = tmp_path / "g.json", tmp_path / "mine.toml"
+    genotype.write_text(json.dumps(GENOTYPE))
+    mine.write_text('base = "recnmp.toml"\n[near_memory]\ncache_hit = 1.0\n')
+
+    def energy(*options):
+        return json.loads(cli("cost", genotype, "--json", *options).stdout)["energy_uj"]
+
+    assert energy("--accelerator", "handcrafted.toml") == energy()
+    near, host = energy("--accelerator", "recnmp.toml"), energy("--accelerator", "cpu.toml")
+    assert energy("--accelerator", mine) < near < host
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -199,7 +212,7 @@ def test_bad_technology_file_is_one_sentence(cli, tmp_path):
     genotype.write_text(json.dumps(GENOTYPE))
     import hw
 
-    shipped = next((Path(hw.__file__).parent / "technology").glob("*.toml")).read_text()
+    shipped = (Path(hw.__file__).parent / "technology" / "reram_32nm.toml").read_text()
     line = next(x for x in shipped.splitlines() if x.startswith("rows") or "cell_bits =" in x)
     technology.write_text(shipped.replace(line, line.split("=")[0] + '= "many"', 1))
     assert_refused(cli("cost", genotype, "--accelerator", technology), str(technology), "many")

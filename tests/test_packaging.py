@@ -23,6 +23,7 @@ def files() -> set[str]:
         "nasrec_opt/py.typed",
         "hw/py.typed",
         "hw/technology/reram_32nm.toml",
+        "hw/technology/recnmp.toml",
         "nasrec_opt/benchmark/ctr_tabular.parquet",
         "studies/spaces/ctr_tabular.toml",
         "studies/quickstart.toml",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hw import ReRAM
+from hw import Accelerator, ReRAM, read_accelerator
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.objective import by_operator
 from nasrec_opt.space import Genotype
 
 
-def accelerator_of(technology: Path | None) -> ReRAM:
-    """The ReRAM accelerator of a technology file, or the one that ships."""
-    return ReRAM() if technology is None else ReRAM.from_toml(technology)
+def accelerator_of(technology: Path | None) -> Accelerator:
+    """What a technology file describes, or the ReRAM accelerator that ships."""
+    return ReRAM() if technology is None else read_accelerator(technology)
 
 
 def architecture_cost(
@@ -29,7 +29,7 @@ def architecture_cost(
 
     Args:
         genotype: The architecture; its accelerator genes, if any, configure the accelerator.
-        technology: Technology TOML; nothing = the one that ships.
+        technology: Technology TOML, of ReRAM, RecNMP or a CPU; nothing = the ReRAM that ships.
         features: Shape of the input; nothing = `num_dense` and `num_sparse` features.
         num_dense: Dense features.
         num_sparse: Sparse features; their vocabularies do not enter the cost.

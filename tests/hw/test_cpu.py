@@ -1,15 +1,16 @@
-"""The references: tables in DDR4 as everywhere, a roofline for the rest."""
+"""The CPU: tables in DDR4 as everywhere, a roofline for the rest."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from workloads import lookups, products
 
-from hw import CPU, DescriptionError, Digital, Lookup, MatrixVector, RecNMP, ReRAM, Workload
+from hw import CPU, DescriptionError, Digital, Lookup, MatrixVector, ReRAM, Workload
 
 DRAM = ReRAM().technology.dram
 CRITEO = Lookup(name="embedding", rows=26, dim=16)  # 16 values of 32 bits: a burst a row
@@ -43,29 +44,16 @@ def test_lookups_equal_a_loop_over_channels_and_bursts(lookup):
         assert part.energy_pj == pytest.approx(energy)
 
 
-@given(lookups(), st.floats(0, 1))
-def test_a_row_found_near_the_memory_spares_its_activation_and_read(lookup, share):
-    workload = Workload((lookup,))
-    host, near = CPU().cost(workload), RecNMP(cache_hit=share).cost(workload)
-    bits = math.ceil(lookup.dim * 32 / 512) * 512
-    spared = share * lookup.rows * (2100 + bits * 14)
-    assert near.energy_pj == pytest.approx(host.energy_pj - spared)
-    assert near.latency_ns == host.latency_ns  # with one value per field every row crosses the bus
-
-
-@given(products())
-def test_recnmp_speeds_up_nothing_but_lookups(product):
-    workload = Workload((product,))
-    assert RecNMP().cost(workload) == CPU().cost(workload)
-
-
 def test_the_roofline_by_hand():
     product = MatrixVector(name="fc", operator="fc", inputs=512, outputs=256)
     gram = Digital(
         name="gram", operator="dot", macs=1000, unit_macs=400, additions=60, special_functions=7,
         after=("fc",),
     )  # fmt: skip
-    cost = CPU(peak_gflops=100, call_overhead_ns=500, flop_pj=50).cost(Workload((product, gram)))
+    model = CPU().with_figures(
+        peak_gflops=100, weights_gb_per_s=1000, call_overhead_ns=500, flop_pj=50
+    )
+    cost = model.cost(Workload((product, gram)))
     first, second = cost.breakdown
     assert first.latency_ns == pytest.approx(500 + 2 * 131_072 / 100)  # GFLOP/s = FLOP/ns
     assert first.energy_pj == pytest.approx(2 * 131_072 * 50)
@@ -73,6 +61,23 @@ def test_the_roofline_by_hand():
     assert second.latency_ns == pytest.approx(500 + work / 100)
     assert second.energy_pj == pytest.approx(work * 50)
     assert (cost.area_mm2, cost.leakage_mw) == (0, 0)
+    assert [(c.name, c.latency_ns) for c in first.components] == [
+        ("call", 500), ("processor", pytest.approx(2 * 131_072 / 100)),
+    ]  # fmt: skip
+    # Weights that come slower than they are worked on: 4 bytes each at 10 bytes a ns.
+    slow = model.with_figures(weights_gb_per_s=10).cost(Workload((product,)))
+    assert slow.latency_ns == pytest.approx(500 + 131_072 * 4 / 10)
+    assert slow.energy_pj == first.energy_pj
+
+
+@given(products(), st.integers(1, 20))
+def test_weights_are_loaded_once_however_often_they_are_used(product, repeats):
+    model = CPU().with_figures(peak_gflops=1e9, weights_gb_per_s=1)
+    ours, theirs = (
+        model.cost(Workload((p,))) for p in (product, replace(product, repeats=repeats))
+    )
+    assert ours.latency_ns == pytest.approx(theirs.latency_ns, rel=1e-3)
+    assert theirs.energy_pj * product.repeats == pytest.approx(ours.energy_pj * repeats)
 
 
 def test_a_fully_connected_layer_costs_a_cpu_a_hundred_times_the_energy_of_crossbars():
@@ -81,15 +86,17 @@ def test_a_fully_connected_layer_costs_a_cpu_a_hundred_times_the_energy_of_cross
 
 
 @pytest.mark.parametrize(
-    ("make", "sentence"),
+    ("figures", "sentence"),
     [
-        (lambda: CPU(peak_gflops=0), "peak_gflops: expected more than 0, got 0"),
-        (lambda: CPU(flop_pj=-1.0), "flop_pj: expected 0 to inf, got -1.0"),
-        (lambda: CPU(call_overhead_ns=math.nan), "call_overhead_ns: expected 0 to inf, got nan"),
-        (lambda: CPU(near_memory_cache_hit=2), "near_memory_cache_hit: expected 0 to 1, got 2"),
-        (lambda: RecNMP(cache_hit=1.5), "cache_hit: expected 0 to 1, got 1.5"),
+        ({"peak_gflops": 0}, r"cpu.peak_gflops: expected more than 0 \(GFLOP/s\), got 0"),
+        (
+            {"flop_pj": -1.0},
+            "cpu.flop_pj: expected a number from 0",
+        ),
+        ({"call_overhead_ns": math.nan}, "cpu.call_overhead_ns: expected a number from 0"),
+        ({"weights_gb_per_s": math.inf}, "cpu.weights_gb_per_s: expected more than 0"),
     ],
 )
-def test_figures_that_cannot_be_are_refused(make, sentence):
+def test_figures_that_cannot_be_are_refused(figures, sentence):
     with pytest.raises(DescriptionError, match=sentence):
-        make()
+        CPU().with_figures(**figures)

@@ -1,0 +1,29 @@
+"""Any accelerator from its technology file: the file says of which kind it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hw._cpu import CPU
+from hw._recnmp import RecNMP
+from hw._reram import ReRAM
+from hw._sections import read_sections
+from hw._technology import read_technology
+
+Accelerator = ReRAM | RecNMP | CPU
+
+
+def read_accelerator(path: Path | str) -> Accelerator:
+    """The accelerator that a technology TOML describes; figures left out are those that ship.
+
+    Args:
+        path: The file; the name alone of one that ships will do, such as `recnmp.toml`.
+
+    Raises:
+        DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type or
+            unit, or out of range.
+    """
+    kind, sections = read_sections(path)
+    if kind == "reram":
+        return ReRAM(read_technology(path))
+    return CPU(**sections) if kind == "cpu" else RecNMP(**sections)

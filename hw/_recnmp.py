@@ -1,0 +1,91 @@
+"""RecNMP (Ke et al., ISCA 2020): embedding lookups near the ranks of DRAM, the rest on the host.
+
+A unit at each rank activates and reads its own rows, keeps hot ones in a cache and adds up pooled
+ones; the results of all ranks of a channel share its bus. A click log has one value a field:
+nothing is pooled, every row crosses the bus, and what is left of RecNMP's gain is its cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hw._cost import Cost
+from hw._cpu import Times, cost_of_times, processor_times
+from hw._figures import CpuFigures, DramFigures, NearMemoryFigures
+from hw._memory import burst_counts
+from hw._sections import DEFAULTS, check_figures, read_kind, shipped_sections
+from hw._workload import Lookup, Operation, Workload
+
+
+def _shipped(section: str) -> Any:
+    return shipped_sections(DEFAULTS["recnmp"])[1][section]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecNMP:
+    """Lookups by units at the ranks, products and digital work on the host's processor.
+
+    Args:
+        near_memory: Figures of the units; the default is RecNMP's with its caches.
+        cpu: Figures of the host.
+        dram: Figures of the memory.
+
+    Raises:
+        DescriptionError: A figure is out of range.
+    """
+
+    near_memory: NearMemoryFigures = field(default_factory=lambda: _shipped("near_memory"))
+    cpu: CpuFigures = field(default_factory=lambda: _shipped("cpu"))
+    dram: DramFigures = field(default_factory=lambda: _shipped("dram"))
+
+    def __post_init__(self) -> None:
+        for section in ("near_memory", "cpu", "dram"):
+            check_figures(section, getattr(self, section))
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> RecNMP:
+        """RecNMP from a technology TOML of this kind.
+
+        Raises:
+            DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type or
+                unit, or out of range.
+        """
+        return cls(**read_kind(path, "recnmp"))
+
+    def with_figures(self, **figures: float) -> RecNMP:
+        """The same with other figures of the units near the memory."""
+        return replace(self, near_memory=replace(self.near_memory, **figures))
+
+    def cost(self, workload: Workload) -> Cost:
+        """Cost of one sample; the area is that of the units near the memory alone."""
+        times = {o.name: self._times(o) for o in workload.operations}
+        area_mm2 = self.dram.channels * self.near_memory.unit_area_mm2
+        return cost_of_times(workload, times, {"near_memory": area_mm2})
+
+    def _times(self, operation: Operation) -> Times:
+        if not isinstance(operation, Lookup):
+            return processor_times(operation, self.cpu)
+        near, dram = self.near_memory, self.dram
+        bursts = burst_counts(operation.dim * operation.value_bits, dram)
+        bits = bursts * dram.burst_bits
+        read = operation.rows * (1 - near.cache_hit)
+        results = operation.rows / near.pooling
+        # The first row as at a host; then the ranks of a channel read at once and its bus moves
+        # results, whichever takes longer.
+        ranks = dram.channels * dram.ranks
+        per_row = max(bursts * dram.bus_cycles, dram.activate_cycles)
+        reading = max(0.0, -(-operation.rows // ranks) * (1 - near.cache_hit) - 1) * per_row
+        moving = max(0.0, -(-results // dram.channels) - 1) * bursts * dram.bus_cycles
+        first = dram.first_cycles + (bursts - 1) * dram.bus_cycles
+        latency_ns = (first + max(reading, moving)) * dram.clock_ns
+        row_pj = dram.activate_pj + bits * dram.read_pj_per_bit
+        memory_pj = read * row_pj + results * bits * dram.io_pj_per_bit
+        additions = (operation.rows - results) * operation.dim
+        unit_pj = (
+            operation.rows * near.cache_pj
+            + additions * near.add_pj
+            + dram.channels * near.unit_mw * latency_ns  # mW x ns = pJ
+        )
+        return [("memory", latency_ns, memory_pj), ("near_memory", 0.0, unit_pj)]

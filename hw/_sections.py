@@ -1,0 +1,229 @@
+"""Technology files: TOML of an accelerator's figures, a frozen dataclass each from the door on.
+
+A figure stands as `name = { value = 128, unit = "…", node = "…", source = "…" }`; a bare value, in
+the unit of `hw/_figures.py`, is accepted in a user's own file. `kind` says what is described: a
+`reram` accelerator (where nothing is said), a `cpu`, or `recnmp`. `base = "mnsim_2_0.toml"` names
+the file that ships whose kind and figures hold where the file has none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from dataclasses import fields
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hw._figures import (
+    AdcFigures,
+    BankFigures,
+    CpuFigures,
+    CrossbarFigures,
+    DacFigures,
+    DigitalFigures,
+    DramFigures,
+    ElementFigures,
+    NearMemoryFigures,
+    TileFigures,
+    check_range,
+    units_of,
+)
+from hw.errors import DescriptionError
+
+RERAM: dict[str, Any] = {
+    "crossbar": CrossbarFigures,
+    "dac": DacFigures,
+    "adc": AdcFigures,
+    "element": ElementFigures,
+    "tile": TileFigures,
+    "bank": BankFigures,
+    "digital": DigitalFigures,
+    "dram": DramFigures,
+}
+HOST: dict[str, Any] = {"cpu": CpuFigures, "dram": DramFigures}
+SECTIONS = {"reram": RERAM, "cpu": HOST, "recnmp": HOST | {"near_memory": NearMemoryFigures}}
+DEFAULTS = {"reram": "reram_32nm.toml", "cpu": "cpu.toml", "recnmp": "recnmp.toml"}
+EVERY = {name: cls for sections in SECTIONS.values() for name, cls in sections.items()}
+Sections = dict[str, Any]  # a frozen dataclass of figures by the section's name
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a technology file; the name alone of one that ships will do.
+
+    Raises:
+        DescriptionError: The file cannot be read.
+    """
+    shipped = files("hw") / "technology" / str(path)
+    try:
+        if not Path(path).exists() and Path(path).name == str(path) and shipped.is_file():
+            return shipped.read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DescriptionError(f"{path}: expected a technology TOML, got: {reason}") from error
+
+
+def read_sections(path: Path | str) -> tuple[str, Sections]:
+    """The kind and the figures of a file; see `parse_sections`."""
+    return parse_sections(read_text(path), str(path))
+
+
+def read_kind(path: Path | str, kind: str) -> Sections:
+    """The figures of a file that describes one kind.
+
+    Raises:
+        DescriptionError: It describes another, or see `parse_sections`.
+    """
+    found, sections = read_sections(path)
+    if found != kind:
+        raise DescriptionError(f"{path}: kind: expected {kind!r}, got {found!r}")
+    return sections
+
+
+@cache
+def shipped_sections(name: str) -> tuple[str, Sections]:
+    """The kind and the figures of a file that ships.
+
+    Raises:
+        DescriptionError: No file of this name ships.
+    """
+    folder = files("hw") / "technology"
+    known = sorted(f.name for f in folder.iterdir() if f.name.endswith(".toml"))
+    if name not in known:
+        raise DescriptionError(f"base: expected one of {', '.join(known)}, got {name!r}")
+    return parse_sections((folder / name).read_text(encoding="utf-8"), name, is_whole=True)
+
+
+def parse_sections(text: str, where: str, *, is_whole: bool = False) -> tuple[str, Sections]:
+    """The kind and the figures of TOML text; those left out are its `base`'s, or its kind's.
+
+    Args:
+        text: The TOML.
+        where: What to call it in errors.
+        is_whole: Whether it must have all figures that its `base` has not.
+
+    Raises:
+        DescriptionError: It is not TOML, or a figure is unknown, of the wrong type or unit, or out
+            of range; it names the line, the figure and the unit expected.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DescriptionError(f"{where}: expected TOML, got: {error}") from error
+    try:
+        kind, base = "reram", dict[str, Any]()
+        if "base" in values:
+            kind, base = shipped_sections(str(values["base"]))
+        kind = values.get("kind", kind)
+        if kind not in SECTIONS:
+            raise DescriptionError(f"kind: expected {' or '.join(SECTIONS)}, got {kind!r}")
+        _check_names("", values, ["base", "kind", *SECTIONS[kind]])
+        if not is_whole:
+            base = shipped_sections(DEFAULTS[kind])[1] | base
+        sections = {
+            name: _section(name, cls, values.get(name, {}), base.get(name))
+            for name, cls in SECTIONS[kind].items()
+        }
+        for name, figures in sections.items():
+            check_figures(name, figures)
+        return kind, sections
+    except DescriptionError as error:
+        raise DescriptionError(in_file(where, text, error)) from None
+
+
+def in_file(where: str, text: str, error: DescriptionError) -> str:
+    """The sentence of an error with the file and the line that it is about."""
+    return f"{where}:{_line_of(str(error), text)} {error}"
+
+
+def check_figures(section: str, figures: Any) -> None:
+    """Refuse figures of which one is out of range.
+
+    Raises:
+        DescriptionError: It names the figure and what was expected.
+    """
+    for field in fields(figures):
+        value, unit = getattr(figures, field.name), field.metadata["unit"]
+        check_range(f"{section}.{field.name}", value, str(field.type), unit)
+
+
+def _line_of(sentence: str, text: str) -> str:
+    """`12:` where line 12 states what the sentence is about, `` where no line does."""
+    about, _, _ = sentence.partition(":")
+    lines: dict[str, int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if found := re.match(r"\s*\[\s*([\w.\-]+)\s*\]", line):
+            section = found[1] + "."
+            lines.setdefault(found[1], number)
+        elif found := re.match(r"\s*\"?([\w.\-]+)\"?\s*=", line):
+            lines.setdefault(section + found[1], number)
+    number = lines.get(about) or lines.get(about.partition(".")[0]) or 0
+    return f"{number}:" if number else ""
+
+
+def _section(section: str, cls: Any, values: Any, base: Any) -> Any:
+    if not isinstance(values, dict):
+        raise DescriptionError(f"{section}: expected a table, got {values!r}")
+    types, units = {field.name: str(field.type) for field in fields(cls)}, units_of(cls)
+    _check_names(section, values, list(types))
+    figures = {}
+    for name, kind in types.items():
+        if name in values:
+            figures[name] = _figure(f"{section}.{name}", values[name], kind, units[name])
+        elif base is not None:
+            figures[name] = getattr(base, name)
+        else:
+            raise DescriptionError(
+                f"{section}: expected a figure {name!r} ({units[name]}), got none"
+            )
+    return cls(**figures)
+
+
+def _figure(name: str, value: Any, kind: str, unit: str) -> Any:
+    if isinstance(value, dict):
+        _check_names(name, value, ["value", "unit", "node", "source"])
+        if value.get("unit", unit) != unit:
+            raise DescriptionError(f"{name}: expected the unit {unit!r}, got {value['unit']!r}")
+        if "value" not in value:
+            raise DescriptionError(
+                f"{name}: expected a key 'value' ({unit}), got {', '.join(sorted(value))}"
+            )
+        value = value["value"]
+    if kind == "bool":
+        if isinstance(value, bool):
+            return value
+        raise DescriptionError(f"{name}: expected true or false, got {value!r}")
+    if kind == "str":
+        if isinstance(value, str):
+            return value
+        raise DescriptionError(f"{name}: expected a word, got {value!r}")
+    if kind.startswith("tuple"):
+        if isinstance(value, list) and value and all(_is_number(entry) for entry in value):
+            return tuple(float(entry) for entry in value)
+        raise DescriptionError(f"{name}: expected a list of numbers ({unit}), got {value!r}")
+    if kind == "int":
+        if _is_number(value) and isinstance(value, int):
+            return value
+        raise DescriptionError(f"{name}: expected an integer ({unit}), got {value!r}")
+    if _is_number(value):
+        return float(value)
+    raise DescriptionError(f"{name}: expected a number ({unit}), got {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _check_names(where: str, values: dict[str, Any], known: list[str]) -> None:
+    for name in values:
+        if name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        # The figure first: its line is looked up by what stands before the colon.
+        about = f"{where}.{name}" if where in EVERY else where or name
+        raise DescriptionError(f"{about}: unknown key {name!r}{hint}")
