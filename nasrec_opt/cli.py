@@ -162,12 +162,20 @@ def cost(
     num_dense: Annotated[int, typer.Option(min=0, help="Dense features.")] = 13,
     num_sparse: Annotated[int, typer.Option(min=1, help="Sparse features.")] = 26,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="x.svg|x.png", help="Draw it by operator and component."),
+    ] = None,
 ) -> None:
-    """Print what one architecture costs on the accelerator, by operator."""
+    """Print what one architecture costs on the accelerator, by operator and by component."""
     from nasrec_opt.pipeline import architecture_cost, print_cost
 
     figures = architecture_cost(
-        _read_genotype(genotype), technology=accelerator, num_dense=num_dense, num_sparse=num_sparse
+        _read_genotype(genotype),
+        technology=accelerator,
+        num_dense=num_dense,
+        num_sparse=num_sparse,
+        plot=plot,
     )
     if as_json:
         print(json.dumps(figures, indent=2))

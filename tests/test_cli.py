@@ -173,7 +173,14 @@ def test_cost_prints_a_table_and_json(cli, tmp_path):
     assert sum(figures["breakdown"]["energy_uj"].values()) == pytest.approx(figures["energy_uj"])
     wider = json.loads(cli("cost", genotype, "--json", "--num-sparse", 52).stdout)
     assert wider["energy_uj"] > figures["energy_uj"]
-    assert "total" in cli("cost", genotype).stdout
+    components = figures["components"]
+    for name in ("latency_us", "energy_uj", "area_mm2"):
+        assert sum(components[name].values()) == pytest.approx(figures[name])
+    printed = cli("cost", genotype, "--plot", tmp_path / "x.svg").stdout
+    assert "total" in printed
+    assert "input_register" in printed
+    assert ">efc<" in (tmp_path / "x.svg").read_text()
+    assert_refused(cli("cost", genotype, "--plot", tmp_path / "x.pdf"), "ends in .svg or .png")
 
 
 def test_cost_takes_an_accelerator_of_any_kind(cli, tmp_path):

@@ -111,21 +111,32 @@ class ConsoleReporter:
 
 
 def print_cost(figures: Mapping[str, Any]) -> None:
-    """Print what `architecture_cost` returns as a table."""
-    table = Table("operator", "latency us", "energy uJ", "share of energy")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    total = figures["energy_uj"]
-    latency, energy = figures["breakdown"]["latency_us"], figures["breakdown"]["energy_uj"]
-    for name in sorted(energy, key=energy.get, reverse=True):
-        share = energy[name] / total if total else 0.0
-        table.add_row(name, f"{latency.get(name, 0):.4g}", f"{energy[name]:.4g}", f"{share:.0%}")
-    table.add_section()
-    table.add_row("total", f"{figures['latency_us']:.4g}", f"{total:.4g}", "100%")
+    """Print what `architecture_cost` returns as tables."""
     console = Console()
-    console.print(table)
+    for head, parts in (("operator", figures["breakdown"]), ("component", figures["components"])):
+        console.print(_cost_table(head, parts, figures))
     console.print(
         f"area {figures['area_mm2']:.4g} mm2, {figures['mflops']:.4g} MFLOPs, "
         f"{figures['parameters']:,} parameters without embedding tables",
         highlight=False,
     )
+
+
+def _cost_table(
+    head: str, parts: Mapping[str, Mapping[str, float]], figures: Mapping[str, Any]
+) -> Table:
+    """Latency and energy of the parts that have any, the most energy first."""
+    table = Table(head, "latency us", "energy uJ", "share of energy")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    total = figures["energy_uj"]
+    latency, energy = parts["latency_us"], parts["energy_uj"]
+    for name in sorted(energy, key=lambda name: -energy[name]):
+        if latency.get(name) or energy[name]:
+            share = energy[name] / total if total else 0.0
+            table.add_row(
+                name, f"{latency.get(name, 0):.4g}", f"{energy[name]:.4g}", f"{share:.0%}"
+            )
+    table.add_section()
+    table.add_row("total", f"{figures['latency_us']:.4g}", f"{total:.4g}", "100%")
+    return table

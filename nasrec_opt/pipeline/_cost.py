@@ -9,6 +9,7 @@ from hw import Accelerator, ReRAM, read_accelerator
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.objective import by_operator
+from nasrec_opt.report import plot_cost
 from nasrec_opt.space import Genotype
 
 
@@ -24,6 +25,7 @@ def architecture_cost(
     features: FeatureSpec | None = None,
     num_dense: int = 13,
     num_sparse: int = 26,
+    plot: Path | None = None,
 ) -> dict[str, Any]:
     """Cost of one sample through one architecture.
 
@@ -33,10 +35,12 @@ def architecture_cost(
         features: Shape of the input; nothing = `num_dense` and `num_sparse` features.
         num_dense: Dense features.
         num_sparse: Sparse features; their vocabularies do not enter the cost.
+        plot: Where latency and energy are drawn by operator and component, `.svg` or `.png`.
 
     Returns:
-        `latency_us`, `energy_uj`, `area_mm2`, `leakage_mw`, `mflops`, `parameters`, and `breakdown`
-        of latency and energy by operator.
+        `latency_us`, `energy_uj`, `area_mm2`, `leakage_mw`, `samples_per_s`, `mflops`,
+        `parameters`, `breakdown` of latency and energy by operator, and `components`: latency,
+        energy and area by component.
     """
     features = features or FeatureSpec(num_dense, (1,) * num_sparse)
     workload = lower(genotype, features)
@@ -44,12 +48,24 @@ def architecture_cost(
     if genotype.hardware is not None:
         accelerator = configure(accelerator, genotype.hardware)
     cost = accelerator.cost(workload)
+    if plot is not None:
+        plot_cost(cost, plot, f"One sample, {workload.mflops:.3g} MFLOPs, {_name(technology)}")
     return {
         "latency_us": cost.latency_ns * 1e-3,  # ns -> us
         "energy_uj": cost.energy_pj * 1e-6,  # pJ -> uJ
         "area_mm2": cost.area_mm2,
         "leakage_mw": cost.leakage_mw,
+        "samples_per_s": cost.samples_per_s,
         "mflops": workload.mflops,
         "parameters": workload.parameters,
         "breakdown": by_operator(cost),
+        "components": {
+            "latency_us": {c.name: c.latency_ns * 1e-3 for c in cost.components},  # ns -> us
+            "energy_uj": {c.name: c.energy_pj * 1e-6 for c in cost.components},  # pJ -> uJ
+            "area_mm2": {c.name: c.area_mm2 for c in cost.components},
+        },
     }
+
+
+def _name(technology: Path | None) -> str:
+    return "the accelerator that ships" if technology is None else technology.name

@@ -1,7 +1,8 @@
 """What people look at: drawings of architectures, and one HTML page about a run."""
 
+from nasrec_opt.report._cost_plot import plot_cost
 from nasrec_opt.report._drawing import draw
 from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._report import write_report
 
-__all__ = ["draw", "importance_figure", "write_report"]
+__all__ = ["draw", "importance_figure", "plot_cost", "write_report"]

@@ -1,0 +1,130 @@
+"""Where the time and the energy of one sample go: bars of operators, stacked by component."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from pathlib import Path
+
+from hw import Cost
+from nasrec_opt._files import atomic_write
+from nasrec_opt.errors import StudyError
+
+PANELS = (  # quantity of a component, title, unit, factor from the units of `hw`
+    ("latency_ns", "Latency, critical path alone", "us", 1e-3),
+    ("energy_pj", "Energy", "uJ", 1e-6),
+)
+SMALL = 0.01  # components below this share of every total are drawn together
+OTHER = "other"
+WIDTH, ROW_HEIGHT, MARGIN_HEIGHT = 10.5, 0.42, 1.9  # inches
+Sums = dict[str, dict[str, float]]  # operator -> component -> value
+
+
+def plot_cost(cost: Cost, path: Path | str, title: str = "") -> None:
+    """Draw a cost by operator and by component into a file.
+
+    Args:
+        cost: What a model costs; an operator that does not know its components is one bar.
+        path: The picture; its suffix, `.svg` or `.png`, says which.
+        title: Above the picture.
+
+    Raises:
+        StudyError: The suffix is another.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".svg", ".png"):
+        raise StudyError(f"{path}: expected a file name that ends in .svg or .png")
+    with atomic_write(path, "wb") as stream:
+        stream.write(_render(cost, path.suffix[1:].lower(), title))
+
+
+def stacked(cost: Cost) -> tuple[list[str], list[str], dict[str, Sums]]:
+    """What the bars show.
+
+    Returns:
+        Operators, the most energy first; components, in the same order; and of both panels each
+        bar's pieces, whose sum is the total.
+    """
+    sums: dict[str, Sums] = {
+        quantity: defaultdict(lambda: defaultdict(float)) for quantity, *_ in PANELS
+    }
+    for part in cost.breakdown:
+        for quantity, _title, _unit, factor in PANELS:
+            pieces = part.components or ((OTHER, part.latency_ns, part.energy_pj, part.area_mm2),)
+            column = 1 if quantity == "latency_ns" else 2
+            for piece in pieces:
+                sums[quantity][part.operator][piece[0]] += piece[column] * factor
+    kept = _kept(sums)
+    merged: dict[str, Sums] = {quantity: {} for quantity in sums}
+    for quantity, by_operator in sums.items():
+        for operator, pieces_of in by_operator.items():
+            bar = merged[quantity].setdefault(operator, defaultdict(float))
+            for component, value in pieces_of.items():
+                bar[component if component in kept else OTHER] += value
+    energies = {operator: sum(bar.values()) for operator, bar in merged["energy_pj"].items()}
+    operators = sorted(energies, key=lambda name: -energies[name])
+    is_drawn = any(OTHER in bar for bars in merged.values() for bar in bars.values())
+    return operators, [*kept, *([OTHER] if is_drawn else [])], merged
+
+
+def _kept(sums: dict[str, Sums]) -> list[str]:
+    """Components that are more than a small share of some total, the most energy first."""
+    totals: dict[str, dict[str, float]] = {quantity: defaultdict(float) for quantity in sums}
+    for quantity, by_operator in sums.items():
+        for bar in by_operator.values():
+            for component, value in bar.items():
+                totals[quantity][component] += value
+    shares = {
+        component: max(total[component] / (sum(total.values()) or 1.0) for total in totals.values())
+        for component in totals["energy_pj"]
+    }
+    large = [name for name, share in shares.items() if share >= SMALL and name != OTHER]
+    return sorted(large, key=lambda name: -totals["energy_pj"][name])
+
+
+def _render(cost: Cost, kind: str, title: str) -> bytes:
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    operators, components, sums = stacked(cost)
+    colors = dict(zip(components, mpl.colormaps["tab20"].colors, strict=False))  # 18 at most
+    colors[OTHER] = "#c8c8c8"
+    height = MARGIN_HEIGHT + ROW_HEIGHT * max(1, len(operators))
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    handles = {}
+    for axes, (quantity, name, unit, _factor) in zip(
+        figure.subplots(1, len(PANELS), sharey=True), PANELS, strict=True
+    ):
+        total = 0.0
+        for row, operator in enumerate(operators):
+            left = 0.0
+            bar = sums[quantity][operator]
+            for component in (c for c in components if bar.get(c)):
+                [patch] = axes.barh(row, bar[component], left=left, color=colors[component])
+                handles.setdefault(component, patch)
+                left += bar[component]
+            axes.text(left, row, f" {left:.3g}" if left else " 0", va="center", fontsize=8)
+            total += left
+        axes.set_title(f"{name}: {total:.4g} {unit}", fontsize=10)
+        axes.set_xlabel(unit)
+        axes.margins(x=0.14)
+        axes.set_xlim(left=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.set_yticks(range(len(operators)), operators)
+    axes.invert_yaxis()
+    ordered = [component for component in components if component in handles]
+    figure.legend(
+        [handles[component] for component in ordered],
+        [component.replace("_", " ") for component in ordered],
+        loc="outside lower center", ncols=min(9, len(ordered)), fontsize=8, frameon=False,
+    )  # fmt: skip
+    if title:
+        figure.suptitle(title, fontsize=11)
+    stream = io.BytesIO()
+    # Text stays text, and identifiers do not change from one drawing to the next.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cost"}):
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(stream, format=kind, dpi=130, metadata=metadata)
+    return stream.getvalue()
