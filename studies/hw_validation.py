@@ -10,7 +10,6 @@ one thing each, then all of them.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -19,6 +18,7 @@ from typing import Any
 
 from hw import Cost, MatrixVector, ReRAM, Technology, Workload
 from nasrec_opt._files import atomic_write
+from studies._page import fill, markdown
 
 WORKLOAD = Workload((MatrixVector(name="fc", operator="fc", inputs=512, outputs=256),))
 FILES = {"mnsim_default": "mnsim_2_0.toml", "pim128": "mnsim_2_0_pim128.toml"}
@@ -194,12 +194,6 @@ def _rows(cases: Sequence[tuple[str, Technology]]) -> list[list[str]]:
     return rows
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
 COMPARED = (
     "component", "ns, MNSIM", "ours", "", "nJ, MNSIM", "ours", "", "um2, MNSIM", "ours", "",
 )  # fmt: skip
@@ -219,10 +213,7 @@ def tables() -> dict[str, str]:
 
 def filled(page: str) -> str:
     """The page with the tables between its marks `<!-- NAME -->` and `<!-- end -->`."""
-    for name, table in tables().items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        page = re.sub(pattern, lambda found, t=table: found[1] + t + found[2], page, flags=re.S)
-    return page
+    return fill(page, tables())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,186 @@
+"""The designs that the claims study compares, and the assumptions under which it does.
+
+A `Scene` holds everything that a comparison depends on; an assumption is a change of a scene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from hw import (
+    CPU,
+    Cost,
+    Digital,
+    Lookup,
+    MatrixVector,
+    Operation,
+    RecNMP,
+    ReRAM,
+    Technology,
+    Workload,
+    read_accelerator,
+)
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.lowering import configure, lower
+from nasrec_opt.space import Genotype
+
+CRITEO = FeatureSpec(13, (1,) * 26)  # vocabularies do not enter a cost
+DLRM_BOTTOM, DLRM_TOP = (13, 512, 256, 64, 16), (512, 256, 1)
+PLAIN_BITS = 8  # of all operators of the baselines
+BASELINES = ("handcrafted", "RecNMP", "CPU")
+
+
+def _handcrafted() -> Technology:
+    model = read_accelerator("handcrafted.toml")
+    assert isinstance(model, ReRAM)  # as its file says
+    return model.technology
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What is compared, on which figures.
+
+    Args:
+        genotype: The searched model with its bits and its accelerator genes.
+        technology: Figures of the searched accelerator, before its genes.
+        handcrafted: Figures of the handcrafted one.
+        recnmp: RecNMP.
+        cpu: The processor alone.
+        baseline_model: What the baselines run: `searched` at 8 bits, or `dlrm`.
+        has_tables: Whether embedding rows are read at all.
+        is_streamed: Whether samples follow each other: time is that from one to the next.
+    """
+
+    genotype: Genotype
+    technology: Technology = field(default_factory=lambda: ReRAM().technology)
+    handcrafted: Technology = field(default_factory=_handcrafted)
+    recnmp: RecNMP = field(default_factory=RecNMP)
+    cpu: CPU = field(default_factory=CPU)
+    baseline_model: str = "searched"
+    has_tables: bool = True
+    is_streamed: bool = False
+
+    def searched(self) -> Cost:
+        """Cost of the searched model on the searched accelerator."""
+        model = ReRAM(self.technology)
+        if self.genotype.hardware is not None:
+            model = configure(model, self.genotype.hardware)
+        return model.cost(self._tables(lower(self.genotype, CRITEO)))
+
+    def baseline(self, name: str) -> Cost:
+        """Cost of a baseline, one of `BASELINES`."""
+        if self.baseline_model == "dlrm":
+            workload = dlrm()
+        else:
+            workload = lower(with_bits(self.genotype, PLAIN_BITS), CRITEO)
+        models = {"handcrafted": ReRAM(self.handcrafted), "RecNMP": self.recnmp, "CPU": self.cpu}
+        return models[name].cost(self._tables(workload))
+
+    def time_us(self, cost: Cost) -> float:
+        """What a sample takes: its latency, or the time to the next one."""
+        if self.is_streamed:
+            return 1e6 / cost.samples_per_s
+        return cost.latency_ns * 1e-3  # ns -> us
+
+    def energy_uj(self, cost: Cost) -> float:
+        """What a sample takes; where samples follow each other, leakage of its interval."""
+        if not self.is_streamed:
+            return cost.energy_pj * 1e-6  # pJ -> uJ
+        many = 1 << 20
+        return cost.batch_energy_pj(many) / many * 1e-6
+
+    def ratios(self, name: str) -> tuple[float, float]:
+        """How many times as fast as a baseline the searched design is, and with how much less."""
+        mine, theirs = self.searched(), self.baseline(name)
+        speed = self.time_us(theirs) / self.time_us(mine)
+        return speed, self.energy_uj(theirs) / self.energy_uj(mine)
+
+    def _tables(self, workload: Workload) -> Workload:
+        if self.has_tables:
+            return workload
+        operations = []
+        for operation in workload.operations:
+            if not isinstance(operation, Lookup):
+                after = tuple(name for name in operation.after if name != "embedding")
+                operations.append(replace(operation, after=after))
+        return Workload(tuple(operations))
+
+
+def with_bits(genotype: Genotype, bits: int) -> Genotype:
+    """The same architecture with all operators at some bits, without accelerator genes."""
+    blocks = tuple(replace(b, dense_bits=bits, sparse_bits=bits) for b in genotype.blocks)
+    return Genotype(blocks, None, "custom")
+
+
+def dlrm() -> Workload:
+    """A DLRM-like model of Criteo: 13-512-256-64-16, products of all pairs, 512-256-1, 8 bits."""
+    operations: list[Operation] = [Lookup(name="embedding", rows=26, dim=DLRM_BOTTOM[-1])]
+    last = _layers("bottom", DLRM_BOTTOM, (), operations)
+    vectors = 26 + 1
+    pairs = vectors * (vectors - 1) // 2
+    dim = DLRM_BOTTOM[-1]
+    dot = Digital(
+        name="dot", operator="dot", macs=vectors**2 * dim, unit_macs=pairs * dim,
+        after=("embedding", *last), bits=PLAIN_BITS,
+    )  # fmt: skip
+    operations.append(dot)
+    _layers("top", (pairs + dim, *DLRM_TOP), ("dot",), operations)
+    return Workload(tuple(operations))
+
+
+def _layers(
+    part: str, widths: tuple[int, ...], after: tuple[str, ...], operations: list[Operation]
+) -> tuple[str, ...]:
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
+        name = f"{part}/{number}"
+        product = MatrixVector(
+            name=name, operator="fc", inputs=inputs, outputs=outputs, after=after,
+            weight_bits=PLAIN_BITS, activation_bits=PLAIN_BITS, extra_parameters=outputs,
+        )  # fmt: skip
+        relu = Digital(
+            name=f"{name}/relu", operator="fc", additions=2 * outputs, bits=PLAIN_BITS,
+            after=(name,),
+        )  # fmt: skip
+        operations += [product, relu]
+        after = (relu.name,)
+    return after
+
+
+Change = Callable[[Scene], Scene]
+
+
+def figures(section: str, **changed: Any) -> Callable[[Technology], Technology]:
+    """A change of some figures of one section."""
+
+    def change(t: Technology) -> Technology:
+        changes: Any = {section: replace(getattr(t, section), **changed)}
+        return replace(t, **changes)
+
+    return change
+
+
+def both(change: Callable[[Technology], Technology]) -> Change:
+    """The same change of the searched and of the handcrafted accelerator."""
+    return lambda s: replace(s, technology=change(s.technology), handcrafted=change(s.handcrafted))
+
+
+def crafted(change: Callable[[Technology], Technology]) -> Change:
+    """A change of the handcrafted accelerator alone."""
+    return lambda s: replace(s, handcrafted=change(s.handcrafted))
+
+
+def host(**changed: float) -> Change:
+    """A change of the processor, RecNMP's and the one alone."""
+    return lambda s: replace(
+        s,
+        cpu=s.cpu.with_figures(**changed),
+        recnmp=replace(s.recnmp, cpu=replace(s.recnmp.cpu, **changed)),
+    )
+
+
+def near_memory(**changed: float) -> Change:
+    """A change of RecNMP's units."""
+    return lambda s: replace(s, recnmp=s.recnmp.with_figures(**changed))
