@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.oracle import Evaluation, Oracle, Report, architecture, can_report
-from nasrec_opt.space import BlockGene, Genotype, SearchSpace
+from nasrec_opt.space import Genotype, SearchSpace
 
 COST_METRICS = ("latency_us", "energy_uj", "area_mm2")  # need an accelerator
 SHAPE_METRICS = ("mflops", "parameters")  # need the shape of the input
@@ -75,7 +75,8 @@ class Objective:
     Args:
         space: What is searched.
         oracle: Scores genotypes: an `Oracle`, or a function from a genotype to an `Evaluation` or
-            a log loss.
+            a log loss. One whose attribute `reads_accelerator` is true is asked again for other
+            accelerator genes.
         accelerator: What the model runs on; accelerator genes configure it.
         features: Shape of the input; nothing = the oracle's.
         objectives: Metrics of `METRICS`, in order; nothing = log loss, and with an accelerator
@@ -111,7 +112,7 @@ class Objective:
         self.constraints = dict(constraints or {})
         self._check()
         self._reports = self.metric_names == ("log_loss",) and can_report(oracle)
-        self._evaluations: dict[tuple[BlockGene, ...], Evaluation] = {}
+        self._evaluations: dict[Hashable, Evaluation] = {}
         self._known_figures: dict[Genotype, _Figures] = {}
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
@@ -190,7 +191,9 @@ class Objective:
         return {"log_loss": float(self._evaluate(genotype).log_loss), **figures.metrics}
 
     def _evaluate(self, genotype: Genotype, report: Report | None = None) -> Evaluation:
-        key = architecture(genotype)
+        key: Hashable = architecture(genotype)
+        if getattr(self.oracle, "reads_accelerator", False):
+            key = genotype.canonical()
         known = self._evaluations.get(key)
         if known is not None:
             for step, value in known.intermediate if report else ():

@@ -6,9 +6,10 @@ operators' outputs are digital work at the bits of the activations, and count no
 paper's Table 5.
 """
 
+from nasrec_opt.lowering._cells import CrossbarCells
 from nasrec_opt.lowering._configure import configure
 from nasrec_opt.lowering._cost import cost_many
 from nasrec_opt.lowering._many import lower_many
 from nasrec_opt.lowering._one import lower
 
-__all__ = ["configure", "cost_many", "lower", "lower_many"]
+__all__ = ["CrossbarCells", "configure", "cost_many", "lower", "lower_many"]

@@ -21,13 +21,16 @@ from nasrec_opt.oracle._tabular import TabularOracle
 
 if TYPE_CHECKING:
     from nasrec_opt.oracle._last_layer import fit_adagrad, fit_newton
+    from nasrec_opt.oracle._noisy import Cells, NoisyOracle
     from nasrec_opt.oracle._supernet_oracle import SupernetOracle
     from nasrec_opt.oracle._tuning import FineTune, Scratch
 
 __all__ = [
+    "Cells",
     "Difference",
     "Evaluation",
     "FineTune",
+    "NoisyOracle",
     "Oracle",
     "Report",
     "Scratch",
@@ -44,7 +47,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Cells": "_noisy",
     "FineTune": "_tuning",
+    "NoisyOracle": "_noisy",
     "Scratch": "_tuning",
     "SupernetOracle": "_supernet_oracle",
     "fit_adagrad": "_last_layer",

@@ -14,11 +14,11 @@ from nasrec_opt.oracle._checks import rows_of
 from nasrec_opt.oracle._last_layer import FitResult, fit_adagrad, fit_newton
 from nasrec_opt.oracle._passes import Passes
 from nasrec_opt.oracle._plan import Plan
-from nasrec_opt.oracle._prediction import Prediction
+from nasrec_opt.oracle._prediction import Logits, Prediction
 from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.oracle._rows import Rows
-from nasrec_opt.supernet import Supernet
+from nasrec_opt.supernet import Supernet, Written
 
 Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
 Fit = Callable[[Tensor, Tensor, Tensor, Tensor], FitResult]
@@ -105,6 +105,26 @@ class SharedWeights:
                 features = self._supernet.last_features(genotype, activations).float()
                 found[index].append(features @ weight + bias)
             return [Prediction(torch.cat(chunks).cpu().numpy()) for chunks in found]
+
+    def predict_held(self, plan: Plan, take: Written) -> Logits:
+        """Logits of one genotype whose weights are held with errors.
+
+        The final layer is fitted to weights without errors, as who writes them would, and is
+        written last.
+        """
+        genotype = plan.genotype
+        with torch.inference_mode():
+            [layer] = self._fitted([plan])
+            found = []
+            for number in range(self._validation.num_chunks):
+                take.begin()
+                chunk = self._validation.chunk(number)
+                activations = self._supernet.hidden(genotype, *chunk, take)
+                weight, bias = layer or self._supernet.last_weight(genotype, activations)
+                row = weight.unsqueeze(0)
+                features = self._supernet.last_features(genotype, activations).float()
+                found.append(features @ take.held(row, row, None).squeeze(0) + bias)
+            return torch.cat(found).cpu().numpy()
 
     def _fitted(self, plans: Sequence[Plan]) -> list[Layer | None]:
         """Final layer of each genotype fitted on training rows; nothing = as it is."""

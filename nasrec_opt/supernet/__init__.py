@@ -15,7 +15,7 @@ from nasrec_opt.supernet._paths import (
     WarmUp,
     full_supernet,
 )
-from nasrec_opt.supernet._slices import Cast, Leaves, Take, plain
+from nasrec_opt.supernet._slices import Cast, Leaves, Take, Written, plain
 from nasrec_opt.supernet._subnet import Subnet
 from nasrec_opt.supernet._supernet import Supernet
 from nasrec_opt.supernet._train import (
@@ -51,6 +51,7 @@ __all__ = [
     "TrainConfig",
     "TrainResult",
     "WarmUp",
+    "Written",
     "balanced_rows",
     "best_device",
     "full_supernet",

@@ -16,7 +16,7 @@ from nasrec_opt.supernet._operators import (
     DenseToSparse,
     FactorizationMachine,
 )
-from nasrec_opt.supernet._slices import Initializer, Take
+from nasrec_opt.supernet._slices import Initializer, Take, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,7 @@ class Block(nn.Module):
                 right=None if two[1] is None else dense[two[1]],
                 weight_bits=weight_bits if is_quantized else None,
                 activation_bits=activation_bits if is_quantized else None,
+                written=take if isinstance(take, Written) else None,
             )
 
         dense_given = given(gene.dense_weight_bits, gene.dense_activation_bits, is_dense=True)

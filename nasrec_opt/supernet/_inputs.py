@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nasrec_opt.space import MERGER_ROWS
 from nasrec_opt.supernet._quantize import fake_quantize
+from nasrec_opt.supernet._slices import Written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class BlockInput:
         right: Right input.
         weight_bits: Bits of weights; nothing = not quantised.
         activation_bits: Bits of the inputs of products.
+        written: Where the weights stand, with what errors; nothing = with none.
     """
 
     dense: Mapping[int, Tensor]
@@ -86,10 +88,13 @@ class BlockInput:
     right: Tensor | None
     weight_bits: int | None = None
     activation_bits: int | None = None
+    written: Written | None = None
 
     def weight(self, weight: Tensor) -> Tensor:
-        """The weight as the block's bits leave it."""
-        return weight if self.weight_bits is None else fake_quantize(weight, self.weight_bits)
+        """The weight of a product as the block's bits, and the place where it stands, leave it."""
+        bits = self.weight_bits
+        quantized = weight if bits is None else fake_quantize(weight, bits)
+        return quantized if self.written is None else self.written.held(weight, quantized, bits)
 
     def activation(self, values: Tensor) -> Tensor:
         """An input of a product as the block's bits leave it."""

@@ -4,7 +4,7 @@ Every operator reads its weights through a `Take`: `take(weight, rows, columns)`
 decides what a pass costs: `plain` gives views for a forward pass; a `Leaves` gives views that
 collect their own gradients, so that neither a gradient nor an optimizer step is ever larger than
 the slice; a `Recorder` writes down what was read, which is how a subnet is cut out; a `Cast` gives
-copies in another precision.
+copies in another precision; a `Written` adds what is wrong with them where they were written down.
 """
 
 from __future__ import annotations
@@ -70,6 +70,44 @@ class Cast:
         if key not in self.copies:
             self.copies[key] = weight[index].to(self.dtype, memory_format=torch.contiguous_format)
         return self.copies[key]
+
+
+@dataclass(slots=True)
+class Written:
+    """A take for weights that stand somewhere with errors, such as the cells of crossbars.
+
+    A pass reads its products' weights in the same order every time; the error of each is asked for
+    once, and is the same for every batch. Call `begin` before each pass.
+
+    Args:
+        error: What is wrong with the weights of a product, `[outputs, inputs]`: given the number of
+            the product in the pass, the weights, and their bits where they are quantised.
+    """
+
+    error: Callable[[int, Tensor, int | None], Tensor]
+    errors: list[Tensor] = field(default_factory=list)
+    place: int = 0
+
+    def __call__(self, weight: Tensor, *index: slice) -> Tensor:
+        return weight[index]
+
+    def begin(self) -> None:
+        """The next product is the first of a pass."""
+        self.place = 0
+
+    def held(self, weight: Tensor, quantized: Tensor, bits: int | None) -> Tensor:
+        """The weights of the next product as they are held.
+
+        Args:
+            weight: Before it was quantised.
+            quantized: As it would be without errors.
+            bits: Of the weights; nothing = they are not quantised.
+        """
+        if self.place == len(self.errors):
+            self.errors.append(self.error(self.place, weight, bits))
+        error = self.errors[self.place]
+        self.place += 1
+        return quantized + error
 
 
 class Initializer:

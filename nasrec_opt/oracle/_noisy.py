@@ -1,0 +1,142 @@
+"""Answers of models whose weights stand in an accelerator's cells, with what is wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.oracle._metrics import score
+from nasrec_opt.oracle._prediction import Logits
+from nasrec_opt.oracle._protocol import Evaluation
+from nasrec_opt.oracle._shared_weights import SharedWeights
+from nasrec_opt.oracle._supernet_oracle import SupernetOracle
+from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import Written
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Cells(Protocol):
+    """Where weights are written: `nasrec_opt.lowering.CrossbarCells`, or a user's own."""
+
+    def errors(
+        self, weights: FloatArray, bits: int | None, genotype: Genotype, *, product: int, chip: int
+    ) -> FloatArray:
+        """What is wrong with the weights of one product after they were written.
+
+        Args:
+            weights: `[outputs, inputs]`.
+            bits: Bits of a weight; nothing = the model does not quantise it.
+            genotype: The model, with its accelerator genes where it has some.
+            product: Its number in the model.
+            chip: Number of the chip: other draws of the same distribution.
+
+        Returns:
+            To be added to the quantised weights, `[outputs, inputs]`.
+        """
+
+
+class NoisyOracle:
+    """A supernet's oracle whose models are written into noisy cells.
+
+    An answer is the mean over `chips` chips. It depends on the genotype's accelerator genes, and on
+    nothing but them, the model and the seed of `cells`. Nothing is shared between genotypes: a
+    question takes as long as `chips` passes of one model, and its writing.
+
+    Args:
+        oracle: What answers without noise; at the fidelity `supernet` or `last_layer`.
+        cells: Where weights are written; nothing = the oracle's own answers.
+        chips: Chips of a mean.
+
+    Raises:
+        StudyError: The oracle trains subnets, computes in bfloat16 or masks with zeros; or there is
+            no chip.
+
+    Example:
+        >>> cells = CrossbarCells(ReRAM(), Noise(conductance_sigma=0.1), seed=0)
+        >>> noisy = NoisyOracle(SupernetOracle.load("runs/quickstart/supernet"), cells)
+        >>> study.optimize(Objective(space, noisy, ReRAM()), n_trials=256)
+    """
+
+    reads_accelerator = True  # an objective must not answer for other accelerator genes
+
+    def __init__(self, oracle: SupernetOracle, cells: Cells | None, *, chips: int = 4) -> None:
+        if not isinstance(oracle._predictor, SharedWeights):
+            raise StudyError(
+                "noise: expected an oracle of the fidelity supernet or last_layer, got "
+                f"{oracle.fidelity!r}"
+            )
+        if oracle.precision != "float32" or oracle.supernet.masking == "zero":
+            raise StudyError("noise: expected an oracle in float32 that does not mask by zero")
+        if chips < 1:
+            raise StudyError(f"chips: expected 1 or more, got {chips}")
+        self.oracle = oracle
+        self.cells = cells
+        self.chips = chips
+        self._predictor = oracle._predictor
+        self._answers: dict[Genotype, Evaluation] = {}
+
+    @property
+    def features(self) -> FeatureSpec:
+        """Shape of the input."""
+        return self.oracle.features
+
+    def evaluate(self, genotype: Genotype) -> Evaluation:
+        """Score one genotype.
+
+        Raises:
+            GenotypeError: The genotype does not fit the supernet.
+        """
+        if self.cells is None:
+            return self.oracle.evaluate(genotype)
+        key = genotype.canonical()
+        if key not in self._answers:
+            with self.oracle._lock:
+                answers = [
+                    score(self._logits(key, chip), self._predictor.labels)
+                    for chip in range(self.chips)
+                ]
+            self._answers[key] = _mean(answers)
+        return self._answers[key]
+
+    def evaluate_many(self, genotypes: Sequence[Genotype]) -> list[Evaluation]:
+        """Score genotypes, one after another."""
+        return [self.evaluate(genotype) for genotype in genotypes]
+
+    def _logits(self, genotype: Genotype, chip: int) -> Logits:
+        cells = self.cells
+        assert cells is not None
+
+        def error(product: int, weight: Tensor, bits: int | None) -> Tensor:
+            found = cells.errors(
+                weight.detach().cpu().numpy().astype(np.float64),
+                bits,
+                genotype,
+                product=product,
+                chip=chip,
+            )
+            return torch.from_numpy(found).to(weight.device, weight.dtype)
+
+        plan = self.oracle._plan(genotype)
+        return self._predictor.predict_held(plan, Written(error))
+
+
+def _mean(answers: Sequence[Evaluation]) -> Evaluation:
+    """Means over chips; the error of the log loss is that over rows, as of one chip."""
+
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(answer, name) for answer in answers]))
+
+    return Evaluation(
+        log_loss=mean("log_loss"),
+        auc=mean("auc"),
+        log_loss_se=mean("log_loss_se"),
+        num_rows=answers[0].num_rows,
+    )

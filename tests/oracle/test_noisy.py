@@ -1,0 +1,162 @@
+"""Answers of models in noisy cells: the oracle's own without noise, worse in the mean with more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from oracle.models import SPACES, draw, forward, rows_of, scored
+
+from hw import Noise, ReRAM
+from nasrec_opt.errors import StudyError
+from nasrec_opt.lowering import CrossbarCells
+from nasrec_opt.objective import Objective
+from nasrec_opt.oracle import NoisyOracle, SupernetOracle
+from nasrec_opt.space import BlockGene, Genotype, HardwareGene
+
+GENES = HardwareGene(), HardwareGene(cell_bits=4), HardwareGene(cell_bits=1, crossbar_rows=64)
+
+
+def cells(sigma=0.0, *, seed=0, **stuck) -> CrossbarCells:
+    return CrossbarCells(ReRAM(), Noise(conductance_sigma=sigma, **stuck), seed)
+
+
+def on(genotype: Genotype, gene: HardwareGene | None) -> Genotype:
+    return replace(genotype, hardware=gene)
+
+
+@pytest.mark.parametrize("fidelity", ["supernet", "last_layer"])
+@pytest.mark.parametrize("name", SPACES)
+def test_without_noise_answers_are_the_oracles(supernets, dataset, name, fidelity):
+    oracle = SupernetOracle(supernets[name], dataset, fidelity=fidelity)
+    for seed in range(3):
+        genotype = draw(SPACES[name], seed)
+        expected = oracle.evaluate(genotype)
+        assert NoisyOracle(oracle, None).evaluate(genotype) == expected
+        found = NoisyOracle(oracle, cells(0.0), chips=1).evaluate(on(genotype, GENES[1]))
+        for field in ("log_loss", "auc", "log_loss_se"):
+            assert getattr(found, field) == pytest.approx(getattr(expected, field), abs=2e-6)
+        assert found.num_rows == expected.num_rows
+
+
+@pytest.mark.parametrize("name", ["multi", "bits"])
+def test_more_variation_is_worse_in_the_mean(supernets, dataset, name):
+    """The labels are those of the clean model's own chances: whatever differs from it is worse."""
+    oracle = SupernetOracle(supernets[name], dataset)
+    genotypes = [draw(SPACES[name], seed) for seed in range(4)]
+    chances = {}
+    for genotype in genotypes:
+        logits = oracle._predictor.predict([oracle._plan(genotype)], None)[0].logits
+        chances[genotype] = 1 / (1 + np.exp(-logits.astype(float)))
+    losses = []
+    for sigma in (0.0, 0.02, 0.1, 0.4):
+        noisy = NoisyOracle(oracle, cells(sigma))
+        found = []
+        for genotype in genotypes:
+            for chip in range(4):
+                logits = noisy._logits(genotype.canonical(), chip).astype(float)
+                chance = chances[genotype]
+                found.append(np.mean(np.logaddexp(0, logits) - chance * logits))
+        losses.append(np.mean(found))
+    assert losses == sorted(losses)
+    assert losses[-1] > losses[0] + 0.003
+
+
+def test_stuck_cells_and_more_bits_in_a_cell_are_worse():
+    """Sizes of errors, which need no labels: a cell of more bits holds larger steps of a weight."""
+    genotype = draw(SPACES["multi"], 0)
+    weights = np.random.default_rng(1).standard_normal((32, 200))
+
+    def size(noise: Noise, gene: HardwareGene) -> float:
+        held = CrossbarCells(ReRAM(), noise)
+        errors = held.errors(weights, 8, on(genotype, gene), product=0, chip=0)
+        return float(np.sqrt(np.mean(errors**2)))
+
+    varied = Noise(conductance_sigma=0.05)
+    one, two, four = (size(varied, HardwareGene(cell_bits=bits)) for bits in (1, 2, 4))
+    assert one < two < four
+    few, many = (size(Noise(stuck_on=share), GENES[0]) for share in (0.001, 0.05))
+    assert 0 < few < many
+
+
+def test_answers_depend_on_seed_genotype_and_genes_and_on_nothing_asked_before(supernets, dataset):
+    oracle = SupernetOracle(supernets["multi"], dataset)
+    one, other = draw(SPACES["multi"], 0), draw(SPACES["multi"], 1)
+    first = NoisyOracle(oracle, cells(0.1), chips=2)
+    answers = [first.evaluate(on(one, gene)) for gene in (None, *GENES)]
+    answers += [first.evaluate(other)]
+    again = NoisyOracle(oracle, cells(0.1), chips=2)
+    asked = [other, *(on(one, gene) for gene in (None, *GENES))]
+    assert again.evaluate_many(asked) == [answers[-1], *answers[:-1]]
+    assert len({answer.log_loss for answer in answers}) == len(answers)
+    reseeded = NoisyOracle(oracle, cells(0.1, seed=1), chips=2).evaluate(one)
+    assert reseeded.log_loss != answers[0].log_loss
+
+
+def test_a_mean_is_over_chips(supernets, dataset):
+    oracle = SupernetOracle(supernets["bits"], dataset)
+    genotype = draw(SPACES["bits"], 2)
+    noisy = NoisyOracle(oracle, cells(0.2), chips=3)
+    labels = rows_of(dataset, "validation").labels
+    each = [scored(noisy._logits(genotype.canonical(), chip), labels) for chip in range(3)]
+    found = noisy.evaluate(genotype)
+    assert found.log_loss == pytest.approx(np.mean([answer.log_loss for answer in each]), abs=1e-6)
+    assert len({answer.log_loss for answer in each}) == 3
+
+
+def test_the_model_is_the_one_whose_weights_were_replaced(supernets, dataset):
+    """Parity: an extracted model of one FC and one EFC, the errors added to its weights."""
+    supernet, held = supernets["plain"], cells(0.3)
+    block = BlockGene(dense_width=16, sparse_width=8)
+    genotype = Genotype((block, block, block), None, SPACES["plain"].name)  # the last reads input 0
+    oracle = SupernetOracle(supernet, dataset)
+    found = NoisyOracle(oracle, held)._logits(genotype.canonical(), 1)
+
+    subnet = supernet.extract(genotype)
+    last = subnet.blocks["3"]
+
+    def errors(weight, product):
+        array = weight.detach().numpy().astype(float)
+        key = genotype.canonical()
+        return torch.from_numpy(held.errors(array, None, key, product=product, chip=1)).float()
+
+    batch = rows_of(dataset, "validation")
+    dense, sparse = torch.from_numpy(batch.dense), torch.from_numpy(batch.sparse)
+    with torch.no_grad():
+        products = (last.dense["fc"].project, last.sparse["efc"].project)
+        for product, weight in enumerate(project.weights["0"] for project in products):
+            weight.add_(errors(weight, product))
+        activations = subnet.hidden(genotype, dense, subnet.embed(sparse))
+        row, bias = subnet.last_weight(genotype, activations)
+        row = row + errors(row[None], 2)[0]
+        expected = subnet.last_features(genotype, activations) @ row + bias
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    assert not np.allclose(found, forward(supernet, batch, genotype), atol=1e-2)
+
+
+def test_a_search_asks_again_for_other_accelerator_genes(supernets, dataset):
+    oracle = SupernetOracle(supernets["multi"], dataset)
+    genotype = draw(SPACES["multi"], 0)
+    for noise, distinct in ((cells(0.2), 3), (None, 1)):
+        answering = NoisyOracle(oracle, noise, chips=1)
+        objective = Objective(SPACES["multi"], answering, ReRAM())
+        losses = {objective.metrics(on(genotype, gene))["log_loss"] for gene in GENES}
+        assert len(losses) == distinct
+    study = optuna.create_study(directions=["minimize"] * 3)
+    study.optimize(Objective(SPACES["multi"], NoisyOracle(oracle, cells(0.1)), ReRAM()), n_trials=2)
+    assert all("auc" in trial.user_attrs for trial in study.trials)
+
+
+def test_what_cannot_be_is_a_sentence(supernets, dataset):
+    supernet = supernets["multi"]
+    for options, sentence in (
+        ({"fidelity": "fine_tune"}, "expected an oracle of the fidelity supernet or last_layer"),
+        ({"precision": "bfloat16"}, "expected an oracle in float32"),
+    ):
+        with pytest.raises(StudyError, match=sentence):
+            NoisyOracle(SupernetOracle(supernet, dataset, **options), cells(0.1))
+    with pytest.raises(StudyError, match="chips: expected 1 or more, got 0"):
+        NoisyOracle(SupernetOracle(supernet, dataset), cells(0.1), chips=0)
