@@ -3,7 +3,7 @@
 from hw._accelerator import Accelerator, read_accelerator
 from hw._analog import AnalogLinear
 from hw._batch import Batch
-from hw._cost import ComponentCost, Cost, CostModel, OperatorCost
+from hw._cost import ComponentCost, Cost, CostModel, OperatorCost, critical_path
 from hw._costs import Costs
 from hw._cpu import CPU
 from hw._crossbar import Geometry, Mapping, map_product
@@ -42,6 +42,7 @@ __all__ = [
     "Result",
     "Technology",
     "Workload",
+    "critical_path",
     "element_area_um2",
     "map_product",
     "read_accelerator",

@@ -18,7 +18,12 @@ from nasrec_opt.pipeline import StudyConfig
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
-NEEDS = {"README": "mlflow", "look_at_a_run": "mlflow", "search_with_ax": "ax"}  # page: package
+NEEDS = {
+    "README": "mlflow",
+    "look_at_a_run": "mlflow",
+    "search_with_ax": "ax",
+    "plug_in": "onnxruntime",
+}
 FEWER = {"n_trials=512": "n_trials=8"}  # the README's search, at a length that a test can wait for
 
 

@@ -1,0 +1,196 @@
+"""A measured cost model: ONNX Runtime on the processor at hand.
+
+An example of a `CostModel` of one's own. Each operation of a workload becomes an ONNX graph of its
+shapes, which is run and timed; times add up along the critical path as in every other model. What
+an operation costs beside its neighbours, in caches and fusions, is not seen.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hw import (
+    ComponentCost,
+    Cost,
+    DescriptionError,
+    Digital,
+    Lookup,
+    MatrixVector,
+    Operation,
+    OperatorCost,
+    Workload,
+    critical_path,
+)
+from nasrec_opt.errors import MissingExtraError
+
+FloatArray = npt.NDArray[np.float32]
+WARM_UP = 3  # runs before time is taken: the first allocate
+MOST_ROWS = 1 << 18  # of a table that rows are gathered from: more than caches hold at 16 values
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxRuntimeCPU:
+    """ONNX Runtime on this processor, in fp32, an operator at a time.
+
+    Latency is the median of `repeats` runs of a batch; every shape is measured once. Energy is that
+    time at `watts`: a figure, not a measurement. Area and leakage of a bought processor are 0.
+
+    Args:
+        batch: Samples that run together; costs are those of one.
+        threads: Threads of an operator.
+        repeats: Runs of which the median counts.
+        watts: Power while it works. A core of a Xeon Gold 6254 has 200 W / 18.
+
+    Raises:
+        DescriptionError: A figure is out of range.
+
+    Example:
+        >>> objective = Objective(space, oracle, OnnxRuntimeCPU())
+    """
+
+    batch: int = 1
+    threads: int = 1
+    repeats: int = 21
+    watts: float = 11.1
+    _known: dict[Any, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "threads", "repeats"):
+            if getattr(self, name) < 1:
+                raise DescriptionError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        if not 0 <= self.watts < float("inf"):
+            raise DescriptionError(f"watts: expected a number from 0, got {self.watts}")
+
+    def cost(self, workload: Workload) -> Cost:
+        """Cost of one sample.
+
+        Raises:
+            MissingExtraError: ONNX or ONNX Runtime is not installed.
+        """
+        latency_ns = {o.name: self._latency_ns(o) for o in workload.operations}
+        path = critical_path(workload.operations, latency_ns)
+        parts = []
+        for operation in workload.operations:
+            spent_ns = latency_ns[operation.name]
+            energy_pj = spent_ns * self.watts * 1e3  # W x ns = nJ -> pJ
+            on_path_ns = spent_ns if operation.name in path else 0.0
+            component = ComponentCost("processor", on_path_ns, energy_pj, 0.0)
+            part = OperatorCost(
+                name=operation.name,
+                operator=operation.operator,
+                latency_ns=on_path_ns,
+                energy_pj=energy_pj,
+                area_mm2=0.0,
+                components=(component,),
+            )
+            parts.append(part)
+        return Cost.of(parts, leakage_mw=0.0)
+
+    def _latency_ns(self, operation: Operation) -> float:
+        """Of one sample, measured where its shape is new."""
+        shape = _shape(operation)
+        if shape not in self._known:
+            self._known[shape] = self._measure(*_graph(operation, self.batch)) / self.batch
+        return self._known[shape]
+
+    def _measure(self, model: bytes, feeds: dict[str, Any]) -> float:
+        runtime = _packages()[1]
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        times = []
+        for number in range(WARM_UP + self.repeats):
+            started = time.perf_counter_ns()
+            session.run(None, feeds)
+            if number >= WARM_UP:
+                times.append(time.perf_counter_ns() - started)
+        return float(np.median(times))
+
+
+def _shape(operation: Operation) -> tuple[Any, ...]:
+    """What of an operation decides its time; bits do not: it is fp32."""
+    if isinstance(operation, MatrixVector):
+        return ("product", operation.inputs, operation.outputs, operation.repeats)
+    if isinstance(operation, Lookup):
+        return ("lookup", operation.rows, operation.dim, _table_rows(operation))
+    return ("digital", operation.macs, operation.additions, operation.special_functions)
+
+
+def _table_rows(lookup: Lookup) -> int:
+    return min(max(lookup.table_rows, lookup.rows), MOST_ROWS)
+
+
+def _graph(operation: Operation, batch: int) -> tuple[bytes, dict[str, Any]]:
+    """An ONNX model of an operation for a batch, and what it is fed."""
+    rng = np.random.default_rng(0)
+    if isinstance(operation, MatrixVector):
+        weights = rng.standard_normal((operation.inputs, operation.outputs), dtype=np.float32)
+        vectors = rng.standard_normal((batch * operation.repeats, operation.inputs))
+        nodes = [("MatMul", ["given", "weights"], "made")]
+        return _model(nodes, {"weights": weights}, {"given": vectors.astype(np.float32)})
+    if isinstance(operation, Lookup):
+        rows = _table_rows(operation)
+        table = rng.standard_normal((rows, operation.dim), dtype=np.float32)
+        ids = rng.integers(0, rows, (batch, operation.rows))
+        return _model([("Gather", ["table", "given"], "made")], {"table": table}, {"given": ids})
+    return _digital_graph(operation, batch)
+
+
+def _digital_graph(operation: Digital, batch: int) -> tuple[bytes, dict[str, Any]]:
+    """Element-wise products, additions and sigmoids, as many as the operation has."""
+    rng = np.random.default_rng(0)
+    kinds = (
+        ("Mul", operation.macs),
+        ("Add", operation.additions),
+        ("Sigmoid", operation.special_functions),
+    )
+    nodes, feeds = [], {}
+    for kind, count in kinds:
+        if count:
+            feeds[kind] = rng.standard_normal((batch, count), dtype=np.float32)
+            operands = [kind] if kind == "Sigmoid" else [kind, kind]
+            nodes.append((kind, operands, f"{kind}_made"))
+    if not nodes:  # work that counts for nothing is still a call
+        feeds["none"] = np.zeros((batch, 1), dtype=np.float32)
+        nodes.append(("Identity", ["none"], "made"))
+    return _model(nodes, {}, feeds)
+
+
+def _model(
+    nodes: list[tuple[str, list[str], str]], weights: dict[str, Any], feeds: dict[str, Any]
+) -> tuple[bytes, dict[str, Any]]:
+    onnx = _packages()[0]
+    helper, proto = onnx.helper, onnx.TensorProto
+    kinds = {np.dtype(np.float32): proto.FLOAT, np.dtype(np.int64): proto.INT64}
+    inputs = [
+        helper.make_tensor_value_info(name, kinds[value.dtype], value.shape)
+        for name, value in feeds.items()
+    ]
+    outputs = [helper.make_tensor_value_info(made, proto.FLOAT, None) for _, _, made in nodes]
+    graph = helper.make_graph(
+        [helper.make_node(kind, operands, [made]) for kind, operands, made in nodes],
+        "operation",
+        inputs,
+        outputs,
+        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    # Old enough for any ONNX Runtime of the last years.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString(), feeds
+
+
+@lru_cache
+def _packages() -> tuple[Any, Any]:
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("ONNX Runtime", "onnx") from error
+    return onnx, onnxruntime
