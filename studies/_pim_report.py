@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from hw import Cost
 from nasrec_opt._files import atomic_write
@@ -41,12 +44,17 @@ def _moves(before: list[float], after: list[float]) -> float:
     return max(abs(math.log(b / a)) for a, b in zip(before, after, strict=True))
 
 
-def tables(genotype: Genotype) -> dict[str, str]:
-    """Every table of the page by its name."""
+def tables(front: Sequence[Genotype]) -> dict[str, str]:
+    """Every table of the page by its name.
+
+    Args:
+        front: The searched design, then the other members of its front.
+    """
     return {
-        "designs": designs(genotype),
-        "claims": claims(genotype),
-        "sensitivity": sensitivity_table(genotype),
+        "designs": designs(front[0]),
+        "claims": claims(front[0]),
+        "front": front_table(front),
+        "sensitivity": sensitivity_table(front[0]),
     }
 
 
@@ -95,6 +103,19 @@ def claims(genotype: Genotype) -> str:
         ours = [f"{scene.ratios('CPU')[kind]:.3g}" for scene in scenes]
         rows.append([f"{word} against CPU", "", *ours])
     return markdown(head, rows)
+
+
+def front_table(front: Sequence[Genotype]) -> str:
+    """The four ratios of the searched design, and their range over its front."""
+    rows = np.array([_ratios(Scene(genotype=genotype)) for genotype in front])
+    columns = np.stack([rows[0], rows.min(axis=0), np.median(rows, axis=0), rows.max(axis=0)])
+    lines = [
+        [title, *(f"{value:.3g}" for value in column)]
+        for title, column in zip(TITLES, columns.T, strict=True)
+    ]
+    return markdown(
+        ("ratio", "the searched design", f"lowest of {len(front)}", "median", "highest"), lines
+    )
 
 
 def sensitivity_table(genotype: Genotype) -> str:

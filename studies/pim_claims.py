@@ -2,15 +2,15 @@
 
     python -m studies.pim_claims --out runs/pim_claims          search, a few minutes, then compare
     python -m studies.pim_claims --run runs/criteo_codesign     what another run found
-    python -m studies.pim_claims --design studies/pim_claims.json --write docs/pim_claims.md
+    python -m studies.pim_claims --designs studies/pim_claims.jsonl --write docs/pim_claims.md
 
 The paper reports 1.5 and 1.1 times the speed and 1.8 and 5.2 times less energy than a handcrafted
 ReRAM design and RecNMP. The tables say what our model gives, and by how much each assumption that
 the paper leaves open moves it. The searched design is of the Pareto front of a run: of those whose
 log loss is within `--slack` of the lowest, the one with the least energy times latency.
 
-The folder gets the run, `design.json`, `pim_claims.md` and `pim_claims.svg`; an interrupted search
-goes on where it was when it is started again.
+The folder gets the run, `designs.jsonl` (the design, then the rest of its front), `pim_claims.md`
+and `pim_claims.svg`; an interrupted search goes on where it was when it is started again.
 """
 
 from __future__ import annotations
@@ -42,27 +42,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace, reporter: Reporter) -> None:
     """Find the design, compare it, write what was found."""
     out: Path = options.out
-    if options.design:
-        design = read_design(options.design)
+    if options.designs:
+        front = read_designs(options.designs)
     else:
         if options.run is None:
             config = StudyConfig.from_toml(options.study)
             run_study(config, out, until="search", reporter=reporter)
-        design = chosen(options.run or out, options.slack)
+        front = found_designs(options.run or out, options.slack)
     reporter.begin("compare")
     out.mkdir(parents=True, exist_ok=True)
-    found = tables(design)
-    _write(out / "design.json", design.to_json() + "\n")
+    found = tables(front)
+    _write(out / "designs.jsonl", "".join(design.to_json() + "\n" for design in front))
     _write(out / "pim_claims.md", "\n".join(found.values()))
-    plot(design, out / "pim_claims.svg")
+    plot(front[0], out / "pim_claims.svg")
     if options.write:
         _write(options.write, fill(options.write.read_text(encoding="utf-8"), found))
-        plot(design, options.write.with_suffix(".svg"))
+        plot(front[0], options.write.with_suffix(".svg"))
     reporter.end(f"{out / 'pim_claims.md'}, {out / 'pim_claims.svg'}")
 
 
-def chosen(folder: Path, slack: float) -> Genotype:
-    """The searched design: of the front's members that predict well, the least energy x latency.
+def found_designs(folder: Path, slack: float) -> list[Genotype]:
+    """The searched design, then the other members of its front, those that predict best first.
+
+    The searched design is, of the members that predict well, the one with the least energy times
+    latency.
 
     Args:
         folder: A run with log loss, latency and energy among its metrics.
@@ -89,20 +92,29 @@ def chosen(folder: Path, slack: float) -> Genotype:
         raise StudyError(f"{folder}: expected a trial that keeps the constraints, got none")
     lowest = min(member[0] for member in front)
     good = [member for member in front if member[0] <= lowest + slack]
-    *_, trial = min(good, key=lambda member: (member[1] * member[2], member[3]))
-    return Genotype.from_json(trial.user_attrs["genotype"], f"{folder}: trial {trial.number}")
+    best = min(good, key=lambda member: (member[1] * member[2], member[3]))
+    others = [member for member in sorted(front, key=lambda m: m[:4]) if member is not best]
+    return [
+        Genotype.from_json(trial.user_attrs["genotype"], f"{folder}: trial {trial.number}")
+        for *_, trial in (best, *others)
+    ]
 
 
-def read_design(path: Path) -> Genotype:
-    """A genotype from its file.
+def read_designs(path: Path) -> list[Genotype]:
+    """Genotypes from a file, one a line; the first is the searched design.
 
     Raises:
-        GenotypeError: It cannot be read.
+        GenotypeError: It cannot be read, or holds none.
     """
     try:
-        return Genotype.from_json(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise GenotypeError(f"{path}: expected a genotype in JSON, got: {error}") from error
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GenotypeError(f"{path}: expected genotypes in JSON, got: {error}") from error
+    if not lines:
+        raise GenotypeError(f"{path}: expected genotypes in JSON, one a line, got none")
+    return [
+        Genotype.from_json(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)
+    ]
 
 
 def _write(path: Path, text: str) -> None:
@@ -119,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("runs/pim_claims"), help="folder")
     parser.add_argument("--study", type=Path, default=STUDY, help="the search's study file")
     parser.add_argument("--run", type=Path, help="a run whose front is taken, instead of a search")
-    parser.add_argument("--design", type=Path, help="a genotype, instead of a search")
+    parser.add_argument("--designs", type=Path, help="genotypes, one a line, instead of a search")
     parser.add_argument(
         "--slack", type=float, default=SLACK, help="log loss above the front's lowest"
     )

@@ -15,10 +15,11 @@ from studies._page import fill
 from studies._pim_assumptions import ASSUMPTIONS
 from studies._pim_designs import BASELINES, CRITEO, Scene, dlrm, with_bits
 from studies._pim_report import sensitivity, tables
-from studies.pim_claims import SLACK, STUDY, chosen, main, read_design
+from studies.pim_claims import SLACK, STUDY, found_designs, main, read_designs
 
 PAGE = REPOSITORY / "docs" / "pim_claims.md"
-DESIGN = read_design(REPOSITORY / "studies" / "pim_claims.json")
+FRONT = read_designs(REPOSITORY / "studies" / "pim_claims.jsonl")
+DESIGN = FRONT[0]
 SCENE = Scene(genotype=DESIGN)
 TINY = """
 name = "tiny"
@@ -38,7 +39,7 @@ objectives = ["log_loss", "latency_us", "energy_uj"]
 
 def test_the_page_shows_what_the_script_makes():
     page = PAGE.read_text(encoding="utf-8")
-    assert fill(page, tables(DESIGN)) == page
+    assert fill(page, tables(FRONT)) == page
     assert (REPOSITORY / "docs" / "pim_claims.svg").exists()
 
 
@@ -112,14 +113,16 @@ def test_a_search_goes_on_and_its_front_gives_the_design(tmp_path, capsys):
     study.write_text(TINY)
     run_study(StudyConfig.from_toml(study), out, until="train")  # then it was interrupted
     assert main(["--study", str(study), "--out", str(out)]) == 0
-    found = (out / "design.json").read_text()
-    assert Genotype.from_json(found) == chosen(out, SLACK)
+    found = (out / "designs.jsonl").read_text()
+    front = [Genotype.from_json(line) for line in found.splitlines()]
+    assert front == found_designs(out, SLACK)
+    assert len(front) == len(set(front))
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- claims -->\nold\n<!-- end -->\nafter\n")
     before = (out / "study.db").stat().st_mtime_ns
     again = ["--run", str(out), "--out", str(tmp_path / "again"), "--write", str(page)]
     assert main(again) == 0
-    assert (tmp_path / "again" / "design.json").read_text() == found
+    assert (tmp_path / "again" / "designs.jsonl").read_text() == found
     assert (out / "study.db").stat().st_mtime_ns == before
     assert "| speed against handcrafted | 1.5 |" in page.read_text()
     assert page.with_suffix(".svg").read_text().startswith("<?xml")
@@ -127,9 +130,12 @@ def test_a_search_goes_on_and_its_front_gives_the_design(tmp_path, capsys):
 
 def test_what_does_not_fit_is_a_sentence(tmp_path, capsys):
     with pytest.raises(StudyError, match=r"expected a run with a search, found no study.db"):
-        chosen(tmp_path, 0.1)
-    with pytest.raises(GenotypeError, match="expected a genotype in JSON"):
-        read_design(tmp_path / "none.json")
+        found_designs(tmp_path, 0.1)
+    with pytest.raises(GenotypeError, match="expected genotypes in JSON"):
+        read_designs(tmp_path / "none.jsonl")
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(GenotypeError, match="one a line, got none"):
+        read_designs(tmp_path / "empty.jsonl")
     assert main(["--run", str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "pim_claims: " in capsys.readouterr().err
 
