@@ -17,6 +17,7 @@ from nasrec_opt.samplers._selection import (
     IntArray,
     crowding_distance,
     non_domination_rank,
+    without_outliers,
 )
 
 _RECENT_SHARE = 0.25  # of the points learnt from, chosen by age alone
@@ -130,7 +131,7 @@ class _Problem:
         constraints = constraints[:, np.ptp(constraints, axis=0) > 0]
         if losses.shape[1] == 0:
             return None
-        goals, _, _ = _standardize(-_without_outliers(losses))
+        goals, _, _ = _standardize(-without_outliers(losses))
         limited, mean, deviation = _standardize(constraints)
         front = goals[non_domination_rank(-goals, violation[kept]) == 0]
         # A narrow front, or one of a single point, shall grow by more than its own tenth.
@@ -153,13 +154,6 @@ def _learnt_from(losses: FloatArray, violation: FloatArray, most: int) -> IntArr
     num_recent = int(most * _RECENT_SHARE)
     best, others = np.split(best_first, [most - num_recent])
     return np.sort(np.concatenate([best, np.sort(others)[len(others) - num_recent :]]))
-
-
-def _without_outliers(losses: FloatArray) -> FloatArray:
-    """Losses far beyond the bulk, such as those of a model that diverged, hide all the others."""
-    lower, upper = np.quantile(losses, [0.25, 0.75], axis=0)
-    fence = upper + 3.0 * (upper - lower)  # Tukey's outer fence
-    return np.where((losses > fence) & (upper > lower), fence, losses)
 
 
 def _standardize(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

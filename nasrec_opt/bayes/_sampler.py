@@ -28,7 +28,13 @@ from nasrec_opt.bayes._pool import propose_pool
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._breeding import GenotypeBreeder
 from nasrec_opt.samplers._draw import check_counts, stream
-from nasrec_opt.samplers._population import PROPOSAL, History, Individual
+from nasrec_opt.samplers._population import (
+    PROPOSAL,
+    History,
+    Individual,
+    constraint_values,
+    proposed_before,
+)
 from nasrec_opt.samplers._selection import FloatArray
 from nasrec_opt.samplers._streams import StreamSampler
 from nasrec_opt.space import Genotype, SearchSpace
@@ -105,7 +111,7 @@ class PoolBayesSampler(StreamSampler):
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """The parameters that `sample_relative` may answer with."""
-        return self._breeder.distributions(None)
+        return self._breeder.distributions([])
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -113,6 +119,8 @@ class PoolBayesSampler(StreamSampler):
         """The parameters of a genotype; inactive ones are left out."""
         if not search_space:
             return {}
+        if again := proposed_before(trial, search_space):
+            return again
         genotype = self._propose(study, trial.number)
         params = self._space.encode(genotype)
         proposed = {name: value for name, value in params.items() if name in search_space}
@@ -174,7 +182,7 @@ class PoolBayesSampler(StreamSampler):
             rng=stream(self._seed, number, "pool"),
             taken=discarded,
         )
-        constraints = _constraints(observed)
+        constraints = constraint_values(observed)
         candidates = self._archive.embedding.encode(pool)
         return _Round(key, number, pool, candidates, points, losses, constraints, ())
 
@@ -218,11 +226,3 @@ class _Round:
     losses: FloatArray
     constraints: FloatArray
     chosen: tuple[int, ...]
-
-
-def _constraints(observed: list[Individual]) -> FloatArray:
-    """Constraint values of the trials; not a number where a trial lacks one that others have."""
-    values = [individual.trial.constraints for individual in observed]
-    names = sorted({name for of_trial in values for name in of_trial})
-    rows = [[of_trial.get(name, np.nan) for name in names] for of_trial in values]
-    return np.array(rows, dtype=np.float64).reshape(len(values), len(names))

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from optuna.distributions import BaseDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial
 
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.samplers._draw import draw
-from nasrec_opt.space import Genotype, SearchSpace
+from nasrec_opt.samplers._draw import draw, step
+from nasrec_opt.samplers._population import contains
+from nasrec_opt.samplers._selection import FloatArray
+from nasrec_opt.space import Genotype, GenotypeEmbedding, SearchSpace
 
 Distributions = dict[str, BaseDistribution]
+_NEAR = 0.5  # share of the mutations of numbers that are steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +39,15 @@ class Breeder(Protocol):
 
     def identify(self, params: Mapping[str, Any]) -> Hashable: ...
 
-    def distributions(self, parent: FrozenTrial | None) -> Distributions: ...
+    def distributions(self, parents: Sequence[FrozenTrial]) -> Distributions: ...
 
     def random(self, space: Distributions, rng: np.random.Generator) -> Proposal: ...
 
     def mutate(
         self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator, count: int
     ) -> Proposal: ...
+
+    def points(self, identities: Sequence[Hashable], space: Distributions) -> FloatArray: ...
 
 
 class GenotypeBreeder:
@@ -45,6 +56,7 @@ class GenotypeBreeder:
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._distributions: Distributions = dict(space.distributions())
+        self._embedding = GenotypeEmbedding(space)
 
     def identify(self, params: Mapping[str, Any]) -> Hashable:
         """Canonical form of the genotype, or nothing where the parameters are not one."""
@@ -53,7 +65,7 @@ class GenotypeBreeder:
         except GenotypeError:
             return None
 
-    def distributions(self, parent: FrozenTrial | None) -> Distributions:
+    def distributions(self, parents: Sequence[FrozenTrial]) -> Distributions:
         """All parameters that the space may ask; a proposal has only its active ones."""
         return self._distributions
 
@@ -70,6 +82,10 @@ class GenotypeBreeder:
             child = self._space.mutate(child, rng)
         return self._proposal(child, space)
 
+    def points(self, identities: Sequence[Hashable], space: Distributions) -> FloatArray:
+        """See `GenotypeEmbedding`, `[identities, dimensions]`."""
+        return self._embedding.encode(what for what in identities if isinstance(what, Genotype))
+
     def _proposal(self, genotype: Genotype, space: Distributions) -> Proposal:
         params = self._space.encode(genotype)
         kept = {name: value for name, value in params.items() if name in space}
@@ -77,15 +93,15 @@ class GenotypeBreeder:
 
 
 class FlatBreeder:
-    """Proposals are parameters without a meaning; a mutation draws one of them anew."""
+    """Proposals are parameters without a meaning; a mutation changes one of them."""
 
     def identify(self, params: Mapping[str, Any]) -> Hashable:
         """Names and values, or nothing where there are none yet."""
         return tuple(sorted(params.items())) if params else None
 
-    def distributions(self, parent: FrozenTrial | None) -> Distributions:
-        """Those of the parent; a first trial has none, and draws each parameter when asked."""
-        return {} if parent is None else dict(parent.distributions)
+    def distributions(self, parents: Sequence[FrozenTrial]) -> Distributions:
+        """Those of the parents; a first trial has none, and draws each parameter when asked."""
+        return {name: d for parent in parents for name, d in parent.distributions.items()}
 
     def random(self, space: Distributions, rng: np.random.Generator) -> Proposal:
         """Every parameter drawn from its distribution."""
@@ -95,7 +111,11 @@ class FlatBreeder:
     def mutate(
         self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator, count: int
     ) -> Proposal:
-        """So many times, one parameter that has more than one value is drawn until it differs."""
+        """So many times, one parameter that has more than one value takes another.
+
+        As often as not a number goes a step from where it was: a mutation that only draws anew
+        finds the neighbourhood of the best values, and seldom the best.
+        """
         params = {
             name: parent.params[name]
             if _has(parent, name, distribution)
@@ -106,15 +126,36 @@ class FlatBreeder:
         for _ in range(count if names else 0):
             name = names[rng.integers(len(names))]
             before = params[name]
+            is_near = rng.random() < _NEAR
             while params[name] == before:
-                params[name] = draw(space[name], rng)
+                params[name] = step(space[name], before, rng) if is_near else draw(space[name], rng)
         return Proposal(params, self.identify(params))
+
+    def points(self, identities: Sequence[Hashable], space: Distributions) -> FloatArray:
+        """Numbers from 0 to 1, a zero or one for each choice, `[identities, dimensions]`.
+
+        What a parameter that was not asked for would have is not a number.
+        """
+        rows: list[dict[str, Any]] = [dict(what) for what in identities]  # type: ignore[call-overload]
+        columns = [_column(d, [row.get(name) for row in rows]) for name, d in space.items()]
+        return np.hstack(columns) if columns else np.zeros((len(rows), 0))
+
+
+def _column(distribution: BaseDistribution, values: list[Any]) -> FloatArray:
+    """The dimensions of one parameter, `[values, dimensions]`."""
+    if isinstance(distribution, CategoricalDistribution):
+        return np.array(
+            [[value == choice for choice in distribution.choices] for value in values], float
+        )
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    numbers = np.array([[np.nan if value is None else value] for value in values], dtype=np.float64)
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        numbers, low, high = np.log(numbers), math.log(low), math.log(high)
+    return (numbers - low) / max(high - low, np.finfo(np.float64).tiny)
 
 
 def _has(parent: FrozenTrial, name: str, distribution: BaseDistribution) -> bool:
     if name not in parent.params or type(parent.distributions[name]) is not type(distribution):
         return False
-    try:
-        return distribution._contains(distribution.to_internal_repr(parent.params[name]))
-    except ValueError:  # a categorical without that choice
-        return False
+    return contains(distribution, parent.params[name])

@@ -16,6 +16,8 @@ from optuna.distributions import (
 
 from nasrec_opt.errors import StudyError
 
+_STEP = 0.1  # standard deviation of a step, as a share of the range
+
 
 def stream(seed: int, number: int, name: str) -> np.random.Generator:
     """The random stream of one draw: the same after a resume and in any process."""
@@ -52,6 +54,25 @@ def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
     if isinstance(distribution, FloatDistribution):
         return _draw_float(distribution, rng)
     raise StudyError(f"distribution: expected one of Optuna's own, got {distribution!r}")
+
+
+def step(distribution: BaseDistribution, value: Any, rng: np.random.Generator) -> Any:
+    """A value near another: a normal step of a tenth of the range, in the logarithm where asked.
+
+    What has no order is drawn anew, as `draw` does it. The value may come out as it was.
+    """
+    if not isinstance(distribution, IntDistribution | FloatDistribution):
+        return draw(distribution, rng)
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        width = math.log(high / low)
+        moved = math.exp(math.log(value) + rng.normal(scale=_STEP * width))
+    else:
+        moved = value + rng.normal(scale=_STEP * (high - low))
+    if distribution.step is not None:
+        moved = low + distribution.step * round((moved - low) / distribution.step)
+    moved = min(max(moved, low), high)
+    return int(moved) if isinstance(distribution, IntDistribution) else float(moved)
 
 
 def _draw_int(distribution: IntDistribution, rng: np.random.Generator) -> int:

@@ -12,8 +12,12 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from optuna.distributions import BaseDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from nasrec_opt.samplers._selection import FloatArray
 
 PROPOSAL = "nasrec:proposal"  # system attribute: all parameters that a running trial will have
 StudyKey = tuple[object, int]
@@ -28,16 +32,30 @@ class Individual:
         trial: As the storage has it.
         losses: Objective values, negated where the study maximises.
         violation: Sum of the positive constraint values.
+        identity: What it shares with every other spelling of the same proposal.
     """
 
     trial: FrozenTrial
     losses: tuple[float, ...]
     violation: float
+    identity: Hashable
 
     @property
     def number(self) -> int:
         """Number of the trial: the order of birth, by which individuals age."""
         return self.trial.number
+
+
+def constraint_values(individuals: list[Individual]) -> FloatArray:
+    """Constraint values, not a number where a trial lacks one that others have.
+
+    Returns:
+        `[individuals, constraints]`, constraints in the order of their names.
+    """
+    values = [individual.trial.constraints for individual in individuals]
+    names = sorted({name for of_trial in values for name in of_trial})
+    rows = [[of_trial.get(name, np.nan) for name in names] for of_trial in values]
+    return np.array(rows, dtype=np.float64).reshape(len(values), len(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +67,35 @@ class Snapshot:
         individuals: Completed trials, oldest first.
         taken: Identities of completed and pruned trials.
         promised: Identities of waiting and running trials, without the one that asks.
+        failed: Identities of failed trials.
     """
 
     study: StudyKey
     individuals: list[Individual]
     taken: set[Hashable]
     promised: set[Hashable]
+    failed: set[Hashable]
 
     def has(self, identity: Hashable) -> bool:
         """Whether a trial with that identity was evaluated, or is about to be."""
         return identity in self.taken or identity in self.promised
+
+
+def proposed_before(
+    trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+) -> dict[str, Any]:
+    """What was proposed to a trial that is tried again after its worker was killed, or nothing."""
+    proposed: dict[str, Any] = trial.system_attrs.get(PROPOSAL, {})
+    kept = {name: value for name, value in proposed.items() if name in search_space}
+    return kept if all(contains(search_space[name], kept[name]) for name in kept) else {}
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value is one of the distribution's."""
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except (TypeError, ValueError):  # a categorical without that choice
+        return False
 
 
 @dataclass(slots=True)
@@ -71,6 +108,7 @@ class _Cache:
     individuals: list[Individual] = field(default_factory=list)
     taken: set[Hashable] = field(default_factory=set)
     promised: dict[int, Hashable] = field(default_factory=dict)
+    failed: set[Hashable] = field(default_factory=set)
 
 
 class History:
@@ -107,7 +145,7 @@ class History:
             if is_whole:
                 self._cache = cache
             promised = {what for number, what in cache.promised.items() if number != asking}
-            return Snapshot(key, list(cache.individuals), cache.taken, promised)
+            return Snapshot(key, list(cache.individuals), cache.taken, promised, cache.failed)
 
     def promise(self, study: Study, asking: int, identity: Hashable) -> None:
         """Remember what was proposed to a trial; other processes read it from the storage."""
@@ -129,6 +167,8 @@ class History:
                 continue
             promised = cache.promised.pop(trial.number, None)
             if trial.state == TrialState.FAIL:
+                proposed = trial.system_attrs.get(PROPOSAL, {})
+                cache.failed.add(promised or self._identify({**proposed, **trial.params}))
                 continue
             is_as_proposed = trial.params == trial.system_attrs.get(PROPOSAL)
             identity = promised if is_as_proposed else None
@@ -139,7 +179,8 @@ class History:
             cache.taken.add(identity)
             if trial.state == TrialState.COMPLETE:
                 # Workers finish out of order; birth decides, so that all of them agree.
-                insort(cache.individuals, _individual(trial, directions), key=lambda i: i.number)
+                individual = _individual(trial, directions, identity)
+                insort(cache.individuals, individual, key=lambda i: i.number)
 
     def _promise(self, cache: _Cache, trial: FrozenTrial) -> None:
         proposed = trial.system_attrs.get(PROPOSAL, {})
@@ -151,9 +192,12 @@ class History:
             cache.promised[trial.number] = identity
 
 
-def _individual(trial: FrozenTrial, directions: list[StudyDirection]) -> Individual:
+def _individual(
+    trial: FrozenTrial, directions: list[StudyDirection], identity: Hashable
+) -> Individual:
     losses = tuple(
         -value if direction == StudyDirection.MAXIMIZE else value
         for value, direction in zip(trial.values, directions, strict=True)
     )
-    return Individual(trial, losses, sum(v for v in trial.constraints.values() if v > 0))
+    violation = sum(v for v in trial.constraints.values() if v > 0)
+    return Individual(trial, losses, violation, identity)

@@ -117,3 +117,14 @@ def _front_crowding(losses: FloatArray) -> FloatArray:
             gaps = np.where(below == above, 0.0, above - below)
         distances[order] += gaps / width
     return distances
+
+
+def without_outliers(losses: FloatArray) -> FloatArray:
+    """Losses with those far beyond the bulk brought nearer, `[individuals, objectives]`.
+
+    A model of the losses would otherwise see nothing but one that diverged. The bulk ends at
+    Tukey's outer fence, three times the distance of the quartiles above the upper one.
+    """
+    lower, upper = np.quantile(losses, [0.25, 0.75], axis=0)
+    fence = upper + 3.0 * (upper - lower)
+    return np.where((losses > fence) & (upper > lower), fence, losses)

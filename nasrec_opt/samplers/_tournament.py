@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from nasrec_opt.samplers._selection import (
 
 TieBreak = Literal["crowding", "hypervolume", "none"]
 TIE_BREAKS = ("crowding", "hypervolume", "none")
+LEAST_OBSERVED = 32  # completed trials before a model of them is worth asking
 MARGIN = 0.1  # of the front's range, between its worst values and the reference point
 
 
@@ -35,6 +36,7 @@ class Settings:
     archive: bool
     mutations: int
     decay_rounds: int | None
+    screening: int
     seed: int
 
     def __post_init__(self) -> None:
@@ -43,6 +45,7 @@ class Settings:
             tournament_size=self.tournament_size,
             children_per_round=self.children_per_round,
             mutations=self.mutations,
+            screening=self.screening,
             decay_rounds=1 if self.decay_rounds is None else self.decay_rounds,
         )
         if self.tournament_size > self.population_size:
@@ -57,6 +60,13 @@ class Settings:
         if not isinstance(self.archive, bool):
             raise StudyError(f"archive: expected true or false, got {self.archive!r}")
 
+    @property
+    def num_random(self) -> int:
+        """Completed trials before the first round."""
+        if self.screening == 1:
+            return self.population_size
+        return min(self.population_size, LEAST_OBSERVED)
+
     def mutations_in(self, number: int) -> int:
         """Mutations between parent and child in one round."""
         if self.decay_rounds is None:
@@ -65,19 +75,39 @@ class Settings:
         return left * (self.mutations - 1) // self.decay_rounds + 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Round:
     """What the children of one round have in common; a function of the trials before them.
 
     Args:
-        population: Who is alive, oldest first.
-        parent: The best of the round's tournament.
-        mutations: Between the parent and a child.
+        number: Counts rounds from 0.
+        before: All that was evaluated before, oldest first.
+        population: Who of them is alive, oldest first.
+        candidates: Who may become a parent.
+        places: Place of each candidate, 0 for the best, `[candidates]`.
+        drawn: Candidates in a tournament.
+        mutations: Between a parent and its child.
+        rng: Of the round's own tournament, whose best becomes `parent`.
     """
 
+    number: int
+    before: list[Individual]
     population: list[Individual]
-    parent: Individual
+    candidates: list[Individual]
+    places: IntArray
+    drawn: int
     mutations: int
+    rng: InitVar[np.random.Generator]
+    parent: Individual = field(init=False)
+
+    def __post_init__(self, rng: np.random.Generator) -> None:
+        object.__setattr__(self, "parent", self.tournament(rng))
+
+    def tournament(self, rng: np.random.Generator) -> Individual:
+        """The best of some candidates drawn without replacement."""
+        drawn = rng.choice(len(self.candidates), size=self.drawn, replace=False)
+        best: int = drawn[np.argmin(self.places[drawn])]
+        return self.candidates[best]
 
 
 class Rounds:
@@ -94,28 +124,31 @@ class Rounds:
     def of(self, seen: Snapshot) -> Round | None:
         """The round that the next child belongs to, or nothing while the population is growing."""
         settings = self._settings
-        surplus = len(seen.individuals) - settings.population_size
+        surplus = len(seen.individuals) - settings.num_random
         if surplus < 0:
             return None
         number = surplus // settings.children_per_round
-        # The oldest leave by birth, not by score: that is what regularizes.
-        oldest = number * settings.children_per_round
-        before = seen.individuals[: oldest + settings.population_size]
+        before = seen.individuals[: settings.num_random + number * settings.children_per_round]
         # A trial that another worker finishes late is born early: it moves the youngest.
         key = (seen.study, number, before[-1].number)
         last = self._last
         if last is None or last[0] != key:
-            last = self._last = (key, self._begin(number, before[:oldest], before[oldest:]))
+            last = self._last = (key, self._begin(number, before))
         return last[1]
 
-    def _begin(self, number: int, dead: list[Individual], alive: list[Individual]) -> Round:
+    def _begin(self, number: int, before: list[Individual]) -> Round:
         settings = self._settings
+        # The oldest leave by birth, not by score: that is what regularizes.
+        oldest = max(len(before) - settings.population_size, 0)
+        dead, alive = before[:oldest], before[oldest:]
         candidates = [*_elders(dead, alive), *alive] if settings.archive else alive
-        rng = stream(settings.seed, number, "tournament")
-        drawn = rng.choice(len(candidates), size=settings.tournament_size, replace=False)
         ranks, width = fitness(candidates, settings.tie_break)
-        best: int = min(drawn, key=lambda i: (ranks[i], -width[i], i))
-        return Round(alive, candidates[best], settings.mutations_in(number))
+        places = np.empty(len(candidates), dtype=np.int64)
+        places[np.lexsort((-width, ranks))] = np.arange(len(candidates))
+        drawn = min(settings.tournament_size, len(candidates))
+        mutations = settings.mutations_in(number)
+        rng = stream(settings.seed, number, "tournament")
+        return Round(number, before, alive, candidates, places, drawn, mutations, rng)
 
 
 def fitness(candidates: list[Individual], tie_break: TieBreak) -> tuple[IntArray, FloatArray]:

@@ -25,6 +25,12 @@ from nasrec_opt.space import SearchSpace
 SPACE = SearchSpace.nasrec_full(2)
 SMALL_OPTIONS = {
     "evolution": {"population_size": 8, "tournament_size": 4, "children_per_round": 2},
+    "evolution, screened": {
+        "population_size": 8,
+        "tournament_size": 4,
+        "children_per_round": 2,
+        "screening": 8,
+    },
     "nsga2": {"population_size": 6},
     "nsga3": {"population_size": 6},
     "tpe": {"n_startup_trials": 5},
@@ -33,7 +39,10 @@ SMALL_OPTIONS = {
 
 
 def sampler_named(name: str) -> BaseSampler:
-    return make_sampler(name, SPACE, seed=5, num_objectives=2, **SMALL_OPTIONS[name])
+    # What follows the comma tells apart what a study file names alike.
+    return make_sampler(
+        name.partition(",")[0], SPACE, seed=5, num_objectives=2, **SMALL_OPTIONS[name]
+    )
 
 
 def objective(trial: optuna.Trial) -> tuple[float, float]:

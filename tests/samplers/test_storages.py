@@ -183,7 +183,6 @@ def test_two_workers_killed_at_random_leave_a_whole_study(address, tmp_path):
         assert trial.params.items() >= killed.params.items()
 
 
-@pytest.mark.xfail(reason="a proposal that is written down is drawn again", strict=True)
 def test_a_trial_that_was_killed_half_asked_is_tried_again_as_it_was_proposed(tmp_path):
     study = open_at(f"sqlite:///{tmp_path / 'study.db'}")
     study.optimize(objective, n_trials=12)
