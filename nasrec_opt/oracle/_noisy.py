@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
@@ -21,25 +23,28 @@ from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Written
 
 FloatArray = npt.NDArray[np.float64]
+Bits = tuple[int, int]  # of weights and of the inputs of a product
+Product = Callable[[FloatArray], FloatArray]  # [vectors, inputs] to [vectors, outputs]
 
 
 class Cells(Protocol):
     """Where weights are written: `nasrec_opt.lowering.CrossbarCells`, or a user's own."""
 
     def errors(
-        self, weights: FloatArray, bits: int | None, genotype: Genotype, *, product: int, chip: int
-    ) -> FloatArray:
-        """What is wrong with the weights of one product after they were written.
+        self, weights: FloatArray, bits: Bits | None, genotype: Genotype, *, product: int, chip: int
+    ) -> FloatArray | Product:
+        """What is wrong with one product after its weights were written.
 
         Args:
             weights: `[outputs, inputs]`.
-            bits: Bits of a weight; nothing = the model does not quantise it.
+            bits: Of the weights and of the inputs; nothing = the model does not quantise them.
             genotype: The model, with its accelerator genes where it has some.
             product: Its number in the model.
             chip: Number of the chip: other draws of the same distribution.
 
         Returns:
-            To be added to the quantised weights, `[outputs, inputs]`.
+            What is to be added to the quantised weights, `[outputs, inputs]`. Where more is wrong
+            than the weights, a function from inputs to what is to be added to the products.
         """
 
 
@@ -48,7 +53,8 @@ class NoisyOracle:
 
     An answer is the mean over `chips` chips. It depends on the genotype's accelerator genes, and on
     nothing but them, the model and the seed of `cells`. Nothing is shared between genotypes: a
-    question takes as long as `chips` passes of one model, and its writing.
+    question takes as long as `chips` passes of one model, and its writing; much longer where more
+    is wrong than weights, as with converters that clip.
 
     Args:
         oracle: What answers without noise; at the fidelity `supernet` or `last_layer`.
@@ -113,19 +119,56 @@ class NoisyOracle:
     def _logits(self, genotype: Genotype, chip: int) -> Logits:
         cells = self.cells
         assert cells is not None
+        wrong: dict[int, Product] = {}
 
-        def error(product: int, weight: Tensor, bits: int | None) -> Tensor:
-            found = cells.errors(
-                weight.detach().cpu().numpy().astype(np.float64),
-                bits,
-                genotype,
-                product=product,
-                chip=chip,
-            )
+        def error(product: int, weight: Tensor, bits: Bits | None) -> Tensor:
+            given = weight.detach().cpu().numpy().astype(np.float64)
+            found = cells.errors(given, bits, genotype, product=product, chip=chip)
+            if callable(found):
+                wrong[product] = found
+                return torch.zeros_like(weight)
             return torch.from_numpy(found).to(weight.device, weight.dtype)
 
-        plan = self.oracle._plan(genotype)
-        return self._predictor.predict_held(plan, Written(error))
+        take = Written(error)
+        with _Wrong(take, wrong):
+            return self._predictor.predict_held(self.oracle._plan(genotype), take)
+
+
+class _Wrong(TorchFunctionMode):
+    """Adds to products what is wrong with them; they are known by the weights as they are held.
+
+    Args:
+        take: Holds the weights.
+        wrong: By product, what to add.
+    """
+
+    def __init__(self, take: Written, wrong: Mapping[int, Product]) -> None:
+        super().__init__()
+        self._take = take
+        self._wrong = wrong
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        # The three kinds of products of the supernet's operators: which argument is the weight,
+        # which the inputs. Views of a weight start where it does.
+        place = PRODUCTS.get(func)
+        if place is None or not self._wrong:
+            return made
+        weight, inputs = (args[index] for index in place)
+        for product, held in enumerate(self._take.weights):
+            if held.data_ptr() == weight.data_ptr() and product in self._wrong:
+                is_across = func is torch.baddbmm  # vectors stand in columns
+                vectors = inputs.transpose(1, 2) if is_across else inputs
+                flat = vectors.reshape(-1, vectors.shape[-1]).cpu().numpy().astype(np.float64)
+                added = torch.from_numpy(self._wrong[product](flat)).to(made.device, made.dtype)
+                added = added.reshape(*vectors.shape[:-1], -1)
+                return made + (added.transpose(1, 2) if is_across else added)
+        return made
+
+
+PRODUCTS = {functional.linear: (1, 0), torch.addmm: (2, 1), torch.baddbmm: (1, 2)}
 
 
 def _mean(answers: Sequence[Evaluation]) -> Evaluation:

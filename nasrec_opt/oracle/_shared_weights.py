@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nasrec_opt.data import Dataset, spread
 from nasrec_opt.oracle._checks import rows_of
@@ -115,16 +116,20 @@ class SharedWeights:
         genotype = plan.genotype
         with torch.inference_mode():
             [layer] = self._fitted([plan])
-            found = []
-            for number in range(self._validation.num_chunks):
-                take.begin()
+        found = []
+        for number in range(self._validation.num_chunks):
+            with torch.no_grad():
                 chunk = self._validation.chunk(number)
+            take.begin()
+            # Where gradients are on, every product is one with the weights as they are held.
+            with torch.enable_grad():
                 activations = self._supernet.hidden(genotype, *chunk, take)
-                weight, bias = layer or self._supernet.last_weight(genotype, activations)
+                weight, bias = layer or self._supernet.last_weight(genotype, activations, take)
                 row = weight.unsqueeze(0)
                 features = self._supernet.last_features(genotype, activations).float()
-                found.append(features @ take.held(row, row, None).squeeze(0) + bias)
-            return torch.cat(found).cpu().numpy()
+                held = take.held(row, row, None)
+                found.append(functional.linear(features, held).squeeze(1) + bias)
+        return torch.cat(found).cpu().numpy()
 
     def _fitted(self, plans: Sequence[Plan]) -> list[Layer | None]:
         """Final layer of each genotype fitted on training rows; nothing = as it is."""

@@ -94,7 +94,12 @@ class BlockInput:
         """The weight of a product as the block's bits, and the place where it stands, leave it."""
         bits = self.weight_bits
         quantized = weight if bits is None else fake_quantize(weight, bits)
-        return quantized if self.written is None else self.written.held(weight, quantized, bits)
+        if self.written is None:
+            return quantized
+        both = (
+            None if bits is None or self.activation_bits is None else (bits, self.activation_bits)
+        )
+        return self.written.held(weight, quantized, both)
 
     def activation(self, values: Tensor) -> Tensor:
         """An input of a product as the block's bits leave it."""

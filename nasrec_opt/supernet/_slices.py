@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 Index = tuple[slice, ...]
 Take = Callable[..., Tensor]
+Bits = tuple[int, int]  # of weights and of the inputs of a product
 
 
 def plain(weight: Tensor, *index: slice) -> Tensor:
@@ -77,37 +78,38 @@ class Written:
     """A take for weights that stand somewhere with errors, such as the cells of crossbars.
 
     A pass reads its products' weights in the same order every time; the error of each is asked for
-    once, and is the same for every batch. Call `begin` before each pass.
+    once, and is the same for every batch. Call `begin` before each pass. No gradients are kept.
 
     Args:
         error: What is wrong with the weights of a product, `[outputs, inputs]`: given the number of
-            the product in the pass, the weights, and their bits where they are quantised.
+            the product in the pass, the weights, and their bits and those of its inputs where they
+            are quantised.
+        weights: The weights of the products so far as they are held.
     """
 
-    error: Callable[[int, Tensor, int | None], Tensor]
-    errors: list[Tensor] = field(default_factory=list)
+    error: Callable[[int, Tensor, Bits | None], Tensor]
+    weights: list[Tensor] = field(default_factory=list)
     place: int = 0
 
     def __call__(self, weight: Tensor, *index: slice) -> Tensor:
-        return weight[index]
+        return weight.detach()[index]
 
     def begin(self) -> None:
         """The next product is the first of a pass."""
         self.place = 0
 
-    def held(self, weight: Tensor, quantized: Tensor, bits: int | None) -> Tensor:
-        """The weights of the next product as they are held.
+    def held(self, weight: Tensor, quantized: Tensor, bits: Bits | None) -> Tensor:
+        """The weights of the next product as they are held: the same tensor in every pass.
 
         Args:
             weight: Before it was quantised.
             quantized: As it would be without errors.
-            bits: Of the weights; nothing = they are not quantised.
+            bits: Of the weights and of the inputs; nothing = they are not quantised.
         """
-        if self.place == len(self.errors):
-            self.errors.append(self.error(self.place, weight, bits))
-        error = self.errors[self.place]
+        if self.place == len(self.weights):
+            self.weights.append(quantized + self.error(self.place, weight, bits))
         self.place += 1
-        return quantized + error
+        return self.weights[self.place - 1]
 
 
 class Initializer:

@@ -8,7 +8,8 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from oracle.models import SPACES, draw, forward, rows_of, scored
+from oracle.models import SPACES, assert_close, draw, forward, rows_of, scored
+from workloads import with_figures
 
 from hw import Noise, ReRAM
 from nasrec_opt.errors import StudyError
@@ -37,16 +38,15 @@ def test_without_noise_answers_are_the_oracles(supernets, dataset, name, fidelit
         expected = oracle.evaluate(genotype)
         assert NoisyOracle(oracle, None).evaluate(genotype) == expected
         found = NoisyOracle(oracle, cells(0.0), chips=1).evaluate(on(genotype, GENES[1]))
-        for field in ("log_loss", "auc", "log_loss_se"):
-            assert getattr(found, field) == pytest.approx(getattr(expected, field), abs=2e-6)
-        assert found.num_rows == expected.num_rows
+        # Rounding apart, of which bits make whole levels.
+        assert_close(found, expected, 1e-4 if name == "bits" else 1e-5)
 
 
 @pytest.mark.parametrize("name", ["multi", "bits"])
 def test_more_variation_is_worse_in_the_mean(supernets, dataset, name):
     """The labels are those of the clean model's own chances: whatever differs from it is worse."""
-    oracle = SupernetOracle(supernets[name], dataset)
-    genotypes = [draw(SPACES[name], seed) for seed in range(4)]
+    oracle = SupernetOracle(supernets[name], dataset, rows=100)
+    genotypes = [draw(SPACES[name], seed) for seed in range(3)]
     chances = {}
     for genotype in genotypes:
         logits = oracle._predictor.predict([oracle._plan(genotype)], None)[0].logits
@@ -56,7 +56,7 @@ def test_more_variation_is_worse_in_the_mean(supernets, dataset, name):
         noisy = NoisyOracle(oracle, cells(sigma))
         found = []
         for genotype in genotypes:
-            for chip in range(4):
+            for chip in range(3):
                 logits = noisy._logits(genotype.canonical(), chip).astype(float)
                 chance = chances[genotype]
                 found.append(np.mean(np.logaddexp(0, logits) - chance * logits))
@@ -72,7 +72,7 @@ def test_stuck_cells_and_more_bits_in_a_cell_are_worse():
 
     def size(noise: Noise, gene: HardwareGene) -> float:
         held = CrossbarCells(ReRAM(), noise)
-        errors = held.errors(weights, 8, on(genotype, gene), product=0, chip=0)
+        errors = held.errors(weights, (8, 8), on(genotype, gene), product=0, chip=0)
         return float(np.sqrt(np.mean(errors**2)))
 
     varied = Noise(conductance_sigma=0.05)
@@ -135,6 +135,70 @@ def test_the_model_is_the_one_whose_weights_were_replaced(supernets, dataset):
         expected = subnet.last_features(genotype, activations) @ row + bias
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     assert not np.allclose(found, forward(supernet, batch, genotype), atol=1e-2)
+
+
+CLIPPING = with_figures(ReRAM().technology, "adc", clips=True)
+
+
+def clipping(adc_bits: int, **noise) -> CrossbarCells:
+    figures = with_figures(CLIPPING, "adc", bits=adc_bits)
+    return CrossbarCells(ReRAM(figures), Noise(**noise))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_product_passes_through_converters_that_clip(supernets, dataset, name):
+    """Products by a naive loop: each is known, in order, and what is added reaches the logits."""
+    oracle = SupernetOracle(supernets[name], dataset, rows=64)
+    genotype = draw(SPACES[name], 1).canonical()
+    asked, answered = [], []
+
+    class Shifting:
+        def errors(self, weights, bits, genotype, *, product, chip):
+            asked.append(product)
+
+            def wrong(inputs):
+                assert inputs.shape[1] == weights.shape[1]
+                answered.append(product)
+                return np.zeros((len(inputs), len(weights)))
+
+            return wrong
+
+    found = NoisyOracle(oracle, Shifting(), chips=1).evaluate(genotype)
+    assert sorted(set(answered)) == asked == list(range(len(asked)))
+    assert found.log_loss == pytest.approx(oracle.evaluate(genotype).log_loss, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["multi", "bits"])
+def test_a_product_that_is_wrong_is_the_one_with_wrong_weights(supernets, dataset, name):
+    """Two ways to the same: weights that are wrong, and products that are wrong by as much."""
+    oracle = SupernetOracle(supernets[name], dataset, rows=200)
+    genotype, plain = draw(SPACES[name], 3).canonical(), cells(0.2)
+
+    class ByProduct:
+        def errors(self, weights, bits, genotype, *, product, chip):
+            wrong = plain.errors(weights, bits, genotype, product=product, chip=chip)
+            return lambda inputs: inputs @ wrong.T
+
+    by_weight, by_product = (
+        NoisyOracle(oracle, held)._logits(genotype, 0) for held in (plain, ByProduct())
+    )
+    np.testing.assert_allclose(by_product, by_weight, atol=1e-4)
+
+
+def test_coarser_converters_that_clip_are_worse_and_lossless_ones_cost_nothing(supernets, dataset):
+    oracle = SupernetOracle(supernets["bits"], dataset, rows=40)
+    genotype = draw(SPACES["bits"], 0).canonical()
+    exact = oracle._predictor.predict([oracle._plan(genotype)], None)[0].logits
+    away = [
+        float(np.abs(NoisyOracle(oracle, clipping(bits))._logits(genotype, 0) - exact).mean())
+        for bits in (8, 6, 5)
+    ]
+    assert away[0] < 1e-4  # with flip encoding 8 bits lose nothing at 128 rows
+    assert away == sorted(away)
+    assert away[-1] > 0.1
+    gene = HardwareGene(adc_bits=4)
+    by_gene = NoisyOracle(oracle, clipping(8), chips=1).evaluate(on(genotype, gene))
+    assert by_gene.log_loss != NoisyOracle(oracle, clipping(8), chips=1).evaluate(genotype).log_loss
 
 
 def test_a_search_asks_again_for_other_accelerator_genes(supernets, dataset):
