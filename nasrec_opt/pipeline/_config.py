@@ -85,15 +85,31 @@ class SpaceConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvolutionConfig:
-    """`[search.evolution]`: options of regularized evolution alone (paper, section 5.1)."""
+    """`[search.evolution]`: options of regularized evolution alone (paper, section 5.1).
+
+    See `RegularizedEvolutionSampler`.
+    """
 
     population_size: int = 128
     tournament_size: int = 64
     children_per_round: int = 8
+    tie_break: Literal["crowding", "hypervolume", "none"] = "hypervolume"
+    archive: bool = False
+    mutations: int = 1
+    decay_rounds: int | None = None
+    screening: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("population_size", "tournament_size", "children_per_round"):
+        for name in (
+            "population_size",
+            "tournament_size",
+            "children_per_round",
+            "mutations",
+            "screening",
+        ):
             _at_least(name, getattr(self, name), 1)
+        if self.decay_rounds is not None:
+            _at_least("decay_rounds", self.decay_rounds, 1)
         if self.tournament_size > self.population_size:
             raise StudyError(
                 f"tournament_size: expected at most the population of {self.population_size}, got "

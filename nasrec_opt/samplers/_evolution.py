@@ -50,8 +50,8 @@ class RegularizedEvolutionSampler(StreamSampler):
         population_size: Completed trials that can become parents.
         tournament_size: Members drawn without replacement, of which the best becomes the parent.
         children_per_round: Children of one parent, and how many of the oldest then leave.
-        tie_break: What tells candidates of one rank apart: `crowding` distance, `hypervolume`
-            contribution, or `none`, the order of birth alone.
+        tie_break: What tells candidates of one rank apart: `hypervolume` contribution, `crowding`
+            distance, which always prefers the ends of a front, or `none`, the order of birth alone.
         archive: Whether feasible trials that no trial dominates join the tournaments although they
             are too old; nothing = where there are several objectives.
         mutations: Mutations between parent and child.
@@ -86,7 +86,7 @@ class RegularizedEvolutionSampler(StreamSampler):
         population_size: int = 128,
         tournament_size: int = 64,
         children_per_round: int = 8,
-        tie_break: TieBreak = "crowding",
+        tie_break: TieBreak = "hypervolume",
         archive: bool = False,
         mutations: int = 1,
         decay_rounds: int | None = None,

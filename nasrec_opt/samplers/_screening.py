@@ -134,9 +134,12 @@ def _expect(
     from sklearn.ensemble import HistGradientBoostingRegressor  # type: ignore[import-untyped]
 
     expected = np.empty((len(candidates), outcomes.shape[1]))
+    # Costs spread over orders of magnitude; what is small would be lost among what is large.
+    is_scale = outcomes.min(axis=0) > 0
+    learnt = np.where(is_scale, np.log(np.where(is_scale, outcomes, 1.0)), outcomes)
     # Trees of a few hundred trials are not worth it that threads wait for each other.
     with threadpoolctl.threadpool_limits(1, user_api="openmp"):
-        for place, outcome in enumerate(outcomes.T):
+        for place, outcome in enumerate(learnt.T):
             if outcome.min() == outcome.max():
                 expected[:, place] = outcome[0]
                 continue
@@ -149,7 +152,7 @@ def _expect(
                 random_state=seed,
             )
             expected[:, place] = model.fit(points, outcome).predict(candidates)
-    return expected
+    return np.where(is_scale, np.exp(np.where(is_scale, expected, 0.0)), expected)
 
 
 def choose(
