@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from scipy import stats
 from nasrec_opt._files import atomic_write
 from studies._contenders import CONTENDERS, EVOLUTION, RANDOM
 from studies._mlflow import log_runs
+from studies._page import fill, markdown
 from studies._problems import PROBLEMS, Floats, Yardstick, make_problem
 
 Rows = Sequence[Mapping[str, Any]]
@@ -23,31 +25,40 @@ LATEST = 200  # trials at the end of a search, whose mean time is reported
 STEP = 20  # trials between two points of a curve
 
 
-def write_report(folder: Path, searches: Rows, budgets: Sequence[int]) -> None:
-    """Write `comparison.parquet`, `comparison.md` and a PNG a problem, and log the MLflow runs.
+def write_report(
+    folder: Path, searches: Rows, budgets: Sequence[int], page: Path | None = None
+) -> None:
+    """Write `comparison.parquet`, `comparison.md` and `comparison.png`, and log the MLflow runs.
 
     Args:
         folder: Of the study.
         searches: What its ledger holds.
         budgets: Numbers of trials to compare at, ascending.
+        page: Gets the tables between its marks, and the picture beside it.
     """
     table: list[dict[str, Any]] = []
-    texts, files = [], []
+    texts: dict[str, str] = {}
+    shown: list[Curves] = []
     by_problem = _grouped(searches, "problem")
     for problem in [name for name in PROBLEMS if name in by_problem]:
         curves = measured(folder, problem, by_problem[problem], budgets)
         rows = comparison(problem, curves, budgets)
         table += rows
-        texts.append(f"### {_sentence(problem)}\n\n{as_markdown(rows, curves.unit, budgets)}")
-        file = folder / f"comparison-{problem}.png"
-        with atomic_write(file, "wb") as stream:
-            plot(curves, stream)
-        files.append(file)
+        shown.append(curves)
+        texts[problem] = as_markdown(rows, curves.unit, budgets)
+    picture = io.BytesIO()
+    plot(shown, picture)
     with atomic_write(folder / "comparison.parquet", "wb") as stream:
         pl.DataFrame(table, infer_schema_length=None).write_parquet(stream)
     with atomic_write(folder / "comparison.md") as stream:
-        stream.write("\n".join(texts))
-    files += [folder / "comparison.md", folder / "comparison.parquet"]
+        stream.write("\n".join(f"### {_sentence(name)}\n\n{text}" for name, text in texts.items()))
+    for file in [folder / "comparison.png", *([page.with_suffix(".png")] if page else [])]:
+        with atomic_write(file, "wb") as stream:
+            stream.write(picture.getvalue())
+    if page:
+        filled = fill(page.read_text(encoding="utf-8"), texts)
+        with atomic_write(page) as stream:
+            stream.write(filled)
     runs = [
         (
             f"{row['problem']}/{row['contender']}/{row['trials']}",
@@ -56,6 +67,7 @@ def write_report(folder: Path, searches: Rows, budgets: Sequence[int]) -> None:
         )
         for row in table
     ]
+    files = [folder / f"comparison.{kind}" for kind in ("md", "parquet", "png")]
     log_runs(folder, "compare_samplers", {"budgets": list(budgets)}, runs, files)
 
 
@@ -147,21 +159,15 @@ def _chance(own: Floats, ours: Floats) -> float:
 
 def as_markdown(table: Rows, unit: str, budgets: Sequence[int]) -> str:
     """The table of one problem for people: a line a contender."""
-    lines = [
-        f"| {unit} | {' | '.join(f'{budget:,} trials' for budget in budgets)} | other budget "
-        "| ms a trial | s a search |",
-        "|---|" + "---|" * (len(budgets) + 3),
-    ]
+    head = [unit, *(f"{budget:,} trials" for budget in budgets), "fewer", "ms a trial"]
+    lines = []
     for name, rows in _grouped(table, "contender").items():
         at = {row["trials"]: _cell(row) for row in rows}
         others = [f"{trials:,}: {cell}" for trials, cell in at.items() if trials not in budgets]
-        lines.append(
-            f"| {CONTENDERS[name].label} | "
-            + " | ".join(at.get(budget, "-") for budget in budgets)
-            + f" | {', '.join(others) or '-'} | {rows[-1]['overhead_ms']:.3g} "
-            f"| {rows[-1]['seconds']:.0f} |"
-        )
-    return "\n".join(lines) + "\n"
+        cells = [at.get(budget, "-") for budget in budgets]
+        time = f"{rows[-1]['overhead_ms']:.3g}"
+        lines.append([CONTENDERS[name].label, *cells, ", ".join(others) or "-", time])
+    return markdown(head, lines)
 
 
 def _cell(row: Mapping[str, Any]) -> str:
@@ -171,9 +177,27 @@ def _cell(row: Mapping[str, Any]) -> str:
     return f"{text} {'better' if row['missing'] < row['ours'] else 'worse'}, p {row['p']:.3f}"
 
 
-def plot(curves: Curves, stream: Any) -> None:
-    """What is missing over trials: the median of each contender, and between the quartiles."""
-    figure, axis = plt.subplots(figsize=(9, 5.5))
+def plot(shown: Sequence[Curves], stream: Any) -> None:
+    """What is missing over trials, a panel a problem: medians, and between the quartiles."""
+    columns = min(len(shown), 2)
+    rows = -(-len(shown) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(7 * columns, 4.2 * rows), squeeze=False)
+    for axis in axes.flat[len(shown) :]:
+        axis.axis("off")
+    for axis, curves in zip(axes.flat, shown, strict=False):
+        _panel(axis, curves)
+    found = {
+        label: line
+        for axis in axes.flat[: len(shown)]
+        for line, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(found.values(), found.keys(), loc="lower center", ncols=4, fontsize=9)
+    figure.tight_layout(rect=(0, 0.02 + 0.18 / rows, 1, 1))
+    figure.savefig(stream, format="png", dpi=80)
+    plt.close(figure)
+
+
+def _panel(axis: Any, curves: Curves) -> None:
     colours = plt.get_cmap("tab20")
     for place, (name, contender) in enumerate(CONTENDERS.items()):
         if name not in curves.missing:
@@ -182,20 +206,16 @@ def plot(curves: Curves, stream: Any) -> None:
         all_of = np.array([curve[:shortest] for curve in curves.missing[name]])
         low, middle, high = np.quantile(all_of, [0.25, 0.5, 0.75], axis=0)
         marks = curves.marks[:shortest]
-        is_ours = name.startswith("evolution")
-        style: dict[str, Any] = {"color": colours(place), "linewidth": 2.2 if is_ours else 1.2}
-        axis.plot(marks, middle, label=contender.label, **style)
-        axis.fill_between(marks, low, high, color=colours(place), alpha=0.15, linewidth=0)
-    axis.set_xlabel("trials")
+        width = 2.4 if name.startswith(EVOLUTION) else 1.2
+        colour = colours(place)
+        axis.plot(marks, middle, label=contender.label, color=colour, linewidth=width)
+        axis.fill_between(marks, low, high, color=colour, alpha=0.15, linewidth=0)
     axis.set_xscale("log")
-    axis.set_ylabel(f"{curves.unit}, median and quartiles of the searches")
+    axis.set_xlabel("trials")
+    axis.set_ylabel(curves.unit)
     axis.set_title(_sentence(curves.problem), fontsize=10)
     axis.set_ylim(bottom=0.0)
     axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(stream, format="png", dpi=110)
-    plt.close(figure)
 
 
 def _sentence(problem: str) -> str:

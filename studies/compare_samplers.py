@@ -6,8 +6,9 @@
 Every contender searches every problem with every seed, in processes of one thread each. The live
 problem asks a supernet, which is trained first (`studies/compare_samplers.toml`). Contenders whose
 time a trial grows have smaller budgets (`studies/_contenders.py`). The folder gets the values and
-times of all trials (`trials/`), `comparison.parquet`, the tables `comparison.md`, a plot a problem
-and MLflow runs in `mlflow.db`. An interrupted study goes on where it was when it is started again.
+times of all trials (`trials/`), `comparison.parquet`, the tables `comparison.md`, the plots
+`comparison.png` and MLflow runs in `mlflow.db`. An interrupted study goes on where it was when it
+is started again.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
         if getattr(options, name) < 1:
             raise StudyError(f"{name}: expected 1 or more, got {getattr(options, name)}")
     budgets = sorted(set(options.trials))
+    if options.write and not options.write.is_file():
+        raise StudyError(f"write: expected a page that exists, got {options.write}")
     if budgets[0] < 1:
         raise StudyError(f"trials: expected 1 or more, got {budgets[0]}")
     options.out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
     tasks = searches(options, problems, contenders, budgets[-1])
     run_tasks("search", search, tasks, ledger, reporter, workers=options.workers)
     reporter.begin("report")
-    write_report(options.out, ledger.rows, budgets)
+    write_report(options.out, ledger.rows, budgets, options.write)
     reporter.end(str(options.out / "comparison.md"))
 
 
@@ -129,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, default=5, help="searches of each contender on each problem")
     add("--problems", default=",".join(PROBLEMS), help="what is searched (default: all)")
     add("--contenders", default=",".join(CONTENDERS), help="who searches (default: all)")
+    add("--write", type=Path, metavar="PAGE.md", help="page whose tables and picture to renew")
     add("--workers", type=int, default=2, help="processes of one thread each")
     return parser
 

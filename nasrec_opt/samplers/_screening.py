@@ -85,7 +85,11 @@ class Screening:
             count=_BATCHES * self._wanted,
             rng=stream(self._seed, now.number, "directions"),
         )
-        return [pool[place] for place in order]
+        # The last of a round is any of them: what the model is wrong about is found out so.
+        trusted, rest = np.split(order, [max(self._wanted - 1, 1)])
+        if len(rest):
+            rest = np.roll(rest, stream(self._seed, now.number, "stranger").integers(len(rest)))
+        return [pool[place] for place in (*trusted, *rest)]
 
     def _breed(self, now: Round, space: Distributions) -> list[Proposal]:
         """Children that are all distinct and were not evaluated before the round."""
@@ -167,9 +171,11 @@ def choose(
     """Order candidates: first those that together add most hypervolume to the feasible front.
 
     The hypervolume is a mean over directions of how far the front reaches (Deng and Zhang 2019),
-    which costs the same in any number of objectives. Its reference point is a tenth of the front's
-    range beyond the front's worst values. Candidates that are expected to violate a constraint come
-    last, by their violation, as do all while nothing feasible is known.
+    which costs the same in any number of objectives. Its reference point lies beyond the front's
+    worst values by a tenth of the front's range, or by a standard deviation of all that was
+    observed where that is more: a narrow front shall grow in length. Candidates that are expected
+    to violate a constraint come last, by their violation, as do all while nothing feasible is
+    known.
 
     Args:
         expected: Losses of the candidates, smaller is better, `[candidates, objectives]`.
@@ -186,10 +192,9 @@ def choose(
     if not len(feasible):
         return np.argsort(violation, kind="stable")
     front = feasible[non_dominated(feasible)]
-    width = np.ptp(front, axis=0)
-    # A front of a single point shall grow by what the objectives vary at all.
-    width = np.where(width > 0, width, np.maximum(losses.std(axis=0), np.finfo(np.float64).tiny))
-    reference = front.max(axis=0) + MARGIN * width
+    spread = np.maximum(losses.std(axis=0), np.finfo(np.float64).tiny)
+    reference = front.max(axis=0) + np.maximum(MARGIN * np.ptp(front, axis=0), spread)
+    width = reference - front.min(axis=0)
     directions = np.abs(rng.normal(size=(_DIRECTIONS, losses.shape[1]))) + 1e-9
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
 

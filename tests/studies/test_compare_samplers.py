@@ -79,10 +79,22 @@ def test_report_and_runs(finished):
     text = (finished / "comparison.md").read_text()
     assert text.count("| ours, screened |") == 2
     assert "20 trials | 40 trials" in text
-    assert (finished / "comparison-table.png").read_bytes().startswith(b"\x89PNG")
+    assert (finished / "comparison.png").read_bytes().startswith(b"\x89PNG")
     client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("compare_samplers")
     assert len(client.search_runs([experiment.experiment_id])) == 1 + 12
+
+
+def test_a_page_gets_tables_and_picture(finished, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- table -->\nold\n<!-- end -->\nafter\n")
+    assert main(arguments(finished, write=page)) == 0
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "| ours, screened |" in text
+    assert "old" not in text
+    assert (tmp_path / "page.png").exists()
 
 
 def test_what_is_done_is_not_done_again(finished, monkeypatch):
