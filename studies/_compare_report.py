@@ -91,7 +91,8 @@ class Curves:
     def at(self, contender: str, trials: int) -> Floats:
         """What each search was missing after so many trials, `[searches that got there]`."""
         place = self.marks.index(trials)
-        found = [curve[place] for curve in self.missing[contender] if len(curve) > place]
+        curves = self.missing.get(contender, ())
+        found = [curve[place] for curve in curves if len(curve) > place]
         return np.array(found, dtype=np.float64)
 
 
@@ -110,8 +111,8 @@ def measured(folder: Path, problem: str, searches: Rows, budgets: Sequence[int])
         yardstick = Yardstick(np.concatenate(values), reference)
     else:
         yardstick = Yardstick(front)
-    most = max(len(found) for found in values)
-    marks = sorted({*range(STEP, most + 1, STEP), *(budget for budget in budgets), most})
+    lengths = {len(found) for found in values}
+    marks = sorted({*range(STEP, max(lengths) + 1, STEP), *budgets, *lengths})
     single = values[0].shape[1] == 1
     curves = Curves(problem, marks, "regret, 1e-4" if single else "missing hypervolume, %")
     scale = 1e4 if single else 100.0

@@ -97,6 +97,13 @@ def test_a_page_gets_tables_and_picture(finished, tmp_path):
     assert (tmp_path / "page.png").exists()
 
 
+def test_a_comparison_may_do_without_ours(tmp_path):
+    options = {"problems": "table", "contenders": "random", "seeds": 1}
+    assert main(arguments(tmp_path / "run", **options)) == 0
+    table = pl.read_parquet(tmp_path / "run" / "comparison.parquet")
+    assert table["ours"].to_list() == [None, None]
+
+
 def test_what_is_done_is_not_done_again(finished, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in (finished / "trials").iterdir()}
     assert main(arguments(finished)) == 0
