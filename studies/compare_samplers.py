@@ -71,14 +71,10 @@ def searches(
     options: argparse.Namespace, problems: Sequence[str], contenders: Sequence[str], budget: int
 ) -> list[dict[str, Any]]:
     """Every contender on every problem that it takes, seed by seed."""
-    where = {
-        "folder": str(options.out),
-        "study": str(options.study),
-        "rows": options.rows,
-    }
+    where = {"folder": str(options.out), "study": str(options.study), "rows": options.rows}
     found = []
     for problem in problems:
-        instance = _problem(problem, *where.values())
+        instance = _problem(problem, **where)
         for seed in range(options.seeds):
             for name in contenders:
                 contender = CONTENDERS[name]

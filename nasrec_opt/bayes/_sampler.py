@@ -131,20 +131,19 @@ class PoolBayesSampler(StreamSampler):
 
     def _propose(self, study: Study, number: int) -> Genotype:
         seen = self._history.read(study, number)
-        discarded = self._archive.discarded(study)
-        tried = {genotype for _, genotype in discarded}
         rounds, _ = divmod(len(seen.individuals) - self._num_startup, self._batch_size)
         if rounds >= 0:
             observed = seen.individuals[: self._num_startup + rounds * self._batch_size]
             # What failed later is not left out of the pool: the batch must not depend on it.
+            discarded = self._archive.discarded(study)
             before = {genotype for n, genotype in discarded if n < observed[-1].number}
             for genotype in self._choices(study, rounds, observed, before):
-                if genotype not in tried and not seen.has(genotype):
+                if not seen.has_tried(genotype):
                     return genotype
         rng = stream(self._seed, number, "")
         for _ in range(_ATTEMPTS):
             genotype = self._space.sample(rng).canonical()
-            if genotype not in tried and not seen.has(genotype):
+            if not seen.has_tried(genotype):
                 break
         return genotype
 

@@ -7,8 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from hw import Cost
-from nasrec_opt._files import atomic_write
-from nasrec_opt.errors import StudyError
+from nasrec_opt.report._picture import write_picture
 
 PANELS = (  # quantity of a component, title, unit, factor from the units of `hw`
     ("latency_ns", "Latency, critical path alone", "us", 1e-3),
@@ -31,11 +30,7 @@ def plot_cost(cost: Cost, path: Path | str, title: str = "") -> None:
     Raises:
         StudyError: The suffix is another.
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".svg", ".png"):
-        raise StudyError(f"{path}: expected a file name that ends in .svg or .png")
-    with atomic_write(path, "wb") as stream:
-        stream.write(_render(cost, path.suffix[1:].lower(), title))
+    write_picture(path, lambda kind: _render(cost, kind, title))
 
 
 def stacked(cost: Cost) -> tuple[list[str], list[str], dict[str, Sums]]:

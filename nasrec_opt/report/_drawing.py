@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasrec_opt._files import atomic_write
-from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.report._picture import write_picture
 from nasrec_opt.space import BlockGene, BlockLiveness, Genotype, liveness, reads_sparse_inputs
 
 NAMES = {
@@ -67,11 +66,7 @@ def draw(genotype: Genotype, path: Path | str, features: FeatureSpec | None = No
     Raises:
         StudyError: The suffix is another.
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".svg", ".png"):
-        raise StudyError(f"{path}: expected a file name that ends in .svg or .png")
-    with atomic_write(path, "wb") as stream:
-        stream.write(_render(genotype, path.suffix[1:].lower(), features))
+    write_picture(path, lambda kind: _render(genotype, kind, features))
 
 
 def drawing_svg(genotype: Genotype, features: FeatureSpec | None = None) -> str:

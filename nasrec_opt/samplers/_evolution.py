@@ -151,8 +151,7 @@ class RegularizedEvolutionSampler(StreamSampler):
         now = self._rounds.of(seen)
         if now is not None and self._settings.screening > 1:
             for proposal in self._screening.children(now, seen, space):
-                # One that failed is of no use to the model, which would ask for it again.
-                if not seen.has(proposal.identity) and proposal.identity not in seen.failed:
+                if not seen.has_tried(proposal.identity):
                     return proposal
         elif now is not None:
             for _ in range(_ATTEMPTS):

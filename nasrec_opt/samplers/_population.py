@@ -80,6 +80,10 @@ class Snapshot:
         """Whether a trial with that identity was evaluated, or is about to be."""
         return identity in self.taken or identity in self.promised
 
+    def has_tried(self, identity: Hashable) -> bool:
+        """The same, or failed: a model of the trials learns nothing of it, and would ask again."""
+        return self.has(identity) or identity in self.failed
+
 
 def proposed_before(
     trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]

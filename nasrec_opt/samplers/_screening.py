@@ -96,12 +96,14 @@ class Screening:
         rng = stream(self._seed, now.number, "screening")
         known = {individual.identity for individual in now.before}
         pool: dict[Hashable, Proposal] = {}
+        asked: dict[int, Distributions] = {}  # of each parent; there are fewer than children
         for _ in range(self._bred * self._wanted):
             parent = now.tournament(rng)
-            own = self._breeder.distributions([parent.trial])
-            asked = {name: d for name, d in space.items() if name in own}
+            if parent.number not in asked:
+                own = self._breeder.distributions([parent.trial])
+                asked[parent.number] = {name: d for name, d in space.items() if name in own}
             count = int(rng.integers(1, max(_MUTATIONS, now.mutations) + 1))
-            child = self._breeder.mutate(parent.trial, asked, rng, count)
+            child = self._breeder.mutate(parent.trial, asked[parent.number], rng, count)
             if child.identity not in known:
                 pool.setdefault(child.identity, child)
         return list(pool.values())

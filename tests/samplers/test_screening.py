@@ -117,7 +117,7 @@ def test_values_without_end_are_not_learnt_from():
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-def test_every_candidate_has_a_place_and_the_first_adds_most(seed):
+def test_every_candidate_has_a_place_and_feasible_ones_come_first(seed):
     rng = np.random.default_rng(seed)
     losses, expected = rng.random((20, 2)), rng.random((15, 2))
     violation = np.where(rng.random(15) < 0.3, rng.random(15), 0.0)
