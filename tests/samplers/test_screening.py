@@ -44,6 +44,47 @@ def test_screening_finds_more_with_as_many_trials():
     assert sum(better) >= 5
 
 
+def children_of(study: optuna.Study) -> list[dict[str, int]]:
+    """The children bred for the next round, as the sampler orders them."""
+    sampler = study.sampler
+    seen = sampler._history.read(study, -1)
+    now = sampler._rounds.of(seen)
+    space = sampler._breeder.distributions([individual.trial for individual in now.population])
+    return [child.params for child in sampler._screening.children(now, seen, space)]
+
+
+def test_the_first_children_add_more_than_the_others():
+    first, others = [], []
+    for seed in range(4):
+        study = searched(bowl, seed, 60, screening=32)
+        known = np.array([trial.values for trial in study.trials])
+        reference = np.array([3.0, 3.0])
+        before = hypervolume(known, reference)
+        gains = [
+            hypervolume(np.vstack([known, bowl(optuna.trial.FixedTrial(params))]), reference)
+            - before
+            for params in children_of(study)
+        ]
+        first += gains[:3]  # the fourth of a round is any of them
+        others += gains[4:]
+    assert np.mean(first) > 2 * np.mean(others)
+
+
+def test_the_first_children_are_feasible():
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        values = bowl(trial)
+        trial.set_constraint("left", 28.0 - trial.params["x0"])  # away from what is best
+        return values
+
+    first, others = [], []
+    for seed in range(6):
+        children = children_of(searched(objective, seed, 60, screening=32))
+        first += [child["x0"] >= 28 for child in children[:3]]
+        others += [child["x0"] >= 28 for child in children[4:]]
+    assert all(first)
+    assert np.mean(others) < 0.9
+
+
 def test_one_objective_is_screened_by_its_value():
     def far(trial: optuna.Trial) -> float:
         return sum(bowl(trial))
