@@ -46,6 +46,8 @@ def kill_after(storage: Path, uri: str, trials: int) -> None:
     assert process.stdout.readline() == b"ready\n"
     while True:
         os.kill(process.pid, signal.SIGSTOP)  # so that nothing changes while we look
+        _, status = os.waitpid(process.pid, os.WUNTRACED)  # its threads stop a little later
+        assert os.WIFSTOPPED(status)
         finished = count(storage, "trials WHERE state = 'COMPLETE'")
         if finished >= trials and count(store, "tags WHERE key = 'nasrec.trial'") < finished:
             break  # something is still in the queue
