@@ -12,6 +12,7 @@ from hw._parts import COMPONENTS
 from hw._product import element_area_um2
 from hw._recnmp import RecNMP
 from hw._reram import ReRAM
+from hw._sections import shipped_technology
 from hw._technology import Technology
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
 from hw.errors import DescriptionError, HwError
@@ -46,4 +47,5 @@ __all__ = [
     "element_area_um2",
     "map_product",
     "read_accelerator",
+    "shipped_technology",
 ]

@@ -50,17 +50,26 @@ EVERY = {name: cls for sections in SECTIONS.values() for name, cls in sections.i
 Sections = dict[str, Any]  # a frozen dataclass of figures by the section's name
 
 
+def shipped_technology(name: Path | str) -> Path | None:
+    """The technology file of this name that ships, or None where none does.
+
+    Args:
+        name: The name alone, such as `cpu.toml`; a path with a folder names none that ships.
+    """
+    # Installed from a wheel, which pip unpacks: the file is a real one.
+    file = Path(str(files("hw") / "technology" / str(name)))
+    return file if Path(name).name == str(name) and file.is_file() else None
+
+
 def read_text(path: Path | str) -> str:
     """The text of a technology file; the name alone of one that ships will do.
 
     Raises:
         DescriptionError: The file cannot be read.
     """
-    shipped = files("hw") / "technology" / str(path)
+    file = Path(path) if Path(path).exists() else shipped_technology(path) or Path(path)
     try:
-        if not Path(path).exists() and Path(path).name == str(path) and shipped.is_file():
-            return shipped.read_text(encoding="utf-8")
-        return Path(path).read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DescriptionError(f"{path}: expected a technology TOML, got: {reason}") from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hw import shipped_technology
 from nasrec_opt._settings import build_settings, read_toml
 from nasrec_opt.ax import Strategy
 from nasrec_opt.errors import GenotypeError, StudyError
@@ -233,7 +234,8 @@ class HardwareConfig:
     """`[hardware]`: the accelerator.
 
     Args:
-        technology: Technology TOML of the ReRAM accelerator; nothing = the one that ships.
+        technology: Technology TOML of a ReRAM, RecNMP or CPU accelerator, or the name of one that
+            ships, such as `cpu.toml`; None is the ReRAM accelerator that ships.
     """
 
     technology: Path | None = None
@@ -307,7 +309,10 @@ class StudyConfig:
         if space.file is not None:
             space = dataclasses.replace(space, file=base / space.file)
         if hardware.technology is not None:
-            hardware = dataclasses.replace(hardware, technology=base / hardware.technology)
+            technology = base / hardware.technology
+            if not technology.exists():  # a file beside the study goes before one that ships
+                technology = shipped_technology(hardware.technology) or technology
+            hardware = dataclasses.replace(hardware, technology=technology)
         if space.file is None:
             try:
                 space.build()

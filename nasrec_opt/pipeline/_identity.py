@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from hw import shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.data import Schema
 from nasrec_opt.errors import StudyError
@@ -99,6 +100,9 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
         del data[name]
     for name in {"fine_tune", "scratch"} - {config.oracle.fidelity}:
         del oracle[name]
+    technology = config.hardware.technology
+    if technology is not None and shipped_technology(technology.name) == technology:
+        settings["hardware"]["technology"] = technology.name  # not where it is installed
     proposer = "ax" if config.search.engine == "ax" else config.search.sampler
     for name in {"evolution", "pool_bayes", "ax"} - {proposer}:
         del search[name]
