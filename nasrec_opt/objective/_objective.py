@@ -1,58 +1,36 @@
 """What `study.optimize` takes: a trial becomes a genotype, the genotype its metrics.
 
-Log loss comes from an oracle, cost from an accelerator. Values cross from the units of `hw` to
-those that people read here, once: ns to us, pJ to uJ.
+Log loss comes from an oracle, cost from an accelerator.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from optuna import TrialPruned
 from optuna.trial import BaseTrial
 
-from hw import Cost, CostModel, DescriptionError
+from hw import CostModel, DescriptionError
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.lowering import configure, lower
+from nasrec_opt.objective._metrics import (
+    COST_METRICS,
+    DEFAULT_WITH_ACCELERATOR,
+    METRICS,
+    SHAPE_METRICS,
+    Figures,
+    figures_of,
+)
+from nasrec_opt.objective._trial import ToTrial, set_constraint, timed
 from nasrec_opt.oracle import Evaluation, Oracle, Report, architecture, can_report
 from nasrec_opt.space import Genotype, SearchSpace
-
-COST_METRICS = ("latency_us", "energy_uj", "area_mm2")  # need an accelerator
-SHAPE_METRICS = ("mflops", "parameters")  # need the shape of the input
-METRICS = ("log_loss", *COST_METRICS, *SHAPE_METRICS)
-DEFAULT_WITH_ACCELERATOR = ("log_loss", "latency_us", "energy_uj")
 
 ACCELERATOR = "accelerator"  # the constraint that a genotype violates which cannot be built
 
 AnyOracle = Oracle | Callable[[Genotype], Evaluation | float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """What is known of a genotype without its log loss: metrics, and the cost by operator."""
-
-    metrics: dict[str, float]
-    breakdown: dict[str, dict[str, float]] | None
-
-
-class _ToTrial:
-    """Tells a trial of log losses on the way, and stops it where the study's pruner says so."""
-
-    def __init__(self, trial: BaseTrial) -> None:
-        self._trial = trial
-        self.log_loss: float | None = None
-
-    def __call__(self, step: int, log_loss: float) -> None:
-        self.log_loss = log_loss
-        self._trial.report(log_loss, step)
-        if self._trial.should_prune():
-            raise TrialPruned(f"log loss {log_loss:.6f} after {step:,} steps")
 
 
 class Objective:
@@ -113,7 +91,7 @@ class Objective:
         self._check()
         self._reports = self.metric_names == ("log_loss",) and can_report(oracle)
         self._evaluations: dict[Hashable, Evaluation] = {}
-        self._known_figures: dict[Genotype, _Figures] = {}
+        self._known_figures: dict[Genotype, Figures] = {}
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
         """Score a trial.
@@ -126,11 +104,11 @@ class Objective:
         """
         genotype = self.space.suggest(trial)
         seconds: dict[str, float] = {}
-        with _timed(seconds, "cost"):
+        with timed(seconds, "cost"):
             figures = self._feasible_figures(trial, genotype)
-        on_the_way = _ToTrial(trial) if self._reports else None
+        on_the_way = ToTrial(trial) if self._reports else None
         try:
-            with _timed(seconds, "oracle"):
+            with timed(seconds, "oracle"):
                 evaluation = self._evaluate(genotype, on_the_way)
         except TrialPruned:
             if on_the_way and on_the_way.log_loss is not None:
@@ -140,7 +118,7 @@ class Objective:
         values = tuple(metrics[name] for name in self.metric_names)
         return values[0] if len(values) == 1 else values
 
-    def _feasible_figures(self, trial: BaseTrial, genotype: Genotype) -> _Figures:
+    def _feasible_figures(self, trial: BaseTrial, genotype: Genotype) -> Figures:
         """What a genotype costs; a trial whose genotype the accelerator refuses ends here."""
         try:
             return self._figures(genotype)
@@ -149,7 +127,7 @@ class Objective:
             trial.set_user_attr("infeasible", str(error))
             # Without values a trial must be pruned; the constraint tells samplers which side of a
             # study it belongs to (TPE cannot rank pruned trials of several objectives).
-            _set_constraint(trial, ACCELERATOR, 1.0)
+            set_constraint(trial, ACCELERATOR, 1.0)
             raise TrialPruned(str(error)) from error
 
     def _write(
@@ -157,7 +135,7 @@ class Objective:
         trial: BaseTrial,
         genotype: Genotype,
         evaluation: Evaluation,
-        figures: _Figures,
+        figures: Figures,
         seconds: dict[str, float],
     ) -> dict[str, float]:
         """Write down beside a trial's values what belongs there; returns its metrics."""
@@ -178,7 +156,7 @@ class Objective:
         for name, value in attributes.items():
             trial.set_user_attr(name, value)
         for name, largest in self.constraints.items():
-            _set_constraint(trial, name, metrics[name] - largest)
+            set_constraint(trial, name, metrics[name] - largest)
         return metrics
 
     def metrics(self, genotype: Genotype) -> dict[str, float]:
@@ -206,27 +184,11 @@ class Objective:
         self._evaluations[key] = answer
         return answer
 
-    def _figures(self, genotype: Genotype) -> _Figures:
+    def _figures(self, genotype: Genotype) -> Figures:
         key = genotype.canonical()
         if key not in self._known_figures:
-            self._known_figures[key] = self._compute(genotype)
+            self._known_figures[key] = figures_of(genotype, self.features, self.accelerator)
         return self._known_figures[key]
-
-    def _compute(self, genotype: Genotype) -> _Figures:
-        if self.features is None:
-            return _Figures({}, None)
-        workload = lower(genotype, self.features)
-        metrics = {"mflops": workload.mflops, "parameters": workload.parameters}
-        if self.accelerator is None:
-            return _Figures(metrics, None)
-        accelerator = self.accelerator
-        if genotype.hardware is not None:
-            accelerator = configure(accelerator, genotype.hardware)
-        cost = accelerator.cost(workload)
-        metrics["latency_us"] = cost.latency_ns * 1e-3  # ns -> us
-        metrics["energy_uj"] = cost.energy_pj * 1e-6  # pJ -> uJ
-        metrics["area_mm2"] = cost.area_mm2
-        return _Figures(metrics, by_operator(cost))
 
     def _check(self) -> None:
         asked = [("objectives", name) for name in self.metric_names]
@@ -245,31 +207,3 @@ class Objective:
         for name, largest in self.constraints.items():
             if math.isnan(largest):
                 raise StudyError(f"constraints: {name}: expected a number, got {largest}")
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Note how long what is inside takes, also where it raises."""
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[name] = round(time.perf_counter() - started, 6)
-
-
-def _set_constraint(trial: BaseTrial, name: str, value: float) -> None:
-    # A trial taken up again after a kill has some of them; Optuna warns of a second time.
-    if name not in getattr(trial, "constraints", {}):
-        trial.set_constraint(name, value)
-
-
-def by_operator(cost: Cost) -> dict[str, dict[str, float]]:
-    """Latency and energy summed by operator; they add up to the totals."""
-    found: dict[str, dict[str, float]] = {"latency_us": {}, "energy_uj": {}}
-    for part in cost.breakdown:
-        for name, value in (
-            ("latency_us", part.latency_ns * 1e-3),  # ns -> us
-            ("energy_uj", part.energy_pj * 1e-6),  # pJ -> uJ
-        ):
-            found[name][part.operator] = found[name].get(part.operator, 0.0) + value
-    return found

@@ -1,0 +1,40 @@
+"""What an objective tells a trial beside its values: log losses on the way, constraints, times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from optuna import TrialPruned
+from optuna.trial import BaseTrial
+
+
+class ToTrial:
+    """Tells a trial of log losses on the way, and stops it where the study's pruner says so."""
+
+    def __init__(self, trial: BaseTrial) -> None:
+        self._trial = trial
+        self.log_loss: float | None = None
+
+    def __call__(self, step: int, log_loss: float) -> None:
+        self.log_loss = log_loss
+        self._trial.report(log_loss, step)
+        if self._trial.should_prune():
+            raise TrialPruned(f"log loss {log_loss:.6f} after {step:,} steps")
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Note how long what is inside takes, also where it raises."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = round(time.perf_counter() - started, 6)
+
+
+def set_constraint(trial: BaseTrial, name: str, value: float) -> None:
+    # A trial taken up again after a kill has some of them; Optuna warns of a second time.
+    if name not in getattr(trial, "constraints", {}):
+        trial.set_constraint(name, value)
