@@ -11,7 +11,8 @@ from hw._memory import lookup_energy_pj, lookup_latency_ns
 from hw._sections import DEFAULTS, check_figures, read_kind, shipped_sections
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
 
-BYTES_PER_WEIGHT = 4  # it computes in fp32, whatever the bits of the model
+INT8_BITS = 8  # products of up to so many bits run as int8, others as fp32
+INT8_BYTES, FP32_BYTES = 1, 4
 OPERATIONS_PER_FUNCTION = 10  # of an exponential, a reciprocal, a square root
 Times = list[tuple[str, float, float]]  # component, ns, pJ
 
@@ -29,6 +30,10 @@ def _dram() -> DramFigures:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CPU:
     """A CPU whose weights stay in its caches, one sample at a time.
+
+    Products of floating point (32 bits) are fp32; those of 4 to 8 bits run as int8, since it has no
+    shorter integers: a byte a weight, and `int8_speedup` times the rate. Layer norms, softmax and
+    all other digital work is fp32.
 
     An operator takes the longer of its work over the peak rate and its weights over the bandwidth,
     and a call besides; embedding rows come from DRAM.
@@ -76,14 +81,17 @@ class CPU:
 
 def processor_times(operation: MatrixVector | Digital, cpu: CpuFigures) -> Times:
     """What an operation takes on a processor; GFLOP/s are operations a ns, GB/s bytes a ns."""
-    flops, loaded_ns = 2 * operation.macs, 0.0
+    flops, loaded_ns, speedup = 2 * operation.macs, 0.0, 1.0
     if isinstance(operation, MatrixVector):
+        is_int8 = max(operation.weight_bits, operation.activation_bits) <= INT8_BITS
+        speedup = cpu.int8_speedup if is_int8 else 1.0
         weights = operation.inputs * operation.outputs
-        loaded_ns = weights * BYTES_PER_WEIGHT / cpu.weights_gb_per_s
+        loaded_ns = weights * (INT8_BYTES if is_int8 else FP32_BYTES) / cpu.weights_gb_per_s
     else:
         flops += operation.additions + OPERATIONS_PER_FUNCTION * operation.special_functions
-    busy_ns = max(flops / cpu.peak_gflops, loaded_ns)
-    return [("call", cpu.call_overhead_ns, 0.0), ("processor", busy_ns, flops * cpu.flop_pj)]
+    busy_ns = max(flops / (cpu.peak_gflops * speedup), loaded_ns)
+    energy_pj = flops * cpu.flop_pj / speedup
+    return [("call", cpu.call_overhead_ns, 0.0), ("processor", busy_ns, energy_pj)]
 
 
 def cost_of_times(

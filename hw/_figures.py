@@ -185,9 +185,14 @@ class DramFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuFigures:
-    """A processor whose weights stay in its caches; rates are those that one sample reaches."""
+    """A processor whose weights stay in its caches; rates are those that one sample reaches.
+
+    `peak_gflops` and `flop_pj` are those of fp32; of products with integers of 8 bits it does
+    `int8_speedup` times as many at the same power.
+    """
 
     peak_gflops: float = figure("GFLOP/s")
+    int8_speedup: float = figure("times fp32")
     weights_gb_per_s: float = figure("GB/s")
     call_overhead_ns: float = figure("ns per operator")
     flop_pj: float = figure("pJ per operation")
@@ -225,7 +230,11 @@ DIVISORS = (
     "cpu.peak_gflops",
     "cpu.weights_gb_per_s",
 )
-RANGES = {"near_memory.cache_hit": (0, 1), "near_memory.pooling": (1, math.inf)}
+RANGES = {
+    "cpu.int8_speedup": (1, math.inf),
+    "near_memory.cache_hit": (0, 1),
+    "near_memory.pooling": (1, math.inf),
+}
 TABLES = {
     "adc.scaling_bits": ("adc.energy_scaling", "adc.area_scaling"),
     "tile.buffer_sizes_kib": (

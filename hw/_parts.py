@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from hw._workload import Digital, Lookup, MatrixVector
+from hw._workload import MOST_INTEGER_BITS, Digital, Lookup, MatrixVector
+from hw.errors import DescriptionError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -40,6 +41,21 @@ COMPONENTS = (
     "leakage",
 )
 INDEX = {name: index for index, name in enumerate(COMPONENTS)}
+
+
+def require_integers(**bits: IntArray) -> None:
+    """Refuse floating point, by the name of the bits, where a machine computes with integers.
+
+    Raises:
+        DescriptionError: Some bits are those of floating point.
+    """
+    for name, columns in bits.items():
+        if columns.max(initial=0) > MOST_INTEGER_BITS:
+            raise DescriptionError(
+                f"{name}: expected at most {MOST_INTEGER_BITS} on a crossbar accelerator, whose "
+                f"cells and converters hold integers, got {columns.max()} (floating point); give "
+                "the model bits from 4 to 8, or cost it on a CPU"
+            )
 
 
 @dataclass(frozen=True, slots=True)

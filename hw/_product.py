@@ -15,7 +15,7 @@ import numpy as np
 from hw._charge import Charge, charge
 from hw._crossbar import Mapping, divide_up, map_product
 from hw._movement import movement
-from hw._parts import INDEX, FloatArray, Parts, Products, total
+from hw._parts import INDEX, FloatArray, Parts, Products, require_integers, total
 from hw._technology import Technology
 
 Array = Any  # of numbers, one a product
@@ -27,7 +27,11 @@ def product_parts(products: Products, t: Technology) -> Parts:
     Args:
         products: Shapes and bits.
         t: The accelerator.
+
+    Raises:
+        DescriptionError: A product is in floating point.
     """
+    require_integers(weight_bits=products.weight_bits, activation_bits=products.activation_bits)
     mapping = map_product(products, t.geometry)
     charged = charge(products, mapping, t)
     parts = Parts.none(len(products.inputs))

@@ -85,7 +85,11 @@ class ReRAM:
         return self.technology.geometry
 
     def cost(self, workload: Workload) -> Cost:
-        """Cost of one sample."""
+        """Cost of one sample.
+
+        Raises:
+            DescriptionError: An operation is in floating point, which no crossbar computes in.
+        """
         return cost_workload(workload, self.technology)
 
     def cost_many(self, workloads: Iterable[Workload] | Batch) -> Costs:
@@ -96,6 +100,9 @@ class ReRAM:
 
         Returns:
             A sequence of costs, equal to those of `cost`, with the totals as arrays besides.
+
+        Raises:
+            DescriptionError: An operation is in floating point, which no crossbar computes in.
         """
         if isinstance(workloads, Batch):
             return cost_batch(workloads, self.technology)

@@ -7,7 +7,7 @@ import numpy as np
 from hw._crossbar import divide_up
 from hw._figures import DigitalFigures, DramFigures
 from hw._memory import burst_counts, row_cycles
-from hw._parts import INDEX, Digitals, Lookups, Parts
+from hw._parts import INDEX, Digitals, Lookups, Parts, require_integers
 
 
 def digital_parts(work: Digitals, unit: DigitalFigures) -> Parts:
@@ -15,7 +15,11 @@ def digital_parts(work: Digitals, unit: DigitalFigures) -> Parts:
 
     Operands wider than 8 bits pass the 8-bit multipliers several times, and a special function is a
     read of its table with a multiply-accumulate.
+
+    Raises:
+        DescriptionError: An operation is in floating point.
     """
+    require_integers(bits=work.bits)
     parts = Parts.none(len(work.bits))
     width = work.bits / 8
     passes = divide_up(work.bits, 8)

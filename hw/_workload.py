@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from hw.errors import DescriptionError
 
+MOST_INTEGER_BITS = 16
+FLOAT_BITS = 32  # floating point, which no crossbar computes in
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixVector:
@@ -22,8 +25,8 @@ class MatrixVector:
         inputs: Length of the vector.
         outputs: Length of the result.
         repeats: Vectors of one sample that meet these weights, one after another.
-        weight_bits: Bits of a weight, 1 to 16.
-        activation_bits: Bits of an input, 1 to 16.
+        weight_bits: Bits of a weight, 1 to 16 of an integer, or 32 = floating point.
+        activation_bits: Bits of an input, the same.
         extra_parameters: Biases and layer norms that go with it.
         paper_macs: MACs by the rule of the paper's Table 5, where they differ.
         after: Names of the operations whose results it needs.
@@ -69,7 +72,7 @@ class Digital:
         unit_macs: Multiply-accumulates that the unit does; nothing = the same.
         additions: Additions, comparisons, subtractions.
         special_functions: Exponentials, sigmoids, reciprocals, square roots.
-        bits: Bits of the operands, 1 to 16.
+        bits: Bits of the operands, 1 to 16 of an integer, or 32 = floating point.
         extra_parameters: Parameters that go with it.
         after: Names of the operations whose results it needs.
     """
@@ -214,5 +217,9 @@ def _at_least(name: str, field: str, value: int, least: int) -> None:
 
 
 def _bits(name: str, field: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 16:
-        raise DescriptionError(f"{name}: {field}: expected 1 to 16, got {value!r}")
+    known = (*range(1, MOST_INTEGER_BITS + 1), FLOAT_BITS)
+    if isinstance(value, bool) or not isinstance(value, int) or value not in known:
+        raise DescriptionError(
+            f"{name}: {field}: expected 1 to {MOST_INTEGER_BITS}, or {FLOAT_BITS} for floating "
+            f"point, got {value!r}"
+        )

@@ -28,6 +28,7 @@ from hw import (
     critical_path,
 )
 from nasrec_opt.errors import MissingExtraError
+from nasrec_opt.space import FLOAT_BITS
 
 FloatArray = npt.NDArray[np.float32]
 WARM_UP = 3  # runs before time is taken: the first allocate
@@ -37,6 +38,8 @@ MOST_ROWS = 1 << 18  # of a table that rows are gathered from: more than caches 
 @dataclass(frozen=True, slots=True)
 class OnnxRuntimeCPU:
     """ONNX Runtime on this processor, in fp32, an operator at a time.
+
+    It measures floating point, so it refuses products of integers: give the model `bits = 32`.
 
     Latency is the median of `repeats` runs of a batch; every shape is measured once. Energy is that
     time at `watts`: a figure, not a measurement. Area and leakage of a bought processor are 0.
@@ -71,8 +74,12 @@ class OnnxRuntimeCPU:
         """Cost of one sample.
 
         Raises:
+            DescriptionError: A product is one of integers.
             MissingExtraError: ONNX or ONNX Runtime is not installed.
         """
+        for operation in workload.operations:
+            if isinstance(operation, MatrixVector):
+                _require_floats(operation)
         latency_ns = {o.name: self._latency_ns(o) for o in workload.operations}
         path = critical_path(workload.operations, latency_ns)
         parts = []
@@ -114,8 +121,17 @@ class OnnxRuntimeCPU:
         return float(np.median(times))
 
 
+def _require_floats(product: MatrixVector) -> None:
+    bits = min(product.weight_bits, product.activation_bits)
+    if bits != FLOAT_BITS:
+        raise DescriptionError(
+            f"{product.name}: expected a model in floating point (bits = {FLOAT_BITS}), since fp32 "
+            f"is what is measured, got {bits} bits"
+        )
+
+
 def _shape(operation: Operation) -> tuple[Any, ...]:
-    """What of an operation decides its time; bits do not: it is fp32."""
+    """What of an operation decides its time; all are fp32."""
     if isinstance(operation, MatrixVector):
         return ("product", operation.inputs, operation.outputs, operation.repeats)
     if isinstance(operation, Lookup):

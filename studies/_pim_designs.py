@@ -29,7 +29,8 @@ from nasrec_opt.space import Genotype
 
 CRITEO = FeatureSpec(13, (1,) * 26)  # vocabularies do not enter a cost
 DLRM_BOTTOM, DLRM_TOP = (13, 512, 256, 64, 16), (512, 256, 1)
-PLAIN_BITS = 8  # of all operators of the baselines
+PLAIN_BITS = 8  # of all operators of the handcrafted design
+FLOAT_BITS = 32  # of those of RecNMP and the CPU, which compute in fp32
 BASELINES = ("handcrafted", "RecNMP", "CPU")
 
 
@@ -49,7 +50,8 @@ class Scene:
         handcrafted: Figures of the handcrafted one.
         recnmp: RecNMP.
         cpu: The processor alone.
-        baseline_model: What the baselines run: `searched` at 8 bits, or `dlrm`.
+        baseline_model: What the baselines run: `searched`, or `dlrm`; at 8 bits on the handcrafted
+            design, in fp32 on the others.
         has_tables: Whether embedding rows are read at all.
         is_streamed: Whether samples follow each other: time is that from one to the next.
     """
@@ -72,10 +74,11 @@ class Scene:
 
     def baseline(self, name: str) -> Cost:
         """Cost of a baseline, one of `BASELINES`."""
+        bits = PLAIN_BITS if name == "handcrafted" else FLOAT_BITS
         if self.baseline_model == "dlrm":
-            workload = dlrm()
+            workload = dlrm(bits)
         else:
-            workload = lower(with_bits(self.genotype, PLAIN_BITS), CRITEO)
+            workload = lower(with_bits(self.genotype, bits), CRITEO)
         models = {"handcrafted": ReRAM(self.handcrafted), "RecNMP": self.recnmp, "CPU": self.cpu}
         return models[name].cost(self._tables(workload))
 
@@ -111,38 +114,40 @@ class Scene:
 
 def with_bits(genotype: Genotype, bits: int) -> Genotype:
     """The same architecture with all operators at some bits, without accelerator genes."""
-    blocks = tuple(replace(b, dense_bits=bits, sparse_bits=bits) for b in genotype.blocks)
-    return Genotype(blocks, None, "custom")
+    return replace(genotype.with_bits(bits), hardware=None, space="custom")
 
 
-def dlrm() -> Workload:
-    """A DLRM-like model of Criteo: 13-512-256-64-16, products of all pairs, 512-256-1, 8 bits."""
+def dlrm(bits: int = PLAIN_BITS) -> Workload:
+    """A DLRM-like model of Criteo: 13-512-256-64-16, products of all pairs, 512-256-1."""
     operations: list[Operation] = [Lookup(name="embedding", rows=26, dim=DLRM_BOTTOM[-1])]
-    last = _layers("bottom", DLRM_BOTTOM, (), operations)
+    last = _layers("bottom", DLRM_BOTTOM, (), operations, bits)
     vectors = 26 + 1
     pairs = vectors * (vectors - 1) // 2
     dim = DLRM_BOTTOM[-1]
     dot = Digital(
         name="dot", operator="dot", macs=vectors**2 * dim, unit_macs=pairs * dim,
-        after=("embedding", *last), bits=PLAIN_BITS,
+        after=("embedding", *last), bits=bits,
     )  # fmt: skip
     operations.append(dot)
-    _layers("top", (pairs + dim, *DLRM_TOP), ("dot",), operations)
+    _layers("top", (pairs + dim, *DLRM_TOP), ("dot",), operations, bits)
     return Workload(tuple(operations))
 
 
 def _layers(
-    part: str, widths: tuple[int, ...], after: tuple[str, ...], operations: list[Operation]
+    part: str,
+    widths: tuple[int, ...],
+    after: tuple[str, ...],
+    operations: list[Operation],
+    bits: int,
 ) -> tuple[str, ...]:
     for number, (inputs, outputs) in enumerate(pairwise(widths)):
         name = f"{part}/{number}"
         product = MatrixVector(
             name=name, operator="fc", inputs=inputs, outputs=outputs, after=after,
-            weight_bits=PLAIN_BITS, activation_bits=PLAIN_BITS, extra_parameters=outputs,
+            weight_bits=bits, activation_bits=bits, extra_parameters=outputs,
         )  # fmt: skip
         relu = Digital(
-            name=f"{name}/relu", operator="fc", additions=2 * outputs, bits=PLAIN_BITS,
-            after=(name,),
+            name=f"{name}/relu", operator="fc", additions=2 * outputs, bits=bits, after=(name,),
         )  # fmt: skip
         operations += [product, relu]
         after = (relu.name,)

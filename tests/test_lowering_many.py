@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from workloads import accelerators
 
-from hw import CPU, Batch, Digital, Lookup, MatrixVector, RecNMP, ReRAM, Workload
+from hw import CPU, Batch, DescriptionError, Digital, Lookup, MatrixVector, RecNMP, ReRAM, Workload
+from hw._shared import PRODUCT
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace
 from nasrec_opt.lowering import configure, cost_many, lower, lower_many
 from nasrec_opt.lowering._cost import FEW
@@ -26,6 +29,7 @@ SPACES = {
     "bits": SearchSpace(num_blocks=3, bits=(4, 8, (5, 7)), multi_operator=True),
     "codesign": SearchSpace.codesign(2),
 }
+WITH_FLOATS = SearchSpace(num_blocks=3, bits=(8, 32))
 TOTALS = (
     "latency_ns", "energy_pj", "area_mm2", "leakage_mw", "interval_ns", "write_energy_pj",
     "write_latency_ns",
@@ -78,6 +82,31 @@ def test_other_models_are_asked_one_by_one(model):
     assert many.latency_ns.tolist() == [cost.latency_ns for cost in each]
     assert many.interval_ns.tolist() == many.latency_ns.tolist()  # samples do not overlap
     assert many[2:4] == each[2:4]
+
+
+@settings(deadline=None, max_examples=20)
+@given(seeds, st.sampled_from([CPU(), RecNMP()]))
+def test_floating_point_is_costed_where_it_can_be_and_refused_on_crossbars(seed, model):
+    rng = np.random.default_rng(seed)
+    genotypes = [WITH_FLOATS.sample(rng) for _ in range(FEW + 2)]
+    shape = FEATURES["criteo"]
+    costs = [model.cost(lower(genotype, shape)) for genotype in genotypes]
+    assert list(cost_many(genotypes, shape, model)) == costs
+    for genotype in genotypes:
+        batch = lower_many([genotype], shape)
+        products = [slot.columns for slot in batch.slots if slot.kind == PRODUCT]
+        has_floats = any(32 in columns[3:] for columns in products)
+        for cost, workload in (
+            (ReRAM().cost, lower(genotype, shape)),
+            (ReRAM().cost_many, batch),
+        ):
+            expectation = (
+                pytest.raises(DescriptionError, match=r"on a crossbar accelerator.*floating point")
+                if has_floats
+                else nullcontext()
+            )
+            with expectation:
+                cost(workload)
 
 
 def test_nothing_to_cost_is_no_costs():

@@ -8,12 +8,12 @@ import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
-from workloads import workloads
+from workloads import floating, workloads
 
 from hw import DescriptionError, Digital, Lookup, MatrixVector, Workload
 from nasrec_opt import FeatureSpec, SearchSpace, measured
 from nasrec_opt.errors import MissingExtraError
-from nasrec_opt.lowering import cost_many
+from nasrec_opt.lowering import cost_many, lower
 from nasrec_opt.measured import OnnxRuntimeCPU
 from nasrec_opt.objective import Objective
 from nasrec_opt.report import plot_cost
@@ -28,7 +28,7 @@ def runtime():
 
 
 @settings(deadline=None, max_examples=15)
-@given(workload=workloads())
+@given(workload=workloads().map(floating))
 def test_every_workload_has_a_time_and_its_parts_sum(runtime, workload):
     model = OnnxRuntimeCPU(repeats=1)
     cost = model.cost(workload)
@@ -60,7 +60,10 @@ def test_graphs_compute_the_operations(runtime):
 
 def test_more_work_takes_longer_and_a_batch_shares_calls(runtime):
     def latency(width, **options):
-        product = MatrixVector(name="fc", operator="fc", inputs=width, outputs=width)
+        product = MatrixVector(
+            name="fc", operator="fc", inputs=width, outputs=width, weight_bits=32,
+            activation_bits=32,
+        )  # fmt: skip
         return OnnxRuntimeCPU(**options).cost(Workload((product,))).latency_ns
 
     assert latency(2048) > 5 * latency(16)
@@ -68,7 +71,7 @@ def test_more_work_takes_longer_and_a_batch_shares_calls(runtime):
 
 
 def test_it_is_a_cost_model_like_any_other(runtime, tmp_path):
-    space = SearchSpace.codesign(2)
+    space = SearchSpace(num_blocks=2, bits=(32,))
     objective = Objective(space, lambda genotype: 0.5, OnnxRuntimeCPU(repeats=1), features=FEATURES)
     study = optuna.create_study(directions=["minimize"] * 3)
     study.optimize(objective, n_trials=3)
@@ -77,6 +80,14 @@ def test_it_is_a_cost_model_like_any_other(runtime, tmp_path):
     costs = cost_many(genotypes, FEATURES, objective.accelerator)
     plot_cost(costs[0], tmp_path / "x.svg")
     assert costs[0].latency_ns == costs.latency_ns[0]
+
+
+def test_integers_are_refused_since_fp32_is_what_is_measured():
+    genotype = SearchSpace.nasrec_small(2).sample(np.random.default_rng(0))
+    with pytest.raises(
+        DescriptionError, match=r"expected a model in floating point .*, got 8 bits"
+    ):
+        OnnxRuntimeCPU().cost(lower(genotype, FEATURES))
 
 
 def test_figures_that_cannot_be_are_refused():

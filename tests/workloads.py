@@ -70,6 +70,17 @@ def lookups(draw, name: str = "embedding") -> Lookup:
     return Lookup(name=name, rows=draw(st.integers(1, 50)), dim=draw(st.integers(1, 64)))
 
 
+def floating(workload: Workload) -> Workload:
+    """The same in floating point."""
+    bits = {"weight_bits": 32, "activation_bits": 32}
+    return Workload(tuple(
+        replace(o, **bits) if isinstance(o, MatrixVector)
+        else replace(o, bits=32) if isinstance(o, Digital)
+        else o
+        for o in workload.operations
+    ))  # fmt: skip
+
+
 @st.composite
 def workloads(draw) -> Workload:
     """Up to seven operations, each of which needs any of the earlier ones."""

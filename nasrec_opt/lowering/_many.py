@@ -11,7 +11,7 @@ import numpy as np
 from hw import Batch
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering._genes import Genes, IntArray, Live, Mask, genes_of, liveness_of
-from nasrec_opt.lowering._one import FINAL_BITS, lower
+from nasrec_opt.lowering._one import lower
 from nasrec_opt.lowering._operators import (
     DENSE,
     DENSE_OPERATORS,
@@ -57,6 +57,7 @@ class _LoweringMany:
         self.features = features
         self.dim = features.embedding_dim
         self.blocks = genes_of(genotypes)
+        self.final_bits = np.array([genotype.final_bits for genotype in genotypes])
         self.everywhere = np.arange(len(genotypes))
         width, rows = max(features.num_dense, 1), features.num_sparse
         self.dense: list[IntArray] = [np.full(len(genotypes), width)]
@@ -78,7 +79,7 @@ class _LoweringMany:
         values = self.dense[-1] + self.dim * self.sparse[-1]
         final = (Product("", (DENSE, ROWS), values, 1),)
         given = {DENSE: self.dense_from[-1], ROWS: self.sparse_from[-1]}
-        self._put(self.everywhere, final, given, FINAL_BITS)
+        self._put(self.everywhere, final, given, (self.final_bits, self.final_bits))
 
     def _block(self, genes: Genes, live: Live) -> None:
         dense_bits = (genes.dense_weight_bits, genes.dense_activation_bits)

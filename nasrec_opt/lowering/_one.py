@@ -29,7 +29,6 @@ from nasrec_opt.space import (
 )
 
 EMBEDDING = "embedding"
-FINAL_BITS = (8, 8)
 Names = tuple[str, ...]
 Bits = tuple[int, int]
 
@@ -74,10 +73,10 @@ class _Lowering:
             if live.dense_pre or live.sparse_pre:
                 self._block(number, self.genotype.blocks[number - 1], live)
         last = self.genotype.num_blocks
-        values = self.dense[last] + self.dim * self.sparse[last]
+        values, bits = self.dense[last] + self.dim * self.sparse[last], self.genotype.final_bits
         final = (Product("", (DENSE, ROWS), values, 1, extra=1),)
         given = {DENSE: self.dense_from[last], ROWS: self.sparse_from[last]}
-        self._put("final", "final", final, given, FINAL_BITS)
+        self._put("final", "final", final, given, (bits, bits))
         return Workload(tuple(self.operations))
 
     def _block(self, number: int, gene: BlockGene, live: BlockLiveness) -> None:

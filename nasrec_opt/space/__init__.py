@@ -1,12 +1,13 @@
 """The search space: genotypes, their choices, and the Optuna distributions that they are."""
 
-from nasrec_opt.space._canonical import BlockLiveness, liveness, reads_sparse_inputs
+from nasrec_opt.space._canonical import BlockLiveness, live_bits, liveness, reads_sparse_inputs
 from nasrec_opt.space._choices import HardwareChoices, is_active
 from nasrec_opt.space._embedding import GenotypeEmbedding
-from nasrec_opt.space._genotype import MERGER_ROWS, BlockGene, Genotype, HardwareGene
+from nasrec_opt.space._genotype import FLOAT_BITS, MERGER_ROWS, BlockGene, Genotype, HardwareGene
 from nasrec_opt.space._search_space import SearchSpace
 
 __all__ = [
+    "FLOAT_BITS",
     "MERGER_ROWS",
     "BlockGene",
     "BlockLiveness",
@@ -16,6 +17,7 @@ __all__ = [
     "HardwareGene",
     "SearchSpace",
     "is_active",
+    "live_bits",
     "liveness",
     "reads_sparse_inputs",
 ]

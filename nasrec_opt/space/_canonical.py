@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._genotype import Bits, BlockGene, Genotype
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,15 @@ def liveness(genotype: Genotype) -> tuple[BlockLiveness, ...]:
 def reads_sparse_inputs(block: BlockGene, live: BlockLiveness) -> bool:
     """Whether something that reaches the logit reads `sparse_inputs`."""
     return live.sparse_pre or (live.dense_pre and "dot" in block.dense_ops)
+
+
+def live_bits(genotype: Genotype) -> set[Bits]:
+    """The bits of all branches that reach the logit."""
+    found: set[Bits] = set()
+    for block, live in zip(genotype.blocks, liveness(genotype), strict=True):
+        found |= {block.dense_bits} if live.dense_pre else set()
+        found |= {block.sparse_bits} if live.sparse_pre else set()
+    return found
 
 
 def canonical(genotype: Genotype) -> Genotype:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from nasrec_opt.errors import GenotypeError
@@ -21,6 +21,8 @@ SPARSE_OPS = ("efc", "attn")
 DENSE_WIDTHS = (16, 32, 64, 128, 256, 512, 768, 1024)
 SPARSE_WIDTHS = (16, 32, 48, 64)
 MERGER_ROWS = 8  # rows that the dense-to-sparse merger appends to a sparse output
+FLOAT_BITS = 32  # floating point: nothing is rounded
+FINAL_BITS = 8  # of the final layer, unless the whole model is floating point
 
 CONCATENATING = frozenset({"fc", "dot"})  # dense operators that read all of dense_inputs
 TWO_INPUT = frozenset({"gate", "sum"})  # dense operators that read left_input and right_input
@@ -51,7 +53,8 @@ class BlockGene:
         dense_to_sparse: Whether the dense output is appended to the sparse one as 8 rows.
         sparse_to_dense: Whether a factorization machine of the sparse rows is added to the dense
             output.
-        dense_bits: Bits of the dense operators, or `(weight bits, activation bits)`.
+        dense_bits: Bits of the dense operators and of both mergers, 4 to 8, or `(weight bits,
+            activation bits)`; 32 is floating point, of which nothing is rounded.
         sparse_bits: The same of the sparse operators.
 
     Raises:
@@ -213,6 +216,32 @@ class Genotype:
         """Number of choice blocks, live or not."""
         return len(self.blocks)
 
+    @property
+    def final_bits(self) -> int:
+        """Bits of the final layer, weights and activations alike.
+
+        8, or 32 where every branch that reaches the logit is floating point. The model and its cost
+        both ask here.
+        """
+        from nasrec_opt.space._canonical import live_bits  # that module needs this one
+
+        last = self.blocks[-1]  # always live, so that most genotypes are known without a walk
+        if last.dense_bits != FLOAT_BITS or last.sparse_bits != FLOAT_BITS:
+            return FINAL_BITS
+        return FLOAT_BITS if live_bits(self) == {FLOAT_BITS} else FINAL_BITS
+
+    def with_bits(self, bits: Bits) -> Genotype:
+        """The same architecture with all operators at some bits.
+
+        Args:
+            bits: 4 to 8, a pair `(weight bits, activation bits)`, or 32 for floating point.
+
+        Raises:
+            GenotypeError: Bits are none of these.
+        """
+        blocks = tuple(replace(b, dense_bits=bits, sparse_bits=bits) for b in self.blocks)
+        return replace(self, blocks=blocks)
+
     def canonical(self) -> Genotype:
         """The representative of all genotypes that build the same model; see `_canonical`."""
         from nasrec_opt.space._canonical import canonical  # that module needs this one
@@ -324,8 +353,11 @@ def _bits(name: str, value: Any) -> Bits:
     valid = len(pair) == 2 and all(
         isinstance(bits, int) and not isinstance(bits, bool) and 4 <= bits <= 8 for bits in pair
     )
-    if not valid:
-        raise GenotypeError(f"{name}: expected 4 to 8, or a pair of them, got {value!r}")
+    if not valid and tuple(pair) != (FLOAT_BITS, FLOAT_BITS):
+        raise GenotypeError(
+            f"{name}: expected 4 to 8, a pair of them, or {FLOAT_BITS} for floating point, "
+            f"got {value!r}"
+        )
     return pair[0] if pair[0] == pair[1] else (pair[0], pair[1])
 
 

@@ -57,7 +57,8 @@ class SearchSpace:
         multi_operator: Whether a branch takes any non-empty subset of operators, or exactly one as
             in the paper's searches.
         mergers: Whether the two mergers are searched, or never there.
-        bits: Bit widths of operators to choose from, each a number or `(weights, activations)`.
+        bits: Bit widths of operators to choose from, each 4 to 8, a pair `(weights, activations)`
+            of them, or 32 for floating point.
         hardware: Values of the accelerator genes, or nothing where the accelerator is fixed.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from workloads import lookups, products
+from workloads import floating, lookups, products, workloads
 
 from hw import CPU, DescriptionError, Digital, Lookup, MatrixVector, ReRAM, Workload
 
@@ -45,7 +45,9 @@ def test_lookups_equal_a_loop_over_channels_and_bursts(lookup):
 
 
 def test_the_roofline_by_hand():
-    product = MatrixVector(name="fc", operator="fc", inputs=512, outputs=256)
+    product = MatrixVector(
+        name="fc", operator="fc", inputs=512, outputs=256, weight_bits=32, activation_bits=32
+    )
     gram = Digital(
         name="gram", operator="dot", macs=1000, unit_macs=400, additions=60, special_functions=7,
         after=("fc",),
@@ -82,13 +84,54 @@ def test_weights_are_loaded_once_however_often_they_are_used(product, repeats):
 
 def test_a_fully_connected_layer_costs_a_cpu_a_hundred_times_the_energy_of_crossbars():
     workload = Workload((MatrixVector(name="fc", operator="fc", inputs=512, outputs=256),))
-    assert 100 < CPU().cost(workload).energy_pj / ReRAM().cost(workload).energy_pj < 1000
+    crossbars_pj = ReRAM().cost(workload).energy_pj
+    assert 100 < CPU().cost(floating(workload)).energy_pj / crossbars_pj < 1000
+    assert 25 < CPU().cost(workload).energy_pj / crossbars_pj < 250  # as int8
+
+
+def test_integers_of_8_bits_are_a_byte_each_at_four_times_the_rate():
+    model = CPU().with_figures(
+        peak_gflops=100, int8_speedup=4, weights_gb_per_s=1000, call_overhead_ns=0, flop_pj=60
+    )
+    wide = MatrixVector(
+        name="fc", operator="fc", inputs=512, outputs=256, weight_bits=32, activation_bits=32
+    )
+    for bits in ((8, 8), (4, 4), (4, 8), (8, 5)):
+        narrow = replace(wide, weight_bits=bits[0], activation_bits=bits[1])
+        cost = model.cost(Workload((narrow,)))
+        assert cost.latency_ns == pytest.approx(2 * 131_072 / 400)
+        assert cost.energy_pj == pytest.approx(2 * 131_072 * 60 / 4)
+        slow = model.with_figures(weights_gb_per_s=10).cost(Workload((narrow,)))
+        assert slow.latency_ns == pytest.approx(131_072 / 10)  # a byte a weight
+    assert model.cost(Workload((replace(wide, activation_bits=8),))) == model.cost(
+        Workload((wide,))
+    )
+
+
+@given(workloads())
+def test_fewer_bits_never_cost_a_cpu_more(workload):
+    def at(bits):
+        operations = (
+            replace(o, weight_bits=bits, activation_bits=bits) if isinstance(o, MatrixVector) else o
+            for o in workload.operations
+        )
+        return CPU().cost(Workload(tuple(operations)))
+
+    four, eight, floats = at(4), at(8), at(32)
+    assert four.latency_ns <= eight.latency_ns <= floats.latency_ns
+    assert four.energy_pj <= eight.energy_pj <= floats.energy_pj
+    if any(isinstance(o, MatrixVector) for o in workload.operations):
+        assert eight.energy_pj < floats.energy_pj
 
 
 @pytest.mark.parametrize(
     ("figures", "sentence"),
     [
         ({"peak_gflops": 0}, r"cpu.peak_gflops: expected more than 0 \(GFLOP/s\), got 0"),
+        (
+            {"int8_speedup": 0.5},
+            r"cpu.int8_speedup: expected 1 to inf \(times fp32\), got 0.5",
+        ),
         (
             {"flop_pj": -1.0},
             "cpu.flop_pj: expected a number from 0",

@@ -201,7 +201,7 @@ def test_a_space_from_toml(tmp_path):
         ("dense_widths = ['a']", "dense_width: expected an integer"),
         ("num_blocks = 0", "num_blocks: expected a positive integer, got 0"),
         ("num_blocks = 13", "num_blocks: expected at most 12 without max_inputs, got 13"),
-        ("bits = [3]", "expected 4 to 8, or a pair of them, got 3"),
+        ("bits = [3]", "expected 4 to 8, a pair of them, or 32 for floating point, got 3"),
         ("multi_operator = 1", "multi_operator: expected true or false, got 1"),
         ("preset = 'small'", "preset: expected one of nasrec_small, nasrec_full, codesign"),
         ("preset = 'codesign'\ndense_ops = ['gate']", "expected an operator of codesign"),
