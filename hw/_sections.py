@@ -62,17 +62,31 @@ def shipped_technology(name: Path | str) -> Path | None:
 
 
 def read_text(path: Path | str) -> str:
-    """The text of a technology file; the name alone of one that ships will do.
+    """The text of a technology file, without a byte-order mark.
+
+    Args:
+        path: The file; the name alone of one that ships will do.
 
     Raises:
-        DescriptionError: The file cannot be read.
+        DescriptionError: The file cannot be read, or is not UTF-8.
     """
     file = Path(path) if Path(path).exists() else shipped_technology(path) or Path(path)
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DescriptionError(f"{path}: expected a technology TOML, got: {reason}") from error
+        content = file.read_bytes()
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content[:4]:
+            raise DescriptionError(
+                f"{path}: expected UTF-8 text, got UTF-16 or UTF-32; save it as UTF-8"
+            )
+        return content.decode("utf-8-sig")  # Windows tools put a byte-order mark at the head
+    except UnicodeDecodeError as error:
+        raise DescriptionError(
+            f"{path}: expected UTF-8 text, got byte 0x{content[error.start]:02x} at position "
+            f"{error.start + 1}; save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise DescriptionError(
+            f"{path}: expected a technology TOML, got: {error.strerror}"
+        ) from error
 
 
 def read_sections(path: Path | str) -> tuple[str, Sections]:

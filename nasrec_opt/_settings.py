@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -14,26 +13,6 @@ from typing import Any, TypeVar
 from nasrec_opt.errors import StudyError
 
 Settings = TypeVar("Settings")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        StudyError: The file is missing, a folder, not UTF-8, or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"{path}: expected a TOML file, found nothing there") from None
-    except IsADirectoryError:
-        raise StudyError(f"{path}: expected a TOML file, found a folder") from None
-    except UnicodeDecodeError as error:
-        raise StudyError(
-            f"{path}: expected UTF-8 text, got byte {error.start}: {error.reason}"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(f"{path}: expected TOML, got {error}") from error
 
 
 def build_settings(cls: type[Settings], values: Any, where: str) -> Settings:

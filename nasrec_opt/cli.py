@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
+from nasrec_opt._files import read_text
 from nasrec_opt.errors import GenotypeError, NasrecError
 
 if TYPE_CHECKING:
@@ -209,8 +210,8 @@ def _read_genotype(path: Path) -> Genotype:
     from nasrec_opt.space import Genotype
 
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise GenotypeError(f"{path}: expected a genotype in JSON, got: {reason}") from error
+        raise GenotypeError(f"{path}: expected a genotype in JSON, got {reason}") from error
     return Genotype.from_json(text, str(path))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt._files import write_json
+from nasrec_opt._files import read_json, write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.retrain import RetrainConfig
@@ -74,7 +74,7 @@ class Setup:
         """
         file = folder / FILE
         try:
-            return cls(**json.loads(file.read_text(encoding="utf-8")))
+            return cls(**read_json(file))
         except (OSError, ValueError, TypeError) as error:
             raise StudyError(
                 f"{file}: expected the setup of a ranking study, got: {error}"

@@ -31,12 +31,6 @@ def convert(source: Path, frame: pl.DataFrame, row: int, schema: Schema) -> pl.D
         DataError: A value has another type; the first such row is named.
     """
     frame = frame.select(schema.label, *schema.dense, *schema.sparse)
-    for name, dtype in frame.schema.items():
-        if dtype.is_nested() or dtype == pl.Binary:
-            raise DataError(f"{source}: field {name}: expected single values, got {dtype}")
-        is_number = dtype.is_numeric() or dtype in (pl.String, pl.Null, pl.Boolean)
-        if name not in schema.sparse and not is_number:
-            raise DataError(f"{source}: field {name}: expected numbers, got {dtype}")
     label = frame[schema.label]
     clicks = label.cast(pl.Int64 if label.dtype == pl.String else pl.Float64, strict=False)
     columns = {schema.label: clicks.cast(pl.Int8, strict=False)}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
+from nasrec_opt._files import read_json
 from nasrec_opt.data._loader import Loader
 from nasrec_opt.data._split import SPLITS
 from nasrec_opt.data._vocabulary import FIRST, RARE
@@ -199,7 +200,7 @@ class Split:
 def _description(path: Path) -> dict[str, Any]:
     file = path / META
     try:
-        meta = json.loads(file.read_text(encoding="utf-8"))
+        meta = read_json(file)
     except FileNotFoundError:
         raise DataError(f"{path}: expected a dataset, found no {META}") from None
     except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ training rows alone. Memory holds a chunk and the vocabularies, never the log.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,6 +25,10 @@ from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._split import GROUP, SPLITS, split_of
 from nasrec_opt.data._vocabulary import Counter, Vocabulary
 from nasrec_opt.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+LEAST_IDS = 50  # training rows from which a column of distinct values is taken for row numbers
 
 Progress = Callable[[int, int | None], None]
 
@@ -65,7 +70,8 @@ def prepare(
         AutoCTR-style preprocessing; statistics are those of the training rows alone.
     """
     source, out = Path(source), Path(out)
-    schema = _schema(source, format)
+    given = _schema(format)
+    schema = _resolved(source, given)
     least = schema.min_count if min_count is None else min_count
     if least < 1:
         raise DataError(f"min_count: expected 1 or more, got {least}")
@@ -79,6 +85,8 @@ def prepare(
     survey = _Survey(schema, seed)
     for frame in chunks(0):
         survey.add(frame)
+    if not given.sparse:
+        survey.warn_of_columns(source)
     vocabularies = survey.finish(source, least)
     with atomic_directory(out) as folder, _Writer(folder, schema, survey, vocabularies) as writer:
         for frame in chunks(1):
@@ -93,11 +101,13 @@ def prepare(
     return Dataset.open(out)
 
 
-def _schema(source: Path, format: Path | str | Schema) -> Schema:  # noqa: A002
+def _schema(format: Path | str | Schema) -> Schema:  # noqa: A002
     if isinstance(format, Schema):
-        schema = format
-    else:
-        schema = Schema.criteo() if str(format) == "criteo" else Schema.from_toml(format)
+        return format
+    return Schema.criteo() if str(format) == "criteo" else Schema.from_toml(format)
+
+
+def _resolved(source: Path, schema: Schema) -> Schema:
     names = column_names(source, schema)
     try:
         return schema.resolve(names)
@@ -142,6 +152,24 @@ class _Survey:
             self.minima[i] = min(self.minima[i], math.inf if least is None else float(least))
         for counter, values in zip(self._counters, _categories(train, self.schema), strict=True):
             counter.add(values)
+
+    def warn_of_columns(self, source: Path) -> None:
+        """Log a warning for each categorical column that cannot help, and that nobody named."""
+        rows = int(self.rows[0])
+        for name, counter in zip(self.schema.sparse, self._counters, strict=False):
+            if not counter.num_values:
+                found = f"no value in {rows:,} training rows"
+            elif counter.num_values == rows >= LEAST_IDS:
+                found = f"another value in each of {rows:,} training rows, as a row number has"
+            else:
+                continue
+            logger.warning(
+                "%s: column %r has %s and is read as a category; add it to dropped, or name all "
+                "categorical columns under sparse",
+                source,
+                name,
+                found,
+            )
 
     def finish(self, source: Path, min_count: int) -> list[Vocabulary]:
         clicks, rows = int(self.clicks.sum()), self.num_rows

@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import IO
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from nasrec_opt._files import BYTE_ORDER_MARK, other_encoding
 from nasrec_opt.data._checking import convert, found_separator, read_lines, split_fields
+from nasrec_opt.data._parquet import is_parquet, parquet_columns, parquet_frames, parquet_rows
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.errors import DataError
 
 CHUNK_BYTES = 32 << 20
-CHUNK_ROWS = 1 << 17  # of a Parquet file
 LONGEST_LINE = 16 << 20  # bytes; more is no table
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 Progress = Callable[[int, int | None], None]
 
 
@@ -47,7 +46,7 @@ def read_chunks(
     Raises:
         DataError: It names file, row, field, what was expected and what was found.
     """
-    reader = _read_parquet(source, schema) if _is_parquet(source) else None
+    reader = _read_parquet(source, schema) if is_parquet(source) else None
     size, rows = source.stat().st_size, 0
     for frame, done in reader or _read_text(source, schema, chunk_bytes):
         rows += len(frame)
@@ -55,7 +54,8 @@ def read_chunks(
         if progress:
             progress(done, size)
     if not rows:
-        raise DataError(f"{source}: expected a click log, got an empty file")
+        found = "an empty file" if schema.columns or reader else "no row below the header"
+        raise DataError(f"{source}: expected a click log, got {found}")
 
 
 def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
@@ -70,8 +70,8 @@ def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
         raise DataError(f"{source}: expected a click log, found nothing there")
     if not source.is_file():
         raise DataError(f"{source}: expected a file, to be read twice, found a pipe or device")
-    if _is_parquet(source):
-        return tuple(_open_parquet(source).schema_arrow.names)
+    if is_parquet(source):
+        return parquet_columns(source)
     if schema.columns:
         return schema.columns
     with _open_text(source) as stream:
@@ -136,10 +136,10 @@ def _lines(source: Path, stream: IO[bytes], chunk_bytes: int) -> Iterator[bytes]
             continue
         text = b"".join([*rest, piece[:cut]])
         rest = [piece[cut:]] if cut < len(piece) else []
-        yield _clean(text, is_first)
+        yield _clean(source, text, is_first)
         is_first = False
     if rest:
-        yield _clean(b"".join(rest).rstrip(b"\r") + b"\n", is_first)
+        yield _clean(source, b"".join(rest).rstrip(b"\r") + b"\n", is_first)
 
 
 def _up_to_blank_end(texts: Iterator[bytes]) -> Iterator[bytes]:
@@ -153,9 +153,14 @@ def _up_to_blank_end(texts: Iterator[bytes]) -> Iterator[bytes]:
             yield kept + b"\n"
 
 
-def _clean(text: bytes, is_first: bool) -> bytes:
+def _clean(source: Path, text: bytes, is_first: bool) -> bytes:
     if is_first:
-        text = text.removeprefix(BYTE_ORDER_MARK)
+        if encoding := other_encoding(text[:4]):
+            raise DataError(f"{source}: expected UTF-8 text, got {encoding} text; save it as UTF-8")
+        for head, name in PACKED.items():
+            if text.startswith(head):
+                raise DataError(f"{source}: expected text, plain or gzip, got a {name} file")
+        text = text.removeprefix(BYTE_ORDER_MARK.encode())
     return text.replace(b"\r\n", b"\n") if b"\r" in text else text
 
 
@@ -217,35 +222,9 @@ def _is_clean(frame: pl.DataFrame, schema: Schema) -> bool:
     return schema.has_integers or all(frame[name].is_finite().all() for name in schema.dense)
 
 
-def _is_parquet(source: Path) -> bool:
-    return source.suffix == ".parquet"
-
-
-def _open_parquet(source: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(source)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{source}: expected a Parquet file, got: {reason}") from error
-
-
 def _read_parquet(source: Path, schema: Schema) -> Iterator[tuple[pl.DataFrame, int]]:
-    table, size = _open_parquet(source), source.stat().st_size
-    used = [schema.label, *schema.dense, *schema.sparse]
-    row, rows = 0, max(table.metadata.num_rows, 1)
-    try:
-        for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=used):
-            frame = pl.DataFrame(pa.Table.from_batches([batch]))
-            yield convert(source, _missing(frame), row, schema), size * (row + len(frame)) // rows
-            row += len(frame)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{source}: expected a whole Parquet file, got: {reason}") from error
-
-
-def _missing(frame: pl.DataFrame) -> pl.DataFrame:
-    """A Parquet file's columns with nulls for what stands for missing in them: NaN, no text."""
-    frame = frame.with_columns(
-        pl.col(pl.Float32, pl.Float64).fill_nan(None), pl.col(pl.Categorical).cast(pl.String)
-    )
-    return frame.with_columns(pl.col(pl.String).replace("", None))
+    size, rows = source.stat().st_size, max(parquet_rows(source), 1)
+    before = 0
+    for frame, row in parquet_frames(source, schema):
+        yield convert(source, frame, before, schema), size * row // rows
+        before = row

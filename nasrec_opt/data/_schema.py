@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nasrec_opt._files import read_toml
 from nasrec_opt.errors import DataError
+
+# What pandas calls an index without a name, in Parquet and where it reads a header without one.
+PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(\.\d+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +69,19 @@ class Schema:
         Raises:
             DataError: A column is named twice, is missing, or no column is left to be sparse.
         """
+        nameless = [str(place) for place, name in enumerate(names, start=1) if not name]
+        if len(nameless) > 1:
+            raise DataError(
+                f"columns: expected a name for each, got none for columns {', '.join(nameless)}"
+            )
         _check_once("columns", names)
         for name in (self.label, *self.dense, *self.sparse, *self.dropped):
             if name not in names:
                 raise DataError(f"columns: expected {name!r}, got {', '.join(names)[:200]}")
         others = {self.label, *self.dense, *self.dropped}
         sparse = self.sparse or tuple(name for name in names if name not in others)
+        if not self.sparse and not self.columns:
+            _check_no_index(names, sparse)
         if not sparse:
             raise DataError("sparse: expected at least one categorical column, got none")
         return replace(self, sparse=sparse) if sparse != self.sparse else self
@@ -96,12 +107,7 @@ class Schema:
         Raises:
             DataError: The file cannot be read, is not TOML, or has an unknown key or a wrong value.
         """
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise DataError(f"{path}: expected a schema TOML, got: {error.strerror}") from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise DataError(f"{path}: expected TOML, got: {error}") from error
+        values = read_toml(path, DataError)
         known = {field.name for field in fields(cls)}
         for key, value in values.items():
             if key not in known:
@@ -124,6 +130,21 @@ def _check_once(where: str, names: Sequence[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{where}: expected column {twice[0]!r} once, got it twice")
+
+
+def _check_no_index(names: Sequence[str], sparse: Sequence[str]) -> None:
+    """Refuse columns that nobody asked for: row numbers that pandas writes, and those unnamed."""
+    for name in sparse:
+        if not name:
+            raise DataError(
+                f"columns: expected a name for each, got none for column {names.index(name) + 1}, "
+                'which pandas\' index or a separator at the end of lines makes; add "" to dropped'
+            )
+        if PANDAS_INDEX.fullmatch(name):
+            raise DataError(
+                f"columns: expected categories, got {name!r}, which is a row number of pandas; add "
+                "it to dropped, or name all categorical columns under sparse"
+            )
 
 
 def _check_type(where: str, key: str, value: Any) -> None:

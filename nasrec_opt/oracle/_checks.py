@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from nasrec_opt._files import read_json
 from nasrec_opt.data import Dataset, Split
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.features import FeatureSpec
@@ -65,7 +65,7 @@ def training_data(path: Path) -> dict[str, Any]:
     """Path, fingerprint and view of the dataset that a supernet was trained on."""
     file = path / TRAINING
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))["dataset"]
+        found = read_json(file)["dataset"]
         view = {name: kind(found["view"][name]) for name, kind in VIEW if name in found["view"]}
         return {
             "path": str(found["path"]),

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hw import shipped_technology
-from nasrec_opt._settings import build_settings, read_toml
+from nasrec_opt._files import read_toml
+from nasrec_opt._settings import build_settings
 from nasrec_opt.ax import Strategy
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.objective import METRICS
@@ -296,7 +297,7 @@ class StudyConfig:
                 stage has a seed of its own.
         """
         path = Path(path)
-        values = read_toml(path)
+        values = read_toml(path, StudyError)
         values.setdefault("name", path.stem)
         _refuse_own_seeds(values, path)
         config = build_settings(cls, values, str(path))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasrec_opt._files import write_json
+from nasrec_opt._files import read_json, write_json
 from nasrec_opt.errors import StudyError
 
 
@@ -80,7 +80,7 @@ class RunFolder:
             StudyError: The file is not what this class writes.
         """
         try:
-            values = json.loads(self.record_path.read_text(encoding="utf-8"))
+            values = read_json(self.record_path)
         except FileNotFoundError:
             return {}
         except ValueError as error:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 
-from nasrec_opt._files import write_json
+from nasrec_opt._files import read_json, write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import StudyConfig
@@ -80,7 +79,7 @@ def read_results(file: Path) -> dict[str, Any]:
         StudyError: The file is missing, or holds something else.
     """
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
+        results = read_json(file)
         if results["models"] and results["baselines"]:
             return dict(results)
     except (OSError, ValueError, KeyError, TypeError):
@@ -108,7 +107,7 @@ def _baselines(folder: RunFolder, dataset: Dataset) -> dict[str, float]:
     """Fitted once for a dataset: on a long log that takes minutes."""
     file = folder.retrained / "baselines.json"
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
+        known = read_json(file)
         if known["dataset"] == dataset.fingerprint:
             return dict(known["baselines"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nasrec_opt._files import write_json
+from nasrec_opt._files import read_json, write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.retrain._config import RetrainConfig
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
@@ -148,7 +148,7 @@ def retrain(
 def _finished(out_dir: Path, wanted: dict[str, Any]) -> RetrainedModel | None:
     """The model in a folder, if it is the one wanted; its result was written last."""
     try:
-        result = json.loads((out_dir / RESULT).read_text(encoding="utf-8"))
+        result = read_json(out_dir / RESULT)
         if result["wanted"] != wanted or not (out_dir / MODEL).is_dir():
             return None
         return RetrainedModel.from_dict(result["figures"], out_dir)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
+from nasrec_opt._files import BYTE_ORDER_MARK
 from nasrec_opt.errors import GenotypeError
 
 DENSE_OPS = ("fc", "gate", "sum", "dot")
@@ -297,7 +298,7 @@ class Genotype:
             GenotypeError: The text is not JSON, or not a genotype.
         """
         try:
-            values = json.loads(text)
+            values = json.loads(text.removeprefix(BYTE_ORDER_MARK))
         except (ValueError, RecursionError) as error:
             raise GenotypeError(f"{where}: expected JSON, got {error}") from error
         return cls.from_dict(values, where)

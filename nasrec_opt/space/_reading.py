@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space._choices import HardwareChoices
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        GenotypeError: The file cannot be read, or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GenotypeError(f"{path}: expected a TOML file, got {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise GenotypeError(f"{path}: expected TOML, got {error}") from error
 
 
 def read_fields(values: Any, known: Sequence[str], where: str) -> tuple[str | None, dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasrec_opt._files import read_toml
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space import _cardinality, _mutation, _reading
 from nasrec_opt.space._choices import (
@@ -307,4 +308,4 @@ class SearchSpace:
         Raises:
             GenotypeError: The file cannot be read, is not TOML, or is not a space.
         """
-        return cls.from_dict(_reading.read_toml(Path(path)), str(path))
+        return cls.from_dict(read_toml(path, GenotypeError), str(path))

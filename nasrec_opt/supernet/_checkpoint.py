@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nasrec_opt._files import atomic_directory, write_json
+from nasrec_opt._files import atomic_directory, read_json, write_json
 from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet._optimizer import SliceAdagrad
 from nasrec_opt.supernet._supernet import Supernet
@@ -53,7 +53,7 @@ class Checkpoint:
             return 0
         folder = found[-1]
         try:
-            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            description = read_json(folder / DESCRIPTION)
             steps, settings = int(description["steps"]), dict(description["settings"])
             self._require_same(settings)
             self._optimizer.load_state_dict(load_file(folder / "optimizer.safetensors"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from nasrec_opt._files import atomic_directory, write_json
+from nasrec_opt._files import atomic_directory, read_json, write_json
 from nasrec_opt.errors import NasrecError, StudyError
 from nasrec_opt.supernet._network import Network
 
@@ -47,7 +46,7 @@ def read_description(path: Path, kind: str) -> dict[str, Any]:
     """
     file = path / DESCRIPTION
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_json(file)
     except FileNotFoundError:
         raise StudyError(f"{path}: expected a {kind}, found no {DESCRIPTION}") from None
     except (OSError, ValueError) as error:

@@ -38,8 +38,8 @@ def test_a_toml_file_sets_every_field(tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[label", "expected TOML, got: "),
-        ("label = '\udcff'", "expected TOML, got: "),
+        ("[label", "expected TOML, got "),
+        ("label = '\udcff'", "expected UTF-8 text, got byte 0xff at position 10; save it as UTF-8"),
         ("", "expected a key 'label', got none"),
         ("label = 'y'\nseparater = ','", "unknown key 'separater'; did you mean 'separator'?"),
         ("label = 1", "label: expected text, got 1"),
@@ -77,7 +77,7 @@ def test_a_bad_toml_file_is_one_sentence(tmp_path, text, sentence):
 
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path):
     for path in (tmp_path / "missing.toml", tmp_path):
-        with pytest.raises(DataError, match=f"{path}: expected a schema TOML, got: "):
+        with pytest.raises(DataError, match=f"{path}: expected a TOML file, found "):
             Schema.from_toml(path)
 
 

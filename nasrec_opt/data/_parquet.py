@@ -1,0 +1,160 @@
+"""Parquet columns of any type as text or numbers, or the sentence that says which one cannot be.
+
+Arrow has more types than polars reads without fault, so columns are cast here, by Arrow, to the few
+that the rest of the package knows: integers, floats, booleans, text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from nasrec_opt.data._schema import Schema
+from nasrec_opt.errors import DataError
+
+CHUNK_ROWS = 1 << 17
+MAGIC = b"PAR1"
+
+
+def is_parquet(source: Path) -> bool:
+    """Whether a file is Parquet, by its name or its first bytes."""
+    if source.suffix == ".parquet":
+        return True
+    try:
+        with source.open("rb") as stream:
+            return stream.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False  # whoever reads it as text says why it cannot be read
+
+
+def parquet_columns(source: Path) -> tuple[str, ...]:
+    """Names of the columns of a Parquet file."""
+    return tuple(_open(source).schema_arrow.names)
+
+
+def parquet_frames(source: Path, schema: Schema) -> Iterator[tuple[pl.DataFrame, int]]:
+    """Yield frames of the columns that a schema uses, and the rows read so far.
+
+    Args:
+        source: The Parquet file.
+        schema: Its columns, resolved.
+
+    Raises:
+        DataError: The file is damaged, or a column has a type that is neither text nor numbers.
+    """
+    table = _open(source)
+    numbers, used = {schema.label, *schema.dense}, [schema.label, *schema.dense, *schema.sparse]
+    for name in used:
+        _check_type(source, name, table.schema_arrow.field(name).type, is_number=name in numbers)
+    rows = 0
+    try:
+        for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=used):
+            columns = {}
+            for name in used:
+                column = batch.column(name)
+                _check_text(source, name, column, rows)
+                columns[name] = _plain(column, is_number=name in numbers)
+            rows += batch.num_rows
+            yield _with_nulls(pl.DataFrame(pa.table(columns))), rows
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{source}: expected a whole Parquet file, got: {reason}") from error
+
+
+def parquet_rows(source: Path) -> int:
+    """How many rows a Parquet file has."""
+    return int(_open(source).metadata.num_rows)
+
+
+def _open(source: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(source)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{source}: expected a Parquet file, got: {reason}") from error
+
+
+def _check_type(source: Path, name: str, given: pa.DataType, *, is_number: bool) -> None:
+    kind = _inner(given)
+    is_plain = (
+        types.is_null(kind)
+        or types.is_boolean(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or _is_text(kind)
+    )
+    if is_plain or (types.is_temporal(kind) and not types.is_interval(kind) and not is_number):
+        return
+    expected = "numbers" if is_number else "single values"
+    raise DataError(f"{source}: field {name}: expected {expected}, got {given}")
+
+
+def _inner(kind: pa.DataType) -> pa.DataType:
+    """The type of single values: of a dictionary's entries, of an extension's storage."""
+    if types.is_dictionary(kind):
+        return _inner(kind.value_type)
+    return _inner(kind.storage_type) if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return _is_bytes(kind) or (
+        types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    )
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    """Text that its writer, such as Hive or Impala, did not mark as text."""
+    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+
+
+def _check_text(source: Path, name: str, column: pa.Array, rows: int) -> None:
+    if not _is_bytes(_inner(column.type)):
+        return
+    for row, value in enumerate(_values(column).to_pylist(), start=rows + 1):
+        try:
+            (value or b"").decode("utf-8")
+        except UnicodeDecodeError as error:
+            found = f"byte 0x{value[error.start]:02x} at position {error.start + 1}"
+            raise DataError(
+                f"{source}:{row}: field {name}: expected UTF-8 text, got {found}"
+            ) from None
+
+
+def _values(column: pa.Array) -> pa.Array:
+    """A column without dictionaries and extension types."""
+    while True:
+        if isinstance(column.type, pa.BaseExtensionType):
+            column = column.storage
+        elif types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        else:
+            return column
+
+
+def _plain(column: pa.Array, *, is_number: bool) -> pa.Array:
+    """A column as integers, floats of 32 or 64 bits, booleans, nulls or text."""
+    column = _values(column)
+    kind = column.type
+    if types.is_float16(kind):
+        return column.cast(pa.float32())
+    if types.is_decimal(kind):
+        return column.cast(pa.float64() if is_number else pa.string())
+    if types.is_duration(kind):
+        return column.cast(pa.int64())  # ticks of its unit: equal durations are equal categories
+    if types.is_timestamp(kind) and kind.tz:
+        column = column.cast(pa.timestamp(kind.unit))  # UTC: its zone may be unknown here
+    if types.is_temporal(kind) or _is_bytes(kind):
+        return column.cast(pa.large_string())
+    return column
+
+
+def _with_nulls(frame: pl.DataFrame) -> pl.DataFrame:
+    """A frame with nulls for what stands for missing in Parquet: NaN, empty text."""
+    frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
+    return frame.with_columns(pl.col(pl.String).replace("", None))
