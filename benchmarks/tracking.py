@@ -24,8 +24,9 @@ import optuna
 
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.tracking import MLflowLogger
-from nasrec_opt.tracking._record import RunRecord, trial_record
+from nasrec_opt.tracking._record import RunRecord
 from nasrec_opt.tracking._store import Store
+from nasrec_opt.tracking._trial import trial_record
 
 SPACE = SearchSpace.codesign()
 METRIC_NAMES = ["log_loss", "latency_us", "energy_uj"]

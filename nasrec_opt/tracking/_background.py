@@ -2,7 +2,8 @@
 
 Handing over costs microseconds. Items that arrive within a moment are written together, because a
 transaction costs more than a row. While the store is away, writing is tried again and again: what
-was handed over waits. Any other error ends the writing and is raised by the next call.
+was handed over waits. Any other error costs the items that were to be written; the first one is
+raised by the next `flush` or `close`.
 """
 
 from __future__ import annotations
@@ -61,13 +62,8 @@ class Background(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def submit(self, item: Item) -> None:
-        """Hand over an item.
-
-        Raises:
-            StudyError: Earlier items could not be written; this one is not taken.
-        """
+        """Hand over an item."""
         with self._changed:
-            self._raise()
             self._pending.append(item)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="mlflow-log", daemon=True)
@@ -129,10 +125,10 @@ class Background(Generic[Item]):
                 batch = [self._pending.popleft() for _ in range(min(BATCH, len(self._pending)))]
                 self._is_writing = True
             try:
-                if self._cause is None:  # else the store is broken: the caller hears of it first
+                if self._cause is None or not self._is_away(self._cause):  # else we waited enough
                     self._persist(batch)
             except Exception as error:  # a thread's boundary: raised by the next call
-                self._cause = error
+                self._cause = self._cause or error
             finally:
                 with self._changed:
                     self._is_writing = False

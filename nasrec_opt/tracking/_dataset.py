@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.tracking._record import as_params
+from nasrec_opt.tracking._notes import Notes
 
 MAX_DIGEST = 36  # MLflow refuses longer ones; the whole fingerprint is a tag
 MAX_SCHEMA, MAX_PROFILE = 60_000, 16_000
@@ -42,7 +42,7 @@ def dataset_input(summary: Mapping[str, Any], features: FeatureSpec | None = Non
 def dataset_params(summary: Mapping[str, Any]) -> dict[str, str]:
     """A summary as parameters `data.…`; long lists (columns, cardinalities) are not for tables."""
     flat = {f"data.{name}": value for name, value in _flat(summary).items()}
-    return as_params({k: v for k, v in flat.items() if not isinstance(v, (list, tuple))})
+    return Notes().params({k: v for k, v in flat.items() if not isinstance(v, (list, tuple))})
 
 
 def _schema(summary: Mapping[str, Any], features: FeatureSpec | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.tracking._artifacts import put
 from nasrec_opt.tracking._background import PATIENCE_S, Background
 from nasrec_opt.tracking._dataset import dataset_input, dataset_params
 from nasrec_opt.tracking._models import put_files, replace_models
@@ -29,10 +30,10 @@ from nasrec_opt.tracking._parent import Parent, began, find_parent
 from nasrec_opt.tracking._record import (
     DATA_TAG,
     FEATURES_TAG,
+    INCOMPLETE_TAG,
     SEED_TAG,
     TRIAL_TAG,
     RunRecord,
-    trial_record,
 )
 from nasrec_opt.tracking._store import (
     Store,
@@ -41,11 +42,11 @@ from nasrec_opt.tracking._store import (
     require_mlflow,
     require_reachable,
 )
+from nasrec_opt.tracking._trial import least_record, trial_record
 
 logger = logging.getLogger(__name__)
 
-
-_Item = tuple[Parent, RunRecord, str | None]  # and when the study's first trial ended
+_Item = tuple[optuna.Study, FrozenTrial]
 
 
 class MLflowLogger:
@@ -95,12 +96,13 @@ class MLflowLogger:
         named = {f"{SEED_TAG}.{name}": str(seed) for name, seed in (seeds or {}).items()}
         self._tags = {**(tags or {}), **named}
         self._lock = threading.RLock()
+        self._is_registered = False  # to be closed at the end of the process
         self._stores: dict[str, Store] = {}
         self._parents: dict[str, Parent] = {}
         self._background: Background[_Item] = Background(
-            functools.partial(_write, Store.write),
+            functools.partial(self._write, Store.write),
             tracking_uri,
-            again=functools.partial(_write, Store.write_again),
+            again=functools.partial(self._write, Store.write_again),
             is_away=is_away,
             patience_s=patience_s,
         )
@@ -126,15 +128,12 @@ class MLflowLogger:
             error.add_note(str(unwritten))  # must not hide why the search ended
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Queue a finished trial.
-
-        Raises:
-            StudyError: Earlier trials could not be written.
-        """
-        parent = self._parent(study)
-        record = trial_record(trial, parent.metric_names, parent.tags)
-        moment = None if parent.is_dated else began(study)
-        self._background.submit((parent, record, moment))
+        """Queue a finished trial; a store that does not take it never ends the study."""
+        with self._lock:
+            if not self._is_registered:
+                atexit.register(self._close_at_exit)  # a strong reference until `close`
+                self._is_registered = True
+        self._background.submit((study, trial))
 
     def sync(self, study: optuna.Study) -> int:
         """Log the finished trials that have no run yet, and complete half-written runs.
@@ -217,10 +216,7 @@ class MLflowLogger:
             parent = self._parent(study)
             client = parent.store.client
             client.log_inputs(parent.run_id, datasets=[dataset_input(summary, features)])
-            known = client.get_run(parent.run_id).data.params  # parameters never change in MLflow
-            for name, value in dataset_params(summary).items():
-                if name not in known:
-                    client.log_param(parent.run_id, name, value)
+            parent.add_params(dataset_params(summary))
             parent.set_tags(tags)
 
     def log_artifact(self, study: optuna.Study, path: Path | str) -> None:
@@ -231,7 +227,7 @@ class MLflowLogger:
         """
         with as_study_error(self._uri):
             parent = self._parent(study)
-            parent.store.client.log_artifact(parent.run_id, str(path))
+            put(parent.store.client, parent.run_id, Path(path))
 
     def log_files(self, study: optuna.Study, files: Mapping[int, Sequence[Path]]) -> None:
         """Copy files to the artifacts of trials' runs, which must have been logged.
@@ -269,6 +265,7 @@ class MLflowLogger:
 
     def _end_parents(self, status: str) -> None:
         atexit.unregister(self._close_at_exit)
+        self._is_registered = False
         with self._lock, as_study_error(self._uri):
             parents, self._parents = self._parents, {}
             for parent in parents.values():
@@ -298,9 +295,12 @@ class MLflowLogger:
                 parent.store.client.delete_run(run.info.run_id)
             else:
                 logged.add(number)
-                if run.info.status == "RUNNING" and number in trials:
-                    record = trial_record(trials[number], parent.metric_names, parent.tags)
+                is_half = run.info.status == "RUNNING" or INCOMPLETE_TAG in run.data.tags
+                if is_half and number in trials:
+                    record = _record(trials[number], parent)
                     parent.store.through_client.complete(run.info.run_id, record)
+                    if INCOMPLETE_TAG in run.data.tags and INCOMPLETE_TAG not in record.tags:
+                        parent.store.client.delete_tag(run.info.run_id, INCOMPLETE_TAG)
                     repaired += 1
         return logged, repaired
 
@@ -314,18 +314,31 @@ class MLflowLogger:
         with self._lock, as_study_error(self._uri):
             name = study.study_name
             if name not in self._parents:
-                if not self._parents:
+                if not self._is_registered:
                     atexit.register(self._close_at_exit)  # a strong reference until `close`
+                    self._is_registered = True
                 self._parents[name] = find_parent(self._store(name), study, self._tags)
             return self._parents[name]
 
+    def _write(
+        self, write: Callable[[Store, Sequence[RunRecord]], Any], items: list[_Item]
+    ) -> None:
+        """In the background: one transaction for each experiment."""
+        by_store: dict[Store, list[RunRecord]] = {}
+        studies = {study.study_name: study for study, _ in items}
+        parents = {name: self._parent(study) for name, study in studies.items()}
+        for study, trial in items:
+            parent = parents[study.study_name]
+            by_store.setdefault(parent.store, []).append(_record(trial, parent))
+        for store, records in by_store.items():
+            write(store, records)
+        for name, parent in parents.items():
+            if not parent.is_dated:
+                parent.date(began(studies[name]))
 
-def _write(write: Callable[[Store, Sequence[RunRecord]], Any], items: list[_Item]) -> None:
-    """In the background: one transaction for each experiment."""
-    by_store: dict[Store, list[RunRecord]] = {}
-    for parent, record, _ in items:
-        by_store.setdefault(parent.store, []).append(record)
-    for store, records in by_store.items():
-        write(store, records)
-    for parent, _, moment in items:
-        parent.date(moment)
+
+def _record(trial: FrozenTrial, parent: Parent) -> RunRecord:
+    try:
+        return trial_record(trial, parent.metric_names, parent.tags)
+    except Exception as error:  # the boundary to what people put into trials
+        return least_record(trial, parent.tags, error)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from nasrec_opt.space import Genotype
+from nasrec_opt.tracking._artifacts import put
+from nasrec_opt.tracking._notes import Notes
 from nasrec_opt.tracking._parent import Parent
 from nasrec_opt.tracking._record import (
     GENOTYPE_TAG,
@@ -15,7 +16,6 @@ from nasrec_opt.tracking._record import (
     MODEL_TAG,
     TRIAL_TAG,
     RunRecord,
-    as_metrics,
     milliseconds,
 )
 
@@ -35,19 +35,15 @@ def replace_models(
     before = [run for run in parent.nested() if MODEL_TAG in run.data.tags]
     records = [_record(*entry, parent) for entry in enumerate(models, start=1)]
     run_ids = parent.store.writer.write(records)
-    for run_id, paths in zip_longest(run_ids, files, fillvalue=()):
+    for run_id, paths in zip(run_ids, files, strict=False):  # files of none, or of each
         _copy(parent, run_id, paths)
     for run in before:
         parent.store.client.delete_run(run.info.run_id)
 
 
 def _copy(parent: Parent, run_id: str, paths: Sequence[Path]) -> None:
-    client = parent.store.client
     for path in paths:
-        if path.is_dir():
-            client.log_artifacts(run_id, str(path), path.name)
-        else:
-            client.log_artifact(run_id, str(path))
+        put(parent.store.client, run_id, path)
 
 
 def _record(place: int, model: Mapping[str, Any], parent: Parent) -> RunRecord:
@@ -61,7 +57,7 @@ def _record(place: int, model: Mapping[str, Any], parent: Parent) -> RunRecord:
         status="FINISHED",
         start_ms=now - int(1000 * float(model.get("seconds", 0))),
         end_ms=now,
-        params={"genotype": genotype},
-        metrics=as_metrics({k: v for k, v in model.items() if k != "trial"}),
-        tags={**parent.tags, **tags},
+        params=Notes().params({"genotype": genotype}),
+        metrics=Notes().metrics({k: v for k, v in model.items() if k != "trial"}),
+        tags=Notes().tags({**parent.tags, **tags}),
     )

@@ -14,13 +14,14 @@ import optuna
 
 from nasrec_opt import __version__
 from nasrec_opt.space import SearchSpace
+from nasrec_opt.tracking._names import encode_title
+from nasrec_opt.tracking._notes import Notes
 from nasrec_opt.tracking._record import (
     BEGAN_TAG,
     COMMIT_TAG,
     DATA_TAG,
     FEATURES_TAG,
     KIND_TAG,
-    MAX_TAG,
     PARENT_TAG,
     QUANTIZED_TAG,
     SAMPLER_TAG,
@@ -30,6 +31,8 @@ from nasrec_opt.tracking._record import (
     VERSION_TAG,
 )
 from nasrec_opt.tracking._store import Store
+from nasrec_opt.tracking._values import joined
+from nasrec_opt.tracking._writer import MAX_TEXTS
 
 INHERITED = (DATA_TAG, FEATURES_TAG, QUANTIZED_TAG)  # by trials, from the run of their study
 
@@ -56,9 +59,18 @@ class Parent:
         """Tag the run, and those nested in it from now on with what they inherit."""
         from mlflow.entities import RunTag
 
-        entities = [RunTag(name, value) for name, value in tags.items()]
+        entities = [RunTag(name, value) for name, value in Notes().tags(tags).items()]
         self.store.client.log_batch(self.run_id, tags=entities)
         self.tags |= {name: tags[name] for name in INHERITED if name in tags}
+
+    def add_params(self, params: Mapping[str, str]) -> None:
+        """Write parameters; one that is there already stays, since MLflow never changes any."""
+        from mlflow.entities import Param
+
+        known = self.store.client.get_run(self.run_id).data.params
+        new = [Param(name, value) for name, value in params.items() if name not in known]
+        for start in range(0, len(new), MAX_TEXTS):
+            self.store.client.log_batch(self.run_id, params=new[start : start + MAX_TEXTS])
 
     def nested(self, *, with_deleted: bool = False) -> list[Any]:
         """The runs nested in it."""
@@ -82,7 +94,9 @@ def find_parent(store: Store, study: optuna.Study, tags: Mapping[str, str]) -> P
     found = _matching(store, study)
     if not found:
         created = store.client.create_run(
-            store.experiment_id, tags=_description(study) | dict(tags), run_name=study.study_name
+            store.experiment_id,
+            tags=Notes().tags(_description(study) | dict(tags)),
+            run_name=encode_title(study.study_name),
         ).info.run_id
         # Two workers may create one at the same moment: both keep the older.
         found = _matching(store, study)
@@ -91,7 +105,8 @@ def find_parent(store: Store, study: optuna.Study, tags: Mapping[str, str]) -> P
     run = found[0]
     if run.info.status != "RUNNING":
         store.client.update_run(run.info.run_id, status="RUNNING")
-    inherited = {name: run.data.tags[name] for name in INHERITED if name in run.data.tags}
+    known = {name: joined(run.data.tags, name) for name in INHERITED}
+    inherited = {name: text for name, text in known.items() if text is not None}
     own = {PARENT_TAG: run.info.run_id, **code_version()}
     return Parent(
         store=store,
@@ -103,8 +118,11 @@ def find_parent(store: Store, study: optuna.Study, tags: Mapping[str, str]) -> P
 
 
 def metric_names(study: optuna.Study) -> list[str]:
-    """Names of the objectives; `value_0` and so on where the study has none."""
-    return study.metric_names or [f"value_{i}" for i in range(len(study.directions))]
+    """Names of the objectives; `value_0` and so on where the study has none, or some twice."""
+    names = study.metric_names or []
+    if len(set(names)) == len(study.directions):
+        return list(names)
+    return [f"value_{i}" for i in range(len(study.directions))]
 
 
 def began(study: optuna.Study) -> str | None:
@@ -143,7 +161,7 @@ def _matching(store: Store, study: optuna.Study) -> list[Any]:
     runs = [
         run
         for run in store.runs(f"tags.`{KIND_TAG}` = 'study'")
-        if run.data.tags.get(STUDY_TAG) == study.study_name
+        if run.data.tags.get(STUDY_TAG) == encode_title(study.study_name)
         and run.data.tags.get(BEGAN_TAG) in (None, moment)
     ]
     return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
@@ -152,7 +170,7 @@ def _matching(store: Store, study: optuna.Study) -> list[Any]:
 def _description(study: optuna.Study) -> dict[str, str]:
     tags = {
         KIND_TAG: "study",
-        STUDY_TAG: study.study_name,
+        STUDY_TAG: encode_title(study.study_name),
         "nasrec.metrics": ",".join(metric_names(study)),
         "nasrec.directions": ",".join(d.name.lower() for d in study.directions),
         SAMPLER_TAG: type(study.sampler).__name__,
@@ -160,9 +178,7 @@ def _description(study: optuna.Study) -> dict[str, str]:
     }
     space = study.user_attrs.get("space")  # written by a run of this library
     if isinstance(space, dict):
-        text = json.dumps(space)
-        if len(text) <= MAX_TAG:
-            tags[SPACE_TAG] = text
+        tags[SPACE_TAG] = json.dumps(space)
         tags[SPACE_NAME_TAG] = str(space.get("name"))
         tags[QUANTIZED_TAG] = str(SearchSpace.from_dict(space).quantized).lower()
     return tags

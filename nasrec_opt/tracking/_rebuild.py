@@ -22,6 +22,7 @@ from nasrec_opt.tracking._record import (
     SEED_TAG,
     VERSION_TAG,
 )
+from nasrec_opt.tracking._values import joined
 
 if TYPE_CHECKING:
     from nasrec_opt.supernet import Subnet
@@ -60,7 +61,7 @@ def genotype_of(run: Any) -> Genotype:
         StudyError: The run carries none.
         GenotypeError: It carries one that cannot be.
     """
-    text = run.data.tags.get(GENOTYPE_TAG)
+    text = joined(run.data.tags, GENOTYPE_TAG)
     if text is None:
         raise StudyError(f"run {run.info.run_id}: expected the tag {GENOTYPE_TAG!r}, got none")
     return Genotype.from_json(text, f"run {run.info.run_id}")
@@ -77,7 +78,7 @@ def recipe_of(run: Any) -> Recipe:
         GenotypeError: It carries one that cannot be.
     """
     tags = run.data.tags
-    features = tags.get(FEATURES_TAG)
+    features = joined(tags, FEATURES_TAG)
     return Recipe(
         genotype=genotype_of(run),
         features=FeatureSpec.from_dict(json.loads(features)) if features else None,

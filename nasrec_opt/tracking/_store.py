@@ -7,12 +7,24 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nasrec_opt.errors import MissingExtraError, NasrecError, StudyError
-from nasrec_opt.tracking._record import PARENT_TAG, TRIAL_TAG, RunRecord, one_line
+from nasrec_opt.tracking._names import encode_title
+from nasrec_opt.tracking._record import (
+    IDENTITY_TAGS,
+    INCOMPLETE_TAG,
+    PARENT_TAG,
+    TRIAL_TAG,
+    RunRecord,
+    one_line,
+)
+from nasrec_opt.tracking._values import MAX_TAG, shortened, storable
 from nasrec_opt.tracking._writer import ClientWriter, TransactionWriter
+
+logger = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
 BUSY_MS = 20_000  # how long a writer waits for another process
@@ -46,13 +58,15 @@ class Store:
                 _check_sqlite(path)
             require_reachable(tracking_uri)
             self.client = MlflowClient(tracking_uri)
-            found = self.client.get_experiment_by_name(experiment)
+            found = self.client.get_experiment_by_name(encode_title(experiment))
             if found is None:
                 if artifact_location is None and path is not None:
                     # MLflow's default is a folder wherever the process happens to start.
                     artifact_location = (path.parent / "mlartifacts").resolve().as_uri()
                 found = self.client.get_experiment(
-                    self.client.create_experiment(experiment, artifact_location=artifact_location)
+                    self.client.create_experiment(
+                        encode_title(experiment), artifact_location=artifact_location
+                    )
                 )
         except (MlflowException, OSError, sqlite3.Error, ImportError) as error:
             raise StudyError(
@@ -64,6 +78,7 @@ class Store:
                 "restore it in MLflow or name another"
             )
         self.experiment_id = found.experiment_id
+        self._has_said = False
         self.through_client = ClientWriter(self.client, self.experiment_id)
         self.writer = self._fast_writer(found) or self.through_client
 
@@ -90,24 +105,52 @@ class Store:
             OSError: The store is away.
         """
         require_reachable(self.uri)
-        self.writer.write(records)
+        if not records:
+            return
+        try:
+            self.writer.write(records)
+        except Exception as error:  # the boundary to MLflow, which raises what its store raises
+            if is_away(error):
+                raise
+            self.write_again(records)
 
     def write_again(self, records: Sequence[RunRecord]) -> None:
         """The same where an earlier attempt may have written some, or half of one.
+
+        A run that the store refuses is written with what it takes of it.
 
         Raises:
             OSError: The store is away.
         """
         require_reachable(self.uri)
         for record in records:
-            parent, number = record.tags[PARENT_TAG], record.tags[TRIAL_TAG]
-            found = self.runs(
-                f"tags.`{PARENT_TAG}` = '{parent}' and tags.`{TRIAL_TAG}` = '{number}'"
-            )
-            if found:
-                self.through_client.complete(found[0].info.run_id, record)
+            refused: Exception | None = None
+            for less in _ever_less(record):
+                try:
+                    self._write_or_complete(less if refused is None else _marked(less, refused))
+                    break
+                except Exception as error:  # the boundary to MLflow
+                    if is_away(error):
+                        raise
+                    refused = refused or error
             else:
-                self.writer.write([record])
+                assert refused is not None
+                raise refused
+            if refused is not None:
+                self._say_once(record, refused)
+
+    def _write_or_complete(self, record: RunRecord) -> None:
+        parent, number = record.tags[PARENT_TAG], record.tags[TRIAL_TAG]
+        found = self.runs(f"tags.`{PARENT_TAG}` = '{parent}' and tags.`{TRIAL_TAG}` = '{number}'")
+        if found:
+            self.through_client.complete(found[0].info.run_id, record)
+        else:
+            self.writer.write([record])
+
+    def _say_once(self, record: RunRecord, error: Exception) -> None:
+        log = logger.debug if self._has_said else logger.warning
+        self._has_said = True
+        log("%s: %s is not logged in full: %s", self.uri, record.name, one_line(error))
 
     def _fast_writer(self, experiment: Any) -> TransactionWriter | None:
         """Where the client's store is a SQL database: one that inserts in one transaction."""
@@ -124,6 +167,21 @@ class Store:
             return TransactionWriter(store, experiment, self.through_client)
         except (ImportError, AttributeError):
             return None  # an MLflow that is built otherwise: the client will do
+
+
+def _ever_less(record: RunRecord) -> Iterator[RunRecord]:
+    """A record, and then what is left of it without this and that."""
+    yield record
+    yield replace(record, files={})
+    yield replace(record, files={}, params={})
+    yield replace(record, files={}, metrics=())
+    tags = {name: record.tags[name] for name in IDENTITY_TAGS if name in record.tags}
+    yield replace(record, files={}, params={}, metrics=(), tags=tags)
+
+
+def _marked(record: RunRecord, error: Exception) -> RunRecord:
+    reason = shortened(storable(one_line(error)), MAX_TAG)
+    return replace(record, tags={**record.tags, INCOMPLETE_TAG: reason})
 
 
 def require_mlflow() -> None:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nasrec_opt.tracking._record import MAX_PARAMS, RunRecord
+from nasrec_opt.tracking._record import IDENTITY_TAGS, RunRecord
+from nasrec_opt.tracking._values import MAX_PARAM
 
 logger = logging.getLogger(__name__)
 
-MAX_METRICS = 1000  # of one `log_batch`
+# Of one `log_batch`: what MLflow takes are 100 parameters, 100 tags, 1,000 values and a megabyte.
+MAX_TEXTS, MAX_VALUES, MAX_CHARACTERS = 100, 1000, 200_000
 
 
 class ClientWriter:
@@ -45,20 +47,43 @@ class ClientWriter:
         metrics = [Metric(m.name, m.value, moment, m.step) for m in record.metrics]
         params = [Param(name, value) for name, value in record.params.items()]
         tags = [RunTag(name, value) for name, value in record.tags.items()]
-        self._client.log_batch(run_id, metrics[:MAX_METRICS], params[:MAX_PARAMS], tags)
-        for start in range(MAX_METRICS, len(metrics), MAX_METRICS):
-            self._client.log_batch(run_id, metrics[start : start + MAX_METRICS])
+        for batch in _batches(metrics, params, tags):
+            self._client.log_batch(run_id, *batch)
+        for name, text in record.files.items():
+            self._client.log_text(run_id, text, name)
         self._client.set_terminated(run_id, record.status, record.end_ms)
 
     def _create(self, record: RunRecord) -> str:
         run = self._client.create_run(
             self._experiment_id,
             start_time=record.start_ms,
-            tags=dict(record.tags),
+            tags={name: record.tags[name] for name in IDENTITY_TAGS if name in record.tags},
             run_name=record.name,
         )
         self.complete(run.info.run_id, record)
         return str(run.info.run_id)
+
+
+def _batches(
+    metrics: list[Any], params: list[Any], tags: list[Any]
+) -> Iterator[tuple[list[Any], list[Any], list[Any]]]:
+    """What `log_batch` takes: at once where it can be, else in several calls."""
+    small = (
+        len(params) <= MAX_TEXTS
+        and len(tags) <= MAX_TEXTS
+        and len(metrics) + len(params) + len(tags) <= MAX_VALUES
+        and sum(len(text.value) for text in (*params, *tags)) <= MAX_CHARACTERS
+    )
+    if small:
+        yield metrics, params, tags
+        return
+    few = MAX_CHARACTERS // MAX_PARAM
+    for start in range(0, len(tags), few):
+        yield [], [], tags[start : start + few]
+    for start in range(0, len(params), few):
+        yield [], params[start : start + few], []
+    for start in range(0, len(metrics), MAX_VALUES):
+        yield metrics[start : start + MAX_VALUES], [], []
 
 
 class TransactionWriter:
@@ -97,6 +122,9 @@ class TransactionWriter:
 
         if not self.is_direct:
             return self._fallback.write(records)
+        if any(record.files for record in records):  # which no transaction takes
+            plain = iter(self.write([record for record in records if not record.files]))
+            return [self._fallback.write([r])[0] if r.files else next(plain) for r in records]
         run_ids = [uuid.uuid4().hex for _ in records]
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for run_id, record in zip(run_ids, records, strict=True):

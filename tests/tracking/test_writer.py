@@ -9,8 +9,9 @@ from tracking import studies
 
 pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 
-from nasrec_opt.tracking._record import Metric, RunRecord, trial_record
+from nasrec_opt.tracking._record import Metric, RunRecord
 from nasrec_opt.tracking._store import Store
+from nasrec_opt.tracking._trial import trial_record
 
 
 @pytest.fixture
