@@ -68,14 +68,15 @@ def train_one_supernet(task: Task) -> dict[str, Any]:
     """A supernet trained as a technique has it, below `supernets/`."""
     setup, dataset = _study(task["folder"])
     technique = TECHNIQUES[task["technique"]]
+    config = TrainConfig(**(setup.train | dict(technique.train)), seed=setup.seed)
     supernet = Supernet(
         setup.search_space,
         dataset.features,
         setup.seed,
         balance=technique.balance,
         masking=technique.masking,
+        initialization=config.initialization,
     )
-    config = TrainConfig(**(setup.train | dict(technique.train)), seed=setup.seed)
     strategy = None
     if technique.sampling:
         space = setup.search_space

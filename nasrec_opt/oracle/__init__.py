@@ -20,12 +20,14 @@ from nasrec_opt.oracle._protocol import (
 from nasrec_opt.oracle._tabular import TabularOracle
 
 if TYPE_CHECKING:
-    from nasrec_opt.oracle._last_layer import fit_adagrad, fit_newton
+    from nasrec_opt.oracle._adagrad_fit import AdagradFit, fit_adagrad
+    from nasrec_opt.oracle._last_layer import fit_newton
     from nasrec_opt.oracle._noisy import Cells, NoisyOracle
     from nasrec_opt.oracle._supernet_oracle import SupernetOracle
     from nasrec_opt.oracle._tuning import FineTune, Scratch
 
 __all__ = [
+    "AdagradFit",
     "Cells",
     "Difference",
     "Evaluation",
@@ -47,12 +49,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AdagradFit": "_adagrad_fit",
     "Cells": "_noisy",
     "FineTune": "_tuning",
     "NoisyOracle": "_noisy",
     "Scratch": "_tuning",
     "SupernetOracle": "_supernet_oracle",
-    "fit_adagrad": "_last_layer",
+    "fit_adagrad": "_adagrad_fit",
     "fit_newton": "_last_layer",
 }
 

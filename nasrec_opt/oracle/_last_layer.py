@@ -1,7 +1,8 @@
 """The final layer fitted again on features computed once: logistic regression, a convex problem.
 
-The paper gives each candidate 500 steps of Adagrad on its last layer (section 5.1). The optimum
-they walk towards is unique, and Newton's method reaches it in a few passes over the features.
+The paper gives each candidate 500 steps of Adagrad on its last layer (section 5.1; see
+`_adagrad_fit.py`). The optimum they walk towards is unique, and Newton's method reaches it in a few
+passes over the features.
 """
 
 from __future__ import annotations
@@ -96,48 +97,6 @@ def fit_newton(
         promised_before = promised
     fitted = start + change
     return FitResult(fitted[:-1], fitted[-1:], problem.passes)
-
-
-@torch.no_grad()
-def fit_adagrad(
-    features: Tensor,
-    labels: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    *,
-    steps: int = 500,
-    learning_rate: float = 0.04,
-    batch_size: int = 512,
-    seed: int = 0,
-) -> FitResult:
-    """The paper's fine-tuning of the last layer: Adagrad on random batches.
-
-    Args:
-        features: `[rows, width]`.
-        labels: 0 or 1, `[rows]`.
-        weight: Where to start, `[width]`.
-        bias: Where to start, `[1]`.
-        steps: Number of steps.
-        learning_rate: Adagrad's.
-        batch_size: Rows of a step.
-        seed: Seed of the batches.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    rows = len(features)
-    labels = labels.to(features.dtype)
-    weight, bias = weight.clone(), bias.clone()
-    weight_sum, bias_sum = torch.zeros_like(weight), torch.zeros_like(bias)
-    for _ in range(steps):
-        index = torch.randint(rows, (batch_size,), generator=generator).to(features.device)
-        batch = features[index]  # [batch, width]
-        error = (torch.sigmoid(batch @ weight + bias) - labels[index]) / batch_size
-        for value, total, gradient in (
-            (weight, weight_sum, batch.t() @ error),
-            (bias, bias_sum, error.sum().view(1)),
-        ):
-            total.addcmul_(gradient, gradient)
-            value.addcdiv_(gradient, total.sqrt().add_(1e-10), value=-learning_rate)
-    return FitResult(weight, bias, steps * batch_size / rows)
 
 
 def calibrate(logits: Tensor, labels: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:

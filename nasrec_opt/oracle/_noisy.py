@@ -80,7 +80,10 @@ class NoisyOracle:
                 f"{oracle.fidelity!r}"
             )
         if oracle.precision != "float32" or oracle.supernet.masking == "zero":
-            raise StudyError("noise: expected an oracle in float32 that does not mask by zero")
+            raise StudyError(
+                'noise: expected an oracle with precision="float32" that does not mask by zero, '
+                f"got precision={oracle.precision!r}, masking={oracle.supernet.masking!r}"
+            )
         if chips < 1:
             raise StudyError(f"chips: expected 1 or more, got {chips}")
         self.oracle = oracle

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,21 +13,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from nasrec_opt.data import Dataset, spread
+from nasrec_opt.oracle._adagrad_fit import AdagradFit, AdagradSteps, fit_adagrad
 from nasrec_opt.oracle._checks import rows_of
-from nasrec_opt.oracle._last_layer import FitResult, fit_adagrad, fit_newton
+from nasrec_opt.oracle._last_layer import FitResult, fit_newton
 from nasrec_opt.oracle._passes import Passes
 from nasrec_opt.oracle._plan import Plan
 from nasrec_opt.oracle._prediction import Logits, Prediction
 from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.oracle._rows import Rows
+from nasrec_opt.space import MERGER_ROWS
 from nasrec_opt.supernet import Supernet, Written
 
-Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
 Fit = Callable[[Tensor, Tensor, Tensor, Tensor], FitResult]
+Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
 
 GROUP = 16  # genotypes that pass over the rows together
 FIT_GROUP = 4  # the same where the features of each are held for a fit
+HELD_BYTES = 1 << 29  # most bytes of the features of one genotype that Adagrad's steps read again
 
 
 class SharedWeights:
@@ -35,8 +40,8 @@ class SharedWeights:
         supernet: Its weights must not change.
         dataset: Its validation rows are predicted, its training rows fit the last layer.
         rows: How many validation rows, evenly spread; nothing = all.
-        fit: How the final layer is fitted again, `newton` or `adagrad`; nothing = as it is.
-        fit_rows: Training rows of the fit, evenly spread.
+        fit: How the final layer is fitted again; None = it stays as it is.
+        fit_rows: Training rows of Newton's fit, evenly spread.
         chunk_rows: Rows computed at a time.
         memory_bytes: Most bytes of embeddings and block outputs kept.
         dtype: Of embeddings, products and block outputs; the final layer is float32.
@@ -51,39 +56,61 @@ class SharedWeights:
         dataset: Dataset,
         *,
         rows: int | None,
-        fit: str | None,
+        fit: Literal["newton"] | AdagradFit | None,
         fit_rows: int,
         chunk_rows: int,
         memory_bytes: int,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self._supernet = supernet
-        self._fit: Fit = fit_adagrad if fit == "adagrad" else fit_newton
-        self.group_size = FIT_GROUP if fit else GROUP
-
-        def spread_over(split: str, wanted: int | None, free_bytes: int) -> Rows:
-            found = rows_of(dataset, split)
-            index = spread(found.num_rows, wanted)
-            return Rows(
-                split,
-                supernet,
-                found,
-                index,
-                chunk_rows=chunk_rows,
-                embedding_bytes=free_bytes,
-                dtype=dtype,
-            )
-
         free = memory_bytes
         self._fit_rows: Rows | None = None
+        self._steps: AdagradFit | None = None
+        self._fit: Fit = fit_newton
         with torch.inference_mode():
-            self._validation = spread_over("validation", rows, free // 2)
+            split = rows_of(dataset, "validation")
+            self._validation = Rows(
+                "validation",
+                supernet,
+                split,
+                spread(split.num_rows, rows),
+                chunk_rows=chunk_rows,
+                embedding_bytes=free // 2,
+                dtype=dtype,
+            )
             free -= self._validation.embedding_bytes
-            if fit:
-                self._fit_rows = spread_over("train", fit_rows, free // 2)
+            if fit is not None:
+                split = rows_of(dataset, "train")
+                index = spread(split.num_rows, fit_rows)
+                if isinstance(fit, AdagradFit):
+                    is_held = _is_small(supernet, split.num_rows, fit)
+                    self._steps = None if is_held else fit
+                    self._fit = partial(fit_adagrad, how=fit)
+                    index = spread(split.num_rows, None) if is_held else fit.rows(split.num_rows)
+                    chunk_rows = fit.batch_size  # a chunk is a step
+                self._fit_rows = Rows(
+                    "train",
+                    supernet,
+                    split,
+                    index,
+                    chunk_rows=chunk_rows,
+                    embedding_bytes=free // 2,
+                    dtype=dtype,
+                )
                 free -= self._fit_rows.embedding_bytes
-        self._cache = PrefixCache(free)
+        self.group_size = self._group_size()
+        # Hundreds of thousands of rows would leave no room for what validation rows share.
+        of_fit = free // 2 if isinstance(fit, AdagradFit) else 0
+        self._cache = PrefixCache(free - of_fit)
         self._passes = Passes(supernet, self._cache, dtype)
+        self._fit_cache = PrefixCache(of_fit) if of_fit else self._cache
+        self._fit_passes = Passes(supernet, self._fit_cache, dtype)
+
+    def _group_size(self) -> int:
+        """Genotypes that pass over the rows together; few where the features of each are held."""
+        if self._fit_rows is None or self._steps is not None:
+            return GROUP
+        return FIT_GROUP if self._fit is fit_newton else 1
 
     @property
     def labels(self) -> npt.NDArray[np.float32]:
@@ -93,7 +120,8 @@ class SharedWeights:
     @property
     def cached_bytes(self) -> int:
         """Bytes of block outputs kept now."""
-        return self._cache.num_bytes
+        caches = {id(cache): cache for cache in (self._cache, self._fit_cache)}
+        return sum(cache.num_bytes for cache in caches.values())
 
     def predict(self, plans: Sequence[Plan], report: Report | None) -> list[Prediction]:
         """Logits of each genotype on the validation rows; nothing is reported on the way."""
@@ -131,22 +159,55 @@ class SharedWeights:
                 found.append(functional.linear(features, held).squeeze(1) + bias)
         return torch.cat(found).cpu().numpy()
 
-    def _fitted(self, plans: Sequence[Plan]) -> list[Layer | None]:
-        """Final layer of each genotype fitted on training rows; nothing = as it is."""
+    def _fitted(self, plans: Sequence[Plan]) -> Sequence[Layer | None]:
+        """Final layer of each genotype fitted on training rows; None = as it is."""
         if self._fit_rows is None:
             return [None] * len(plans)
+        if self._steps is not None:
+            return self._fitted_by_steps(self._fit_rows, plans, self._steps)
+        return self._fitted_on_held(self._fit_rows, plans)
+
+    def _fitted_on_held(self, rows: Rows, plans: Sequence[Plan]) -> list[Layer]:
+        """The features of all rows first, then the fit."""
         chunks: list[list[Tensor]] = [[] for _ in plans]
         layers: list[Layer] = []
-        for index, activations in self._passes.run(self._fit_rows, plans):
+        for index, activations in self._fit_passes.run(rows, plans):
             genotype = plans[index].genotype
             chunks[index].append(self._supernet.last_features(genotype, activations).float())
             if len(layers) == index:
                 layers.append(self._supernet.last_weight(genotype, activations))
-        labels = torch.from_numpy(self._fit_rows.labels).to(self._supernet.final.bias.device)
-        fitted: list[Layer | None] = []
+        labels = torch.from_numpy(rows.labels).to(self._supernet.final.bias.device)
+        fitted: list[Layer] = []
         for pieces, (weight, bias) in zip(chunks, layers, strict=True):
             features = torch.cat(pieces)
             pieces.clear()
             result = self._fit(features, labels, weight, bias)
             fitted.append((result.weight, result.bias))
         return fitted
+
+    def _fitted_by_steps(self, rows: Rows, plans: Sequence[Plan], how: AdagradFit) -> list[Layer]:
+        """A step of every genotype for each chunk, while its rows are at hand."""
+        labels = torch.from_numpy(rows.labels).to(self._supernet.final.bias.device)
+        chunks = labels.split(how.batch_size)
+        steps: list[AdagradSteps] = []
+        done = [0] * len(plans)
+        for index, activations in self._fit_passes.run(rows, plans):
+            genotype = plans[index].genotype
+            if len(steps) == index:
+                steps.append(AdagradSteps(*self._supernet.last_weight(genotype, activations), how))
+            features = self._supernet.last_features(genotype, activations).float()
+            steps[index].step(features, chunks[done[index]])
+            done[index] += 1
+        return [(step.layer[0], step.layer[1]) for step in steps]
+
+
+def _is_small(supernet: Supernet, num_rows: int, how: AdagradFit) -> bool:
+    """Whether steps read rows more than once, of which the widest features can be held.
+
+    It follows from the log and the space alone, as an answer must.
+    """
+    space = supernet.space
+    width = max(space.sparse_widths) + MERGER_ROWS * space.mergers
+    width = max(space.dense_widths) + supernet.features.embedding_dim * width
+    is_read_again = num_rows < how.steps * how.batch_size
+    return is_read_again and num_rows * width * torch.float32.itemsize <= HELD_BYTES

@@ -15,6 +15,7 @@ import torch
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.oracle._adagrad_fit import AdagradFit
 from nasrec_opt.oracle._checks import check_features, check_fits, check_option, training_data
 from nasrec_opt.oracle._metrics import difference, log_losses, score
 from nasrec_opt.oracle._plan import Numbering, Plan
@@ -23,10 +24,10 @@ from nasrec_opt.oracle._protocol import Difference, Evaluation, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._tuning import FineTune, Scratch, Tuning
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Precision, Supernet
+from nasrec_opt.supernet import PrecisionChoice, Supernet, check_precision, choose_precision
 
 Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
-LastLayer = Literal["newton", "adagrad"]
+LastLayer = Literal["newton", "adagrad"] | AdagradFit
 Progress = Callable[[int, int | None], None]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -50,13 +51,17 @@ class SupernetOracle:
             steps more; `scratch` = trained from fresh weights. A `FineTune` or a `Scratch` is one
             of the last two with options of its own.
         last_layer: How it is fitted: `newton` to the optimum of the ridge problem, or the paper's
-            500 steps of `adagrad`.
-        fit_rows: Training rows of the fit, evenly spread.
+            500 steps of `adagrad` on fresh rows. An `AdagradFit` is the latter with options of its
+            own.
+        fit_rows: Training rows of Newton's fit, evenly spread.
         chunk_rows: Rows computed at a time; nothing = what suits the device.
         memory_bytes: Most bytes of embeddings and block outputs kept.
         precision: Of products and block outputs where weights are shared. `bfloat16` is faster on
             processors that have it, takes half the memory, and ranks alike, but for spaces with
-            bits, whose rounding turns small differences into whole levels.
+            bits, whose rounding turns small differences into whole levels. `auto` takes it where
+            the device has instructions for it and the space has no bits, otherwise float32; the
+            attribute `precision` says which. The default is float32, so that answers do not depend
+            on the processor.
         reference: A model that every answer is compared with, in `Evaluation.difference`.
 
     Raises:
@@ -80,11 +85,13 @@ class SupernetOracle:
         fit_rows: int = 8192,
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
-        precision: Precision = "float32",
+        precision: PrecisionChoice = "float32",
         reference: Genotype | None = None,
     ) -> None:
-        check_option("last_layer", last_layer, ("newton", "adagrad"))
-        check_option("precision", precision, tuple(DTYPES))
+        fit = AdagradFit() if last_layer == "adagrad" else last_layer
+        if isinstance(fit, str):
+            check_option("last_layer", fit, ("newton", "adagrad"))
+        check_precision(precision)
         for name, value in (("rows", rows), ("fit_rows", fit_rows), ("chunk_rows", chunk_rows)):
             if value is not None and value < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {value}")
@@ -97,8 +104,9 @@ class SupernetOracle:
         self.supernet = supernet.eval()
         self.fidelity = fidelity
         self.last_layer = last_layer
-        self.precision = precision
-        is_on_cpu = supernet.final.bias.device.type == "cpu"
+        device = supernet.final.bias.device
+        self.precision = choose_precision(precision, device, is_quantized=supernet.is_quantized)
+        is_on_cpu = device.type == "cpu"
         chunk_rows = chunk_rows or (CPU_CHUNK_ROWS if is_on_cpu else DEVICE_CHUNK_ROWS)
         self._predictor: Predictor
         if isinstance(how, FineTune | Scratch):
@@ -108,11 +116,11 @@ class SupernetOracle:
                 supernet,
                 dataset,
                 rows=rows,
-                fit=last_layer if how == "last_layer" else None,
+                fit=fit if how == "last_layer" else None,
                 fit_rows=fit_rows,
                 chunk_rows=chunk_rows,
                 memory_bytes=memory_bytes,
-                dtype=DTYPES[precision],
+                dtype=DTYPES[self.precision],
             )
         self._lock = threading.Lock()
         self._numbering = Numbering(is_quantized=supernet.is_quantized)
@@ -133,7 +141,7 @@ class SupernetOracle:
         fit_rows: int = 8192,
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
-        precision: Precision = "float32",
+        precision: PrecisionChoice = "float32",
         reference: Genotype | None = None,
     ) -> SupernetOracle:
         """An oracle from the folder of a trained supernet.

@@ -24,6 +24,7 @@ from nasrec_opt.oracle._prediction import Prediction
 from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import (
+    AdagradOptions,
     PartialEmbedding,
     SliceAdagrad,
     Subnet,
@@ -36,13 +37,16 @@ from nasrec_opt.supernet import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FineTune:
+class FineTune(AdagradOptions):
     """A few steps more from the supernet's weights, the same batches for every genotype.
 
     Args:
-        steps: Steps of Adagrad, its rate falling to 0 along half a cosine.
-        batch_size: Training rows of a step.
         learning_rate: Adagrad's, at its highest.
+        epsilon: See `AdagradOptions`, as for the two that follow.
+        clip_norm: Maximum L2 norm of a step's gradient.
+        rate_warmup_fraction: Share of the steps over which the rate rises.
+        steps: Steps of Adagrad.
+        batch_size: Training rows of a step.
         evaluations: How often the validation rows are scored on the way, evenly spread, the last
             time at the end; and once before the first step.
         seed: Seed of the order of rows.
@@ -55,18 +59,21 @@ class FineTune:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_counts(steps=self.steps, evaluations=self.evaluations)
-        _recipe(self)
+        _check_counts(steps=self.steps, batch_size=self.batch_size, evaluations=self.evaluations)
+        self.check_adagrad()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scratch:
+class Scratch(AdagradOptions):
     """The supernet's own training, of fresh weights of one subnet alone.
 
     Args:
+        learning_rate: Adagrad's, at its highest.
+        epsilon: See `AdagradOptions`, as for the two that follow.
+        clip_norm: Maximum L2 norm of a step's gradient.
+        rate_warmup_fraction: Share of the steps over which the rate rises.
         epochs: Passes over the training rows.
         batch_size: Training rows of a step.
-        learning_rate: Adagrad's, at its highest.
         evaluations: How often the validation rows are scored on the way, evenly spread, the last
             time at the end.
         seed: Seed of weights and of the order of rows.
@@ -79,8 +86,8 @@ class Scratch:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_counts(epochs=self.epochs, evaluations=self.evaluations)
-        _recipe(self)
+        _check_counts(epochs=self.epochs, batch_size=self.batch_size, evaluations=self.evaluations)
+        self.check_adagrad()
 
 
 class Tuning:
@@ -115,6 +122,7 @@ class Tuning:
                 "got one that masks with zeros"
             )
         self._train = rows_of(dataset, "train")
+        self._how = how
         self._recipe = _recipe(how)
         per_epoch = max(1, self._train.num_rows // how.batch_size)
         self._steps = how.steps if isinstance(how, FineTune) else per_epoch * how.epochs
@@ -142,7 +150,7 @@ class Tuning:
 
     def _trained(self, genotype: Genotype, report: Report | None) -> Prediction:
         subnet = self._begin(genotype)
-        optimizer = SliceAdagrad(subnet)
+        optimizer = SliceAdagrad(subnet, options=self._how)
         scored: list[tuple[int, float]] = []
         logits = np.empty(0, np.float32)
 
@@ -161,7 +169,7 @@ class Tuning:
                 optimizer,
                 self._tensors(batch),
                 genotype,
-                learning_rate=learning_rate_at(step, self._steps, self._recipe),
+                learning_rate=learning_rate_at(step, self._steps, self._how),
             )
             score_at(step + 1)
         return Prediction(logits, tuple(scored))
@@ -217,16 +225,15 @@ def _from_scratch(supernet: Supernet, seed: int) -> Callable[[Genotype], Subnet]
             max_table_rows=supernet.max_table_rows,
             is_quantized=supernet.is_quantized,
             balance=supernet.balance,
+            initialization=supernet.initialization,
         ).to(supernet.final.bias.device)
 
     return begin
 
 
 def _recipe(how: FineTune | Scratch) -> TrainConfig:
-    """The same in the words of the supernet's training, which also refuses what cannot be."""
-    return TrainConfig(
-        batch_size=how.batch_size, learning_rate=how.learning_rate, epochs=1, seed=how.seed
-    )
+    """Which rows each step has, in the words of the supernet's training."""
+    return TrainConfig(batch_size=how.batch_size, epochs=1, seed=how.seed)
 
 
 def _check_counts(**counts: int) -> None:

@@ -69,6 +69,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def precision(self) -> Path:
+        """What `precision = "auto"` came to when the run began."""
+        return self.path / "precision.json"
+
+    @property
     def record_path(self) -> Path:
         """Where the finished stages are written down."""
         return self.path / "run.json"

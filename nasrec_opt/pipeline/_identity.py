@@ -10,7 +10,7 @@ from hw import shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.data import Schema
 from nasrec_opt.errors import StudyError
-from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._config import OracleConfig, StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.space import SearchSpace
 
@@ -40,11 +40,9 @@ def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None
 
 def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the supernet's weights depend on."""
-    supernet = plain(config.supernet)
-    del supernet["checkpoint_s"]  # changes no weight
     return {
         "space": space.to_dict(),
-        "supernet": supernet,
+        "supernet": config.supernet.identity(),
         "min_count": config.data.min_count,
         "binned_dense": config.data.binned_dense,
         "seed": config.seed,
@@ -54,13 +52,10 @@ def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 
 def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the search's trials depend on."""
-    oracle = plain(config.oracle)
-    for name in {"fine_tune", "scratch"} - {config.oracle.fidelity}:
-        del oracle[name]  # changes no answer
     pruner, pool = config.search.pruner, config.search.pool_bayes
     return {
         "train": digest(train_settings(config, folder, space)),
-        "oracle": oracle,
+        "oracle": _oracle_settings(config.oracle),
         "hardware": {"technology": digest_of(config.hardware.technology)},
         "sampler": config.search.sampler,
         "evolution": plain(config.search.evolution),
@@ -70,6 +65,21 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
         "constraints": plain(config.search.constraints),
         **({"pruner": pruner} if pruner != "none" else {}),
     }
+
+
+def _oracle_settings(oracle: OracleConfig) -> dict[str, Any]:
+    """All that the oracle's answers depend on; options that came later count from their default."""
+    values = {name: value for name, value in plain(oracle).items() if name not in oracle.unread()}
+    if values.get("last_layer") == "newton":
+        del values["last_layer"]
+    trained = {"fine_tune": oracle.fine_tune, "scratch": oracle.scratch}.get(oracle.fidelity)
+    if trained is not None:
+        usual = plain(type(trained)())
+        table = values[oracle.fidelity]
+        for name in ("epsilon", "clip_norm", "rate_warmup_fraction"):
+            if table[name] == usual[name]:
+                del table[name]
+    return values
 
 
 def finished_search_settings(
@@ -98,7 +108,7 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
     is_synthetic = source == "synthetic"
     for name in ("format", "split_seed") if is_synthetic else ("synthetic_rows", "synthetic_seed"):
         del data[name]
-    for name in {"fine_tune", "scratch"} - {config.oracle.fidelity}:
+    for name in config.oracle.unread():
         del oracle[name]
     technology = config.hardware.technology
     if technology is not None and shipped_technology(technology.name) == technology:

@@ -37,6 +37,11 @@ from nasrec_opt.pipeline._identity import (
     settings_in_force,
     train_settings,
 )
+from nasrec_opt.pipeline._precision import (
+    keep_precision,
+    warnings_as_notes,
+    with_precision,
+)
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
 from nasrec_opt.pipeline._retraining import model_folder, read_results, retrain_winners
 from nasrec_opt.pipeline._search import (
@@ -87,7 +92,11 @@ def run_study(
     folder = RunFolder(out)
     if data is not None:
         _make_way(folder, data, reporter)
-    with folder.locked(), Run(config, folder, data or config.data.source, reporter) as run:
+    with (
+        warnings_as_notes(reporter),
+        folder.locked(),
+        Run(config, folder, data or config.data.source, reporter) as run,
+    ):
         run.check()
         for stage in STAGES[: STAGES.index(until) + 1]:
             getattr(run, stage)()
@@ -116,11 +125,11 @@ class Run:
     def __init__(
         self, config: StudyConfig, folder: RunFolder, source: Path | None, reporter: Reporter
     ) -> None:
-        self.config = config
+        self._space = config.space.build()
+        self.config = with_precision(config, folder, self._space)
         self.folder = folder
         self._source = source
         self._reporter = reporter
-        self._space = config.space.build()
         self._logger: MLflowLogger | None = None
 
     def __enter__(self) -> Run:
@@ -182,6 +191,7 @@ class Run:
         settings = train_settings(self.config, self.folder, self._space)
         self.folder.require_same("train", settings, self.folder.supernet)
         train = dataclasses.replace(self.config.supernet, seed=self.config.seed)
+        keep_precision(self.config, self.folder)
 
         def work() -> str:
             dataset = self.dataset()
@@ -190,6 +200,7 @@ class Run:
                 dataset.features,
                 seed=self.config.seed,
                 max_table_rows=train.max_table_rows,
+                initialization=train.initialization,
             ).to(best_device())
             result = train_supernet(
                 supernet, dataset, self.folder.supernet, train, progress=self._reporter.advance
@@ -403,6 +414,7 @@ class Run:
             self.dataset(),
             rows=oracle.rows,
             fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
+            last_layer=oracle.fitted(self.config.seed),
             precision=oracle.precision,
         )
 

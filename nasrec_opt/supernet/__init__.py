@@ -4,7 +4,12 @@ from nasrec_opt.supernet._embedding import PartialEmbedding
 from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._network import Activations, Network, best_device
 from nasrec_opt.supernet._operators import balanced_rows
-from nasrec_opt.supernet._optimizer import SliceAdagrad
+from nasrec_opt.supernet._optimizer import (
+    AdagradOptions,
+    SliceAdagrad,
+    clip_gradients,
+    learning_rate_at,
+)
 from nasrec_opt.supernet._paths import (
     AnyOperatorAnyConnection,
     FairOperators,
@@ -15,15 +20,20 @@ from nasrec_opt.supernet._paths import (
     WarmUp,
     full_supernet,
 )
-from nasrec_opt.supernet._slices import Cast, Leaves, Take, Written, plain
+from nasrec_opt.supernet._precision import (
+    Precision,
+    PrecisionChoice,
+    check_precision,
+    choose_precision,
+    has_bfloat16,
+)
+from nasrec_opt.supernet._slices import Cast, Initialization, Leaves, Take, Written, plain
 from nasrec_opt.supernet._subnet import Subnet
 from nasrec_opt.supernet._supernet import Supernet
 from nasrec_opt.supernet._train import (
     TRAINING,
-    Precision,
     TrainConfig,
     TrainResult,
-    learning_rate_at,
     train_batches,
     train_step,
     train_supernet,
@@ -32,14 +42,17 @@ from nasrec_opt.supernet._train import (
 __all__ = [
     "TRAINING",
     "Activations",
+    "AdagradOptions",
     "AnyOperatorAnyConnection",
     "Cast",
     "FairOperators",
+    "Initialization",
     "Leaves",
     "Network",
     "PartialEmbedding",
     "PathSampling",
     "Precision",
+    "PrecisionChoice",
     "SandwichWidths",
     "SingleOperatorAnyConnection",
     "SingleOperatorSingleConnection",
@@ -54,7 +67,11 @@ __all__ = [
     "Written",
     "balanced_rows",
     "best_device",
+    "check_precision",
+    "choose_precision",
+    "clip_gradients",
     "full_supernet",
+    "has_bfloat16",
     "learning_rate_at",
     "plain",
     "train_batches",

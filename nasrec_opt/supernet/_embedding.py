@@ -35,8 +35,9 @@ class FusedEmbedding(nn.Module):
         self.register_buffer("sizes", sizes, persistent=False)
         self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
         self.is_capped = any(size > cap for size in features.cardinalities)
-        total = int(sizes.sum())
-        self.table = draw.uniform("table", total, features.embedding_dim, bound=INITIAL_BOUND)
+        self.table = draw.tables(
+            "table", sizes.tolist(), features.embedding_dim, bound=INITIAL_BOUND
+        )
 
     def rows_of(self, sparse: Tensor) -> Tensor:
         """Rows of the table that ids name.

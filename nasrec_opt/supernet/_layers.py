@@ -80,10 +80,14 @@ class DenseProjection(nn.Module):
 
     def __init__(self, width: int, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
+        sizes = capacity.dense_sources
+        fans = sum(sizes.values()) + width
         self.weights = nn.ParameterDict(
             {
-                str(source): draw.uniform(f"dense{source}", width, size, bound=_bound(size))
-                for source, size in capacity.dense_sources.items()
+                str(source): draw.linear(
+                    f"dense{source}", width, size, bound=_bound(size), fans=fans
+                )
+                for source, size in sizes.items()
             }
         )
 
@@ -106,17 +110,23 @@ class SparseProjection(nn.Module):
 
     def __init__(self, width: int, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
+        sizes, mergers = capacity.sparse_sources, sorted(capacity.row_sources)
+        fans = sum(sizes.values()) + MERGER_ROWS * len(mergers) + width
         self.weights = nn.ParameterDict(
             {
-                str(source): draw.uniform(f"sparse{source}", width, size, bound=_bound(size))
-                for source, size in capacity.sparse_sources.items()
+                str(source): draw.linear(
+                    f"sparse{source}", width, size, bound=_bound(size), fans=fans
+                )
+                for source, size in sizes.items()
             }
         )
         bound = _bound(MERGER_ROWS)
         self.merger_weights = nn.ParameterDict(
             {
-                str(source): draw.uniform(f"merger{source}", width, MERGER_ROWS, bound=bound)
-                for source in sorted(capacity.row_sources)
+                str(source): draw.linear(
+                    f"merger{source}", width, MERGER_ROWS, bound=bound, fans=fans
+                )
+                for source in mergers
             }
         )
 

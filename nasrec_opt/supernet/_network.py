@@ -14,7 +14,15 @@ from nasrec_opt.space import MERGER_ROWS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
 from nasrec_opt.supernet._inputs import SparseOutput
-from nasrec_opt.supernet._slices import Initializer, Recorder, Take, first, plain, zeros
+from nasrec_opt.supernet._slices import (
+    Initialization,
+    Initializer,
+    Recorder,
+    Take,
+    first,
+    plain,
+    zeros,
+)
 
 SCALE = 16  # of 4 to 64, on a synthetic log, what trained a supernet best at the paper's 0.12
 
@@ -42,7 +50,8 @@ class FinalLayer(nn.Module):
 
     Stored weights count `SCALE / inputs` times. The layer remains any linear layer, but its logits
     keep their size whatever the width, and one learning rate suits 272 inputs as well as 2,176. It
-    is the one layer that needs this: a layer norm follows all others.
+    is the one layer that needs this: a layer norm follows all others. The published code has no
+    such factor; with weights drawn as it draws them, `xavier`, they count once.
 
     References:
         Yang et al. 2022 (Tensor Programs V), table 3: output weights in proportion to 1 / fan-in.
@@ -53,11 +62,13 @@ class FinalLayer(nn.Module):
     ) -> None:
         super().__init__()
         merger_rows = MERGER_ROWS if has_merger else 0
-        bound = 1 / math.sqrt(dense_width + dim * (sparse_width + merger_rows))
-        self.dense = draw.uniform("dense", dense_width, bound=bound)
-        self.sparse = draw.uniform("sparse", dim, sparse_width, bound=bound)
+        inputs = dense_width + dim * (sparse_width + merger_rows)
+        bound, fans = 1 / math.sqrt(inputs), inputs + 1
+        self.dense = draw.linear("dense", dense_width, bound=bound, fans=fans)
+        self.sparse = draw.linear("sparse", dim, sparse_width, bound=bound, fans=fans)
         if has_merger:
-            self.merger = draw.uniform("merger", dim, MERGER_ROWS, bound=bound)
+            self.merger = draw.linear("merger", dim, MERGER_ROWS, bound=bound, fans=fans)
+        self._is_scaled = draw.scheme != "xavier"
         self.bias = zeros(1)
         self._dim = dim
 
@@ -68,7 +79,9 @@ class FinalLayer(nn.Module):
             merger = take(self.merger, first(self._dim), first(MERGER_ROWS))
             rows = torch.cat([rows, merger], dim=1)
         weight = torch.cat([take(self.dense, first(dense_width)), rows.flatten()])
-        return weight * (SCALE / len(weight)), take(self.bias, first(1))
+        if self._is_scaled:
+            weight = weight * (SCALE / len(weight))
+        return weight, take(self.bias, first(1))
 
 
 class Network(nn.Module):
@@ -78,7 +91,7 @@ class Network(nn.Module):
         features: Shape of the input.
         blocks: The blocks that may run, by number from 1.
         final: The final layer.
-        draw: Draws the embedding.
+        draw: Draws the embedding, by the same scheme as the blocks and the final layer.
         max_table_rows: Most rows of one column's embedding table.
         is_quantized: Whether the genes' bits apply.
     """
@@ -96,6 +109,7 @@ class Network(nn.Module):
         super().__init__()
         self.features = features
         self.is_quantized = is_quantized
+        self.initialization: Initialization = draw.scheme
         self.max_table_rows = max_table_rows
         self.embedding = FusedEmbedding(features, draw.of("embedding"), max_table_rows)
         self.blocks = nn.ModuleDict({str(number): block for number, block in blocks.items()})

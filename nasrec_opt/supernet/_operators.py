@@ -60,10 +60,10 @@ class Gate(nn.Module):
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
         left, right = capacity.two
-        self.gate = draw.uniform("gate", right, left, bound=1 / math.sqrt(left))
+        self.gate = draw.linear("gate", right, left, bound=1 / math.sqrt(left))
         self.gate_bias = zeros(right)
         bound = 1 / math.sqrt(right)
-        self.output = draw.uniform("output", capacity.dense_width, right, bound=bound)
+        self.output = draw.linear("output", capacity.dense_width, right, bound=bound)
         self.output_bias = zeros(capacity.dense_width)
         self.norm = LayerNorm(capacity.dense_width)
 
@@ -89,7 +89,7 @@ class Sum(nn.Module):
         super().__init__()
         widest = max(capacity.two)
         bound = 1 / math.sqrt(widest)
-        self.output = draw.uniform("output", capacity.dense_width, widest, bound=bound)
+        self.output = draw.linear("output", capacity.dense_width, widest, bound=bound)
         self.norm = LayerNorm(capacity.dense_width)
 
     def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
@@ -132,7 +132,7 @@ class DotProduct(nn.Module):
         self.vector_norm = LayerNorm(capacity.dim)
         pairs = rows * (rows + 1) // 2
         bound = 1 / math.sqrt(pairs)
-        self.output = draw.uniform("output", capacity.dense_width, pairs, bound=bound)
+        self.output = draw.linear("output", capacity.dense_width, pairs, bound=bound)
         self.norm = LayerNorm(capacity.dense_width)
         self._dim = capacity.dim
         self._is_balanced = capacity.balance
@@ -176,14 +176,14 @@ class Attention(nn.Module):
         self.heads = next(h for h in range(min(NUM_HEADS, dim), 0, -1) if dim % h == 0)
         self.project = SparseProjection(capacity.sparse_width, capacity, draw)
         self.project_norm = LayerNorm(capacity.sparse_width)
-        self.query_key_value = draw.uniform("query_key_value", 3 * dim, dim, bound=bound)
+        self.query_key_value = draw.linear("query_key_value", 3 * dim, dim, bound=bound)
         self.query_key_value_bias = zeros(3 * dim)
-        self.mix = draw.uniform("mix", dim, dim, bound=bound)
+        self.mix = draw.linear("mix", dim, dim, bound=bound)
         self.mix_bias = zeros(dim)
         self.attention_norm = LayerNorm(dim, RESIDUAL_GAIN)
-        self.inner = draw.uniform("inner", dim, dim, bound=bound)
+        self.inner = draw.linear("inner", dim, dim, bound=bound)
         self.inner_bias = zeros(dim)
-        self.outer = draw.uniform("outer", dim, dim, bound=bound)
+        self.outer = draw.linear("outer", dim, dim, bound=bound)
         self.outer_bias = zeros(dim)
         self.feed_forward_norm = LayerNorm(dim, RESIDUAL_GAIN)
 
@@ -215,7 +215,7 @@ class FactorizationMachine(nn.Module):
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
         dim, width = capacity.dim, capacity.dense_width
-        self.output = draw.uniform("output", width, dim, bound=1 / math.sqrt(dim))
+        self.output = draw.linear("output", width, dim, bound=1 / math.sqrt(dim))
         self.norm = LayerNorm(width)
 
     def forward(self, given: BlockInput, sparse: Tensor, width: int, take: Take) -> Tensor:
@@ -237,7 +237,7 @@ class DenseToSparse(nn.Module):
         super().__init__()
         size = MERGER_ROWS * capacity.dim
         bound = 1 / math.sqrt(capacity.dense_width)
-        self.output = draw.uniform("output", size, capacity.dense_width, bound=bound)
+        self.output = draw.linear("output", size, capacity.dense_width, bound=bound)
         self.norm = LayerNorm(size)
         self._dim = capacity.dim
 

@@ -6,15 +6,75 @@ did not use sees no work and no change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet._network import Network
 from nasrec_opt.supernet._slices import Leaf
 
-EPSILON = 1e-10
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdagradOptions:
+    """Options of every training by Adagrad: of a supernet, of a subnet, of a last layer.
+
+    Args:
+        learning_rate: Adagrad's, at its highest.
+        epsilon: Added to the root of an accumulator. Large: a weight's first steps are small, where
+            otherwise they have the size of the learning rate whatever the gradient.
+        clip_norm: Maximum L2 norm of the gradient of everything that a step updates, the embedding
+            rows included; longer ones are scaled down. None = gradients stay as they are.
+        rate_warmup_fraction: Share of the steps over which the learning rate rises linearly; half
+            a cosine down to 0 follows.
+    """
+
+    learning_rate: float = 0.12
+    epsilon: float = 1e-10
+    clip_norm: float | None = None
+    rate_warmup_fraction: float = 0.02
+
+    def check_adagrad(self) -> None:
+        """Refuse options out of range.
+
+        Raises:
+            StudyError: It names the option.
+        """
+        for name in ("learning_rate", "epsilon", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise StudyError(f"{name}: expected a finite number above 0, got {value}")
+        if not 0 <= self.rate_warmup_fraction <= 1:
+            raise StudyError(
+                f"rate_warmup_fraction: expected 0 to 1, got {self.rate_warmup_fraction}"
+            )
+
+
+def learning_rate_at(step: int, steps: int, options: AdagradOptions) -> float:
+    """Linear rise, then half a cosine down to 0 (Loshchilov and Hutter 2016, one period)."""
+    warmup = options.rate_warmup_fraction * steps
+    if step < warmup:
+        return options.learning_rate * (step + 1) / (warmup + 1)
+    share = (step - warmup) / max(1.0, steps - warmup)
+    return options.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+@torch.no_grad()
+def clip_gradients(gradients: Sequence[Tensor], max_norm: float | None) -> None:
+    """Scale gradients, in place, so that their joint L2 norm is at most `max_norm`.
+
+    References:
+        `torch.nn.utils.clip_grad_norm_`, whose 1e-6 this shares.
+    """
+    if max_norm is None or not gradients:
+        return
+    norm = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients]).norm()
+    scale = (max_norm / (norm + 1e-6)).clamp_max(1.0)  # stays on the device: no step waits for it
+    for gradient in gradients:
+        gradient.mul_(scale)
 
 
 class SliceAdagrad:
@@ -24,9 +84,16 @@ class SliceAdagrad:
         network: The network; its weights are updated in place.
         row_prior: Where the accumulators of the embedding table begin. Large: a rare value moves
             little, as under an L2 penalty.
+        options: Epsilon and the norm that gradients are clipped at; the rate is given to `step`.
+            None = the defaults.
     """
 
-    def __init__(self, network: Network, *, row_prior: float = 0.0) -> None:
+    def __init__(
+        self, network: Network, *, row_prior: float = 0.0, options: AdagradOptions | None = None
+    ) -> None:
+        options = options or AdagradOptions()
+        self._epsilon = options.epsilon
+        self._clip_norm = options.clip_norm
         self._row_prior = row_prior
         self._names = {id(weight): name for name, weight in network.named_parameters()}
         self._table = network.embedding.table
@@ -51,27 +118,28 @@ class SliceAdagrad:
             embedding_rate: Step size of the table; nothing = `learning_rate`.
         """
         with torch.no_grad():
-            for leaf in leaves:
-                gradient = leaf.view.grad
-                if gradient is None:
-                    continue
+            used = [leaf for leaf in leaves if leaf.view.grad is not None]
+            gradients = [leaf.view.grad for leaf in used if leaf.view.grad is not None]
+            of_rows = None
+            if rows is not None and row_gradients is not None:
+                of_rows = _summed(rows, row_gradients)
+                gradients.append(of_rows[1])
+            clip_gradients(gradients, self._clip_norm)
+            for leaf, gradient in zip(used, gradients, strict=False):
                 squares = self._squares(leaf.weight)[leaf.index]
                 squares.addcmul_(gradient, gradient)
-                root = squares.sqrt().add_(EPSILON)
+                root = squares.sqrt().add_(self._epsilon)
                 leaf.weight[leaf.index].addcdiv_(gradient, root, value=-learning_rate)
-            if rows is not None and row_gradients is not None:
-                self._step_rows(rows, row_gradients, embedding_rate or learning_rate)
+            if of_rows is not None:
+                self._step_rows(*of_rows, embedding_rate or learning_rate)
 
     def _step_rows(self, rows: Tensor, gradients: Tensor, learning_rate: float) -> None:
         """Row-wise Adagrad: the accumulator of a row is the mean of its squared gradients."""
-        unique, place = torch.unique(rows.reshape(-1), return_inverse=True)
-        total = gradients.new_zeros(len(unique), gradients.shape[-1])
-        total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
         squares = self._squares(self._table, per_row=True)
-        sums = squares.index_select(0, unique).add_(total.square().mean(dim=1))
-        squares.index_copy_(0, unique, sums)
-        scale = learning_rate / (sums.sqrt() + EPSILON)
-        self._table.index_add_(0, unique, total * -scale.unsqueeze(1))
+        sums = squares.index_select(0, rows).add_(gradients.square().mean(dim=1))
+        squares.index_copy_(0, rows, sums)
+        scale = learning_rate / (sums.sqrt() + self._epsilon)
+        self._table.index_add_(0, rows, gradients * -scale.unsqueeze(1))
 
     def _squares(self, weight: Tensor, *, per_row: bool = False) -> Tensor:
         name = self._names[id(weight)]
@@ -88,3 +156,11 @@ class SliceAdagrad:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Inverse of `state_dict`."""
         self.squares = {name: value.to(self._table.device) for name, value in state.items()}
+
+
+def _summed(rows: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct rows of a table, and the gradient of each: the sum over where a batch reads it."""
+    unique, place = torch.unique(rows.reshape(-1), return_inverse=True)
+    total = gradients.new_zeros(len(unique), gradients.shape[-1])
+    total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
+    return unique, total

@@ -9,16 +9,22 @@ copies in another precision; a `Written` adds what is wrong with them where they
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from nasrec_opt.errors import StudyError
+
 Index = tuple[slice, ...]
 Take = Callable[..., Tensor]
+# Where weights begin. `uniform`: linear layers within 1 / sqrt(inputs), embeddings within 0.05.
+# `xavier`, as published: linear layers Xavier-uniform, embeddings Xavier-normal.
+Initialization = Literal["uniform", "xavier"]
 Bits = tuple[int, int]  # of weights and of the inputs of a product
 
 
@@ -116,28 +122,75 @@ class Initializer:
     """Draws weights; each weight has its own stream, named after it.
 
     Args:
-        seed: The one seed; nothing = weights are left as memory happens to be, for a caller that
+        seed: The one seed; None = weights are left as memory happens to be, for a caller that
             fills them.
         prefix: Name of the module that draws.
+        scheme: From which distributions; see `Initialization`.
     """
 
-    def __init__(self, seed: int | None, prefix: str = "") -> None:
+    def __init__(
+        self, seed: int | None, prefix: str = "", scheme: Initialization = "uniform"
+    ) -> None:
         self._seed = seed
         self._prefix = prefix
+        self.scheme: Initialization = scheme
 
     def of(self, name: str) -> Initializer:
         """The initializer of a part."""
-        return Initializer(self._seed, f"{self._prefix}.{name}")
+        return Initializer(self._seed, f"{self._prefix}.{name}", self.scheme)
 
-    def uniform(self, name: str, *shape: int, bound: float) -> nn.Parameter:
-        """Uniform in [-bound, bound]."""
-        if self._seed is None:
-            return nn.Parameter(torch.empty(shape))
-        generator = torch.Generator()
-        # The generator uses 32 bits of its seed, so seed and name are mixed into as many.
-        generator.manual_seed(zlib.crc32(f"{self._seed}{self._prefix}.{name}".encode()))
-        weight = torch.empty(shape).uniform_(-bound, bound, generator=generator)
+    def linear(self, name: str, *shape: int, bound: float, fans: int | None = None) -> nn.Parameter:
+        """Weights of a linear layer, uniform around 0.
+
+        Args:
+            name: Of the weight.
+            shape: Of the weight.
+            bound: Largest size of a weight, where the scheme is not `xavier`.
+            fans: Inputs and outputs, added, of the layer that the weight is a part of; None = the
+                weight is the whole layer, `[outputs, inputs]`.
+        """
+        if self.scheme == "xavier":
+            bound = math.sqrt(6 / (sum(shape) if fans is None else fans))
+        weight = torch.empty(shape)
+        if self._seed is not None:
+            weight.uniform_(-bound, bound, generator=self._generator(name))
         return nn.Parameter(weight)
+
+    def tables(self, name: str, sizes: Sequence[int], dim: int, *, bound: float) -> nn.Parameter:
+        """Embedding tables one below the other, `[sum of sizes, dim]`.
+
+        Args:
+            name: Of the weight.
+            sizes: Entries of each table.
+            dim: Length of an entry.
+            bound: Largest size of a weight, where the scheme is not `xavier`.
+        """
+        weight = torch.empty(sum(sizes), dim)
+        if self._seed is None:
+            return nn.Parameter(weight)
+        generator = self._generator(name)
+        if self.scheme == "xavier":
+            for table in weight.split(list(sizes)):
+                table.normal_(0, math.sqrt(2 / (len(table) + dim)), generator=generator)
+        else:
+            weight.uniform_(-bound, bound, generator=generator)
+        return nn.Parameter(weight)
+
+    def _generator(self, name: str) -> torch.Generator:
+        # The generator uses 32 bits of its seed, so seed and name are mixed into as many.
+        seed = zlib.crc32(f"{self._seed}{self._prefix}.{name}".encode())
+        return torch.Generator().manual_seed(seed)
+
+
+def check_initialization(name: str) -> None:
+    """Refuse what is no scheme.
+
+    Raises:
+        StudyError: It names those known.
+    """
+    known = get_args(Initialization)
+    if name not in known:
+        raise StudyError(f"initialization: expected {' or '.join(map(repr, known))}, got {name!r}")
 
 
 def ones(*shape: int, value: float = 1.0) -> nn.Parameter:

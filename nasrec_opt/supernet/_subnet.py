@@ -11,7 +11,13 @@ from nasrec_opt.space import Genotype, liveness, reads_sparse_inputs
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
-from nasrec_opt.supernet._slices import Initializer, Take, plain
+from nasrec_opt.supernet._slices import (
+    Initialization,
+    Initializer,
+    Take,
+    check_initialization,
+    plain,
+)
 from nasrec_opt.supernet._storage import (
     DESCRIPTION,
     load_weights,
@@ -31,6 +37,8 @@ class Subnet(Network):
         max_table_rows: Most rows of one column's embedding table; nothing = full tables.
         is_quantized: Whether the genotype's bits apply (co-design).
         balance: Whether dot products project their rows (section 4.2).
+        initialization: Where the weights begin: `uniform`, or the published `xavier`, with a final
+            layer whose weights count once.
     """
 
     def __init__(
@@ -42,8 +50,10 @@ class Subnet(Network):
         max_table_rows: int | None = None,
         is_quantized: bool = False,
         balance: bool = True,
+        initialization: Initialization = "uniform",
     ) -> None:
-        draw = Initializer(seed)
+        check_initialization(initialization)
+        draw = Initializer(seed, scheme=initialization)
         lives = liveness(genotype)
         blocks = {}
         for number, (gene, live) in enumerate(zip(genotype.blocks, lives, strict=True), start=1):
@@ -130,6 +140,7 @@ class Subnet(Network):
         """Write the folder `path`: weights as safetensors, the rest as JSON."""
         values = {"kind": "subnet", "genotype": self.genotype.to_dict()}
         values |= {"is_quantized": self.is_quantized, "balance": self.balance}
+        values["initialization"] = self.initialization
         save_network(self, path, values)
 
     @classmethod
@@ -149,6 +160,7 @@ class Subnet(Network):
                 max_table_rows=description["max_table_rows"],
                 is_quantized=description["is_quantized"],
                 balance=description["balance"],
+                initialization=description.get("initialization", "uniform"),
             )
         load_weights(subnet, path)
         return subnet

@@ -20,7 +20,13 @@ from nasrec_opt.supernet._embedding import FusedEmbedding
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._masking import run_masked
 from nasrec_opt.supernet._network import Activations, FinalLayer, Network, check_batch
-from nasrec_opt.supernet._slices import Initializer, Take, plain
+from nasrec_opt.supernet._slices import (
+    Initialization,
+    Initializer,
+    Take,
+    check_initialization,
+    plain,
+)
 from nasrec_opt.supernet._storage import (
     DESCRIPTION,
     load_weights,
@@ -44,9 +50,11 @@ class Supernet(Network):
         masking: `slice` runs the active part alone; `zero` runs everything at full width and
             multiplies by zero, as Eq. 4 has it, for comparison.
         balance: Whether dot products project their rows (section 4.2).
+        initialization: Where the weights begin: `uniform`, or the published `xavier`, with a final
+            layer whose weights count once.
 
     Raises:
-        StudyError: `masking` is neither.
+        StudyError: `masking` or `initialization` is neither.
 
     Example:
         >>> space = SearchSpace.nasrec_small(num_blocks=2)
@@ -65,10 +73,12 @@ class Supernet(Network):
         max_table_rows: int | None = 500_000,
         masking: Masking = "slice",
         balance: bool = True,
+        initialization: Initialization = "uniform",
     ) -> None:
+        check_initialization(initialization)
         if masking not in ("slice", "zero"):
             raise StudyError(f"masking: expected 'slice' or 'zero', got {masking!r}")
-        draw = Initializer(seed)
+        draw = Initializer(seed, scheme=initialization)
         dense_width, sparse_width = max(space.dense_widths), max(space.sparse_widths)
         blocks = {}
         for number in range(1, space.num_blocks + 1):
@@ -168,6 +178,7 @@ class Supernet(Network):
             max_table_rows=self.max_table_rows,
             is_quantized=self.is_quantized,
             balance=self.balance,
+            initialization=self.initialization,
         )
         if embedding is not None:
             subnet.embedding = embedding  # before it moves: the other is all but free until then
@@ -190,6 +201,7 @@ class Supernet(Network):
         """
         values = {"kind": "supernet", "space": self.space.to_dict()}
         options = {"masking": self.masking, "balance": self.balance}
+        options["initialization"] = self.initialization
         save_network(self, path, values | options, files)
 
     @classmethod
@@ -210,6 +222,7 @@ class Supernet(Network):
                 max_table_rows=description["max_table_rows"],
                 masking=description["masking"],
                 balance=description["balance"],
+                initialization=description.get("initialization", "uniform"),
             )
         load_weights(supernet, path)
         return supernet

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -24,13 +24,18 @@ from torch.nn import functional
 from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet._checkpoint import Checkpoint
 from nasrec_opt.supernet._network import Network
-from nasrec_opt.supernet._optimizer import SliceAdagrad
+from nasrec_opt.supernet._optimizer import AdagradOptions, SliceAdagrad, learning_rate_at
 from nasrec_opt.supernet._paths import Connections, PathSampling, make_path_sampling
-from nasrec_opt.supernet._slices import Leaves
+from nasrec_opt.supernet._precision import (
+    Precision,
+    PrecisionChoice,
+    check_precision,
+    choose_precision,
+)
+from nasrec_opt.supernet._slices import Initialization, Leaves, check_initialization
 from nasrec_opt.supernet._supernet import Supernet
 
 TRAINING = "training.json"
-Precision = Literal["float32", "bfloat16"]
 Progress = Callable[[int, int | None], None]
 
 
@@ -57,8 +62,12 @@ class TrainData(Protocol):
         """The rows of a split."""
 
 
+# Options that a training of before them did not have: at their defaults they change nothing.
+LATER_OPTIONS = ("epsilon", "clip_norm", "initialization")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(AdagradOptions):
     """How the supernet is trained (paper, section 5.1).
 
     Args:
@@ -67,15 +76,23 @@ class TrainConfig:
         warmup_fraction: Share of training over which the full supernet's probability falls to 0.
         batch_size: Rows of a step.
         learning_rate: Adagrad's, at its highest.
+        epsilon: Added to the root of Adagrad's accumulators; 1e-2 as published.
+        clip_norm: Maximum L2 norm of a step's gradient, the embedding rows included; 5.0 as
+            published, None = gradients stay as they are.
+        rate_warmup_fraction: Share of training over which the learning rate rises linearly; 0.1 as
+            published.
+        initialization: Where the weights begin: `uniform`, or the published `xavier`. The supernet
+            is made with it.
         embedding_rate: The same for the embedding table; nothing = `learning_rate`. Where a log is
             small, weights want a lower rate than the rows of a table, each of which few steps see.
         embedding_prior: Where the table's accumulators begin, in squared gradients of the log loss
             summed over a batch. What memorises a small log is its table, and this holds it back.
-        rate_warmup_fraction: Share of training over which the learning rate rises linearly.
         epochs: Passes over the training rows.
         max_table_rows: Most rows of one column's embedding table.
-        precision: Of the products; `bfloat16` is quicker where the device has instructions for it.
-            Weights, optimizer, layer norms, softmax, final layer and loss stay float32.
+        precision: Of the products; `bfloat16` is quicker where the device has instructions for it,
+            `auto` takes it there, and float32 elsewhere and where weights are rounded to bits.
+            Weights, optimizer, layer norms, softmax, final layer and loss stay float32. The default
+            is float32, so that a supernet's weights do not depend on the processor.
         checkpoint_s: Seconds between checkpoints.
         seed: Seed of weights, rows and paths.
     """
@@ -84,13 +101,12 @@ class TrainConfig:
     connections: Connections = "binomial"
     warmup_fraction: float = 0.2
     batch_size: int = 512
-    learning_rate: float = 0.12
+    initialization: Initialization = "uniform"
     embedding_rate: float | None = None
     embedding_prior: float = 0.0
-    rate_warmup_fraction: float = 0.02
     epochs: int = 1
     max_table_rows: int = 500_000
-    precision: Precision = "float32"
+    precision: PrecisionChoice = "float32"
     checkpoint_s: float = 60.0
     seed: int = 0
 
@@ -98,19 +114,27 @@ class TrainConfig:
         for name in ("batch_size", "epochs", "max_table_rows"):
             if getattr(self, name) < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        for name in ("learning_rate", "embedding_rate"):
-            rate = getattr(self, name)
-            if rate is not None and not 0 < rate < math.inf:
-                raise StudyError(f"{name}: expected a finite number above 0, got {rate}")
+        self.check_adagrad()
+        check_initialization(self.initialization)
+        rate = self.embedding_rate
+        if rate is not None and not 0 < rate < math.inf:
+            raise StudyError(f"embedding_rate: expected a finite number above 0, got {rate}")
         for name in ("checkpoint_s", "embedding_prior"):
             if not getattr(self, name) >= 0:
                 raise StudyError(f"{name}: expected 0 or more, got {getattr(self, name)}")
-        if self.precision not in get_args(Precision):
-            known = " or ".join(map(repr, get_args(Precision)))
-            raise StudyError(f"precision: expected {known}, got {self.precision!r}")
-        for name in ("warmup_fraction", "rate_warmup_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise StudyError(f"{name}: expected 0 to 1, got {getattr(self, name)}")
+        check_precision(self.precision)
+        if not 0 <= self.warmup_fraction <= 1:
+            raise StudyError(f"warmup_fraction: expected 0 to 1, got {self.warmup_fraction}")
+
+    def identity(self) -> dict[str, Any]:
+        """All that the weights depend on, as JSON values; equal for trainings that are equal."""
+        values = asdict(self)
+        del values["checkpoint_s"]  # changes no weight
+        defaults = TrainConfig()
+        for name in LATER_OPTIONS:  # a training of before them is one at their defaults
+            if values[name] == getattr(defaults, name):
+                del values[name]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +167,24 @@ def train_supernet(
         supernet: Its weights are trained in place.
         dataset: Where the training rows come from.
         out_dir: Gets the supernet when done, and checkpoints until then. A checkpoint of the same
-            configuration is taken up.
+            configuration is taken up; `precision = "auto"` must come to what it was then.
         config: How.
         progress: Called with (steps done, steps).
         strategy: A user's own path sampling, in place of the configuration's.
 
     Raises:
-        StudyError: The folder holds a checkpoint of another configuration, or a damaged one, or the
-            loss is no longer a number.
+        StudyError: The folder holds a checkpoint of another configuration, or a damaged one; the
+            supernet was made with another initialization; or the loss is no longer a number.
     """
     config = config or TrainConfig()
+    if config.initialization != supernet.initialization:
+        raise StudyError(
+            f"initialization: expected a supernet made with {config.initialization!r}, as the "
+            f"configuration has it, got one made with {supernet.initialization!r}"
+        )
+    device = supernet.final.bias.device
+    precision = choose_precision(config.precision, device, is_quantized=supernet.is_quantized)
+    config = replace(config, precision=precision)
     out_dir = Path(out_dir)
     started = time.perf_counter()
     rows = dataset.split("train")
@@ -164,12 +196,13 @@ def train_supernet(
         warmup_fraction=config.warmup_fraction,
     )
     # Gradients here are means over the batch, not sums.
-    optimizer = SliceAdagrad(supernet, row_prior=config.embedding_prior / config.batch_size**2)
-    settings = asdict(config) | {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
-    del settings["checkpoint_s"]  # changes no weight
+    optimizer = SliceAdagrad(
+        supernet, row_prior=config.embedding_prior / config.batch_size**2, options=config
+    )
+    settings = config.identity()
+    settings |= {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
     checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)
     done = checkpoint.take_up()
-    device = supernet.final.bias.device
     losses: list[Tensor] = []
     saved = time.monotonic()
     for step, batch in train_batches(rows, config, steps, done):
@@ -183,7 +216,7 @@ def train_supernet(
             genotype,
             learning_rate=rate,
             embedding_rate=of_table and of_table * rate / config.learning_rate,
-            precision=config.precision,
+            precision=precision,
         )
         if step >= steps * 0.9:
             losses.append(loss)
@@ -244,15 +277,6 @@ def train_step(
         embedding_rate=embedding_rate,
     )
     return loss.detach()
-
-
-def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
-    """Linear rise, then half a cosine down to 0 (Loshchilov and Hutter 2016, one period)."""
-    warmup = config.rate_warmup_fraction * steps
-    if step < warmup:
-        return config.learning_rate * (step + 1) / (warmup + 1)
-    share = (step - warmup) / max(1.0, steps - warmup)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def train_batches(

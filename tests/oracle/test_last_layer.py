@@ -9,8 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
-from nasrec_opt.oracle import fit_adagrad, fit_newton
+from nasrec_opt.errors import StudyError
+from nasrec_opt.oracle import AdagradFit, fit_adagrad, fit_newton
 from nasrec_opt.oracle._last_layer import HESSIAN_ROWS
 
 
@@ -108,22 +110,106 @@ def test_a_strong_ridge_only_scales_the_weights():
     np.testing.assert_allclose(found.bias, model.intercept_, atol=1e-4)
 
 
-def test_adagrad_equals_that_of_torch():
-    features, labels = (t.float() for t in problem(1, 900, 12))
-    weight, bias = torch.full((12,), 0.1), torch.full((1,), -0.2)
-    found = fit_adagrad(features, labels, weight, bias, steps=50, batch_size=64, seed=3)
-    parameters = [weight.clone().requires_grad_(), bias.clone().requires_grad_()]
-    optimizer = torch.optim.Adagrad(parameters, lr=0.04)
-    generator = torch.Generator().manual_seed(3)
-    for _ in range(50):
-        index = torch.randint(900, (64,), generator=generator)
+def torch_adagrad(features, labels, weight, bias, how: AdagradFit) -> torch.nn.Linear:
+    """The same steps by torch's own optimizer, schedulers and clipping."""
+    layer = torch.nn.Linear(features.shape[1], 1)
+    with torch.no_grad():
+        layer.weight.copy_(weight[None])
+        layer.bias.copy_(bias)
+    optimizer = torch.optim.Adagrad(layer.parameters(), lr=how.learning_rate, eps=how.epsilon)
+    rise = round(how.rate_warmup_fraction * how.steps)
+    schedulers = [
+        LinearLR(optimizer, start_factor=1 / (rise + 1), total_iters=rise),
+        CosineAnnealingLR(optimizer, T_max=how.steps - rise),
+    ]
+    scheduler = SequentialLR(optimizer, schedulers, milestones=[rise])
+    for rows in torch.from_numpy(how.rows(len(features))).split(how.batch_size):
         optimizer.zero_grad()
-        logits = features[index] @ parameters[0] + parameters[1]
-        binary_cross_entropy_with_logits(logits, labels[index]).backward()
+        logits = layer(features[rows]).squeeze(1)
+        binary_cross_entropy_with_logits(logits, labels[rows]).backward()
+        if how.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(layer.parameters(), how.clip_norm)
         optimizer.step()
-    torch.testing.assert_close(found.weight, parameters[0].detach())
-    torch.testing.assert_close(found.bias, parameters[1].detach())
+        scheduler.step()
+    return layer
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter:UserWarning")
+@settings(max_examples=10, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1e-10, 1e-2]),
+    st.sampled_from([None, 0.05, 5.0]),
+    st.sampled_from([0.1, 0.5]),
+)
+def test_adagrad_equals_that_of_torch(seed, epsilon, clip_norm, warmup):
+    features, labels = (t.float() for t in problem(seed, 900, 12))
+    weight, bias = torch.full((12,), 0.1), torch.full((1,), -0.2)
+    how = AdagradFit(
+        steps=50,
+        batch_size=64,
+        epsilon=epsilon,
+        clip_norm=clip_norm,
+        rate_warmup_fraction=warmup,
+        seed=seed,
+    )
+    found = fit_adagrad(features, labels, weight, bias, how)
+    layer = torch_adagrad(features, labels, weight, bias, how)
+    torch.testing.assert_close(found.weight, layer.weight[0].detach(), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(found.bias, layer.bias.detach(), atol=1e-4, rtol=1e-3)
     assert weight.unique().tolist() == [pytest.approx(0.1)]  # the given weights stay as they are
+
+
+def test_the_defaults_are_the_published_ones():
+    how = AdagradFit()
+    assert (how.steps, how.batch_size, how.learning_rate) == (500, 512, 0.04)
+    assert (how.epsilon, how.clip_norm, how.rate_warmup_fraction) == (1e-2, 5.0, 0.1)
+    assert len(set(how.rows(10**6).tolist())) == 256_000  # every step has rows of its own
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 20), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_rows_are_read_again_only_after_all_others(num_rows, steps, batch_size, seed):
+    how = AdagradFit(steps=steps, batch_size=batch_size, seed=seed)
+    rows = how.rows(num_rows)
+    assert len(rows) == steps * batch_size
+    passes = [rows[i : i + num_rows] for i in range(0, len(rows), num_rows)]
+    for one in passes:
+        assert len(set(one.tolist())) == len(one)
+    whole = [sorted(one.tolist()) for one in passes if len(one) == num_rows]
+    assert all(one == list(range(num_rows)) for one in whole)
+    assert rows.tolist() == how.rows(num_rows).tolist()
+    if num_rows > 20 and len(whole) > 1:
+        assert passes[0].tolist() != passes[1].tolist()
+
+
+def test_large_features_do_not_lead_a_published_fit_astray():
+    """With an epsilon of 1e-10, a constant rate and no clip this loss rose to many times."""
+    features, labels = (t.float() for t in problem(2, 4000, 60))
+    features[:, :5] *= 300
+    weight, bias = torch.zeros(60), torch.zeros(1)
+    found = fit_adagrad(features, labels, weight, bias)
+    plain = AdagradFit(epsilon=1e-10, clip_norm=None)
+    other = fit_adagrad(features, labels, weight, bias, plain)
+    after = loss(features, labels, found.weight, found.bias)
+    assert after < loss(features, labels, other.weight, other.bias)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps: expected 1 or more, got 0"),
+        ({"batch_size": 0}, "batch_size: expected 1 or more, got 0"),
+        ({"seed": -1}, "seed: expected 0 or more, got -1"),
+        ({"epsilon": 0.0}, "epsilon: expected a finite number above 0, got 0.0"),
+        ({"clip_norm": -1.0}, "clip_norm: expected a finite number above 0, got -1.0"),
+        ({"learning_rate": float("nan")}, "learning_rate: expected a finite number above 0"),
+        ({"rate_warmup_fraction": 2.0}, "rate_warmup_fraction: expected 0 to 1, got 2.0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(StudyError, match=message):
+        AdagradFit(**options)
 
 
 @pytest.mark.parametrize("fit", [fit_newton, fit_adagrad])

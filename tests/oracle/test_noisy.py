@@ -218,7 +218,7 @@ def test_what_cannot_be_is_a_sentence(supernets, dataset):
     supernet = supernets["multi"]
     for options, sentence in (
         ({"fidelity": "fine_tune"}, "expected an oracle of the fidelity supernet or last_layer"),
-        ({"precision": "bfloat16"}, "expected an oracle in float32"),
+        ({"precision": "bfloat16"}, "expected an oracle with precision=.float32. that"),
     ):
         with pytest.raises(StudyError, match=sentence):
             NoisyOracle(SupernetOracle(supernet, dataset, **options), cells(0.1))

@@ -55,5 +55,5 @@ def test_outputs_take_half_the_memory(supernet, dataset):
 
 
 def test_an_unknown_precision_is_refused(supernet, dataset):
-    with pytest.raises(StudyError, match="precision: expected one of float32, bfloat16, got 'int"):
+    with pytest.raises(StudyError, match="expected one of auto, float32, bfloat16, got '"):
         SupernetOracle(supernet, dataset, precision="int8")

@@ -113,7 +113,7 @@ def test_a_tuning_may_be_longer_than_an_epoch_and_a_log_shorter_than_a_batch(sup
 def test_names_are_the_defaults(supernet, dataset):
     for name, how, steps in (("fine_tune", FineTune(), 100), ("scratch", Scratch(), 3)):
         tuning = SupernetOracle(supernet, dataset, rows=10, fidelity=name)._predictor
-        assert (tuning._steps, tuning._recipe.learning_rate) == (steps, how.learning_rate)
+        assert (tuning._steps, tuning._how) == (steps, how)
 
 
 @hows

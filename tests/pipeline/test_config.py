@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hw import CPU, RecNMP, shipped_technology
+from nasrec_opt.oracle import AdagradFit
 from nasrec_opt.pipeline import StudyConfig
 from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._identity import settings_in_force
@@ -40,3 +43,13 @@ def test_a_file_beside_the_study_goes_before_one_that_ships(tmp_path):
 @pytest.mark.parametrize("name", ["nope.toml", "../cpu.toml", "technology/cpu.toml", ".", ""])
 def test_only_the_bare_name_of_a_file_that_ships_finds_it(name):
     assert shipped_technology(name) is None
+
+
+@pytest.mark.parametrize("name", ["criteo_small", "criteo_full", "criteo_codesign"])
+def test_the_studies_of_the_paper_train_as_published(name):
+    config = StudyConfig.from_toml(Path(__file__).parents[2] / "studies" / f"{name}.toml")
+    train, fit = config.supernet, config.oracle.fitted(config.seed)
+    assert (train.epsilon, train.clip_norm, train.rate_warmup_fraction) == (1e-2, 5.0, 0.1)
+    assert (train.learning_rate, train.batch_size, train.initialization) == (0.12, 512, "xavier")
+    assert config.oracle.fidelity == "last_layer"
+    assert fit == AdagradFit(seed=config.seed)

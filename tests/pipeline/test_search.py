@@ -231,6 +231,7 @@ def test_a_study_asks_in_the_precision_that_it_says(tmp_path):
     exact = STUDY.replace('"fine_tune"', '"supernet"').replace('"median"', '"none"')
     exact = exact.replace("n_trials = 12", "n_trials = 3")
     short = exact.replace("rows = 60", 'rows = 60\nprecision = "bfloat16"')
+    exact = exact.replace("rows = 60", 'rows = 60\nprecision = "float32"')
     run_study(configured(tmp_path, exact), tmp_path / "exact", until="train")
     shutil.copytree(tmp_path / "exact", tmp_path / "short")
     one, other = (

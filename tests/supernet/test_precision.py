@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -10,7 +13,15 @@ from torch.nn import functional
 
 from nasrec_opt import Supernet
 from nasrec_opt.errors import StudyError
-from nasrec_opt.supernet import Leaves, SliceAdagrad, TrainConfig, train_step, train_supernet
+from nasrec_opt.supernet import (
+    Leaves,
+    SliceAdagrad,
+    TrainConfig,
+    choose_precision,
+    has_bfloat16,
+    train_step,
+    train_supernet,
+)
 
 
 def train(out, *, rows: int, stop_at: int | None = None, precision="bfloat16"):
@@ -97,5 +108,39 @@ def test_training_in_bfloat16_resumes_exactly(tmp_path):
 
 
 def test_another_precision_is_refused():
-    with pytest.raises(StudyError, match="precision: expected 'float32' or 'bfloat16', got 'half'"):
+    with pytest.raises(StudyError, match="expected one of auto, float32, bfloat16, got '"):
         TrainConfig(precision="half")
+
+
+def test_the_processor_is_asked_for_its_instructions():
+    flags = set(Path("/proc/cpuinfo").read_text().lower().split())
+    expected = bool(flags & {"avx512_bf16", "amx_bf16", "avx10_2", "bf16"})
+    assert has_bfloat16(torch.device("cpu")) == expected
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_auto_is_bfloat16_only_where_it_is_quicker_and_ranks_alike(device):
+    device = torch.device(device)
+    quick = "bfloat16" if has_bfloat16(device) else "float32"
+    assert choose_precision("auto", device, is_quantized=False) == quick
+    assert choose_precision("auto", device, is_quantized=True) == "float32"
+    assert choose_precision("float32", device, is_quantized=False) == "float32"
+
+
+def test_an_explicit_choice_that_is_slower_is_kept_and_said(caplog):
+    nowhere = torch.device("meta")  # has no instructions whatever
+    assert choose_precision("bfloat16", nowhere, is_quantized=False) == "bfloat16"
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert 'precision = "bfloat16" is slower than "float32" here' in record.getMessage()
+    caplog.clear()
+    choose_precision("auto", nowhere, is_quantized=False)
+    choose_precision("float32", nowhere, is_quantized=False)
+    assert not caplog.records
+
+
+def test_a_training_says_which_precision_auto_came_to(tmp_path):
+    train(tmp_path / "out", rows=500, precision="auto")
+    settings = json.loads((tmp_path / "out" / "training.json").read_text())["settings"]
+    expected = "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32"
+    assert settings["precision"] == expected

@@ -1,0 +1,103 @@
+"""`precision = "auto"` is settled once for a run, which goes on alike on another processor."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+from nasrec_opt._files import write_json
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._console import Reporter
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.space import SearchSpace
+from nasrec_opt.supernet import Precision, best_device, choose_precision
+
+STAGES = ("supernet", "oracle")  # tables of a study file that have a precision
+
+
+def with_precision(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> StudyConfig:
+    """The study with `auto` replaced: by what the run has begun with, or what suits this device.
+
+    Args:
+        config: The study.
+        folder: Its run folder; nothing is written.
+        space: Its space.
+
+    Raises:
+        StudyError: What the folder holds of it is damaged.
+    """
+    kept = _kept(folder)
+
+    def settled(name: str) -> Any:
+        table: Any = getattr(config, name)
+        if table.precision != "auto":
+            return table
+        precision = kept.get(name) or choose_precision(
+            "auto", best_device(), is_quantized=space.quantized
+        )
+        return dataclasses.replace(table, precision=precision)
+
+    return dataclasses.replace(config, supernet=settled("supernet"), oracle=settled("oracle"))
+
+
+def keep_precision(config: StudyConfig, folder: RunFolder) -> None:
+    """Write down which precisions a run begins with; those of an earlier beginning stay.
+
+    Args:
+        config: The study, without `auto`.
+        folder: Its run folder.
+    """
+    in_force = {name: getattr(config, name).precision for name in STAGES} | _kept(folder)
+    if not folder.precision.exists():
+        write_json(folder.precision, in_force)
+
+
+@contextmanager
+def warnings_as_notes(reporter: Reporter) -> Iterator[None]:
+    """Show what the library warns of between the stages' lines."""
+    handler = _Notes(reporter)
+    log = logging.getLogger("nasrec_opt")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Notes(logging.Handler):
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__(logging.WARNING)
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A note for each warning."""
+        self._reporter.note(record.getMessage())
+
+
+def _kept(folder: RunFolder) -> dict[str, Precision]:
+    """What a run has begun with; a run of before `auto` computes in float32 where it says nothing.
+
+    Raises:
+        StudyError: The file is damaged.
+    """
+    file: Path = folder.precision
+    if not file.exists():
+        begun = {"supernet": folder.supernet, "oracle": folder.study_db}
+        return {name: "float32" for name, output in begun.items() if output.exists()}
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        if {values[name] for name in STAGES} <= {*get_args(Precision)}:
+            return {name: values[name] for name in STAGES}
+        found = str(values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = repr(error)
+    raise StudyError(
+        f"{file}: expected the precision of {' and '.join(STAGES)}, got: {found}; remove it, and "
+        "float32 counts as the precision of what is there already"
+    )

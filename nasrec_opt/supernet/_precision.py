@@ -1,0 +1,88 @@
+"""In which precision products are quickest on a device, as its maker says, not as a clock does.
+
+A measurement would differ from one run to the next on a busy machine, and with it every answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+
+from nasrec_opt.errors import StudyError
+
+logger = logging.getLogger(__name__)
+
+Precision = Literal["float32", "bfloat16"]
+PrecisionChoice = Literal["auto", "float32", "bfloat16"]
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for products in bfloat16.
+
+    Without them each product converts its inputs, and takes two to three times as long as in
+    float32.
+
+    Args:
+        device: Where the products are computed.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    return any("bf16" in name for name in _processor_features())
+
+
+def choose_precision(
+    choice: PrecisionChoice, device: torch.device, *, is_quantized: bool
+) -> Precision:
+    """The precision that a choice comes to on a device.
+
+    A choice of bfloat16 that is slower there is kept, and logged as a warning.
+
+    Args:
+        choice: `auto` = bfloat16 where the device has instructions for it, otherwise float32; and
+            float32 where values are rounded to bits, which are then too few to rank alike.
+        device: Where the products are computed.
+        is_quantized: Whether the model rounds weights and activations to bits.
+    """
+    if choice == "auto":
+        return "bfloat16" if has_bfloat16(device) and not is_quantized else "float32"
+    if choice == "bfloat16" and not has_bfloat16(device):
+        logger.warning(
+            'precision = "bfloat16" is slower than "float32" here: this %s has no instructions '
+            'for products in bfloat16; "auto" takes them where there are some',
+            "processor" if device.type == "cpu" else f"{device.type} device",
+        )
+    return choice
+
+
+def check_precision(name: str) -> None:
+    """Refuse what is no precision.
+
+    Raises:
+        StudyError: It names those known.
+    """
+    known = get_args(PrecisionChoice)
+    if name not in known:
+        raise StudyError(f"precision: expected one of {', '.join(known)}, got {name!r}")
+
+
+def _processor_features() -> set[str]:
+    """Names of the processor's extensions, lower case: of torch, and of Linux."""
+    found: set[str] = set()
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch 2.10 has it, 2.4 has not
+    if capabilities is not None:
+        found |= {str(name).lower() for name, value in capabilities().items() if value is True}
+    try:
+        with CPUINFO.open(encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                name, _, value = line.partition(":")
+                if name.strip() in ("flags", "Features"):  # x86; ARM
+                    return found | set(value.lower().split())
+    except OSError:
+        pass
+    return found
