@@ -22,6 +22,10 @@ class StudyError(NasrecError):
     """A study, checkpoint or registry that does not fit."""
 
 
+class TrialError(NasrecError):
+    """An oracle, a cost model or an enqueued trial with which one trial cannot be scored."""
+
+
 class MissingExtraError(NasrecError):
     """An optional package is needed and not installed.
 

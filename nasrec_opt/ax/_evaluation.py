@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,10 @@ from ax.core.trial_status import TrialStatus
 
 from hw import DescriptionError
 from nasrec_opt.ax._parameters import Encoding, genotype_of
-from nasrec_opt.errors import StudyError
-from nasrec_opt.objective import Objective
+from nasrec_opt.errors import StudyError, TrialError
+from nasrec_opt.objective import FAILED, Objective
+
+logger = logging.getLogger(__name__)
 
 
 class ObjectiveRunner(IRunner):
@@ -31,7 +34,7 @@ class ObjectiveRunner(IRunner):
         self.encoding = encoding
 
     def run_trial(self, trial_index: int, parameterization: Mapping[str, Any]) -> dict[str, Any]:
-        """Metrics of the trial's genotype, or why the accelerator refuses it.
+        """Metrics of the trial's genotype, or why it has none.
 
         Raises:
             StudyError: The runner was loaded and has no objective.
@@ -46,6 +49,9 @@ class ObjectiveRunner(IRunner):
             metrics = self._objective.metrics(genotype)
         except DescriptionError as error:
             return {"genotype": genotype.to_json(), "infeasible": str(error)}
+        except TrialError as error:
+            logger.warning("trial %d failed: %s", trial_index, error)
+            return {"genotype": genotype.to_json(), FAILED: str(error)}
         return {
             "genotype": genotype.to_json(),
             "metrics": {name: float(value) for name, value in metrics.items()},
@@ -54,7 +60,8 @@ class ObjectiveRunner(IRunner):
     def poll_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> TrialStatus:
         """Completed, abandoned where the accelerator refuses the genotype, or else failed.
 
-        A trial fails that this runner never ran, or during which it was killed.
+        A trial fails whose oracle or cost model fails, which this runner never ran, or during which
+        it was killed.
         """
         if "infeasible" in trial_metadata:
             return TrialStatus.ABANDONED

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hw import Cost, CostModel
+from hw import Cost, CostModel, DescriptionError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
+from nasrec_opt.objective._answers import checked_cost, name_of
+from nasrec_opt.objective._failures import blamed
 from nasrec_opt.space import Genotype
 
 COST_METRICS = ("latency_us", "energy_uj", "area_mm2")  # need an accelerator
@@ -38,6 +40,7 @@ def figures_of(
 
     Raises:
         DescriptionError: The accelerator refuses the genotype.
+        TrialError: The accelerator raises anything else, or answers no `Cost`.
     """
     if features is None:
         return Figures({}, None)
@@ -45,13 +48,16 @@ def figures_of(
     metrics = {"mflops": workload.mflops, "parameters": workload.parameters}
     if accelerator is None:
         return Figures(metrics, None)
-    if genotype.hardware is not None:
-        accelerator = configure(accelerator, genotype.hardware)
-    cost = accelerator.cost(workload)
-    metrics["latency_us"] = cost.latency_ns * 1e-3  # ns -> us
-    metrics["energy_uj"] = cost.energy_pj * 1e-6  # pJ -> uJ
-    metrics["area_mm2"] = cost.area_mm2
-    return Figures(metrics, by_operator(cost))
+    what = f"cost model {name_of(accelerator)}"
+    with blamed(what, DescriptionError):
+        if genotype.hardware is not None:
+            accelerator = configure(accelerator, genotype.hardware)
+        cost = checked_cost(accelerator.cost(workload), what)
+        breakdown = by_operator(cost)
+    metrics["latency_us"] = float(cost.latency_ns) * 1e-3  # ns -> us
+    metrics["energy_uj"] = float(cost.energy_pj) * 1e-6  # pJ -> uJ
+    metrics["area_mm2"] = float(cost.area_mm2)
+    return Figures(metrics, breakdown)
 
 
 def by_operator(cost: Cost) -> dict[str, dict[str, float]]:
@@ -59,8 +65,8 @@ def by_operator(cost: Cost) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {"latency_us": {}, "energy_uj": {}}
     for part in cost.breakdown:
         for name, value in (
-            ("latency_us", part.latency_ns * 1e-3),  # ns -> us
-            ("energy_uj", part.energy_pj * 1e-6),  # pJ -> uJ
+            ("latency_us", float(part.latency_ns) * 1e-3),  # ns -> us
+            ("energy_uj", float(part.energy_pj) * 1e-6),  # pJ -> uJ
         ):
             found[name][part.operator] = found[name].get(part.operator, 0.0) + value
     return found

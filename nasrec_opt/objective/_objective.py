@@ -5,8 +5,9 @@ Log loss comes from an oracle, cost from an accelerator.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,8 +15,10 @@ from optuna import TrialPruned
 from optuna.trial import BaseTrial
 
 from hw import CostModel, DescriptionError
-from nasrec_opt.errors import StudyError
+from nasrec_opt.errors import GenotypeError, StudyError, TrialError
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.objective._answers import AnyOracle, check_parts, evaluation_of, name_of
+from nasrec_opt.objective._failures import FAILED, Failures, blamed, one_line
 from nasrec_opt.objective._metrics import (
     COST_METRICS,
     DEFAULT_WITH_ACCELERATOR,
@@ -25,12 +28,12 @@ from nasrec_opt.objective._metrics import (
     figures_of,
 )
 from nasrec_opt.objective._trial import ToTrial, set_constraint, timed
-from nasrec_opt.oracle import Evaluation, Oracle, Report, architecture, can_report
+from nasrec_opt.oracle import Evaluation, Report, architecture, can_report
 from nasrec_opt.space import Genotype, SearchSpace
 
 ACCELERATOR = "accelerator"  # the constraint that a genotype violates which cannot be built
 
-AnyOracle = Oracle | Callable[[Genotype], Evaluation | float]
+logger = logging.getLogger(__name__)
 
 
 class Objective:
@@ -50,6 +53,11 @@ class Objective:
     the reason as the attribute `infeasible`, and violates the constraint `accelerator`. Samplers
     learn to avoid it and none takes it for a parent.
 
+    Whatever else goes wrong with one trial fails that trial alone: an error of the oracle or the
+    cost model, an answer that is no finite number, an enqueued trial outside the space. Its values
+    are NaN, which Optuna records as failed; it has the reason as the attribute `failed`, and a
+    warning is logged. A study in which nothing else happens ends: see `StudyError` of `__call__`.
+
     Args:
         space: What is searched.
         oracle: Scores genotypes: an `Oracle`, or a function from a genotype to an `Evaluation` or
@@ -62,7 +70,8 @@ class Objective:
         constraints: Largest value allowed, by metric; a trial above it is infeasible.
 
     Raises:
-        StudyError: A metric is unknown, named twice, or cannot be computed from what is given.
+        StudyError: A metric is unknown, named twice, or cannot be computed from what is given; or
+            the oracle or the accelerator is a class, or lacks its method.
 
     Example:
         >>> objective = Objective(space, oracle, ReRAM(), constraints={"area_mm2": 30.0})
@@ -82,6 +91,7 @@ class Objective:
     ) -> None:
         if objectives is None:
             objectives = ("log_loss",) if accelerator is None else DEFAULT_WITH_ACCELERATOR
+        check_parts(space, oracle, accelerator)
         self.space = space
         self.oracle = oracle
         self.accelerator = accelerator
@@ -92,31 +102,63 @@ class Objective:
         self._reports = self.metric_names == ("log_loss",) and can_report(oracle)
         self._evaluations: dict[Hashable, Evaluation] = {}
         self._known_figures: dict[Genotype, Figures] = {}
+        self._failures = Failures()
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
         """Score a trial.
 
         Returns:
-            The value of the only objective, or the values in the order of `metric_names`.
+            The value of the only objective, or the values in the order of `metric_names`; NaN for
+            each where the trial fails.
 
         Raises:
             TrialPruned: The study's pruner ends it, or the accelerator refuses the genotype.
+            StudyError: The first 16 trials all failed, or later on 128 one after another; or the
+                sampler or the study belongs to another search space.
         """
+        try:
+            values = self._score(trial)
+        except TrialPruned:
+            self._failures.succeeded()
+            raise
+        except GenotypeError as error:  # enqueued; of such trials there are not without end
+            self._fail(trial, error)
+            values = (math.nan,) * len(self.metric_names)
+        except TrialError as error:
+            self._failures.failed(self._fail(trial, error))
+            values = (math.nan,) * len(self.metric_names)
+        else:
+            self._failures.succeeded()
+        return values[0] if len(values) == 1 else values
+
+    def _fail(self, trial: BaseTrial, error: Exception) -> str:
+        """Write down and log why a trial fails."""
+        reason = one_line(str(error))
+        trial.set_user_attr(FAILED, reason)
+        logger.warning("trial %d failed: %s", trial.number, reason)
+        logger.debug("trial %d failed", trial.number, exc_info=error)
+        return reason
+
+    def _score(self, trial: BaseTrial) -> tuple[float, ...]:
         genotype = self.space.suggest(trial)
         seconds: dict[str, float] = {}
-        with timed(seconds, "cost"):
-            figures = self._feasible_figures(trial, genotype)
-        on_the_way = ToTrial(trial) if self._reports else None
         try:
-            with timed(seconds, "oracle"):
-                evaluation = self._evaluate(genotype, on_the_way)
-        except TrialPruned:
-            if on_the_way and on_the_way.log_loss is not None:
-                self._write(trial, genotype, Evaluation(on_the_way.log_loss), figures, seconds)
+            with timed(seconds, "cost"):
+                figures = self._feasible_figures(trial, genotype)
+            on_the_way = ToTrial(trial) if self._reports else None
+            try:
+                with timed(seconds, "oracle"):
+                    evaluation = self._evaluate(genotype, on_the_way)
+            except TrialPruned:
+                last = on_the_way.log_loss if on_the_way else None
+                if last is not None and math.isfinite(last):
+                    self._write(trial, genotype, Evaluation(last), figures, seconds)
+                raise
+        except TrialError:
+            trial.set_user_attr("genotype", genotype.to_json())
             raise
         metrics = self._write(trial, genotype, evaluation, figures, seconds)
-        values = tuple(metrics[name] for name in self.metric_names)
-        return values[0] if len(values) == 1 else values
+        return tuple(metrics[name] for name in self.metric_names)
 
     def _feasible_figures(self, trial: BaseTrial, genotype: Genotype) -> Figures:
         """What a genotype costs; a trial whose genotype the accelerator refuses ends here."""
@@ -139,9 +181,9 @@ class Objective:
         seconds: dict[str, float],
     ) -> dict[str, float]:
         """Write down beside a trial's values what belongs there; returns its metrics."""
-        metrics = {"log_loss": float(evaluation.log_loss), **figures.metrics}
+        metrics = {"log_loss": evaluation.log_loss, **figures.metrics}
         attributes: dict[str, Any] = {"genotype": genotype.to_json()}
-        if evaluation.auc is not None and math.isfinite(evaluation.auc):
+        if evaluation.auc is not None:
             attributes["auc"] = evaluation.auc
         always = (*SHAPE_METRICS, "area_mm2")
         for name, value in metrics.items():
@@ -164,25 +206,27 @@ class Objective:
 
         Raises:
             DescriptionError: The accelerator refuses the genotype.
+            TrialError: The oracle or the accelerator fails, or answers no finite number.
         """
         figures = self._figures(genotype)
-        return {"log_loss": float(self._evaluate(genotype).log_loss), **figures.metrics}
+        return {"log_loss": self._evaluate(genotype).log_loss, **figures.metrics}
 
     def _evaluate(self, genotype: Genotype, report: Report | None = None) -> Evaluation:
         key: Hashable = architecture(genotype)
         if getattr(self.oracle, "reads_accelerator", False):
             key = genotype.canonical()
         known = self._evaluations.get(key)
-        if known is not None:
-            for step, value in known.intermediate if report else ():
-                report(step, value)
-            return known
-        options = {"report": report} if report else {}
-        answer = getattr(self.oracle, "evaluate", self.oracle)(genotype, **options)
-        if not isinstance(answer, Evaluation):
-            answer = Evaluation(float(answer))
-        self._evaluations[key] = answer
-        return answer
+        what = f"oracle {name_of(self.oracle)}"
+        with blamed(what):
+            if known is not None:
+                for step, value in known.intermediate if report else ():
+                    report(step, value)
+                return known
+            options = {"report": report} if report else {}
+            answer = getattr(self.oracle, "evaluate", self.oracle)(genotype, **options)
+            evaluation = evaluation_of(answer, what)
+        self._evaluations[key] = evaluation
+        return evaluation
 
     def _figures(self, genotype: Genotype) -> Figures:
         key = genotype.canonical()

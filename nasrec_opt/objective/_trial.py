@@ -18,10 +18,11 @@ class ToTrial:
         self.log_loss: float | None = None
 
     def __call__(self, step: int, log_loss: float) -> None:
-        self.log_loss = log_loss
-        self._trial.report(log_loss, step)
+        value = float(log_loss)
+        self._trial.report(value, step)
+        self.log_loss = value
         if self._trial.should_prune():
-            raise TrialPruned(f"log loss {log_loss:.6f} after {step:,} steps")
+            raise TrialPruned(f"log loss {value:.6f} after {step:,} steps")
 
 
 @contextmanager

@@ -50,7 +50,7 @@ from nasrec_opt.pipeline._search import (
     search,
 )
 from nasrec_opt.pipeline._storage import open_study, sqlite_url
-from nasrec_opt.report import write_report
+from nasrec_opt.report import failed_trials, reasons_in_words, write_report
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger
 
@@ -249,11 +249,13 @@ class Run:
             show_importances(study)
             show_front(study, self.folder.drawings, self.dataset().features, logger)
             done = len(finished_trials(study)) - already
+            failed = failed_trials(study)
+            why = f"; {len(failed):,} failed ({reasons_in_words(failed)})" if failed else ""
             rate = f", {done / seconds:.1f} trials/s" if done else ""
             start_up = started - before
             return (
                 f"{config.search.n_trials:,} trials by {sampler}, {len(study.best_trials)} on the "
-                f"Pareto front{rate} (+ {start_up:.1f} s to load)"
+                f"Pareto front{rate} (+ {start_up:.1f} s to load){why}"
             )
 
         self._stage("search", sampler, settings, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import warnings
@@ -36,7 +37,8 @@ def search(
     """Bring a study to `n_trials` finished trials, complete or pruned.
 
     Unlike `study.optimize`, an interrupted trial stays as it is: the next call takes it up again
-    under its own number, so that a study killed at any moment ends as one left alone.
+    under its own number, so that a study killed at any moment ends as one left alone. A trial that
+    fails is no trial done: another one takes its place, until the objective says that none works.
 
     Args:
         study: The study; no other process may work on it.
@@ -46,7 +48,7 @@ def search(
         progress: Called with (finished trials, `n_trials`).
 
     Raises:
-        StudyError: As many trials as are wanted came to no finite value.
+        StudyError: Trial after trial failed; see `Objective`.
     """
     requeue_interrupted(study)
     callbacks = tuple(callbacks)
@@ -58,19 +60,28 @@ def search(
         warnings.filterwarnings("ignore", message="The reported value is ignored")
         while done < n_trials:
             raise_if_interrupted()
-            trial = study.ask()
-            try:
-                frozen = study.tell(trial, objective(trial))
-            except optuna.TrialPruned:
-                frozen = study.tell(trial, state=TrialState.PRUNED)
+            frozen = _evaluate(study, objective)
             for callback in callbacks:
                 callback(study, frozen)
-            if frozen.state in FINISHED:
-                done += 1
-            else:
-                _require_progress(study, n_trials)
+            done += frozen.state in FINISHED
             if progress:
                 progress(done, n_trials)
+
+
+def _evaluate(study: optuna.Study, objective: Objective) -> FrozenTrial:
+    """One trial from its proposal to its end."""
+    trial = study.ask()
+    try:
+        values = objective(trial)
+    except optuna.TrialPruned:
+        return study.tell(trial, state=TrialState.PRUNED)
+    except Exception:
+        study.tell(trial, state=TrialState.FAIL)  # else each later search would take it up again
+        raise
+    told = values if isinstance(values, tuple) else (values,)
+    if any(math.isnan(value) for value in told):
+        return study.tell(trial, state=TrialState.FAIL)
+    return study.tell(trial, told)
 
 
 def complete_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -126,15 +137,6 @@ def _interrupts_between_trials() -> Iterator[Callable[[], None]]:
         raise_if_interrupted()
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _require_progress(study: optuna.Study, n_trials: int) -> None:
-    """A search that fails more often than it shall succeed has something wrong with it."""
-    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    if len(failed) >= n_trials:
-        raise StudyError(
-            f"study {study.study_name!r}: expected finite values, got none in {len(failed)} trials"
-        )
 
 
 def winners(study: optuna.Study, count: int) -> list[tuple[Genotype, FrozenTrial]]:

@@ -2,7 +2,15 @@
 
 from nasrec_opt.report._cost_plot import plot_cost
 from nasrec_opt.report._drawing import draw
+from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._report import write_report
 
-__all__ = ["draw", "importance_figure", "plot_cost", "write_report"]
+__all__ = [
+    "draw",
+    "failed_trials",
+    "importance_figure",
+    "plot_cost",
+    "reasons_in_words",
+    "write_report",
+]

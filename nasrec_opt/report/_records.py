@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from nasrec_opt.errors import StudyError
+from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.space import Genotype
 
 FIGURES = ("log_loss", "auc", "mflops", "parameters", "latency_us", "energy_uj", "area_mm2")
@@ -47,6 +48,7 @@ class StudyRecord:
         trials: Complete trials, oldest first.
         front: Numbers of the trials on the Pareto front.
         states: How many trials ended how.
+        failures: Why trials failed, in words; empty where none did.
     """
 
     name: str
@@ -54,6 +56,7 @@ class StudyRecord:
     trials: tuple[TrialRecord, ...]
     front: frozenset[int]
     states: dict[str, int]
+    failures: str
 
     @property
     def values(self) -> npt.NDArray[np.float64]:
@@ -94,6 +97,7 @@ def read_study(study: optuna.Study) -> StudyRecord:
         trials=tuple(_record(trial, names) for trial in complete),
         front=frozenset(front),
         states=states,
+        failures=reasons_in_words(failed_trials(study)),
     )
 
 

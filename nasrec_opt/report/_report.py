@@ -261,6 +261,8 @@ def _importances(study: optuna.Study) -> str:
 
 def _facts(record: StudyRecord, data: Mapping[str, Any], stages: Mapping[str, float]) -> str:
     facts = [("trials", ", ".join(f"{count} {state}" for state, count in record.states.items()))]
+    if record.failures:
+        facts.append(("failed", record.failures))
     if data.get("rows"):
         facts.append(("rows", ", ".join(f"{n:,} {name}" for name, n in data["rows"].items())))
     for key in ("source", "num_dense", "num_sparse", "fingerprint"):

@@ -13,14 +13,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nasrec_opt.errors import GenotypeError
+from nasrec_opt.space._asking import (
+    Label,
+    check_known,
+    check_label,
+    check_sampler,
+    check_study,
+    enqueued,
+)
 from nasrec_opt.space._choices import BLOCK_GENES, Choices, build, is_active, visit
 from nasrec_opt.space._genotype import Genotype
 
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution
     from optuna.trial import BaseTrial
-
-Label = int | str  # what a storage and a dashboard show
 
 _MERGERS = {
     (False, False): "none",
@@ -39,24 +45,40 @@ class Parameters:
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
-        self._value_of = {  # by parameter name, then by label, in the order of the choices
+        self._called = f"space {choices.space!r} with {len(choices.blocks)} blocks"
+        # By parameter name, then by label, in the order of the choices.
+        self._values = {
             name: {_label(gene, value): value for value in values}
             for name, gene, values in _parameters(choices)
-            if len(values) > 1
         }
+        self._value_of = {name: v for name, v in self._values.items() if len(v) > 1}
 
     def suggest(self, trial: BaseTrial) -> Genotype:
         """Ask for the active genes, one after the other."""
+        fixed = enqueued(trial)
+        check_known(fixed, self._values, self._called)
 
         def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
+            name = f"{place}.{gene}"
+            if name in fixed:
+                check_label(name, fixed[name], self._values[name])
             if len(values) == 1:
                 return values[0]
-            name = f"{place}.{gene}"
             value_of = self._value_of[name]
-            label: Any = trial.suggest_categorical(name, tuple(value_of))
+            try:
+                label: Any = trial.suggest_categorical(name, tuple(value_of))
+            except ValueError as error:
+                self._check_sampler(trial)
+                check_study(trial, name, self._called, error)
+                raise
             return value_of[label]
 
-        return build(self._choices, pick)
+        genotype = build(self._choices, pick)
+        self._check_sampler(trial)  # now: a sampler is asked as late as possible
+        return genotype
+
+    def _check_sampler(self, trial: BaseTrial) -> None:
+        check_sampler(trial, self._value_of, len(self._choices.blocks), self._called)
 
     def distributions(self) -> dict[str, CategoricalDistribution]:
         """Every parameter that may be asked, active or not."""
@@ -82,12 +104,8 @@ class Parameters:
             name = f"{place}.{gene}"
             if name not in params:
                 raise GenotypeError(f"{name}: expected a value, got no such parameter")
-            value_of, label = self._value_of[name], params[name]
-            if not isinstance(label, (int, str)) or label not in value_of:
-                shown = ", ".join(map(str, list(value_of)[:12]))
-                more = ", ..." if len(value_of) > 12 else ""
-                raise GenotypeError(f"{name}: expected one of {shown}{more}, got {label!r}")
-            return value_of[label]
+            check_label(name, params[name], self._value_of[name])
+            return self._value_of[name][params[name]]
 
         return build(self._choices, pick)
 

@@ -247,7 +247,13 @@ class SearchSpace:
         )
 
     def suggest(self, trial: BaseTrial) -> Genotype:
-        """Ask an Optuna trial for a genotype; inactive genes and lone choices are not asked."""
+        """Ask an Optuna trial for a genotype; inactive genes and lone choices are not asked.
+
+        Raises:
+            GenotypeError: The trial was enqueued with a parameter that the space does not have, or
+                with a value outside its choices.
+            StudyError: The trial's sampler, or the study's earlier trials, are of another space.
+        """
         return self._parameters.suggest(trial)
 
     def distributions(self) -> dict[str, CategoricalDistribution]:

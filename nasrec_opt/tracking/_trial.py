@@ -12,8 +12,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt.objective import FAILED
 from nasrec_opt.tracking._names import encode
 from nasrec_opt.tracking._notes import IN_FULL, Notes
 from nasrec_opt.tracking._record import (
@@ -133,7 +134,8 @@ def _own_tags(trial: FrozenTrial) -> dict[str, str]:
     tags = {KIND_TAG: "trial", TRIAL_TAG: str(trial.number), STATE_TAG: trial.state.name}
     if isinstance(genotype := trial.user_attrs.get("genotype"), str):
         tags |= {GENOTYPE_TAG: genotype, **_space_name(genotype)}
-    if (reason := trial.system_attrs.get("fail_reason")) is not None:
+    reason = trial.user_attrs.get(FAILED, trial.system_attrs.get("fail_reason"))
+    if trial.state == TrialState.FAIL and reason is not None:
         tags[REASON_TAG] = str(reason)
     return tags
 

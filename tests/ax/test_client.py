@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from ax_searches import CONSTRAINTS, SPACE, advance, objective
+from ax_searches import CONSTRAINTS, SPACE, advance, log_loss, objective
 
 pytest.importorskip("ax", reason="the extra 'ax' is not installed")
 
@@ -31,6 +31,23 @@ def test_ax_runs_the_loop_with_our_runner_and_metrics(capfd):
         assert dict(zip(data["metric_name"], data["mean"], strict=True)) == {
             name: metrics[name] for name in (*goal.metric_names, *CONSTRAINTS)
         }
+
+
+def test_a_model_that_cannot_be_scored_fails_its_trial_alone():
+    goal, asked = objective(), []
+
+    def sometimes(genotype):
+        asked.append(genotype)
+        return None if len(asked) == 2 else log_loss(genotype)
+
+    goal.oracle = sometimes
+    client = make_client(goal, seed=0)
+    client.run_trials(max_trials=3)
+    trials = client._experiment.trials.values()
+    states = [trial.status for trial in trials]
+    assert states == [TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.COMPLETED]
+    reasons = [trial.run_metadata.get("failed") for trial in trials]
+    assert reasons[1] == "oracle sometimes: log loss: expected a number, got None"
 
 
 def test_objectives_are_minimised_and_constraints_are_outcome_constraints():

@@ -1,0 +1,134 @@
+"""What an oracle and a cost model have to be, and what they may answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hw import Cost
+from nasrec_opt.errors import StudyError, TrialError
+from nasrec_opt.oracle import Difference, Evaluation, Oracle
+from nasrec_opt.space import Genotype, SearchSpace
+
+AnyOracle = Oracle | Callable[[Genotype], Evaluation | float]
+
+
+def check_parts(space: Any, oracle: Any, accelerator: Any) -> None:
+    """Refuse what can answer no question, before the first one is asked.
+
+    Raises:
+        StudyError: It names the part, what was expected and what was given.
+    """
+    if not isinstance(space, SearchSpace):
+        raise StudyError(f"space: expected a SearchSpace, got {_kind(space)}")
+    evaluate = getattr(oracle, "evaluate", oracle)
+    if isinstance(oracle, type) or not callable(evaluate):
+        raise StudyError(
+            "oracle: expected an object with evaluate(genotype), or a function, got "
+            f"{_kind(oracle)}"
+        )
+    if accelerator is not None:
+        check_cost_model(accelerator)
+
+
+def check_cost_model(accelerator: Any) -> None:
+    """Refuse what has no `cost(workload)`.
+
+    Raises:
+        StudyError: It says what was given: a class, or an object without the method.
+    """
+    if isinstance(accelerator, type) or not callable(getattr(accelerator, "cost", None)):
+        raise StudyError(
+            f"accelerator: expected an object with cost(workload), got {_kind(accelerator)}"
+        )
+
+
+def evaluation_of(answer: Any, what: str) -> Evaluation:
+    """An oracle's answer as an `Evaluation` whose log loss is a finite number.
+
+    Args:
+        answer: An `Evaluation`, or a log loss: any kind of real number.
+        what: Who answered.
+
+    Raises:
+        TrialError: It is anything else.
+    """
+    if not isinstance(answer, Evaluation):
+        return Evaluation(finite(answer, f"{what}: log loss"))
+    log_loss = finite(answer.log_loss, f"{what}: log loss")
+    auc = answer.auc
+    if auc is not None:
+        auc = number(auc, f"{what}: auc")
+        auc = auc if math.isfinite(auc) else None  # of rows that are all of one class
+    difference = answer.difference
+    if difference is not None:
+        difference = _difference(difference, f"{what}: difference")
+    return replace(answer, log_loss=log_loss, auc=auc, difference=difference)
+
+
+def checked_cost(cost: Any, what: str) -> Cost:
+    """A cost model's answer, if it is a `Cost` of finite numbers.
+
+    Raises:
+        TrialError: It is anything else.
+    """
+    if not isinstance(cost, Cost):
+        raise TrialError(f"{what}: expected a hw.Cost, got {_kind(cost)}")
+    for name in ("latency_ns", "energy_pj", "area_mm2"):
+        finite(getattr(cost, name), f"{what}: {name}")
+    return cost
+
+
+def finite(value: Any, where: str) -> float:
+    """A finite number, as a plain float.
+
+    Raises:
+        TrialError: It is something else.
+    """
+    converted = number(value, where)
+    if not math.isfinite(converted):
+        raise TrialError(f"{where}: expected a finite number, got {converted}")
+    return converted
+
+
+def number(value: Any, where: str) -> float:
+    """A number of any library as a plain float; text and truth values are none.
+
+    Raises:
+        TrialError: It is something else.
+    """
+    try:
+        scalar = value.item() if hasattr(value, "item") else value  # of an array or a tensor
+        if hasattr(scalar, "__float__") and not isinstance(scalar, (bool, complex)):
+            return float(scalar)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # several, or none
+        raise TrialError(f"{where}: expected a number, got {_kind(value)}") from error
+    raise TrialError(f"{where}: expected a number, got {_kind(value)}")
+
+
+def name_of(part: Any) -> str:
+    """What to call a user's object or function."""
+    return getattr(part, "__name__", None) or type(part).__name__
+
+
+def _difference(given: Any, where: str) -> Difference:
+    if not isinstance(given, Difference):
+        raise TrialError(f"{where}: expected a Difference, got {_kind(given)}")
+    error = given.log_loss_se
+    return Difference(
+        finite(given.log_loss, f"{where}: log loss"),
+        None if error is None else finite(error, f"{where}: standard error"),
+        int(finite(given.num_rows, f"{where}: rows")),
+    )
+
+
+def _kind(value: Any) -> str:
+    """A value as an error shows it."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} instead of an instance"
+    if value is None or isinstance(value, (str, bytes, bool, int, float, complex)):
+        shown = repr(value)
+        return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return f"an object of the class {type(value).__name__}"

@@ -1,0 +1,133 @@
+"""What may be wrong when an Optuna trial is asked for a genotype, as one sentence each.
+
+An enqueued trial may hold parameters that the space does not have: that trial is wrong, a
+`GenotypeError`. A sampler or a study may belong to another space: then every trial would be wrong,
+a `StudyError`. Optuna answers all of them with a `ValueError` about distributions.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nasrec_opt.errors import GenotypeError, StudyError
+from nasrec_opt.space._choices import BLOCK_GENES
+from nasrec_opt.space._genotype import HardwareGene
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+Label = int | str  # what a storage and a dashboard show
+
+
+def enqueued(trial: BaseTrial) -> Mapping[str, Any]:
+    """The parameters that `study.enqueue_trial` fixed; the others are the sampler's to choose."""
+    # Optuna has no public name for them; a `FixedTrial` has none at all.
+    fixed: Mapping[str, Any] = getattr(trial, "_fixed_params", {})
+    return fixed
+
+
+def check_known(params: Mapping[str, Any], names: Mapping[str, Any], space: str) -> None:
+    """Refuse enqueued parameters that look like this library's and are none of the space.
+
+    Names that look otherwise may belong to the caller's own part of the objective.
+
+    Args:
+        params: The enqueued parameters.
+        names: Every parameter that the space can have.
+        space: What to call the space.
+
+    Raises:
+        GenotypeError: One would silently be ignored; the nearest known name is a hint.
+    """
+    for name in params:
+        if not isinstance(name, str) or name in names:
+            continue
+        place, _, gene = name.partition(".")
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+        if near or (gene and (place == "hw" or (place[:1] == "b" and place[1:].isdigit()))):
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise GenotypeError(f"{name}: expected a parameter of {space}, got none of it{hint}")
+
+
+def check_label(name: str, label: Any, known: Mapping[Label, Any]) -> None:
+    """Refuse a label that is none of a parameter's.
+
+    Raises:
+        GenotypeError: It names some of those known.
+    """
+    try:
+        if label in known:
+            return
+    except TypeError:  # a list, which no dictionary can look up
+        pass
+    shown = ", ".join(map(str, list(known)[:12]))
+    more = ", ..." if len(known) > 12 else ""
+    raise GenotypeError(f"{name}: expected one of {shown}{more}, got {label!r}")
+
+
+def check_sampler(
+    trial: BaseTrial, known: Mapping[str, Mapping[Label, Any]], num_blocks: int, space: str
+) -> None:
+    """Refuse a sampler that proposes genotypes of another space.
+
+    Args:
+        trial: Of the sampler; a `FixedTrial` has none.
+        known: Labels by parameter of the space, those with one value left out.
+        num_blocks: Blocks of the space.
+        space: What to call the space.
+
+    Raises:
+        StudyError: It names the space, the sampler and a parameter.
+    """
+    proposed = getattr(trial, "relative_search_space", None) or {}
+    ours = {name: d for name, d in proposed.items() if _is_gene(name)}
+    if not ours:
+        return
+    sampler = type(trial.study.sampler)  # type: ignore[attr-defined]  # of a `Trial` alone
+    wrong = None
+    for name, distribution in ours.items():
+        if name not in known:
+            wrong = f"proposes {name}, which the space does not ask"
+        elif getattr(distribution, "choices", None) != tuple(known[name]):
+            wrong = f"proposes other choices for {name}"
+        if wrong:
+            break
+    else:
+        # Samplers of Optuna propose what trials have in common, and may leave out anything.
+        last = f"b{num_blocks}."
+        is_whole = not sampler.__module__.startswith("optuna.")
+        if (
+            is_whole
+            and any(n.startswith(last) for n in known)
+            and not any(name.startswith(last) for name in ours)
+        ):
+            wrong = f"proposes nothing for block {num_blocks}"
+    if wrong:
+        raise StudyError(
+            f"{space}: expected a sampler and a study of the same space, but {sampler.__name__} "
+            f"{wrong}; give both the same SearchSpace, and other spaces studies of their own"
+        )
+
+
+def check_study(trial: BaseTrial, name: str, space: str, error: ValueError) -> None:
+    """Say in our words what Optuna says when earlier trials have other choices.
+
+    Raises:
+        StudyError: It names the space, the study's sampler and the parameter.
+    """
+    if "dynamic value space" in str(error):
+        study = trial.study  # type: ignore[attr-defined]  # a `FixedTrial` has no earlier trials
+        raise StudyError(
+            f"study {study.study_name!r}: expected trials of {space}, but earlier ones by "
+            f"{type(study.sampler).__name__} have other choices for {name}; search other spaces "
+            "in studies of their own"
+        ) from error
+
+
+def _is_gene(name: str) -> bool:
+    place, _, gene = name.partition(".")
+    if place == "hw":
+        return gene in HardwareGene.__dataclass_fields__
+    return place[:1] == "b" and place[1:].isdigit() and gene in BLOCK_GENES
