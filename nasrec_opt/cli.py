@@ -136,6 +136,16 @@ def report(study: StudyPath, data: DataOption = None, out: OutOption = None) -> 
     _run_stages(study, data, out, "report")
 
 
+@app.command(name="open")
+def open_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The run folder.")],
+) -> None:
+    """Print the commands that open a run; after a copy or a move, MLflow's artifacts follow."""
+    from nasrec_opt.pipeline import open_run
+
+    print(open_run(folder))
+
+
 @app.command()
 def show(
     genotype: Annotated[Path, typer.Argument(metavar="GENOTYPE.json")],
@@ -190,7 +200,7 @@ def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) 
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import optuna
 
-    from nasrec_opt.pipeline import ConsoleReporter, StudyConfig, run_study
+    from nasrec_opt.pipeline import ConsoleReporter, StudyConfig, how_to_open, run_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # the reporter says what happens
     config = StudyConfig.from_toml(study)
@@ -203,7 +213,7 @@ def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) 
             reporter=reporter,
         )
     if until == "report":
-        print(finished.how_to_open())
+        print(how_to_open(finished.folder))
 
 
 def _read_genotype(path: Path) -> Genotype:

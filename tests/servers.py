@@ -37,9 +37,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(command: list[str], port: int, timeout_s: float = 90.0) -> Iterator[str]:
+def serve(
+    command: list[str], port: int, timeout_s: float = 90.0, cwd: Path | None = None
+) -> Iterator[str]:
     """Run a web server while the block lasts; its address."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + timeout_s

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._console import ConsoleReporter, Reporter, SilentReporter, print_cost
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
+    from nasrec_opt.pipeline._opening import how_to_open, open_run
     from nasrec_opt.pipeline._run import Run, Stage, run_study
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "Stage",
     "StudyConfig",
     "architecture_cost",
+    "how_to_open",
+    "open_run",
     "print_cost",
     "run_study",
 ]
@@ -37,6 +40,8 @@ _HOMES = {
     "Stage": "_run",
     "StudyConfig": "_config",
     "architecture_cost": "_cost",
+    "how_to_open": "_opening",
+    "open_run": "_opening",
     "print_cost": "_console",
     "run_study": "_run",
 }

@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "mlflow.db"
 
     @property
+    def artifacts(self) -> Path:
+        """MLflow's artifacts."""
+        return self.path / "artifacts"
+
+    @property
     def retrained(self) -> Path:
         """The retrained models and `results.json`."""
         return self.path / "retrained"
@@ -150,6 +155,21 @@ class RunFolder:
             f"another --out, or remove {what}"
         )
 
+    def require_utf8(self) -> None:
+        """Refuse a path that databases cannot hold: they keep text, and MLflow's names the folder.
+
+        Raises:
+            StudyError: A part of the absolute path is not UTF-8.
+        """
+        path = str(self.path.resolve())
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise StudyError(
+                f"{path!a}: expected a run folder whose path is UTF-8, which MLflow's "
+                "addresses of artifacts must be; give another --out"
+            ) from None
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder: two processes in one run would spoil each other's work.
@@ -175,10 +195,11 @@ class RunFolder:
 
     def set_aside(self) -> Path:
         """Rename the folder to the first free `<name>-1`, `<name>-2`, …; nothing is lost."""
+        path = self.path.resolve() if self.path.name in ("", "..") else self.path
         number = 1
-        while (aside := self.path.with_name(f"{self.path.name}-{number}")).exists():
+        while (aside := path.with_name(f"{path.name}-{number}")).exists():
             number += 1
-        self.path.rename(aside)
+        path.rename(aside)
         return aside
 
 

@@ -28,14 +28,30 @@ def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None
     data = config.data
     previous = folder.record().get("prepare", {}).get("settings", {})
     name = "synthetic" if source is None else str(source.resolve())
-    if source is None and previous:
-        name = previous["source"]
+    if previous and (source is None or is_same_log(previous, source)):
+        name = previous["source"]  # where it was when it was read
     settings: dict[str, Any] = {"source": name, "format": format_of(data.format)}
     if name == "synthetic":
         return settings | {"rows": data.synthetic_rows, "seed": data.synthetic_seed}
     # A log that is gone is no loss once it is prepared.
-    content = stamp(Path(name)) if Path(name).is_file() else previous.get("content")
+    log = source or Path(name)
+    content = stamp(log) if log.is_file() else previous.get("content")
     return settings | {"split_seed": data.split_seed, "content": content}
+
+
+def is_same_log(settings: dict[str, Any], log: Path) -> bool:
+    """Whether a folder was prepared from a log, which may have been moved or removed since.
+
+    Args:
+        settings: Of the stage that prepared it.
+        log: The path that is given now; of one that is gone, the file's name decides.
+    """
+    then = str(settings["source"])
+    if then == str(log.resolve()):
+        return True
+    if log.exists():
+        return log.is_file() and settings.get("content") == stamp(log)
+    return settings.get("content") is not None and Path(then).name == log.name
 
 
 def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
+from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import DataError, MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
@@ -31,12 +32,14 @@ from nasrec_opt.pipeline._dashboard import (
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import (
     finished_search_settings,
+    is_same_log,
     prepare_settings,
     retrain_settings,
     search_settings,
     settings_in_force,
     train_settings,
 )
+from nasrec_opt.pipeline._opening import settle
 from nasrec_opt.pipeline._precision import (
     keep_precision,
     warnings_as_notes,
@@ -49,7 +52,7 @@ from nasrec_opt.pipeline._search import (
     require_settings,
     search,
 )
-from nasrec_opt.pipeline._storage import open_study, sqlite_url
+from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.report import failed_trials, reasons_in_words, write_report
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger
@@ -87,28 +90,38 @@ def run_study(
             it.
     """
     reporter = reporter or SilentReporter()
-    if data is not None and not data.exists():
-        raise DataError(f"{data}: expected a click log, found nothing there")
     folder = RunFolder(out)
+    folder.require_utf8()
     if data is not None:
+        _require_log(folder, data)
         _make_way(folder, data, reporter)
     with (
         warnings_as_notes(reporter),
         folder.locked(),
         Run(config, folder, data or config.data.source, reporter) as run,
     ):
+        settle(folder)
         run.check()
         for stage in STAGES[: STAGES.index(until) + 1]:
             getattr(run, stage)()
     return run
 
 
+def _require_log(folder: RunFolder, data: Path) -> None:
+    """A log that is gone is missed only where it was not prepared before."""
+    previous = folder.record().get("prepare")
+    is_prepared = previous and folder.output("prepare").exists()
+    if not data.exists() and not (is_prepared and is_same_log(previous["settings"], data)):
+        raise DataError(f"{data}: expected a click log, found nothing there")
+
+
 def _make_way(folder: RunFolder, data: Path, reporter: Reporter) -> None:
     """Rename a folder that holds a run on another log."""
     previous = folder.record().get("prepare")
-    if previous and previous["settings"]["source"] != str(data.resolve()):
+    if previous and not is_same_log(previous["settings"], data):
         with folder.locked():  # nobody works in it now
             aside = folder.set_aside()
+            settle(RunFolder(aside))
         reporter.note(f"{folder.path} holds a run on other data; it is now {aside}")
 
 
@@ -164,6 +177,7 @@ class Run:
         data, folder = self.config.data, self.folder
         settings = prepare_settings(self.config, folder, self._source)
         source = settings["source"]
+        log = self._source or Path(source)
         folder.require_same("prepare", settings, folder.dataset)
 
         def work() -> str:
@@ -176,7 +190,7 @@ class Run:
                 )
             else:
                 dataset = prepare(
-                    Path(source),
+                    log,
                     folder.dataset,
                     format=data.format if data.format == "criteo" else Path(data.format),
                     seed=data.split_seed,
@@ -361,29 +375,11 @@ class Run:
                         "nasrec.seed": str(self.config.seed),
                         "nasrec.sampler": name_of_proposer(self.config.search),
                     },
-                    artifact_location=(self.folder.path / "artifacts").resolve().as_uri(),
+                    artifact_location=self.folder.artifacts.resolve().as_uri(),
                 )
             except MissingExtraError as error:
                 self._reporter.note(f"runs are not logged: {error}")
         return self._logger
-
-    def how_to_open(self) -> str:
-        """Where the results are, and the commands that open them."""
-        folder = self.folder
-        lines = [
-            ("HTML report", folder.report, f"open {folder.report} in a browser"),
-            (
-                "Optuna storage",
-                folder.study_db,
-                f"optuna-dashboard {sqlite_url(folder.study_db)} --artifact-dir {folder.drawings}",
-            ),
-            (
-                "MLflow store",
-                folder.mlflow_db,
-                f"mlflow ui --backend-store-uri {sqlite_url(folder.mlflow_db)}",
-            ),
-        ]
-        return "\n".join(f"{what:<15} {path}\n{'':<15} {command}" for what, path, command in lines)
 
     def _stage(self, name: Stage, detail: str, settings: Any, work: Callable[[], str]) -> None:
         """Skip a finished stage; otherwise do it, time it, and write it down."""

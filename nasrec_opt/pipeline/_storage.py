@@ -14,14 +14,10 @@ from optuna.trial import TrialState
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 
+from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._buffered import BufferedStorage
 from nasrec_opt.space import SearchSpace
-
-
-def sqlite_url(path: Path) -> str:
-    """The storage URL of a SQLite file, as Optuna, its dashboard and MLflow take it."""
-    return f"sqlite:///{path}"
 
 
 def open_study(

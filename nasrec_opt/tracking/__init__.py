@@ -2,6 +2,7 @@
 
 from nasrec_opt.tracking._logger import MLflowLogger
 from nasrec_opt.tracking._rebuild import Recipe, genotype_of, rebuild, recipe_of
+from nasrec_opt.tracking._relocate import relocate
 from nasrec_opt.tracking._store import Store, as_study_error
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "genotype_of",
     "rebuild",
     "recipe_of",
+    "relocate",
 ]

@@ -6,11 +6,12 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nasrec_opt._sqlite import sqlite_path
 from nasrec_opt.errors import MissingExtraError, NasrecError, StudyError
 from nasrec_opt.tracking._names import encode_title
 from nasrec_opt.tracking._record import (
@@ -21,12 +22,12 @@ from nasrec_opt.tracking._record import (
     RunRecord,
     one_line,
 )
+from nasrec_opt.tracking._relocate import came_along, local_path, relocate
 from nasrec_opt.tracking._values import MAX_TAG, shortened, storable
 from nasrec_opt.tracking._writer import ClientWriter, TransactionWriter
 
 logger = logging.getLogger(__name__)
 
-SQLITE = "sqlite:///"
 BUSY_MS = 20_000  # how long a writer waits for another process
 KNOCK_S = 5.0  # how long a tracking server may take to answer at all
 
@@ -57,12 +58,17 @@ class Store:
             if path is not None:
                 _check_sqlite(path)
             require_reachable(tracking_uri)
+            _forget_places()
             self.client = MlflowClient(tracking_uri)
+            if artifact_location is None and path is not None:
+                # MLflow's default is a folder wherever the process happens to start.
+                artifact_location = (path.parent / "mlartifacts").resolve().as_uri()
             found = self.client.get_experiment_by_name(encode_title(experiment))
+            here = local_path(artifact_location)
+            if found and path and here and came_along(found.artifact_location, here):
+                relocate(path, here)
+                found = self.client.get_experiment_by_name(encode_title(experiment))
             if found is None:
-                if artifact_location is None and path is not None:
-                    # MLflow's default is a folder wherever the process happens to start.
-                    artifact_location = (path.parent / "mlartifacts").resolve().as_uri()
                 found = self.client.get_experiment(
                     self.client.create_experiment(
                         encode_title(experiment), artifact_location=artifact_location
@@ -258,10 +264,12 @@ def as_study_error(where: str) -> Iterator[None]:
         raise StudyError(f"{where}: could not be logged: {one_line(error)}") from error
 
 
-def sqlite_path(uri: str) -> Path | None:
-    """The file of a SQLite store; nothing for other stores, and for one in memory."""
-    path = uri.removeprefix(SQLITE)
-    return None if path == uri or path in ("", ":memory:") else Path(path)
+def _forget_places() -> None:
+    """Let MLflow look up where runs keep artifacts: of a copied store it knows the original's."""
+    with suppress(ImportError, AttributeError):
+        from mlflow.tracking._tracking_service import utils
+
+        utils._artifact_repos_cache.clear()  # for the whole process, by nothing but the run
 
 
 def _check_sqlite(path: Path) -> None:
