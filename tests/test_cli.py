@@ -267,7 +267,10 @@ def test_bad_log_is_one_sentence_and_leaves_nothing(cli, tmp_path, name, content
         ("[supernet]\nlearning_rate = nan", "learning_rate: expected a finite number above 0"),
         ("[search]\nobjectives = ['foo']", "objectives: expected metrics of log_loss"),
         ("[search.constraints]\narea_mm2 = nan", "area_mm2: expected a finite number, got nan"),
-        ("[search.evolution]\npopulation_size = 2", "expected at most the population of 2"),
+        (
+            "[search.evolution]\npopulation_size = 2\ntournament_size = 3",
+            "expected at most the population of 2",
+        ),
         ("[hardware]\ntechnology = 'nope.toml'", "nope.toml: "),
         ("[data]\nformat = 'nope.toml'", "nope.toml: expected a TOML file"),
         ("[search]\nobjectives = 3", "objectives: expected a list, got 3"),

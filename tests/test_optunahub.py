@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -40,6 +41,14 @@ def test_the_example_prints_a_front_that_keeps_the_constraint(tmp_path):
     assert len(costs) >= 3
     assert costs == sorted(costs)
     assert max(costs) <= 40
+
+
+def test_its_readme_has_the_arguments_and_defaults_of_the_sampler():
+    text = (PACKAGE / "README.md").read_text()
+    [shown] = re.findall(r"`RegularizedEvolutionSampler\((.*)\)`", text)
+    parameters = inspect.signature(RegularizedEvolutionSampler).parameters.values()
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
+    assert shown.replace('"', "'") == str(inspect.Signature(bare))[1:-1]
 
 
 def test_its_own_tests_pass():

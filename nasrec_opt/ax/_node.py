@@ -21,7 +21,8 @@ from nasrec_opt.ax._goals import Goals
 from nasrec_opt.ax._parameters import Encoding, genotype_of, parameters_of
 from nasrec_opt.bayes import propose_pool, select_batch
 from nasrec_opt.errors import StudyError
-from nasrec_opt.samplers._draw import check_counts, check_seed
+from nasrec_opt.samplers._draw import check_seed
+from nasrec_opt.samplers._sizes import check_counts, pool_sizes
 from nasrec_opt.space import Genotype, GenotypeEmbedding, SearchSpace
 
 NAME = "pool_bayes"
@@ -39,13 +40,15 @@ class PoolNode(ExternalGenerationNode):
         space: What is searched.
         encoding: How genotypes become parameters; that of the experiment's search space.
         seed: Of all draws.
-        batch_size: Trials of a round.
+        batch_size: Trials of a round; None for 8, or the whole of a smaller pool.
         initial_trials: Trials that must have values before a round learns from them; until then
             genotypes are random.
-        pool_size: Genotypes that a round chooses from.
+        pool_size: Genotypes that a round chooses from; None for 256, or the batch's size where
+            that is larger.
 
     Raises:
-        StudyError: A number is not positive, or the seed is negative.
+        StudyError: A number is not positive, the batch is larger than the pool, or the seed is
+            negative.
     """
 
     def __init__(
@@ -54,19 +57,18 @@ class PoolNode(ExternalGenerationNode):
         *,
         encoding: Encoding = "tree",
         seed: int = 0,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         initial_trials: int = 16,
-        pool_size: int = 256,
+        pool_size: int | None = None,
     ) -> None:
         check_seed(seed)
-        check_counts(batch_size=batch_size, initial_trials=initial_trials, pool_size=pool_size)
+        check_counts(initial_trials=initial_trials)
         super().__init__(name=NAME, should_deduplicate=False)  # the pool has nothing twice
         self.space = space
         self.encoding = encoding
         self.seed = seed
-        self.batch_size = batch_size
         self.initial_trials = initial_trials
-        self.pool_size = pool_size
+        self.pool_size, self.batch_size = pool_sizes(pool_size, batch_size)
         self._embedding = GenotypeEmbedding(space)
         self._experiment: Experiment | None = None
         self._data: Data | None = None

@@ -9,8 +9,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.samplers._population import PROPOSAL, Individual
+from nasrec_opt.samplers._population import Individual
 from nasrec_opt.samplers._selection import FloatArray
+from nasrec_opt.samplers._streams import PROPOSAL
 from nasrec_opt.space import Genotype, GenotypeEmbedding, SearchSpace
 
 _DISCARDED = (TrialState.FAIL, TrialState.PRUNED)

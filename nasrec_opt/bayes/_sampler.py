@@ -25,18 +25,17 @@ from optuna.trial import FrozenTrial
 from nasrec_opt.bayes._acquisition import require_botorch, select_batch
 from nasrec_opt.bayes._archive import Archive
 from nasrec_opt.bayes._pool import propose_pool
-from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._breeding import GenotypeBreeder
-from nasrec_opt.samplers._draw import check_counts, stream
+from nasrec_opt.samplers._draw import stream
 from nasrec_opt.samplers._population import (
-    PROPOSAL,
     History,
     Individual,
     constraint_values,
     proposed_before,
 )
 from nasrec_opt.samplers._selection import FloatArray
-from nasrec_opt.samplers._streams import StreamSampler
+from nasrec_opt.samplers._sizes import check_counts, pool_sizes
+from nasrec_opt.samplers._streams import StreamSampler, hand_out, known_at_once
 from nasrec_opt.space import Genotype, SearchSpace
 
 _ATTEMPTS = 64  # random genotypes that are drawn before a duplicate is accepted
@@ -54,9 +53,10 @@ class PoolBayesSampler(StreamSampler):
     Args:
         space: Space whose genotypes `space.suggest(trial)` asks for.
         num_startup: Completed trials before the model chooses; they are random.
-        pool_size: Genotypes of which a round chooses.
+        pool_size: Genotypes of which a round chooses; None for 256, or the batch's size where that
+            is larger.
         batch_size: Trials of a round, for which the model is fitted once; not less than the number
-            of workers, or some of them fit again.
+            of workers, or some of them fit again. None for 8, or the whole of a smaller pool.
         max_observed: Most trials that the model learns from, see `select_batch`.
         seed: Of all draws; nothing for one that differs every time.
 
@@ -80,27 +80,17 @@ class PoolBayesSampler(StreamSampler):
         space: SearchSpace,
         *,
         num_startup: int = 32,
-        pool_size: int = 256,
-        batch_size: int = 8,
+        pool_size: int | None = None,
+        batch_size: int | None = None,
         max_observed: int = 300,
         seed: int | None = None,
     ) -> None:
         require_botorch()
         super().__init__(seed)
-        check_counts(
-            num_startup=num_startup,
-            pool_size=pool_size,
-            batch_size=batch_size,
-            max_observed=max_observed,
-        )
-        if batch_size > pool_size:
-            raise StudyError(
-                f"batch_size: expected at most the pool of {pool_size}, got {batch_size}"
-            )
+        check_counts(num_startup=num_startup, max_observed=max_observed)
         self._space = space
         self._num_startup = num_startup
-        self._pool_size = pool_size
-        self._batch_size = batch_size
+        self._pool_size, self._batch_size = pool_sizes(pool_size, batch_size)
         self._max_observed = max_observed
         self._breeder = GenotypeBreeder(space)
         self._history = History(self._breeder.identify)
@@ -120,14 +110,13 @@ class PoolBayesSampler(StreamSampler):
         if not search_space:
             return {}
         if again := proposed_before(trial, search_space):
-            return again
+            return known_at_once(again, search_space)
         genotype = self._propose(study, trial.number)
         params = self._space.encode(genotype)
         proposed = {name: value for name, value in params.items() if name in search_space}
-        # Parameters reach the storage one by one, while other workers look for what is taken.
-        study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, proposed)
-        self._history.promise(study, trial.number, genotype)
-        return proposed
+        found = hand_out(study, trial, proposed, search_space)
+        self._history.promise(study, trial, proposed, genotype)
+        return found
 
     def _propose(self, study: Study, number: int) -> Genotype:
         seen = self._history.read(study, number)

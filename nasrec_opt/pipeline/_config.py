@@ -18,6 +18,7 @@ from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.objective import METRICS
 from nasrec_opt.oracle import AdagradFit, FineTune, Scratch
 from nasrec_opt.retrain import RetrainConfig
+from nasrec_opt.samplers import evolution_sizes, pool_sizes
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.supernet import PrecisionChoice, TrainConfig
 
@@ -92,8 +93,8 @@ class EvolutionConfig:
     See `RegularizedEvolutionSampler`.
     """
 
-    population_size: int = 128
-    tournament_size: int = 64
+    population_size: int | None = None
+    tournament_size: int | None = None
     children_per_round: int = 8
     tie_break: Literal["crowding", "hypervolume", "none"] = "hypervolume"
     archive: bool = False
@@ -102,21 +103,15 @@ class EvolutionConfig:
     screening: int = 1
 
     def __post_init__(self) -> None:
-        for name in (
-            "population_size",
-            "tournament_size",
-            "children_per_round",
-            "mutations",
-            "screening",
-        ):
+        for name in ("children_per_round", "mutations", "screening"):
             _at_least(name, getattr(self, name), 1)
-        if self.decay_rounds is not None:
-            _at_least("decay_rounds", self.decay_rounds, 1)
-        if self.tournament_size > self.population_size:
-            raise StudyError(
-                f"tournament_size: expected at most the population of {self.population_size}, got "
-                f"{self.tournament_size}"
-            )
+        for name in ("population_size", "tournament_size", "decay_rounds"):
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), 1)
+        # What follows from the sizes that were given is written down with them.
+        sizes = evolution_sizes(self.population_size, self.tournament_size)
+        for name, size in zip(("population_size", "tournament_size"), sizes, strict=True):
+            object.__setattr__(self, name, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,17 +119,19 @@ class PoolBayesConfig:
     """`[search.pool_bayes]`: options of `sampler = "pool_bayes"` alone; see `PoolBayesSampler`."""
 
     num_startup: int = 32
-    pool_size: int = 256
-    batch_size: int = 8
+    pool_size: int | None = None
+    batch_size: int | None = None
     max_observed: int = 300
 
     def __post_init__(self) -> None:
-        for name in ("num_startup", "pool_size", "batch_size", "max_observed"):
+        for name in ("num_startup", "max_observed"):
             _at_least(name, getattr(self, name), 1)
-        if self.batch_size > self.pool_size:
-            raise StudyError(
-                f"batch_size: expected at most the pool of {self.pool_size}, got {self.batch_size}"
-            )
+        for name in ("pool_size", "batch_size"):
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), 1)
+        sizes = pool_sizes(self.pool_size, self.batch_size)
+        for name, size in zip(("pool_size", "batch_size"), sizes, strict=True):
+            object.__setattr__(self, name, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,16 @@ from nasrec_opt.samplers._hypervolume import hypervolume
 from nasrec_opt.samplers._make import SAMPLERS, make_sampler
 from nasrec_opt.samplers._seeded import PerTrialSeededSampler, SeededRandomSampler
 from nasrec_opt.samplers._selection import non_dominated
+from nasrec_opt.samplers._sizes import evolution_sizes, pool_sizes
 
 __all__ = [
     "SAMPLERS",
     "PerTrialSeededSampler",
     "RegularizedEvolutionSampler",
     "SeededRandomSampler",
+    "evolution_sizes",
     "hypervolume",
     "make_sampler",
     "non_dominated",
+    "pool_sizes",
 ]

@@ -17,13 +17,15 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.samplers._draw import draw, step
-from nasrec_opt.samplers._population import contains
+from nasrec_opt.samplers._draw import draw
 from nasrec_opt.samplers._selection import FloatArray
+from nasrec_opt.samplers._step import has_choice, other
+from nasrec_opt.samplers._values import key_of, spellings
 from nasrec_opt.space import Genotype, GenotypeEmbedding, SearchSpace
 
 Distributions = dict[str, BaseDistribution]
 _NEAR = 0.5  # share of the mutations of numbers that are steps
+_UNASKED = object()  # in place of the value of a parameter that a trial did not ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,8 @@ class FlatBreeder:
     """Proposals are parameters without a meaning; a mutation changes one of them."""
 
     def identify(self, params: Mapping[str, Any]) -> Hashable:
-        """Names and values, or nothing where there are none yet."""
-        return tuple(sorted(params.items())) if params else None
+        """Names and keys of the values, or None where there are no values yet."""
+        return tuple((name, key_of(params[name])) for name in sorted(params, key=str)) or None
 
     def distributions(self, parents: Sequence[FrozenTrial]) -> Distributions:
         """Those of the parents; a first trial has none, and draws each parameter when asked."""
@@ -116,19 +118,12 @@ class FlatBreeder:
         As often as not a number goes a step from where it was: a mutation that only draws anew
         finds the neighbourhood of the best values, and seldom the best.
         """
-        params = {
-            name: parent.params[name]
-            if _has(parent, name, distribution)
-            else draw(distribution, rng)
-            for name, distribution in space.items()
-        }
-        names = [name for name, distribution in space.items() if not distribution.single()]
+        params = {name: _inherited(parent, name, space[name], rng) for name in space}
+        names = [name for name, distribution in space.items() if has_choice(distribution)]
         for _ in range(count if names else 0):
             name = names[rng.integers(len(names))]
-            before = params[name]
             is_near = rng.random() < _NEAR
-            while params[name] == before:
-                params[name] = step(space[name], before, rng) if is_near else draw(space[name], rng)
+            params[name] = other(space[name], params[name], rng, near=is_near)
         return Proposal(params, self.identify(params))
 
     def points(self, identities: Sequence[Hashable], space: Distributions) -> FloatArray:
@@ -136,26 +131,33 @@ class FlatBreeder:
 
         What a parameter that was not asked for would have is not a number.
         """
-        rows: list[dict[str, Any]] = [dict(what) for what in identities]  # type: ignore[call-overload]
-        columns = [_column(d, [row.get(name) for row in rows]) for name, d in space.items()]
+        rows: list[dict[str, Hashable]] = [dict(what) for what in identities]  # type: ignore[call-overload]
+        columns = [
+            _column(d, [row.get(name, _UNASKED) for row in rows]) for name, d in space.items()
+        ]
         return np.hstack(columns) if columns else np.zeros((len(rows), 0))
 
 
-def _column(distribution: BaseDistribution, values: list[Any]) -> FloatArray:
-    """The dimensions of one parameter, `[values, dimensions]`."""
+def _column(distribution: BaseDistribution, keys: list[Hashable]) -> FloatArray:
+    """The dimensions of one parameter, given the keys of its values, `[keys, dimensions]`."""
     if isinstance(distribution, CategoricalDistribution):
-        return np.array(
-            [[value == choice for choice in distribution.choices] for value in values], float
-        )
+        choices = [key_of(choice) for choice in distribution.choices]
+        return np.array([[key == choice for choice in choices] for key in keys], float)
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    numbers = np.array([[np.nan if value is None else value] for value in values], dtype=np.float64)
-    low, high = distribution.low, distribution.high
+    numbers = np.array([[np.nan if key is _UNASKED else key] for key in keys], dtype=np.float64)
+    low, high = float(distribution.low), float(distribution.high)
     if distribution.log:
         numbers, low, high = np.log(numbers), math.log(low), math.log(high)
-    return (numbers - low) / max(high - low, np.finfo(np.float64).tiny)
+    if not math.isfinite(high - low):
+        numbers, low, high = numbers / 2, low / 2, high / 2
+    return (numbers - low) / (high - low if high > low else 1.0)
 
 
-def _has(parent: FrozenTrial, name: str, distribution: BaseDistribution) -> bool:
-    if name not in parent.params or type(parent.distributions[name]) is not type(distribution):
-        return False
-    return contains(distribution, parent.params[name])
+def _inherited(
+    parent: FrozenTrial, name: str, distribution: BaseDistribution, rng: np.random.Generator
+) -> Any:
+    """The parent's value, or one drawn anew where the distribution has it no longer."""
+    if name in parent.params and type(parent.distributions[name]) is type(distribution):
+        for value in spellings(distribution, parent.params[name]):
+            return value
+    return draw(distribution, rng)

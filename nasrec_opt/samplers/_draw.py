@@ -15,8 +15,7 @@ from optuna.distributions import (
 )
 
 from nasrec_opt.errors import StudyError
-
-_STEP = 0.1  # standard deviation of a step, as a share of the range
+from nasrec_opt.samplers._values import as_stored, has_grid
 
 
 def stream(seed: int, number: int, name: str) -> np.random.Generator:
@@ -34,17 +33,6 @@ def check_seed(seed: int | None) -> None:
         raise StudyError(f"seed: expected an integer from 0, got {seed!r}")
 
 
-def check_counts(**counts: int) -> None:
-    """Refuse what is not a count.
-
-    Raises:
-        StudyError: A value is no integer from 1; the sentence begins with its name.
-    """
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise StudyError(f"{name}: expected a positive integer, got {count!r}")
-
-
 def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
     """A value of the distribution: uniform, or uniform in the logarithm where it asks for that."""
     if isinstance(distribution, CategoricalDistribution):
@@ -56,38 +44,29 @@ def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
     raise StudyError(f"distribution: expected one of Optuna's own, got {distribution!r}")
 
 
-def step(distribution: BaseDistribution, value: Any, rng: np.random.Generator) -> Any:
-    """A value near another: a normal step of a tenth of the range, in the logarithm where asked.
-
-    What has no order is drawn anew, as `draw` does it. The value may come out as it was.
-    """
-    if not isinstance(distribution, IntDistribution | FloatDistribution):
-        return draw(distribution, rng)
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        width = math.log(high / low)
-        moved = math.exp(math.log(value) + rng.normal(scale=_STEP * width))
-    else:
-        moved = value + rng.normal(scale=_STEP * (high - low))
-    if distribution.step is not None:
-        moved = low + distribution.step * round((moved - low) / distribution.step)
-    moved = min(max(moved, low), high)
-    return int(moved) if isinstance(distribution, IntDistribution) else float(moved)
-
-
 def _draw_int(distribution: IntDistribution, rng: np.random.Generator) -> int:
     low, high, step = distribution.low, distribution.high, distribution.step
     if not distribution.log:
-        return low + step * int(rng.integers((high - low) // step + 1))
+        return as_stored(distribution, low + step * _below((high - low) // step + 1, rng))
     # Half a unit more on both sides gives the ends their whole share.
     value = math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
-    return min(max(round(value), low), high)
+    return as_stored(distribution, min(max(round(value), low), high))
 
 
 def _draw_float(distribution: FloatDistribution, rng: np.random.Generator) -> float:
     low, high, step = distribution.low, distribution.high, distribution.step
-    if step is not None:
-        return min(low + step * int(rng.integers(round((high - low) / step) + 1)), high)
+    if step is not None and has_grid(distribution):
+        return min(low + step * _below(round((high - low) / step) + 1, rng), high)
     if distribution.log:
         return min(max(math.exp(rng.uniform(math.log(low), math.log(high))), low), high)
+    if not math.isfinite(high - low):
+        share = rng.random()
+        return low * (1.0 - share) + high * share
     return float(rng.uniform(low, high))
+
+
+def _below(count: int, rng: np.random.Generator) -> int:
+    """An integer from 0, less than a count of any size."""
+    if count <= np.iinfo(np.int64).max:
+        return int(rng.integers(count))
+    return min(int(rng.random() * float(count)), count - 1)

@@ -27,9 +27,10 @@ from nasrec_opt.samplers._breeding import (
     Proposal,
 )
 from nasrec_opt.samplers._draw import stream
-from nasrec_opt.samplers._population import PROPOSAL, History, Snapshot, proposed_before
+from nasrec_opt.samplers._population import History, Snapshot, proposed_before
 from nasrec_opt.samplers._screening import Screening
-from nasrec_opt.samplers._streams import StreamSampler
+from nasrec_opt.samplers._sizes import evolution_sizes
+from nasrec_opt.samplers._streams import StreamSampler, hand_out, known_at_once
 from nasrec_opt.samplers._tournament import Rounds, Settings, TieBreak
 from nasrec_opt.space import SearchSpace
 
@@ -47,8 +48,10 @@ class RegularizedEvolutionSampler(StreamSampler):
     Args:
         space: Space whose genotypes `space.suggest(trial)` asks for; nothing for any other set of
             parameters, of which a mutation changes one.
-        population_size: Completed trials that can become parents.
-        tournament_size: Members drawn without replacement, of which the best becomes the parent.
+        population_size: Completed trials that can become parents; None for the paper's 128, or
+            the tournament's size where that is larger.
+        tournament_size: Members drawn without replacement, of which the best becomes the parent;
+            None for the paper's 64, or half of a smaller population.
         children_per_round: Children of one parent, and how many of the oldest then leave.
         tie_break: What tells candidates of one rank apart: `hypervolume` contribution, `crowding`
             distance, which always prefers the ends of a front, or `none`, the order of birth alone.
@@ -83,8 +86,8 @@ class RegularizedEvolutionSampler(StreamSampler):
         self,
         space: SearchSpace | None = None,
         *,
-        population_size: int = 128,
-        tournament_size: int = 64,
+        population_size: int | None = None,
+        tournament_size: int | None = None,
         children_per_round: int = 8,
         tie_break: TieBreak = "hypervolume",
         archive: bool = False,
@@ -95,8 +98,7 @@ class RegularizedEvolutionSampler(StreamSampler):
     ) -> None:
         super().__init__(seed)
         self._settings = Settings(
-            population_size,
-            tournament_size,
+            *evolution_sizes(population_size, tournament_size),
             children_per_round,
             tie_break,
             archive,
@@ -138,13 +140,12 @@ class RegularizedEvolutionSampler(StreamSampler):
         if not search_space:
             return {}
         if again := proposed_before(trial, search_space):
-            return again
+            return known_at_once(again, search_space)
         seen = self._history.read(study, trial.number)
         proposal = self._propose(seen, trial.number, search_space)
-        # Parameters reach the storage one by one, while other workers look for what is taken.
-        study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, proposal.params)
-        self._history.promise(study, trial.number, proposal.identity)
-        return proposal.params
+        found = hand_out(study, trial, proposal.params, search_space)
+        self._history.promise(study, trial, proposal.params, proposal.identity)
+        return found
 
     def _propose(self, seen: Snapshot, number: int, space: Distributions) -> Proposal:
         rng = stream(self._seed, number, "")

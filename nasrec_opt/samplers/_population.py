@@ -18,8 +18,9 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nasrec_opt.samplers._selection import FloatArray
+from nasrec_opt.samplers._streams import PROPOSAL
+from nasrec_opt.samplers._values import spellings
 
-PROPOSAL = "nasrec:proposal"  # system attribute: all parameters that a running trial will have
 StudyKey = tuple[object, int]
 Identify = Callable[[Mapping[str, Any]], Hashable]  # None where parameters are not complete
 
@@ -90,16 +91,14 @@ def proposed_before(
 ) -> dict[str, Any]:
     """What was proposed to a trial that is tried again after its worker was killed, or nothing."""
     proposed: dict[str, Any] = trial.system_attrs.get(PROPOSAL, {})
-    kept = {name: value for name, value in proposed.items() if name in search_space}
-    return kept if all(contains(search_space[name], kept[name]) for name in kept) else {}
-
-
-def contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a value is one of the distribution's."""
-    try:
-        return distribution._contains(distribution.to_internal_repr(value))
-    except (TypeError, ValueError):  # a categorical without that choice
-        return False
+    kept: dict[str, Any] = {}
+    for name, value in proposed.items():
+        if name in search_space:
+            found = spellings(search_space[name], value)
+            if not found:
+                return {}
+            kept[name] = found[0]
+    return kept
 
 
 @dataclass(slots=True)
@@ -151,11 +150,23 @@ class History:
             promised = {what for number, what in cache.promised.items() if number != asking}
             return Snapshot(key, list(cache.individuals), cache.taken, promised, cache.failed)
 
-    def promise(self, study: Study, asking: int, identity: Hashable) -> None:
-        """Remember what was proposed to a trial; other processes read it from the storage."""
+    def promise(
+        self, study: Study, trial: FrozenTrial, params: Mapping[str, Any], identity: Hashable
+    ) -> None:
+        """Remember what was proposed to a trial; other processes read it from the storage.
+
+        Args:
+            study: Has the trial.
+            trial: Who asked.
+            params: What was proposed.
+            identity: That of the proposal; one that was enqueued in part has another.
+        """
+        enqueued = trial.system_attrs.get("fixed_params", {})
+        if enqueued:
+            identity = self._identify({**params, **enqueued})
         with self._lock:
-            if self._cache.study == (study._storage, study._study_id):
-                self._cache.promised[asking] = identity
+            if identity is not None and self._cache.study == (study._storage, study._study_id):
+                self._cache.promised[trial.number] = identity
 
     def _update(
         self, cache: _Cache, trials: list[FrozenTrial], directions: list[StudyDirection]

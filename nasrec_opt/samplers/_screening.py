@@ -194,8 +194,11 @@ def choose(
     if not len(feasible):
         return np.argsort(violation, kind="stable")
     front = feasible[non_dominated(feasible)]
+    worst = front.max(axis=0)
     spread = np.maximum(losses.std(axis=0), np.finfo(np.float64).tiny)
-    reference = front.max(axis=0) + np.maximum(MARGIN * np.ptp(front, axis=0), spread)
+    reference = worst + np.maximum(MARGIN * np.ptp(front, axis=0), spread)
+    # Where an objective does not vary at all, it does not matter how far beyond the front it lies.
+    reference = np.where(reference > worst, reference, worst + np.maximum(np.abs(worst), 1.0))
     width = reference - front.min(axis=0)
     directions = np.abs(rng.normal(size=(_DIRECTIONS, losses.shape[1]))) + 1e-9
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -39,7 +39,7 @@ class PerTrialSeededSampler(BaseSampler):
         self._seed = seed
         self._infer_per_trial = infer_per_trial
         self._lasting = make(self._seed_of(0, "search space"))
-        self._of_trial: dict[int, BaseSampler] = {}
+        self._of_trial: dict[tuple[object, int, int], BaseSampler] = {}
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({self._lasting})"
@@ -47,16 +47,20 @@ class PerTrialSeededSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """As the sampler infers it."""
-        sampler = self._sampler(trial) if self._infer_per_trial else self._lasting
-        return sampler.infer_relative_search_space(study, trial)
+        """As the sampler infers it, without choices that it cannot cross."""
+        sampler = self._sampler(study, trial) if self._infer_per_trial else self._lasting
+        space = sampler.infer_relative_search_space(study, trial)
+        if not isinstance(sampler, BaseGASampler):
+            return space
+        # Optuna's crossover makes an array of the parents' choices, and lists become dimensions.
+        return {name: found for name, found in space.items() if not _has_lists(found)}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """As the trial's own sampler answers."""
         self._settle_parents(study, trial)
-        return self._sampler(trial).sample_relative(study, trial, search_space)
+        return self._sampler(study, trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self,
@@ -71,7 +75,7 @@ class PerTrialSeededSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Passed on."""
-        self._sampler(trial).before_trial(study, trial)
+        self._sampler(study, trial).before_trial(study, trial)
 
     def after_trial(
         self,
@@ -81,8 +85,8 @@ class PerTrialSeededSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Passed on; the trial's sampler is then dropped."""
-        self._sampler(trial).after_trial(study, trial, state, values)
-        self._of_trial.pop(trial.number, None)
+        self._sampler(study, trial).after_trial(study, trial, state, values)
+        self._of_trial.pop(_key(study, trial), None)
 
     def reseed_rng(self) -> None:
         """Nothing to do: streams differ by trial number, in whatever thread or process."""
@@ -99,13 +103,25 @@ class PerTrialSeededSampler(BaseSampler):
             if isinstance(finder, BaseGASampler):
                 finder.get_parent_population(study, generation)
 
-    def _sampler(self, trial: FrozenTrial) -> BaseSampler:
-        if trial.number not in self._of_trial:
-            self._of_trial[trial.number] = self._make(self._seed_of(trial.number, ""))
-        return self._of_trial[trial.number]
+    def _sampler(self, study: Study, trial: FrozenTrial) -> BaseSampler:
+        key = _key(study, trial)
+        if key not in self._of_trial:
+            self._of_trial[key] = self._make(self._seed_of(trial.number, ""))
+        return self._of_trial[key]
 
     def _seed_of(self, number: int, name: str) -> int:
         return int(stream(self._seed, number, name).integers(np.iinfo(np.int32).max))
+
+
+def _key(study: Study, trial: FrozenTrial) -> tuple[object, int, int]:
+    """A trial among those of all studies that share the sampler."""
+    return study._storage, study._study_id, trial.number
+
+
+def _has_lists(distribution: BaseDistribution) -> bool:
+    return isinstance(distribution, CategoricalDistribution) and any(
+        isinstance(choice, list | tuple) for choice in distribution.choices
+    )
 
 
 class SeededRandomSampler(StreamSampler):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.samplers._draw import check_counts, stream
+from nasrec_opt.samplers._draw import stream
 from nasrec_opt.samplers._hypervolume import contributions
 from nasrec_opt.samplers._population import Individual, Snapshot
 from nasrec_opt.samplers._selection import (
@@ -18,6 +18,7 @@ from nasrec_opt.samplers._selection import (
     non_dominated,
     non_domination_rank,
 )
+from nasrec_opt.samplers._sizes import check_counts
 
 TieBreak = Literal["crowding", "hypervolume", "none"]
 TIE_BREAKS = ("crowding", "hypervolume", "none")
@@ -27,7 +28,10 @@ MARGIN = 0.1  # of the front's range, between its worst values and the reference
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The sizes of an evolution; see `RegularizedEvolutionSampler`."""
+    """The sizes of an evolution, the first two as `evolution_sizes` checks them.
+
+    See `RegularizedEvolutionSampler`.
+    """
 
     population_size: int
     tournament_size: int
@@ -41,18 +45,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_counts(
-            population_size=self.population_size,
-            tournament_size=self.tournament_size,
             children_per_round=self.children_per_round,
             mutations=self.mutations,
             screening=self.screening,
             decay_rounds=1 if self.decay_rounds is None else self.decay_rounds,
         )
-        if self.tournament_size > self.population_size:
-            raise StudyError(
-                f"tournament_size: expected at most the population of {self.population_size}, got "
-                f"{self.tournament_size}"
-            )
         if self.tie_break not in TIE_BREAKS:
             raise StudyError(
                 f"tie_break: expected one of {', '.join(TIE_BREAKS)}, got {self.tie_break!r}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nasrec_opt.errors import GenotypeError, StudyError
-from nasrec_opt.space._choices import BLOCK_GENES
+from nasrec_opt.space._choices import BLOCK_GENES, is_active
 from nasrec_opt.space._genotype import HardwareGene
 
 if TYPE_CHECKING:
@@ -98,12 +98,11 @@ def check_sampler(
         # Samplers of Optuna propose what trials have in common, and may leave out anything.
         last = f"b{num_blocks}."
         is_whole = not sampler.__module__.startswith("optuna.")
-        if (
-            is_whole
-            and any(n.startswith(last) for n in known)
-            and not any(name.startswith(last) for name in ours)
-        ):
-            wrong = f"proposes nothing for block {num_blocks}"
+        missing = [name for name in known if name not in ours and not _is_conditional(name)]
+        if is_whole and missing:
+            is_block = not any(name.startswith(last) for name in ours)
+            is_block &= any(name.startswith(last) for name in missing)
+            wrong = f"proposes nothing for {f'block {num_blocks}' if is_block else missing[0]}"
     if wrong:
         raise StudyError(
             f"{space}: expected a sampler and a study of the same space, but {sampler.__name__} "
@@ -124,6 +123,12 @@ def check_study(trial: BaseTrial, name: str, space: str, error: ValueError) -> N
             f"{type(study.sampler).__name__} have other choices for {name}; search other spaces "
             "in studies of their own"
         ) from error
+
+
+def _is_conditional(name: str) -> bool:
+    """Whether only some operators have the gene, so that trials may have none of it in common."""
+    gene = name.partition(".")[2]
+    return gene in BLOCK_GENES and not is_active(gene, ())
 
 
 def _is_gene(name: str) -> bool:

@@ -25,7 +25,7 @@ def test_a_study_file_searches_by_that_sampler(cli, tmp_path):
     ("line", "message"),
     [
         ("batch_size = 0", "batch_size: expected 1 or more, got 0"),
-        ("batch_size = 257", "batch_size: expected at most the pool of 256, got 257"),
+        ("pool_size = 8\nbatch_size = 9", "batch_size: expected at most the pool of 8, got 9"),
         ("pool = 3", "pool"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -158,6 +159,18 @@ def test_a_sampler_of_another_space_is_one_sentence(of_sampler, wrong, kind):
     assert len(study.trials) == 1
     with pytest.raises(StudyError, match="expected a sampler and a study of the same space"):
         study.optimize(lambda trial: SPACE.suggest(trial).num_blocks, n_trials=1)
+
+
+@pytest.mark.parametrize("kind", [RegularizedEvolutionSampler, PoolBayesSampler])
+def test_a_sampler_without_the_bits_and_the_accelerator_of_the_space_is_one_sentence(kind):
+    space = SearchSpace.nasrec_full(3, codesign=True)
+    study = optuna.create_study(sampler=kind(SPACE, seed=0))
+    with pytest.raises(StudyError, match=f"{kind.__name__} proposes nothing for b1.dense_bits"):
+        study.optimize(lambda trial: space.suggest(trial).num_blocks, n_trials=1)
+    bits_alone = kind(dataclasses.replace(space, hardware=None), seed=0)
+    study = optuna.create_study(sampler=bits_alone)
+    with pytest.raises(StudyError, match=f"{kind.__name__} proposes nothing for hw."):
+        study.optimize(lambda trial: space.suggest(trial).num_blocks, n_trials=1)
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])

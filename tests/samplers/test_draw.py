@@ -13,8 +13,11 @@ from optuna.distributions import (
 )
 from optuna.trial import create_trial
 
-from nasrec_opt.samplers._draw import draw, step
-from nasrec_opt.samplers._population import PROPOSAL, contains, proposed_before
+from nasrec_opt.samplers._draw import draw
+from nasrec_opt.samplers._population import proposed_before
+from nasrec_opt.samplers._step import step
+from nasrec_opt.samplers._streams import PROPOSAL
+from nasrec_opt.samplers._values import contains
 
 NUMBERS = [IntDistribution(0, 31), IntDistribution(1, 1024, log=True), FloatDistribution(-2.0, 3.0)]
 DISTRIBUTIONS = [

@@ -300,7 +300,10 @@ def test_threads_share_a_sampler():
         ({"population_size": 0}, "population_size: expected a positive integer, got 0"),
         ({"tournament_size": True}, "tournament_size: expected a positive integer, got True"),
         ({"children_per_round": 1.5}, "children_per_round: expected a positive integer, got 1.5"),
-        ({"population_size": 8}, "tournament_size: expected at most the population of 8, got 64"),
+        (
+            {"population_size": 8, "tournament_size": 9},
+            "tournament_size: expected at most the population of 8, got 9",
+        ),
         ({"seed": -1}, "seed: expected an integer from 0, got -1"),
     ],
 )

@@ -183,6 +183,16 @@ def test_what_is_chosen_adds_as_much_as_the_exact_hypervolume_says(num_objective
     assert agreed >= 17
 
 
+@pytest.mark.parametrize("constant", [0.0, 1.0, -3e6])
+def test_an_objective_that_does_not_vary_leaves_the_choice_to_the_others(constant):
+    rng = np.random.default_rng(0)
+    losses, expected = np.full((20, 2), constant), np.full((9, 2), constant)
+    losses[:, 1], expected[:, 1] = rng.random(20) + 1.0, rng.permutation(9) / 9.0
+    with np.errstate(all="raise"):
+        order = choose(expected, np.zeros(9), losses, np.zeros(20), count=3, rng=rng)
+    assert expected[order, 1].tolist() == sorted(expected[:, 1])
+
+
 def test_while_nothing_is_feasible_the_smallest_violation_comes_first():
     rng = np.random.default_rng(0)
     violation = np.array([3.0, 1.0, 2.0])

@@ -1,0 +1,71 @@
+"""Sizes of which one is a part of another: who gives one need not give the other.
+
+A study file, the samplers and Ax's node ask here, so that their defaults are the same.
+"""
+
+from __future__ import annotations
+
+from nasrec_opt.errors import StudyError
+
+POPULATION_SIZE, TOURNAMENT_SIZE = 128, 64  # the paper's, section 5.1
+POOL_SIZE, BATCH_SIZE = 256, 8
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse what is not a count.
+
+    Raises:
+        StudyError: A value is no integer from 1; the sentence begins with its name.
+    """
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise StudyError(f"{name}: expected a positive integer, got {count!r}")
+
+
+def evolution_sizes(
+    population_size: int | None = None, tournament_size: int | None = None
+) -> tuple[int, int]:
+    """Sizes of the population and of the tournaments in it.
+
+    Args:
+        population_size: None for the paper's 128, or the tournament's size where that is larger.
+        tournament_size: None for the paper's 64, or half of a smaller population.
+
+    Raises:
+        StudyError: A size is not positive, or the tournament is larger than the population.
+    """
+    _check_given(population_size=population_size, tournament_size=tournament_size)
+    if population_size is None:
+        population_size = max(POPULATION_SIZE, tournament_size or 0)
+    if tournament_size is None:
+        tournament_size = min(TOURNAMENT_SIZE, (population_size + 1) // 2)
+    if tournament_size > population_size:
+        raise StudyError(
+            f"tournament_size: expected at most the population of {population_size}, got "
+            f"{tournament_size}"
+        )
+    return population_size, tournament_size
+
+
+def pool_sizes(pool_size: int | None = None, batch_size: int | None = None) -> tuple[int, int]:
+    """Sizes of a pool of genotypes and of the batches chosen from it.
+
+    Args:
+        pool_size: None for 256, or the batch's size where that is larger.
+        batch_size: None for 8, or the whole of a smaller pool.
+
+    Raises:
+        StudyError: A size is not positive, or the batch is larger than the pool.
+    """
+    _check_given(pool_size=pool_size, batch_size=batch_size)
+    if pool_size is None:
+        pool_size = max(POOL_SIZE, batch_size or 0)
+    if batch_size is None:
+        batch_size = min(BATCH_SIZE, pool_size)
+    if batch_size > pool_size:
+        raise StudyError(f"batch_size: expected at most the pool of {pool_size}, got {batch_size}")
+    return pool_size, batch_size
+
+
+def _check_given(**sizes: int | None) -> None:
+    check_counts(**{name: size for name, size in sizes.items() if size is not None})
