@@ -28,7 +28,8 @@ class MatrixVector:
         weight_bits: Bits of a weight, 1 to 16 of an integer, or 32 = floating point.
         activation_bits: Bits of an input, the same.
         extra_parameters: Biases and layer norms that go with it.
-        paper_macs: MACs by the rule of the paper's Table 5, where they differ.
+        paper_macs: MACs by the rule of the paper's Table 5, where they differ: a Gate's, which
+            that table counts with the narrower input padded with zeros.
         after: Names of the operations whose results it needs.
     """
 
@@ -183,17 +184,17 @@ class Workload:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one sample, the projections inside attention included."""
+        """Multiply-accumulates of one sample, of weights and of activations with each other."""
         return sum(operation.macs for operation in self.operations)
 
     @property
     def mflops(self) -> float:
-        """Millions of multiply-accumulates, attention whole; the paper's tables say MFLOPs."""
+        """Millions of multiply-accumulates of one sample, each counted once; see `macs`."""
         return self.macs * 1e-6
 
     @property
     def mflops_paper(self) -> float:
-        """The same by the rule of the paper's Table 5."""
+        """The same by the rule of the paper's Table 5, where an operation has `paper_macs`."""
         total = 0
         for operation in self.operations:
             counted = operation.paper_macs

@@ -12,6 +12,8 @@ from pathlib import Path
 import optuna
 import pytest
 
+from nasrec_opt.space import published_model
+
 GENOTYPE = {
     "space": "nasrec_full",
     "blocks": [
@@ -62,7 +64,7 @@ def test_a_run_leaves_all_its_parts(finished_run):
 def test_results_name_models_and_baselines(finished_run):
     results = json.loads((finished_run[0] / "retrained" / "results.json").read_text())
     model = results["models"][0]
-    figures = {"test_log_loss", "test_auc", "mflops", "parameters"}
+    figures = {"test_log_loss", "test_auc", "mflops", "mflops_paper", "parameters"}
     figures |= {"latency_us", "energy_uj", "area_mm2"}
     assert figures <= model.keys()
     assert all(model[name] > 0 for name in figures)
@@ -75,7 +77,7 @@ def test_study_has_every_trial_with_its_genotype(finished_run):
     assert study.metric_names == ["log_loss", "latency_us", "energy_uj"]
     assert [trial.number for trial in study.trials] == list(range(24))
     for trial in study.trials:
-        names = {"genotype", "auc", "mflops", "parameters", "area_mm2", "breakdown"}
+        names = {"genotype", "auc", "mflops", "mflops_paper", "parameters", "area_mm2", "breakdown"}
         assert names <= trial.user_attrs.keys()
 
 
@@ -98,6 +100,8 @@ def test_every_trial_in_mlflow_rebuilds_its_model(finished_run):
         assert recipe.genotype.to_json() == trial.user_attrs["genotype"]
         assert recipe.data_fingerprint == dataset.fingerprint
         assert recipe.seeds["study"] == 3
+        for name in ("mflops", "mflops_paper"):
+            assert run.data.metrics[name] == pytest.approx(trial.user_attrs[name])
         assert rebuild(run).features == dataset.features
 
 
@@ -176,11 +180,26 @@ def test_cost_prints_a_table_and_json(cli, tmp_path):
     components = figures["components"]
     for name in ("latency_us", "energy_uj", "area_mm2"):
         assert sum(components[name].values()) == pytest.approx(figures[name])
+    assert figures["mflops_paper"] == figures["mflops"]  # its Gate has inputs of one width
     printed = cli("cost", genotype, "--plot", tmp_path / "x.svg").stdout
+    assert "MFLOPs (paper): the same by the rule of the paper's Table 5" in " ".join(
+        printed.split()
+    )
     assert "total" in printed
     assert "input_register" in printed
     assert ">efc<" in (tmp_path / "x.svg").read_text()
     assert_refused(cli("cost", genotype, "--plot", tmp_path / "x.pdf"), "ends in .svg or .png")
+
+
+def test_cost_of_a_published_model_has_both_counts(cli, tmp_path):
+    model = published_model("avazu-full")
+    genotype = tmp_path / "avazu.json"
+    genotype.write_text(model.genotype.to_json())
+    shape = ("--num-dense", model.num_dense, "--num-sparse", model.num_sparse)
+    figures = json.loads(cli("cost", genotype, "--json", *shape).stdout)
+    assert figures["mflops_paper"] == pytest.approx(1.867, abs=5e-4)  # 1.87 in Table 5
+    assert figures["mflops"] == pytest.approx(1.278, abs=5e-4)
+    assert "1.278 MFLOPs, 1.867 MFLOPs (paper)" in cli("cost", genotype, *shape).stdout
 
 
 def test_cost_takes_an_accelerator_of_any_kind(cli, tmp_path):

@@ -24,6 +24,7 @@ def files() -> set[str]:
         "hw/py.typed",
         "hw/technology/reram_32nm.toml",
         "hw/technology/recnmp.toml",
+        "nasrec_opt/space/published.json",
         "nasrec_opt/benchmark/ctr_tabular.parquet",
         "studies/spaces/ctr_tabular.toml",
         "studies/quickstart.toml",

@@ -3,7 +3,8 @@
 Operators, shapes and the order of their parts are those of the supernet; what cannot reach the
 logit is not there (`liveness`). Layer norms, activations, residuals and the addition of several
 operators' outputs are digital work at the bits of the activations, and count no MACs, as in the
-paper's Table 5.
+paper's Table 5. That table counts a Gate with the narrower of its inputs padded with zeros, which
+are not multiplied here; such products say so as their `paper_macs`.
 """
 
 from nasrec_opt.lowering._cells import CrossbarCells

@@ -137,13 +137,13 @@ def attn(s: Shapes) -> Parts:
     heads = next(h for h in range(min(MOST_HEADS, dim), 0, -1) if dim % h == 0)
     units = n * dim
 
-    def product(part: str, outputs: int, after: str, paper_macs: int | None, extra: int) -> Product:
-        return Product(part, (after,), dim, outputs, n, extra=extra, paper_macs=paper_macs)
+    def product(part: str, outputs: int, after: str, extra: int) -> Product:
+        return Product(part, (after,), dim, outputs, n, extra=extra)
 
     return (
         Product("rows", (ROWS,), s.sparse, n, repeats=dim, extra=2 * n),
         norm("rows_norm", "rows", units),
-        product("query_key_value", 3 * dim, "rows_norm", 0, 3 * dim),
+        product("query_key_value", 3 * dim, "rows_norm", 3 * dim),
         Work(
             "scores",
             ("query_key_value",),
@@ -151,10 +151,10 @@ def attn(s: Shapes) -> Parts:
             additions=3 * heads * n * n,
             special=heads * n * (n + 1),
         ),
-        product("mix", dim, "scores", 0, dim + 2 * dim),
+        product("mix", dim, "scores", dim + 2 * dim),
         norm("norm", "mix", units, additions=units),  # with the residual
-        product("inner", dim, "norm", None, dim),
-        product("outer", dim, "inner", None, dim + 2 * dim),
+        product("inner", dim, "norm", dim),
+        product("outer", dim, "inner", dim + 2 * dim),
         # With the ReLU before the outer product, and the residual.
         norm("outer_norm", "outer", units, additions=2 * units),
     )

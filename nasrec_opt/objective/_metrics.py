@@ -1,4 +1,4 @@
-"""The metrics of a genotype: their names, and those that need no oracle.
+"""The metrics of a genotype that need no oracle, and which an objective may be.
 
 Values cross from the units of `hw` to those that people read here, once: ns to us, pJ to uJ.
 """
@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hw import Cost, CostModel, DescriptionError
+from nasrec_opt._metrics import COST_METRICS, SHAPE_METRICS
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.objective._answers import checked_cost, name_of
 from nasrec_opt.objective._failures import blamed
 from nasrec_opt.space import Genotype
 
-COST_METRICS = ("latency_us", "energy_uj", "area_mm2")  # need an accelerator
-SHAPE_METRICS = ("mflops", "parameters")  # need the shape of the input
 METRICS = ("log_loss", *COST_METRICS, *SHAPE_METRICS)
 DEFAULT_WITH_ACCELERATOR = ("log_loss", "latency_us", "energy_uj")
 
@@ -45,7 +44,7 @@ def figures_of(
     if features is None:
         return Figures({}, None)
     workload = lower(genotype, features)
-    metrics = {"mflops": workload.mflops, "parameters": workload.parameters}
+    metrics: dict[str, float] = {name: getattr(workload, name) for name in SHAPE_METRICS}
     if accelerator is None:
         return Figures(metrics, None)
     what = f"cost model {name_of(accelerator)}"

@@ -15,15 +15,14 @@ from optuna import TrialPruned
 from optuna.trial import BaseTrial
 
 from hw import CostModel, DescriptionError
+from nasrec_opt._metrics import COST_METRICS, SHAPE_METRICS
 from nasrec_opt.errors import GenotypeError, StudyError, TrialError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.objective._answers import AnyOracle, check_parts, evaluation_of, name_of
 from nasrec_opt.objective._failures import FAILED, Failures, blamed, one_line
 from nasrec_opt.objective._metrics import (
-    COST_METRICS,
     DEFAULT_WITH_ACCELERATOR,
     METRICS,
-    SHAPE_METRICS,
     Figures,
     figures_of,
 )
@@ -40,9 +39,9 @@ class Objective:
     """Scores Optuna trials; all metrics are minimised.
 
     A trial gets the user attributes `genotype` (JSON), `seconds` (of `oracle` and `cost`), `auc`
-    where the oracle knows it, `mflops` and `parameters` where the input is known, `area_mm2` and
-    `breakdown` (latency and energy by operator) where there is an accelerator, and those metrics
-    that are not objectives. A genotype asked again is answered from memory.
+    where the oracle knows it, `mflops`, `mflops_paper` and `parameters` where the input is known,
+    `area_mm2` and `breakdown` (latency and energy by operator) where there is an accelerator, and
+    those metrics that are not objectives. A genotype asked again is answered from memory.
 
     Where log loss is the only objective and the oracle takes `report`, as a `SupernetOracle` does,
     log losses on the way go to the trial, and the study's pruner may end it; a pruned trial has the

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from nasrec_opt._metrics import definitions
+
 
 class Reporter(Protocol):
     """Who is told how far the stages are."""
@@ -117,9 +119,11 @@ def print_cost(figures: Mapping[str, Any]) -> None:
         console.print(_cost_table(head, parts, figures))
     console.print(
         f"area {figures['area_mm2']:.4g} mm2, {figures['mflops']:.4g} MFLOPs, "
+        f"{figures['mflops_paper']:.4g} MFLOPs (paper), "
         f"{figures['parameters']:,} parameters without embedding tables",
         highlight=False,
     )
+    console.print(definitions("mflops", "mflops_paper"), highlight=False)
 
 
 def _cost_table(

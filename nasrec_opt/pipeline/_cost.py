@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hw import Accelerator, ReRAM, read_accelerator
+from nasrec_opt._metrics import SHAPE_METRICS
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.objective import by_operator
@@ -39,8 +40,8 @@ def architecture_cost(
 
     Returns:
         `latency_us`, `energy_uj`, `area_mm2`, `leakage_mw`, `samples_per_s`, `mflops`,
-        `parameters`, `breakdown` of latency and energy by operator, and `components`: latency,
-        energy and area by component.
+        `mflops_paper`, `parameters`, `breakdown` of latency and energy by operator, and
+        `components`: latency, energy and area by component.
     """
     features = features or FeatureSpec(num_dense, (1,) * num_sparse)
     workload = lower(genotype, features)
@@ -56,8 +57,7 @@ def architecture_cost(
         "area_mm2": cost.area_mm2,
         "leakage_mw": cost.leakage_mw,
         "samples_per_s": cost.samples_per_s,
-        "mflops": workload.mflops,
-        "parameters": workload.parameters,
+        **{name: getattr(workload, name) for name in SHAPE_METRICS},
         "breakdown": by_operator(cost),
         "components": {
             "latency_us": {c.name: c.latency_ns * 1e-3 for c in cost.components},  # ns -> us

@@ -11,6 +11,7 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import TrialState
 
+from nasrec_opt._metrics import LABELS
 from nasrec_opt.report._records import (
     StudyRecord,
     TrialRecord,
@@ -19,15 +20,6 @@ from nasrec_opt.report._records import (
 )
 from nasrec_opt.space import Genotype, liveness
 
-LABELS = {
-    "log_loss": "log loss",
-    "latency_us": "latency (µs)",
-    "energy_uj": "energy (µJ)",
-    "area_mm2": "area (mm²)",
-    "mflops": "MFLOPs",
-    "parameters": "parameters",
-    "auc": "AUC",
-}
 PALETTE = ("#1f5fa8", "#b03030", "#2b8a3e", "#e67700", "#862e9c", "#0b7285", "#a61e4d", "#5c940d")
 LEAST_TRIALS = 20  # below this many, importances are noise
 MOST_IMPORTANT = 15  # parameters of the 53 that nasrec_full has; nobody reads bars of all

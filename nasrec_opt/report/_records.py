@@ -10,11 +10,10 @@ import numpy.typing as npt
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt._metrics import LABELS
 from nasrec_opt.errors import StudyError
 from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.space import Genotype
-
-FIGURES = ("log_loss", "auc", "mflops", "parameters", "latency_us", "energy_uj", "area_mm2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +23,7 @@ class TrialRecord:
     Args:
         number: Its number.
         values: Objectives, in the study's order.
-        figures: What is known of `FIGURES`.
+        figures: What is known of its metrics.
         genotype: Its architecture, where the trial carries one.
         breakdown: Latency and energy by operator.
         is_feasible: Whether no constraint is violated.
@@ -139,7 +138,7 @@ def hypervolume_history(
 def _record(trial: FrozenTrial, names: list[str]) -> TrialRecord:
     attributes: dict[str, Any] = trial.user_attrs
     figures = dict(zip(names, trial.values, strict=True))
-    for name in FIGURES:
+    for name in LABELS:
         if isinstance(attributes.get(name), (int, float)):
             figures.setdefault(name, float(attributes[name]))
     text = attributes.get("genotype")

@@ -14,16 +14,16 @@ from plotly.offline import get_plotlyjs
 
 from nasrec_opt import __version__
 from nasrec_opt._files import atomic_write
+from nasrec_opt._metrics import COST, LABELS, SHAPE, definitions
 from nasrec_opt.report._drawing import drawing_svg
 from nasrec_opt.report._figures import (
-    LABELS,
     breakdown_figure,
     history_figure,
     importance_figure,
     pareto_figure,
     summary_of,
 )
-from nasrec_opt.report._records import FIGURES, StudyRecord, TrialRecord, read_study
+from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
 from nasrec_opt.space import Genotype
 
 MOST_ROWS = 25  # of the table of searched models
@@ -180,29 +180,31 @@ def _retrained(results: Mapping[str, Any]) -> str:
         return ""
     baselines = results.get("baselines", {})
     names = {"constant": "constant click rate", "logistic_regression": "logistic regression"}
+    figures = (*SHAPE, *COST)
+    empty = [""] * (2 + len(figures))
     rows = [
-        _row([names.get(name, name), _number(value), *[""] * 7], "base")
+        _row([names.get(name, name), _number(value), *empty], "base")
         for name, value in baselines.items()
     ]
     if results.get("bayes") is not None:
-        rows.append(
-            _row(["Bayes (true probabilities)", _number(results["bayes"]), *[""] * 7], "base")
-        )
+        rows.append(_row(["Bayes (true probabilities)", _number(results["bayes"]), *empty], "base"))
     for place, model in enumerate(models):
         cells = [f"model {place + 1} (trial {model.get('trial', '-')})"]
         cells += [_number(model.get(key)) for key in ("test_log_loss", "test_auc")]
         cells.append(_number(model.get("validation_log_loss")))
-        cells += [
-            _number(model.get(key))
-            for key in ("mflops", "parameters", "latency_us", "energy_uj", "area_mm2")
-        ]
+        cells += [_number(model.get(metric.name)) for metric in figures]
         rows.append(_row(cells, "best" if place == 0 else ""))
-    heads = ["", "test log loss", "test AUC", "validation log loss", "MFLOPs", "parameters"]
-    heads += ["latency, µs", "energy, µJ", "area, mm²"]
+    heads = ["", "test log loss", "test AUC", "validation log loss"]
+    heads += [metric.label for metric in figures]
     return (
         "<h2>Retrained models and baselines</h2><p>Trained from scratch; the first is the best on "
-        "validation rows. Parameters without embedding tables.</p>" + _table(heads, rows)
+        "validation rows.</p>" + _table(heads, rows) + _meanings()
     )
+
+
+def _meanings() -> str:
+    """What the columns of a table of models count."""
+    return f"<p class=mute>{html.escape(definitions(*(metric.name for metric in SHAPE)))}</p>"
 
 
 def _models(results: Mapping[str, Any], best: Sequence[TrialRecord]) -> str:
@@ -237,15 +239,14 @@ def _searched(record: StudyRecord) -> str:
     for trial in trials:
         figures = trial.figures
         cells = [f"trial {trial.number}"]
-        cells += [_number(figures.get(key)) for key in FIGURES]
+        cells += [_number(figures.get(key)) for key in LABELS]
         cells.append("" if trial.genotype is None else summary_of(trial.genotype))
         rows.append(_row(cells, "" if trial.is_feasible else "base", last_is_text=True))
-    heads = ["", "log loss", "AUC", "MFLOPs", "parameters", "latency, µs", "energy, µJ"]
-    heads += ["area, mm²", "blocks"]
+    heads = ["", *LABELS.values(), "blocks"]
     more = len(record.front) - len(trials)
     text = f"As the search scored them, best {LABELS.get(record.metric_names[0], 'value')} first"
     text += f"; {more} more are not shown." if more > 0 else "."
-    return f"<h2>Models on the front</h2><p>{text}</p>" + _table(heads, rows)
+    return f"<h2>Models on the front</h2><p>{text}</p>" + _table(heads, rows) + _meanings()
 
 
 def _importances(study: optuna.Study) -> str:

@@ -4,6 +4,7 @@ from nasrec_opt.space._canonical import BlockLiveness, live_bits, liveness, read
 from nasrec_opt.space._choices import HardwareChoices, is_active
 from nasrec_opt.space._embedding import GenotypeEmbedding
 from nasrec_opt.space._genotype import FLOAT_BITS, MERGER_ROWS, BlockGene, Genotype, HardwareGene
+from nasrec_opt.space._published import PublishedModel, published_model, published_models
 from nasrec_opt.space._search_space import SearchSpace
 
 __all__ = [
@@ -15,9 +16,12 @@ __all__ = [
     "GenotypeEmbedding",
     "HardwareChoices",
     "HardwareGene",
+    "PublishedModel",
     "SearchSpace",
     "is_active",
     "live_bits",
     "liveness",
+    "published_model",
+    "published_models",
     "reads_sparse_inputs",
 ]

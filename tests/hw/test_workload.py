@@ -32,14 +32,14 @@ def test_the_papers_rule_replaces_macs_where_an_operation_says_so():
         (
             Lookup(name="embedding", rows=26, dim=16, table_rows=1000),
             MatrixVector(
-                name="a", operator="attn", inputs=16, outputs=16, extra_parameters=5, paper_macs=0
+                name="a", operator="gate", inputs=16, outputs=16, extra_parameters=5, paper_macs=400
             ),
             MatrixVector(name="b", operator="fc", inputs=100, outputs=10, after=("a",)),
             Digital(name="c", operator="dot", macs=1000, unit_macs=400, extra_parameters=7),
         )
     )
     assert workload.macs == 256 + 1000 + 1000
-    assert workload.mflops_paper == pytest.approx(2000e-6)
+    assert workload.mflops_paper == pytest.approx(2400e-6)
     assert workload.parameters == 256 + 5 + 1000 + 7
     assert workload.embedding_parameters == 16000
     assert workload.operations[3].multiplications == 400

@@ -50,6 +50,7 @@ RESULTS = {
             "test_auc": 0.8,
             "validation_log_loss": 0.44,
             "mflops": 1.5,
+            "mflops_paper": 1.75,
             "parameters": 123456,
             "latency_us": 70.0,
             "energy_uj": 3.0,
@@ -73,13 +74,23 @@ def test_page_shows_models_baselines_and_figures(tmp_path, objectives):
     )
     page = path.read_text()
     body = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-    for text in ("0.4321", "0.5741", "0.4812", "0.4001", "123,456", "12.3 s", "25 complete"):
+    for text in (
+        "0.4321",
+        "0.5741",
+        "0.4812",
+        "0.4001",
+        "1.7500",
+        "123,456",
+        "12.3 s",
+        "25 complete",
+    ):
         assert text in body, text
     assert "log&lt;x&gt;.txt" in body
     assert "demo &lt;1&gt;" in body
     for name in ("pareto", "history", "importances", "latency", "energy"):
         assert f'id="{name}"' in page
     assert body.count("<svg") >= 1
+    assert "MFLOPs (paper): the same by the rule of the paper&#x27;s Table 5" in body
 
 
 def test_page_loads_nothing_from_elsewhere(tmp_path):

@@ -1,0 +1,65 @@
+"""The metrics of a model: names, labels and what each counts, in one table.
+
+A trial's attributes, the study file, `cost --json`, results, report and MLflow use these names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric.
+
+    Args:
+        name: As in study files, trials and results; ends in its unit where it has one.
+        label: As people read it in tables and on axes.
+        meaning: What is counted, in a sentence without its full stop; nothing where the label says.
+    """
+
+    name: str
+    label: str
+    meaning: str = ""
+
+
+LOG_LOSS = Metric(name="log_loss", label="log loss")
+AUC = Metric(name="auc", label="AUC")
+SHAPE = (  # known from genotype and shape of the input
+    Metric(
+        name="mflops",
+        label="MFLOPs",
+        meaning="millions of multiply-accumulates of one sample in linear layers and batched "
+        "products; layer norm, element-wise work and embedding lookups are not counted",
+    ),
+    Metric(
+        name="mflops_paper",
+        label="MFLOPs (paper)",
+        meaning="the same by the rule of the paper's Table 5, which pads the narrower input of a "
+        "Gate with zeros",
+    ),
+    Metric(
+        name="parameters",
+        label="parameters",
+        meaning="trained numbers outside the embedding tables",
+    ),
+)
+COST = (  # known with an accelerator
+    Metric(name="latency_us", label="latency (µs)", meaning="of one sample"),
+    Metric(name="energy_uj", label="energy (µJ)", meaning="of one sample"),
+    Metric(name="area_mm2", label="area (mm²)"),
+)
+ALL = (LOG_LOSS, AUC, *SHAPE, *COST)  # in the order of tables
+
+SHAPE_METRICS = tuple(metric.name for metric in SHAPE)
+COST_METRICS = tuple(metric.name for metric in COST)
+LABELS = {metric.name: metric.label for metric in ALL}
+
+
+def definitions(*names: str) -> str:
+    """What some metrics count, as sentences for below a table.
+
+    Args:
+        names: Of metrics that have a `meaning`.
+    """
+    return " ".join(f"{m.label}: {m.meaning}." for m in ALL if m.name in names)
