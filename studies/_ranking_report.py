@@ -129,7 +129,8 @@ def plot(table: Rows, truth: Rows, scores: Rows, stream: Any) -> None:
     shown = [row for row in table if row["technique"] == DEFAULT]
     bars = [row for row in table if row["technique"] != CEILING]
     size = (4 * len(shown) + 6, max(4.2, 0.24 * len(bars)))  # a line of text for each bar
-    figure, axes = plt.subplots(1, len(shown) + 1, figsize=size)
+    figure, grid = plt.subplots(1, len(shown) + 1, figsize=size, squeeze=False)
+    axes = grid[0]
     losses = true_losses(truth)
     for axis, row in zip(axes, shown, strict=False):
         scored = {
@@ -144,7 +145,9 @@ def plot(table: Rows, truth: Rows, scores: Rows, stream: Any) -> None:
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("log loss, trained from scratch")
     places = np.arange(len(bars))[::-1]
-    taus = np.array([[row["tau"], row["tau_low"], row["tau_high"]] for row in bars]).T
+    taus = (
+        np.array([[row["tau"], row["tau_low"], row["tau_high"]] for row in bars]).reshape(-1, 3).T
+    )
     axes[-1].barh(places, taus[0], xerr=np.abs(taus[1:] - taus[0]), color="#1f5fa8", alpha=0.8)
     axes[-1].set_yticks(places, [f"{r['technique']}, {r['scoring']}" for r in bars], fontsize=8)
     for row in table:

@@ -1,14 +1,20 @@
 """What the ways of training and asking a supernet are worth: the paper's Figure 8 and Table 6.
 
-    python -m studies.ablation --out runs/ranking [--trials 128] [--samples 100] [--top 2]
+    python -m studies.ablation --out runs/ranking [--trials 128] [--top 2] [--logs runs/avazu]
 
-Works in the folder of `studies.ranking`, whose log, space and supernets it uses; what is missing is
-made. For each method of Table 6 it samples subnets and draws the distribution of their scores
-(Figure 8), searches with regularized evolution for the least log loss, trains the best few from
-scratch and scores them on test rows (Table 6).
+Works in the folder of `studies.ranking`, whose log, space, subnets and supernets it uses; what is
+missing is made. Each method of Table 6 searches with regularized evolution for the least log loss;
+the best few are trained from scratch and scored on test rows. Figure 8 is the distribution of the
+log losses of random subnets that were trained from scratch, those of `truth.parquet`, with what the
+searches found beside them; `--logs` names folders of ranking studies on other logs, each of which
+gets a panel. The paper's section 6.3 has subnets of `studies/spaces/paper_subnets.toml`; they are
+trained on a log without any supernet by
 
-The folder gets `samples.parquet`, `searches.parquet`, `found.parquet`, the table `ablation.md` and
-the plot `ablation.png`, and MLflow runs. An interrupted study goes on where it was.
+    python -m studies.ranking --out runs/avazu --data LOG --space studies/spaces/paper_subnets.toml
+        --subnets 100 --repeated 0 --truth-batch-size 1024 --techniques= --scorings=
+
+The folder gets `searches.parquet`, `found.parquet`, the tables `ablation.md`, the plot
+`subnets.png`, and MLflow runs. An interrupted study goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,8 +25,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
 import optuna
 import polars as pl
 
@@ -31,14 +35,21 @@ from nasrec_opt.objective import Objective
 from nasrec_opt.pipeline import Reporter
 from nasrec_opt.samplers import RegularizedEvolutionSampler
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import SingleOperatorAnyConnection
 from studies._command import execute
 from studies._ledger import Ledger
 from studies._mlflow import log_runs
 from studies._setup import FILE, Setup
-from studies._tasks import SUPERNET_KEYS, Task, load_oracle, truth_of
+from studies._subnets import Subnets, as_markdown, plot, subnets_of
+from studies._tasks import (
+    SUPERNET_KEYS,
+    TRUTH_KEYS,
+    Task,
+    load_oracle,
+    train_from_scratch,
+    truth_of,
+)
 from studies._workers import run_tasks
-from studies.ranking import add_setup_options, make_setup, train_supernets
+from studies.ranking import add_setup_options, make_setup, train_supernets, truth_tasks
 
 # Method of Table 6: how its supernet is trained, and how it is asked. The first is the paper's own.
 METHODS = {
@@ -59,17 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace, reporter: Reporter) -> None:
     """All stages; what is done already is not done again."""
     folder: Path = options.out
-    for name in ("workers", "trials", "samples", "top"):
+    for name in ("workers", "trials", "top"):
         if getattr(options, name) < 1:
             raise StudyError(f"{name}: expected 1 or more, got {getattr(options, name)}")
+    others = [subnets_of(other) for other in options.logs]  # refused now, not after hours
     setup = Setup.load(folder) if (folder / FILE).exists() else make_setup(options, reporter)
     techniques = list(dict.fromkeys(technique for technique, _ in METHODS.values()))
     supernets = Ledger(folder / "supernets.parquet", SUPERNET_KEYS)
     train_supernets(folder, techniques, supernets, reporter, options.workers)
     base = {"folder": str(folder), "seed": setup.seed}
-    sampled = Ledger(folder / "samples.parquet", ("method", "samples"))
-    tasks = [base | {"method": name, "samples": options.samples} for name in METHODS]
-    run_tasks("sample", sample, tasks, sampled, reporter, workers=options.workers)
+    truth = Ledger(folder / "truth.parquet", TRUTH_KEYS)
+    tasks = truth_tasks(folder, setup, [])
+    run_tasks("truth", train_from_scratch, tasks, truth, reporter, workers=options.workers)
     searched = Ledger(folder / "searches.parquet", ("method", "trials"))
     tasks = [
         base | {"method": name, "trials": options.trials, "top": options.top} for name in METHODS
@@ -86,19 +98,8 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
         "retrain", train_found, list(wanted.values()), found, reporter, workers=options.workers
     )
     reporter.begin("report")
-    write_report(folder, setup, sampled.rows, searched.rows, found.rows, options)
+    write_report(folder, setup, searched.rows, found.rows, others, options)
     reporter.end(str(folder / "ablation.md"))
-
-
-def sample(task: Task) -> dict[str, Any]:
-    """Scores of random subnets, the same for every method."""
-    setup = Setup.load(Path(task["folder"]))
-    oracle = load_oracle(task["folder"], *METHODS[task["method"]])
-    rng = np.random.default_rng([setup.seed, 2])
-    strategy = SingleOperatorAnyConnection(setup.search_space)
-    genotypes = [strategy.sample(rng, 1.0) for _ in range(task["samples"])]
-    losses = [answer.log_loss for answer in oracle.evaluate_many(genotypes)]
-    return {"method": task["method"], "samples": task["samples"], "log_losses": losses}
 
 
 def search(task: Task) -> dict[str, Any]:
@@ -144,12 +145,12 @@ def train_found(task: Task) -> dict[str, Any]:
 def write_report(
     folder: Path,
     setup: Setup,
-    sampled: Sequence[Mapping[str, Any]],
     searched: Sequence[Mapping[str, Any]],
     found: Sequence[Mapping[str, Any]],
+    others: Sequence[Subnets],
     options: argparse.Namespace,
 ) -> None:
-    """Write `ablation.md`, `ablation.parquet` and `ablation.png`, and log the MLflow runs."""
+    """Write `ablation.md`, `ablation.parquet` and `subnets.png`, and log the MLflow runs."""
     by_genotype = {row["genotype"]: row for row in found}
     table = []
     for row in searched:
@@ -168,20 +169,25 @@ def write_report(
         )
     order = list(METHODS)
     table.sort(key=lambda row: order.index(row["method"]))
-    lines = ["| method | test log loss | test AUC | MFLOPs |", "|---|---|---|---|"]
+    own = subnets_of(folder, {row["method"]: row["log_loss"] for row in table})
+    logs = [own, *others]
+    for row in table:
+        row["share_better"] = own.share_better(row["log_loss"])
+    lines = [
+        "| method | test log loss | test AUC | MFLOPs | random subnets that are better |",
+        "|---|---|---|---|---|",
+    ]
     lines += [
-        f"| {row['method']} | {row['log_loss']:.4f} | {row['auc']:.4f} | {row['mflops']:.3f} |"
+        f"| {row['method']} | {row['log_loss']:.4f} | {row['auc']:.4f} | {row['mflops']:.3f} "
+        f"| {row['share_better']:.0%} |"
         for row in table
     ]
     with atomic_write(folder / "ablation.md") as stream:
-        stream.write("\n".join(lines) + "\n")
+        stream.write("\n".join(lines) + "\n\n" + as_markdown(logs))
     with atomic_write(folder / "ablation.parquet", "wb") as stream:
         pl.DataFrame(table).write_parquet(stream)
-    curves = {
-        row["method"]: row["log_losses"] for row in sampled if row["samples"] == options.samples
-    }
-    with atomic_write(folder / "ablation.png", "wb") as stream:
-        plot(curves, stream)
+    with atomic_write(folder / "subnets.png", "wb") as stream:
+        plot(logs, stream)
     parameters = {"space": setup.space, "train": setup.train, "truth": setup.truth} | {
         "fingerprint": setup.fingerprint, "trials": options.trials, "seed": setup.seed,
     }  # fmt: skip
@@ -189,29 +195,8 @@ def write_report(
         (row["method"], {"method": row["method"]}, {k: v for k, v in row.items() if k != "method"})
         for row in table
     ]
-    files = [folder / f"ablation.{kind}" for kind in ("md", "parquet", "png")]
+    files = [folder / name for name in ("ablation.md", "ablation.parquet", "subnets.png")]
     log_runs(folder, "ablation", parameters, runs, files)
-
-
-def plot(curves: Mapping[str, Sequence[float]], stream: Any) -> None:
-    """Share of subnets whose score is at most a log loss, by method.
-
-    The worst tenth of a method may lie to the right of what is shown.
-    """
-    figure, axis = plt.subplots(figsize=(7, 4.2))
-    for method, losses in curves.items():
-        values = np.sort(losses)
-        axis.step(values, np.arange(1, len(values) + 1) / len(values), where="post", label=method)
-    shown = [np.quantile(losses, q) for losses in curves.values() for q in (0.0, 0.9)]
-    margin = 0.05 * (max(shown) - min(shown)) or 0.01
-    axis.set_xlim(min(shown) - margin, max(shown) + margin)
-    axis.set_xlabel("validation log loss, oracle")
-    axis.set_ylabel("share of subnets")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(stream, format="png", dpi=120)
-    plt.close(figure)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -220,8 +205,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_setup_options(parser)
     parser.add_argument("--trials", type=int, default=128, help="queries of each search")
-    parser.add_argument("--samples", type=int, default=100, help="subnets behind each curve")
     parser.add_argument("--top", type=int, default=2, help="how many of a search are trained")
+    parser.add_argument(
+        "--logs", type=Path, nargs="+", default=[], help="ranking studies on other logs"
+    )
     return parser
 
 

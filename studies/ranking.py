@@ -96,6 +96,9 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
         workers=options.workers,
     )
     reporter.begin("report")
+    if not results.scores.rows:
+        reporter.end(f"nothing is scored; the subnets are in {folder / 'truth.parquet'}")
+        return
     write_report(folder, setup, results.truth.rows, results.supernets.rows, results.scores.rows)
     reporter.end(f"{folder / 'ranking.md'}")
 

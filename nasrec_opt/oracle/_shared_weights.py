@@ -169,19 +169,21 @@ class SharedWeights:
 
     def _fitted_on_held(self, rows: Rows, plans: Sequence[Plan]) -> list[Layer]:
         """The features of all rows first, then the fit."""
-        chunks: list[list[Tensor]] = [[] for _ in plans]
+        held: list[Tensor] = []  # of each genotype, `[rows, width]`
         layers: list[Layer] = []
+        ends = [0] * len(plans)
         for index, activations in self._fit_passes.run(rows, plans):
             genotype = plans[index].genotype
-            chunks[index].append(self._supernet.last_features(genotype, activations).float())
-            if len(layers) == index:
+            features = self._supernet.last_features(genotype, activations).float()
+            if len(held) == index:
+                held.append(features.new_empty(rows.num_rows, features.shape[1]))
                 layers.append(self._supernet.last_weight(genotype, activations))
+            start, ends[index] = ends[index], ends[index] + len(features)
+            held[index][start : ends[index]] = features
         labels = torch.from_numpy(rows.labels).to(self._supernet.final.bias.device)
         fitted: list[Layer] = []
-        for pieces, (weight, bias) in zip(chunks, layers, strict=True):
-            features = torch.cat(pieces)
-            pieces.clear()
-            result = self._fit(features, labels, weight, bias)
+        for weight, bias in layers:
+            result = self._fit(held.pop(0), labels, weight, bias)
             fitted.append((result.weight, result.bias))
         return fitted
 

@@ -1,10 +1,13 @@
 """The study end to end on a tiny log, killed on the way."""
 
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
 import pytest
@@ -13,8 +16,10 @@ from mlflow.tracking import MlflowClient
 from scipy.stats import kendalltau
 
 from nasrec_opt.retrain import retrain
+from nasrec_opt.space import SearchSpace
 from nasrec_opt.supernet import Subnet
 from studies._setup import Setup
+from studies._subnets import Subnets, draw, subnets_of
 from studies._tasks import truth_of
 from studies.ablation import METHODS
 from studies.ablation import main as ablation
@@ -137,11 +142,68 @@ def test_other_settings_are_refused(finished, capsys):
     assert "techniques: expected of single-any" in capsys.readouterr().err
 
 
-def test_ablation_on_the_same_folder(finished):
-    options = [*arguments(finished)[:1], "--workers=1", "--trials=40", "--samples=6", "--top=1"]
-    assert ablation(options) == 0
+@pytest.fixture(scope="module")
+def other_log(finished, tmp_path_factory):
+    """Subnets alone, trained on another log: no supernet, no score, no second seed."""
+    folder = tmp_path_factory.mktemp("other") / "run"
+    options = {"rows": 500, "seed": 1, "repeated": 0, "techniques": "", "scorings": ""}
+    assert main(arguments(folder, **options)) == 0
+    return folder
+
+
+def test_subnets_alone_are_trained_and_no_ranking_is_made_up(other_log):
+    assert len(pl.read_parquet(other_log / "truth.parquet")) == 5
+    assert not (other_log / "ranking.md").exists()
+
+
+def test_ablation_on_the_same_folder(finished, other_log):
+    options = [*arguments(finished)[:1], "--workers=1", "--trials=40", "--top=1"]
+    assert ablation([*options, "--logs", str(other_log)]) == 0
     table = pl.read_parquet(finished / "ablation.parquet")
     assert table["method"].to_list() == list(METHODS)
     found = pl.read_parquet(finished / "found.parquet")
     assert set(table["log_loss"]) <= set(found["test_log_loss"])
-    assert (finished / "ablation.png").stat().st_size > 10_000
+    truth = pl.read_parquet(finished / "truth.parquet").filter(repeat=0, balance=True)
+    for row in table.iter_rows(named=True):
+        better = (truth["test_log_loss"] < row["log_loss"]).mean()
+        assert row["share_better"] == pytest.approx(better)
+    text = (finished / "ablation.md").read_text()
+    for folder, source in ((finished, "synthetic, 600 rows"), (other_log, "synthetic, 500 rows")):
+        subnets = subnets_of(folder)
+        assert subnets.source == source
+        rows = pl.read_parquet(folder / "truth.parquet").filter(repeat=0, balance=True)
+        assert list(subnets.log_losses) == sorted(rows["test_log_loss"])
+        median = rows["test_log_loss"].median()
+        [line] = [line for line in text.splitlines() if line.startswith(f"| {source} |")]
+        assert f"| {median:.4f} |" in line
+    assert (finished / "subnets.png").stat().st_size > 10_000
+
+
+def test_figure_8_shows_the_log_losses_of_trained_subnets():
+    """The curve is the empirical distribution of what is given, a panel for each log."""
+    logs = [
+        Subnets(source="one", log_losses=(0.4, 0.5, 0.7), found={"a search": 0.45}),
+        Subnets(source="two", log_losses=(0.1, 0.2)),
+    ]
+    figure = draw(logs)
+    axes = figure.axes
+    assert len(axes) == 2
+    curve, found = axes[0].get_lines()
+    assert list(curve.get_xdata()) == [0.4, 0.4, 0.5, 0.7]
+    np.testing.assert_allclose(curve.get_ydata(), [0, 1 / 3, 2 / 3, 1])
+    assert list(found.get_xdata()) == [0.45, 0.45]
+    plt.close(figure)
+
+
+def test_a_log_without_subnets_is_refused_before_the_work(finished, tmp_path, capsys):
+    assert ablation([*arguments(finished)[:1], "--logs", str(tmp_path)]) == 2
+    assert "expected the setup of a ranking study" in capsys.readouterr().err
+    shutil.copy(finished / "setup.json", tmp_path)
+    assert ablation([*arguments(finished)[:1], "--logs", str(tmp_path)]) == 2
+    assert "expected subnets that were trained from scratch, found none" in capsys.readouterr().err
+
+
+def test_the_space_of_the_papers_sample_is_there():
+    space = SearchSpace.from_toml(Path(__file__).parents[2] / "studies/spaces/paper_subnets.toml")
+    assert (space.dense_widths, space.sparse_widths) == ((32, 64, 128, 256, 512), (16, 32, 64))
+    assert (space.num_blocks, space.dense_ops) == (7, SearchSpace.nasrec_full().dense_ops)
