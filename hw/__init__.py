@@ -14,6 +14,7 @@ from hw._recnmp import RecNMP
 from hw._reram import ReRAM
 from hw._sections import shipped_technology
 from hw._technology import Technology
+from hw._technology_file import TechnologyFile
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
 from hw.errors import DescriptionError, HwError
 
@@ -42,6 +43,7 @@ __all__ = [
     "RecNMP",
     "Result",
     "Technology",
+    "TechnologyFile",
     "Workload",
     "critical_path",
     "element_area_um2",

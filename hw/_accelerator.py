@@ -7,8 +7,8 @@ from pathlib import Path
 from hw._cpu import CPU
 from hw._recnmp import RecNMP
 from hw._reram import ReRAM
-from hw._sections import read_sections
-from hw._technology import read_technology
+from hw._sections import parse_sections, read_text
+from hw._technology import parse_technology
 
 Accelerator = ReRAM | RecNMP | CPU
 
@@ -23,7 +23,17 @@ def read_accelerator(path: Path | str) -> Accelerator:
         DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type or
             unit, or out of range.
     """
-    kind, sections = read_sections(path)
+    return parse_accelerator(read_text(path), str(path))
+
+
+def parse_accelerator(text: str, where: str) -> Accelerator:
+    """The accelerator of a technology file's text; see `read_accelerator`.
+
+    Args:
+        text: The TOML.
+        where: What to call it in errors.
+    """
+    kind, sections = parse_sections(text, where)
     if kind == "reram":
-        return ReRAM(read_technology(path))
+        return ReRAM(parse_technology(text, where))
     return CPU(**sections) if kind == "cpu" else RecNMP(**sections)

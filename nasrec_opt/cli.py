@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from nasrec_opt._files import read_text
-from nasrec_opt.errors import GenotypeError, NasrecError
+from nasrec_opt.errors import NasrecError
 
 if TYPE_CHECKING:
     from nasrec_opt.pipeline import Stage
-    from nasrec_opt.space import Genotype
 
 INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
@@ -54,6 +52,25 @@ DataOption = Annotated[
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="The run folder (default: runs/<study name>)."),
+]
+TargetPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="GENOTYPE.json|RUN|results.json",
+        help="A genotype, or a run: its folder, or the results.json in it.",
+    ),
+]
+ModelOption = Annotated[
+    int | None,
+    typer.Option(
+        "--model", metavar="N", help="Rank of the retrained model of a run (default: 1, the best)."
+    ),
+]
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--run", metavar="RUN", help="The run whose columns and accelerator hold for a genotype."
+    ),
 ]
 
 
@@ -148,30 +165,40 @@ def open_(
 
 @app.command()
 def show(
-    genotype: Annotated[Path, typer.Argument(metavar="GENOTYPE.json")],
+    target: TargetPath,
     out: Annotated[Path, typer.Option("--out", metavar="x.svg|x.png", help="The picture.")],
+    model: ModelOption = None,
+    run: RunOption = None,
 ) -> None:
     """Draw one architecture as SVG or PNG."""
+    from nasrec_opt.pipeline import read_target
     from nasrec_opt.report import draw
 
-    draw(_read_genotype(genotype), out)
+    found = read_target(target, model=model, run=run)
+    draw(found.genotype, out, None if found.conditions.assumed else found.conditions.features)
     print(out)
 
 
 @app.command()
 def cost(
-    genotype: Annotated[Path, typer.Argument(metavar="GENOTYPE.json")],
+    target: TargetPath,
+    model: ModelOption = None,
+    run: RunOption = None,
     accelerator: Annotated[
         Path | None,
         typer.Option(
             "--accelerator",
             metavar="TECH.toml",
             help="Technology of the accelerator, or the name of one that ships: handcrafted.toml, "
-            "recnmp.toml, cpu.toml.",
+            "recnmp.toml, cpu.toml (default: the run's, or reram_32nm.toml).",
         ),
     ] = None,
-    num_dense: Annotated[int, typer.Option(min=0, help="Dense features.")] = 13,
-    num_sparse: Annotated[int, typer.Option(min=1, help="Sparse features.")] = 26,
+    num_dense: Annotated[
+        int | None, typer.Option(min=0, help="Dense columns without a run (default: 13).")
+    ] = None,
+    num_sparse: Annotated[
+        int | None, typer.Option(min=1, help="Sparse columns without a run (default: 26).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
         Path | None,
@@ -179,15 +206,17 @@ def cost(
     ] = None,
 ) -> None:
     """Print what one architecture costs on the accelerator, by operator and by component."""
-    from nasrec_opt.pipeline import architecture_cost, print_cost
+    from nasrec_opt.pipeline import architecture_cost, print_cost, read_target
 
-    figures = architecture_cost(
-        _read_genotype(genotype),
+    found = read_target(
+        target,
+        model=model,
+        run=run,
         technology=accelerator,
         num_dense=num_dense,
         num_sparse=num_sparse,
-        plot=plot,
     )
+    figures = architecture_cost(found.genotype, found.conditions, plot=plot)
     if as_json:
         print(json.dumps(figures, indent=2))
     else:
@@ -214,14 +243,3 @@ def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) 
         )
     if until == "report":
         print(how_to_open(finished.folder))
-
-
-def _read_genotype(path: Path) -> Genotype:
-    from nasrec_opt.space import Genotype
-
-    try:
-        text = read_text(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise GenotypeError(f"{path}: expected a genotype in JSON, got {reason}") from error
-    return Genotype.from_json(text, str(path))

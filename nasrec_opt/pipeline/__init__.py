@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._folder import RunFolder
     from nasrec_opt.pipeline._opening import how_to_open, open_run
     from nasrec_opt.pipeline._run import Run, Stage, run_study
+    from nasrec_opt.pipeline._target import Target, read_target
 
 __all__ = [
     "ConsoleReporter",
@@ -24,10 +25,12 @@ __all__ = [
     "SilentReporter",
     "Stage",
     "StudyConfig",
+    "Target",
     "architecture_cost",
     "how_to_open",
     "open_run",
     "print_cost",
+    "read_target",
     "run_study",
 ]
 
@@ -39,10 +42,12 @@ _HOMES = {
     "SilentReporter": "_console",
     "Stage": "_run",
     "StudyConfig": "_config",
+    "Target": "_target",
     "architecture_cost": "_cost",
     "how_to_open": "_opening",
     "open_run": "_opening",
     "print_cost": "_console",
+    "read_target": "_target",
     "run_study": "_run",
 }
 

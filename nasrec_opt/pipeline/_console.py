@@ -18,8 +18,6 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from nasrec_opt._metrics import definitions
-
 
 class Reporter(Protocol):
     """Who is told how far the stages are."""
@@ -114,7 +112,8 @@ class ConsoleReporter:
 
 def print_cost(figures: Mapping[str, Any]) -> None:
     """Print what `architecture_cost` returns as tables."""
-    console = Console()
+    console = Console(soft_wrap=True)
+    console.print(conditions_in_words(figures["conditions"]), highlight=False, markup=False)
     for head, parts in (("operator", figures["breakdown"]), ("component", figures["components"])):
         console.print(_cost_table(head, parts, figures))
     console.print(
@@ -123,7 +122,21 @@ def print_cost(figures: Mapping[str, Any]) -> None:
         f"{figures['parameters']:,} parameters without embedding tables",
         highlight=False,
     )
-    console.print(definitions("mflops", "mflops_paper"), highlight=False)
+    for note in figures["notes"].values():
+        console.print(note, highlight=False, markup=False)
+
+
+def conditions_in_words(conditions: Mapping[str, Any]) -> str:
+    """For how many columns figures are, and on which accelerator."""
+    assumed = " (assumed: Criteo's)" if conditions["columns_are_assumed"] else ""
+    ships = "which ships" if conditions["technology_ships"] else "which does not ship"
+    genes = ", with the genotype's accelerator genes" if conditions["has_accelerator_genes"] else ""
+    nodes = ", ".join(conditions["nodes"]) or "no node stated"
+    return (
+        f"One sample of {conditions['num_dense']} dense and {conditions['num_sparse']} sparse "
+        f"columns{assumed}, on {conditions['accelerator']}: {conditions['technology']}, "
+        f"{ships}, figures of {nodes}{genes}."
+    )
 
 
 def _cost_table(

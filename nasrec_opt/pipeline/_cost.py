@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from hw import Accelerator, ReRAM, read_accelerator
-from nasrec_opt._metrics import SHAPE_METRICS
-from nasrec_opt.features import FeatureSpec
+from nasrec_opt._metrics import SHAPE_METRICS, definitions
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.objective import by_operator
+from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.report import plot_cost
 from nasrec_opt.space import Genotype
+
+NOTES = {
+    "per": "Latency and energy are those of one sample.",
+    "latency_us": "Latency 0: off the critical path, done while a slower operator works.",
+    "mflops": definitions("mflops", "mflops_paper"),
+}
 
 
 def accelerator_of(technology: Path | None) -> Accelerator:
@@ -20,37 +26,30 @@ def accelerator_of(technology: Path | None) -> Accelerator:
 
 
 def architecture_cost(
-    genotype: Genotype,
-    *,
-    technology: Path | None = None,
-    features: FeatureSpec | None = None,
-    num_dense: int = 13,
-    num_sparse: int = 26,
-    plot: Path | None = None,
+    genotype: Genotype, conditions: Conditions, *, plot: Path | None = None
 ) -> dict[str, Any]:
     """Cost of one sample through one architecture.
 
     Args:
         genotype: The architecture; its accelerator genes, if any, configure the accelerator.
-        technology: Technology TOML, of ReRAM, RecNMP or a CPU; nothing = the ReRAM that ships.
-        features: Shape of the input; nothing = `num_dense` and `num_sparse` features.
-        num_dense: Dense features.
-        num_sparse: Sparse features; their vocabularies do not enter the cost.
+        conditions: The columns that it reads, and the accelerator.
         plot: Where latency and energy are drawn by operator and component, `.svg` or `.png`.
 
     Returns:
         `latency_us`, `energy_uj`, `area_mm2`, `leakage_mw`, `samples_per_s`, `mflops`,
         `mflops_paper`, `parameters`, `breakdown` of latency and energy by operator, and
-        `components`: latency, energy and area by component.
+        `components`: latency, energy and area by component; `conditions` that the figures hold
+        for, and `notes` on what they mean.
     """
-    features = features or FeatureSpec(num_dense, (1,) * num_sparse)
-    workload = lower(genotype, features)
-    accelerator = accelerator_of(technology)
+    workload = lower(genotype, conditions.features)
+    accelerator = conditions.accelerator
     if genotype.hardware is not None:
         accelerator = configure(accelerator, genotype.hardware)
     cost = accelerator.cost(workload)
     if plot is not None:
-        plot_cost(cost, plot, f"One sample, {workload.mflops:.3g} MFLOPs, {_name(technology)}")
+        plot_cost(
+            cost, plot, f"One sample, {workload.mflops:.3g} MFLOPs, {conditions.technology.name}"
+        )
     return {
         "latency_us": cost.latency_ns * 1e-3,  # ns -> us
         "energy_uj": cost.energy_pj * 1e-6,  # pJ -> uJ
@@ -64,8 +63,7 @@ def architecture_cost(
             "energy_uj": {c.name: c.energy_pj * 1e-6 for c in cost.components},  # pJ -> uJ
             "area_mm2": {c.name: c.area_mm2 for c in cost.components},
         },
+        "conditions": conditions.in_words()
+        | {"has_accelerator_genes": genotype.hardware is not None},
+        "notes": NOTES,
     }
-
-
-def _name(technology: Path | None) -> str:
-    return "the accelerator that ships" if technology is None else technology.name

@@ -9,9 +9,10 @@ from typing import Any
 
 import optuna
 
+from hw import TechnologyFile
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.data import Dataset
-from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import architecture_cost
 from nasrec_opt.pipeline._folder import RunFolder, digest
@@ -39,12 +40,14 @@ def retrain_winners(
 
     Returns:
         What `results.json` holds from then on: `models`, the best on validation first,
-        `baselines`, and `bayes` where the least possible log loss is known.
+        `baselines`, the `conditions` that the costs hold for, and `bayes` where the least possible
+        log loss is known.
     """
     supernet = Supernet.load(folder.supernet)
     chosen = winners(study, config.retrain.top)
     progress(0, len(chosen) + 1)
     reference = _baselines(folder, Dataset.open(folder.dataset))
+    conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
     models = []
     for done, (genotype, trial) in enumerate(chosen, start=1):
         progress(done, len(chosen) + 1)
@@ -61,33 +64,19 @@ def retrain_winners(
                 "trial": trial.number,
                 "search_log_loss": log_loss_of(study, trial),
                 **model.to_dict(),
-                **_cost(genotype, config, dataset),
+                **_cost(genotype, conditions),
             }
         )
     models.sort(key=lambda model: model["validation_log_loss"])
-    results: dict[str, Any] = {"models": models, "baselines": reference}
+    results: dict[str, Any] = {
+        "models": models,
+        "baselines": reference,
+        "conditions": conditions.to_dict(),
+    }
     if dataset.bayes_log_loss is not None:
         results["bayes"] = dataset.bayes_log_loss["test"]
     write_json(folder.results, results)
     return results
-
-
-def read_results(file: Path) -> dict[str, Any]:
-    """What an earlier `retrain_winners` wrote.
-
-    Raises:
-        StudyError: The file is missing, or holds something else.
-    """
-    try:
-        results = read_json(file)
-        if results["models"] and results["baselines"]:
-            return dict(results)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise StudyError(
-        f"{file}: expected retrained models and baselines, got something else; remove it, and "
-        "they are written again"
-    )
 
 
 def model_folder(folder: RunFolder, genotype: Mapping[str, Any]) -> Path:
@@ -95,11 +84,10 @@ def model_folder(folder: RunFolder, genotype: Mapping[str, Any]) -> Path:
     return folder.retrained / digest(genotype)
 
 
-def _cost(genotype: Genotype, config: StudyConfig, dataset: Dataset) -> dict[str, Any]:
-    figures = architecture_cost(
-        genotype, technology=config.hardware.technology, features=dataset.features
-    )
-    del figures["breakdown"]
+def _cost(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:
+    figures = architecture_cost(genotype, conditions)
+    for name in ("breakdown", "conditions", "notes"):  # the last two are the same for all models
+        del figures[name]
     return figures
 
 

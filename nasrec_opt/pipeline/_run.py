@@ -46,7 +46,8 @@ from nasrec_opt.pipeline._precision import (
     with_precision,
 )
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
-from nasrec_opt.pipeline._retraining import model_folder, read_results, retrain_winners
+from nasrec_opt.pipeline._results import read_results
+from nasrec_opt.pipeline._retraining import model_folder, retrain_winners
 from nasrec_opt.pipeline._search import (
     finished_trials,
     require_settings,

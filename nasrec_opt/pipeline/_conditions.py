@@ -1,0 +1,135 @@
+"""Under which conditions an architecture is costed: the columns it reads, and the accelerator.
+
+The figures of a genotype depend on both. A run writes its own beside its results, so that whoever
+costs one of its models later gets the figures of its report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hw import Accelerator, TechnologyFile, shipped_technology
+from nasrec_opt._files import sha256
+from nasrec_opt.errors import StudyError
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.pipeline._folder import RunFolder
+
+NUM_DENSE, NUM_SPARSE = 13, 26  # columns of Criteo's log
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a cost depends on beside the genotype.
+
+    Args:
+        features: The columns.
+        technology: The accelerator's technology file.
+        assumed: Whether nobody said how many columns there are.
+    """
+
+    features: FeatureSpec
+    technology: TechnologyFile
+    assumed: bool = False
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """The accelerator, before a genotype's accelerator genes configure it."""
+        return self.technology.accelerator
+
+    def on(self, technology: Path | None) -> Conditions:
+        """The same columns on another accelerator, if one is given."""
+        if technology is None:
+            return self
+        return replace(self, technology=TechnologyFile.read(technology))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON values, for a run's results."""
+        return {
+            "features": self.features.to_dict(),
+            "technology": {"name": self.technology.name, "toml": self.technology.text},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Conditions:
+        """Inverse of `to_dict`."""
+        technology = values["technology"]
+        return cls(
+            FeatureSpec.from_dict(values["features"]),
+            TechnologyFile(str(technology["name"]), str(technology["toml"])),
+        )
+
+    def in_words(self) -> dict[str, Any]:
+        """What a reader of the figures has to know, as JSON values."""
+        technology = self.technology
+        return {
+            "num_dense": self.features.num_dense,
+            "num_sparse": self.features.num_sparse,
+            "embedding_dim": self.features.embedding_dim,
+            "columns_are_assumed": self.assumed,
+            "technology": technology.name,
+            "technology_ships": technology.is_shipped,
+            "accelerator": technology.kind,
+            "nodes": list(technology.nodes),
+        }
+
+
+def assumed_conditions(
+    technology: Path | None, num_dense: int | None = None, num_sparse: int | None = None
+) -> Conditions:
+    """The conditions of a genotype without a run: Criteo's columns where nobody says how many.
+
+    Args:
+        technology: Technology TOML, or None for the ReRAM accelerator that ships.
+        num_dense: Dense columns.
+        num_sparse: Sparse columns; their vocabularies do not enter the cost.
+    """
+    features = FeatureSpec(
+        NUM_DENSE if num_dense is None else num_dense,
+        (1,) * (NUM_SPARSE if num_sparse is None else num_sparse),
+    )
+    is_assumed = num_dense is None or num_sparse is None
+    return Conditions(features, TechnologyFile.read(technology), is_assumed)
+
+
+def conditions_of_run(folder: RunFolder, technology: Path | None = None) -> Conditions:
+    """The conditions of a run whose results do not say them, from its dataset and its record.
+
+    Args:
+        folder: The run folder.
+        technology: Technology TOML that is given in place of the run's own.
+
+    Raises:
+        StudyError: The folder holds no trained supernet, or the run's technology file is not known.
+    """
+    from nasrec_opt.data import Dataset
+
+    record = folder.record()
+    if "train" not in record:
+        raise StudyError(
+            f"{folder.path}: expected a run folder with a trained supernet, got none; its columns "
+            "are not known yet"
+        )
+    settings = record["train"]["settings"]
+    dataset = Dataset.open(
+        folder.dataset, min_count=settings["min_count"], binned_dense=settings["binned_dense"]
+    )
+    searched = record.get("search", {}).get("settings", {})
+    digest = searched.get("hardware", {}).get("technology")
+    if technology is None and digest is not None:
+        technology = _shipped_with(digest)
+        if technology is None:
+            raise StudyError(
+                f"{folder.path}: expected the technology file of the run, which its folder does "
+                "not hold; give it with --accelerator"
+            )
+    return Conditions(dataset.features, TechnologyFile.read(technology))
+
+
+def _shipped_with(digest: str) -> Path | None:
+    """The technology file that ships with these contents, if there is one."""
+    default = shipped_technology("reram_32nm.toml")
+    known = default.parent.glob("*.toml") if default else ()
+    return next((file for file in known if sha256(file) == digest), None)

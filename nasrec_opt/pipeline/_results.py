@@ -1,0 +1,27 @@
+"""Figures of the retrained models and the baselines, as a run keeps them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nasrec_opt._files import read_json
+from nasrec_opt.errors import StudyError
+
+
+def read_results(file: Path) -> dict[str, Any]:
+    """What an earlier `retrain_winners` wrote.
+
+    Raises:
+        StudyError: The file is missing, or holds something else.
+    """
+    try:
+        results = read_json(file)
+        if results["models"] and results["baselines"]:
+            return dict(results)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise StudyError(
+        f"{file}: expected retrained models and baselines, got something else; remove it, and "
+        "they are written again"
+    )

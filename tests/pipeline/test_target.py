@@ -1,0 +1,190 @@
+"""Costing and drawing models of a run: the figures are those of its report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hw import TechnologyFile
+from nasrec_opt.cli import app
+from nasrec_opt.errors import NasrecError
+from nasrec_opt.pipeline import StudyConfig, run_study
+
+STUDY = """
+name = "tiny"
+[data]
+synthetic_rows = 1500
+binned_dense = {binned}
+[space]
+preset = "codesign"
+num_blocks = 1
+[supernet]
+batch_size = 128
+[oracle]
+rows = 64
+[hardware]
+technology = "{technology}"
+[search]
+sampler = "random"
+n_trials = 12
+[retrain]
+top = 2
+[retrain.model]
+epochs = 1
+"""
+MINE = (
+    'base = "mnsim_2_0.toml"\n[crossbar]\nread_ns = { value = 77.0, unit = "ns", node = "7 nm" }\n'
+)
+SAME = ("latency_us", "energy_uj", "area_mm2", "leakage_mw", "samples_per_s", "mflops",
+        "parameters", "components")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A finished run whose columns and technology are not the defaults, moved from where it was."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "mine.toml").write_text(MINE)
+    (folder / "study.toml").write_text(STUDY.format(binned="true", technology="mine.toml"))
+    run_study(StudyConfig.from_toml(folder / "study.toml"), folder / "made", until="retrain")
+    (folder / "mine.toml").unlink()
+    return (folder / "made").rename(folder / "moved")
+
+
+def called(*arguments: object):
+    return CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=True)
+
+
+def figures(*arguments: object) -> dict:
+    result = called("cost", *arguments, "--json")
+    assert result.exit_code == 0, result.exception
+    return json.loads(result.stdout)
+
+
+def refused(*arguments: object) -> str:
+    result = called(*arguments)
+    assert isinstance(result.exception, NasrecError), result.stdout
+    return str(result.exception)
+
+
+def results(run: Path) -> dict:
+    return json.loads((run / "retrained" / "results.json").read_text())
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_figures_of_a_run_are_those_of_its_results(run, tmp_path, rank):
+    model = results(run)["models"][rank - 1]
+    genotype = tmp_path / "g.json"
+    genotype.write_text(json.dumps(model["genotype"]))
+    for found in (
+        figures(run, "--model", rank),
+        figures(run / "retrained" / "results.json", "--model", rank),
+        figures(genotype, "--run", run),
+        figures(shutil.copy(run / "retrained" / "results.json", tmp_path), "--model", rank),
+    ):
+        assert {name: found[name] for name in SAME} == {name: model[name] for name in SAME}
+        conditions = found["conditions"]
+        assert (conditions["num_dense"], conditions["num_sparse"]) == (13, 39)  # 13 + 26 are binned
+        assert not conditions["columns_are_assumed"]
+        assert conditions["technology"] == "mine.toml"
+        assert conditions["accelerator"] == "ReRAM"
+        assert "7 nm" in conditions["nodes"]
+    assert figures(genotype)["energy_uj"] != model["energy_uj"]
+
+
+def test_the_best_model_is_the_one_that_nobody_asked_for_by_rank(run):
+    assert figures(run) == figures(run, "--model", 1)
+    assert figures(run) != figures(run, "--model", 2)
+
+
+def test_what_is_printed_says_what_the_figures_hold_for(run):
+    text = " ".join(called("cost", run).stdout.split())
+    assert (
+        "One sample of 13 dense and 39 sparse columns, on ReRAM: mine.toml, which does not ship, "
+        "figures of "
+    ) in text
+    assert "with the genotype's accelerator genes" in text
+    assert "Latency 0: off the critical path" in text
+    assert "millions of multiply-accumulates of one sample" in text
+
+
+def test_another_accelerator_may_be_tried_for_a_model_of_a_run(run):
+    found = figures(run, "--accelerator", "cpu.toml")
+    assert found["conditions"]["technology"] == "cpu.toml"
+    assert found["conditions"]["num_sparse"] == 39
+    assert found["parameters"] == figures(run)["parameters"]
+
+
+def test_show_draws_a_model_of_a_run(run, tmp_path):
+    drawn = []
+    for rank in (1, 2):
+        out = tmp_path / f"{rank}.svg"
+        assert called("show", run, "--model", rank, "--out", out).exit_code == 0
+        drawn.append(out.read_text())
+    assert drawn[0] != drawn[1]
+    genotype = tmp_path / "g.json"
+    genotype.write_text(json.dumps(results(run)["models"][0]["genotype"]))
+    out = tmp_path / "g.svg"
+    assert called("show", genotype, "--run", run, "--out", out).exit_code == 0
+    assert out.read_text() == drawn[0]
+
+
+def test_what_does_not_fit_is_one_sentence(run, tmp_path):
+    genotype = tmp_path / "g.json"
+    genotype.write_text(json.dumps(results(run)["models"][0]["genotype"]))
+    assert "--model: expected 1 to 2, got 3" in refused("cost", run, "--model", 3)
+    assert "--model: expected 1 to 2, got 0" in refused("cost", run, "--model", 0)
+    assert "--model: expected it with a run" in refused("cost", genotype, "--model", 1)
+    assert "--run: expected it beside a genotype" in refused("cost", run, "--run", run)
+    assert "--num-sparse: expected it without a run" in refused("cost", run, "--num-sparse", 3)
+    assert "found nothing there" in refused("cost", tmp_path)
+    assert "expected a run folder, found nothing there" in refused(
+        "show", genotype, "--run", tmp_path / "x", "--out", tmp_path / "x.svg"
+    )
+    assert "with a trained supernet, got none" in refused("cost", genotype, "--run", tmp_path)
+    assert "expected a genotype in JSON, or a run" in refused("cost", tmp_path / "nothing")
+
+
+def test_a_run_of_before_is_costed_from_its_dataset_and_record(run, tmp_path):
+    old = shutil.copytree(run, tmp_path / "old")
+    kept = results(old)
+    del kept["conditions"]
+    (old / "retrained" / "results.json").write_text(json.dumps(kept))
+    assert "expected the technology file of the run" in refused("cost", old)
+    (tmp_path / "mine.toml").write_text(MINE)
+    found = figures(old, "--accelerator", tmp_path / "mine.toml")
+    assert {name: found[name] for name in SAME} == {n: kept["models"][0][n] for n in SAME}
+
+
+def test_a_run_is_costed_before_its_models_are_retrained(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY.format(binned="false", technology="handcrafted.toml"))
+    config = StudyConfig.from_toml(study)
+    found = run_study(config, tmp_path / "run", until="search").study()
+    trial = found.trials[0]
+    genotype = tmp_path / "g.json"
+    genotype.write_text(trial.user_attrs["genotype"])
+    ours = figures(genotype, "--run", tmp_path / "run")
+    assert [ours["latency_us"], ours["energy_uj"]] == trial.values[1:]
+    assert ours["conditions"]["num_sparse"] == 26
+    assert ours["conditions"]["technology"] == "handcrafted.toml"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "nodes"),
+    [
+        ("", "ReRAM", ("32 nm", "130 nm")),
+        ('kind = "cpu"', "CPU", ("Xeon Gold 6254", "Cascade Lake")),
+        ("[crossbar]\nread_ns = 50.0", "ReRAM", ("32 nm", "no node stated", "130 nm")),
+    ],
+)
+def test_a_technology_file_says_its_kind_and_nodes(tmp_path, text, kind, nodes):
+    (tmp_path / "t.toml").write_text(text)
+    file = TechnologyFile.read(tmp_path / "t.toml")
+    assert (file.name, file.kind, file.is_shipped) == ("t.toml", kind, False)
+    assert set(file.nodes) == set(nodes)
+    assert file.nodes[0] == nodes[0]
+    assert TechnologyFile.read("cpu.toml").is_shipped
