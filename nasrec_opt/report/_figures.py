@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from optuna.trial import TrialState
 
 from nasrec_opt._metrics import LABELS
+from nasrec_opt.report._places import with_hashable_choices
 from nasrec_opt.report._records import (
     StudyRecord,
     TrialRecord,
@@ -126,12 +127,13 @@ def importance_figure(study: optuna.Study) -> go.Figure | None:
         return None
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     columns: dict[str, dict[str, float]] = {}
+    searched = with_hashable_choices(study)
     for i, name in enumerate(metric_names_of(study)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # low values are what we look for
                 columns[name] = optuna.importance.get_param_importances(
-                    study, evaluator=evaluator, target=lambda trial, i=i: trial.values[i]
+                    searched, evaluator=evaluator, target=lambda trial, i=i: trial.values[i]
                 )
         except (ValueError, RuntimeError):  # no parameter is in every trial, or none varies
             continue
