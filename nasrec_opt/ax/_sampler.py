@@ -8,6 +8,7 @@ that reads a study (MLflow, dashboard, report, resume) knows nothing of Ax
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ from nasrec_opt.space import SearchSpace
 
 if TYPE_CHECKING:
     from ax.api.client import Client
+
+# Threads of `optimize(n_jobs=...)` share the client, and `quiet` changes the whole process.
+_ALONE = threading.Lock()
 
 
 class AxSampler(StreamSampler):
@@ -84,7 +88,7 @@ class AxSampler(StreamSampler):
         """The parameters of Ax's next trial; inactive ones are left out."""
         if "fixed_params" in trial.system_attrs:  # enqueued: Ax is told of it afterwards
             return {}
-        with quiet():
+        with _ALONE, quiet():
             mirror = self._mirror(study, trial.number)
             mirror.follow(study, trial.number)
             parameters = mirror.ask(trial.number)
