@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from nasrec_opt.errors import DataError
+
 RARE, MISSING, FIRST = 0, 1, 2
+_SEEDS = 16  # of the hash, of which the first will do
 MERGE_ROWS = 1 << 17  # fewest pending rows at which counts are merged
 
 
@@ -59,20 +62,23 @@ class Vocabulary:
 
     Args:
         table: Columns `value` and `count`.
+
+    Raises:
+        DataError: A value is there twice.
     """
 
     def __init__(self, table: pl.DataFrame) -> None:
         self.table = table
         # A chunk is looked up in sorted hashes of the values, built once: a vocabulary may hold
         # millions of values, and a hash table of them for each chunk would cost more than parsing.
-        self._seed = 0
-        while True:
+        for self._seed in range(_SEEDS):
             hashes = self._hash(table["value"])
             self._order = np.argsort(hashes, kind="stable")
             self._hashes = hashes[self._order]
             if not (self._hashes[1:] == self._hashes[:-1]).any():
-                break
-            self._seed += 1  # two values share a hash, once in ten billion vocabularies of 60,000
+                return
+            # Two values share a hash, once in ten billion vocabularies of 60,000.
+        raise DataError("vocabulary: expected each value once, got one twice")
 
     @property
     def cardinality(self) -> int:

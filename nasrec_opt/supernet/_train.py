@@ -282,7 +282,13 @@ def train_step(
 def train_batches(
     rows: TrainRows, config: TrainConfig, steps: int, done: int = 0
 ) -> Iterator[tuple[int, Any]]:
-    """Steps `done` to `steps` with their rows; each epoch has an order of its own."""
+    """Steps `done` to `steps` with their rows; each epoch has an order of its own.
+
+    Raises:
+        StudyError: There are no rows.
+    """
+    if rows.num_rows < 1:
+        raise StudyError("train: expected at least one training row, got none")
     per_epoch = max(1, rows.num_rows // config.batch_size)
     whole = rows.num_rows >= config.batch_size  # a log of less than a batch is one short batch
     while done < steps:

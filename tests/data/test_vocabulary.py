@@ -6,10 +6,12 @@ from collections import Counter as NaiveCounter
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Counter
+from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Counter, Vocabulary
+from nasrec_opt.errors import DataError
 
 VALUE = st.sampled_from(["", "a", "b", "ab", "ü", "zz", "0", "\0", "long " * 9]) | st.none()
 CHUNKS = st.lists(st.lists(VALUE, max_size=30), max_size=5)
@@ -42,3 +44,8 @@ def test_counts_merged_on_the_way_are_the_same():
     expected = NaiveCounter(value for chunk in chunks for value in chunk)
     table = vocabulary_of(chunks).table
     assert dict(table.rows()) == expected
+
+
+def test_a_value_that_is_there_twice_is_refused_and_not_hashed_for_ever():
+    with pytest.raises(DataError, match="vocabulary: expected each value once, got one twice"):
+        Vocabulary(pl.DataFrame({"value": ["a", "b", "a"], "count": [3, 2, 1]}))

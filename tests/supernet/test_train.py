@@ -159,3 +159,9 @@ def test_the_learning_rate_rises_then_falls_to_zero():
 def test_settings_out_of_range_are_refused(option):
     with pytest.raises(StudyError, match=next(iter(option))):
         TrainConfig(**option)
+
+
+def test_a_log_without_training_rows_is_refused_and_not_waited_for(tmp_path):
+    log = Log(tmp_path, rows=0)
+    with pytest.raises(StudyError, match="train: expected at least one training row, got none"):
+        train_supernet(Supernet(next(iter(SPACES.values())), FEATURES), log, tmp_path / "out")
