@@ -68,8 +68,18 @@ def test_results_name_models_and_baselines(finished_run):
     figures |= {"latency_us", "energy_uj", "area_mm2"}
     assert figures <= model.keys()
     assert all(model[name] > 0 for name in figures)
-    assert 0 < results["bayes"] < results["baselines"]["constant"]
-    assert results["baselines"]["logistic_regression"] < results["baselines"]["constant"]
+    constant, regression = (
+        results["baselines"][name] for name in ("constant", "logistic_regression")
+    )
+    assert 0 < results["bayes"] < constant["test_log_loss"]
+    assert regression["test_log_loss"] < constant["test_log_loss"]
+    assert regression["test_auc"] > constant["test_auc"] == 0.5
+    for model in results["models"]:
+        for name, baseline in results["baselines"].items():
+            against = model["against"][name]
+            by = model["test_log_loss"] - baseline["test_log_loss"]
+            assert against["difference"] == pytest.approx(by, abs=1e-6)
+            assert against["standard_error"] > 0
 
 
 def test_study_has_every_trial_with_its_genotype(finished_run):

@@ -40,7 +40,7 @@ def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
     return np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
 
 
-def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float | None:
     """Area under the ROC curve.
 
     The share of (positive, negative) pairs in the right order; a tie counts half.
@@ -50,7 +50,7 @@ def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         labels: 0 or 1, `[rows]`.
 
     Returns:
-        0 to 1; 0.5 where there is but one class.
+        0 to 1; None where there is but one class, for which it is not defined.
 
     References:
         Hanley and McNeil 1982: the area is the rank sum statistic of Mann and Whitney.
@@ -66,5 +66,5 @@ def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     below = np.cumsum(negatives) - negatives
     pairs = int(positives.sum()) * int(negatives.sum())
     if not pairs:
-        return 0.5
+        return None
     return int((positives * (2 * below + negatives)).sum()) / (2 * pairs)

@@ -31,6 +31,7 @@ from nasrec_opt.supernet import (
     Supernet,
     TrainConfig,
     learning_rate_at,
+    start_at_click_rate,
     train_batches,
     train_step,
 )
@@ -136,7 +137,7 @@ class Tuning:
             self._points.add(0)
             self._begin = self._from_supernet(supernet)
         else:
-            self._begin = _from_scratch(supernet, how.seed)
+            self._begin = _from_scratch(supernet, how.seed, self._train)
 
     @property
     def num_rows(self) -> int:
@@ -214,11 +215,12 @@ class Tuning:
         return [torch.from_numpy(array).to(self._device) for array in batch]
 
 
-def _from_scratch(supernet: Supernet, seed: int) -> Callable[[Genotype], Subnet]:
+def _from_scratch(supernet: Supernet, seed: int, train: Split) -> Callable[[Genotype], Subnet]:
     """Subnets of the supernet's shapes with fresh weights."""
+    labels = train.labels
 
     def begin(genotype: Genotype) -> Subnet:
-        return Subnet(
+        subnet = Subnet(
             genotype,
             supernet.features,
             seed,
@@ -226,7 +228,9 @@ def _from_scratch(supernet: Supernet, seed: int) -> Callable[[Genotype], Subnet]
             is_quantized=supernet.is_quantized,
             balance=supernet.balance,
             initialization=supernet.initialization,
-        ).to(supernet.final.bias.device)
+        )
+        start_at_click_rate(subnet, labels)
+        return subnet.to(supernet.final.bias.device)
 
     return begin
 

@@ -6,20 +6,23 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
+import numpy.typing as npt
 import optuna
 
 from hw import TechnologyFile
-from nasrec_opt._files import read_json, write_json
+from nasrec_opt._files import atomic_write, read_json, write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import architecture_cost
 from nasrec_opt.pipeline._folder import RunFolder, digest
 from nasrec_opt.pipeline._search import Progress, log_loss_of, winners
-from nasrec_opt.retrain import baselines, retrain
+from nasrec_opt.retrain import Baseline, baselines, compare, predict, retrain
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Supernet
+from nasrec_opt.supernet import Subnet, Supernet, best_device
 
 
 def retrain_winners(
@@ -40,14 +43,16 @@ def retrain_winners(
 
     Returns:
         What `results.json` holds from then on: `models`, the best on validation first,
-        `baselines`, the `conditions` that the costs hold for, and `bayes` where the least possible
-        log loss is known.
+        `baselines`, `clicks` and rows of the splits, the `conditions` that the costs hold for, and
+        `bayes` where the least possible log loss is known. `against` of a model is its difference
+        from each baseline on the test rows.
     """
     supernet = Supernet.load(folder.supernet)
     chosen = winners(study, config.retrain.top)
     progress(0, len(chosen) + 1)
     reference = _baselines(folder, Dataset.open(folder.dataset))
     conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
+    labels, train = dataset.split("test").labels, dataset.split("train").labels
     models = []
     for done, (genotype, trial) in enumerate(chosen, start=1):
         progress(done, len(chosen) + 1)
@@ -65,12 +70,17 @@ def retrain_winners(
                 "search_log_loss": log_loss_of(study, trial),
                 **model.to_dict(),
                 **_cost(genotype, conditions),
+                "against": _against(model.path, dataset, reference, labels),
             }
         )
     models.sort(key=lambda model: model["validation_log_loss"])
     results: dict[str, Any] = {
         "models": models,
-        "baselines": reference,
+        "baselines": {name: baseline.to_dict() for name, baseline in reference.items()},
+        "clicks": {
+            name: [int(values.sum(dtype=np.int64)), len(values)]
+            for name, values in (("train", train), ("test", labels))
+        },
         "conditions": conditions.to_dict(),
     }
     if dataset.bayes_log_loss is not None:
@@ -91,15 +101,38 @@ def _cost(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:
     return figures
 
 
-def _baselines(folder: RunFolder, dataset: Dataset) -> dict[str, float]:
+def _against(
+    model: Path,
+    dataset: Dataset,
+    reference: Mapping[str, Baseline],
+    labels: npt.NDArray[np.uint8],
+) -> dict[str, Any]:
+    """How a retrained model compares with each baseline on the test rows."""
+    subnet = Subnet.load(model / "model").to(best_device())
+    logits, _ = predict(subnet, dataset.split("test"))
+    return {
+        name: compare(logits, baseline.test_logits, labels).to_dict()
+        for name, baseline in reference.items()
+    }
+
+
+def _baselines(folder: RunFolder, dataset: Dataset) -> dict[str, Baseline]:
     """Fitted once for a dataset: on a long log that takes minutes."""
-    file = folder.retrained / "baselines.json"
+    file, answers = folder.retrained / "baselines.json", folder.retrained / "baselines.npz"
     try:
         known = read_json(file)
         if known["dataset"] == dataset.fingerprint:
-            return dict(known["baselines"])
-    except (OSError, ValueError, KeyError, TypeError):
+            with np.load(answers) as logits:
+                return {
+                    name: Baseline(**figures, test_logits=logits[name])
+                    for name, figures in known["baselines"].items()
+                }
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile):
         pass  # not there, or not ours: what is fitted now replaces it
     fitted = baselines(dataset)
-    write_json(file, {"dataset": dataset.fingerprint, "baselines": fitted})
+    file.unlink(missing_ok=True)  # answers and figures never disagree
+    with atomic_write(answers, "wb") as stream:
+        np.savez(stream, **{name: baseline.test_logits for name, baseline in fitted.items()})
+    figures = {name: baseline.to_dict() for name, baseline in fitted.items()}
+    write_json(file, {"dataset": dataset.fingerprint, "baselines": figures})
     return fitted

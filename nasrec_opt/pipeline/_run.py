@@ -29,6 +29,7 @@ from nasrec_opt.pipeline._dashboard import (
     show_front,
     show_importances,
 )
+from nasrec_opt.pipeline._facts import facts_of
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import (
     finished_search_settings,
@@ -54,7 +55,7 @@ from nasrec_opt.pipeline._search import (
     search,
 )
 from nasrec_opt.pipeline._storage import open_study
-from nasrec_opt.report import failed_trials, reasons_in_words, write_report
+from nasrec_opt.report import comparisons, failed_trials, reasons_in_words, write_report
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger
 
@@ -285,17 +286,14 @@ class Run:
             results = retrain_winners(
                 self.config, self.folder, study, dataset, self._reporter.advance
             )
-            models, reference = results["models"], results["baselines"]
+            models = results["models"]
             logger = self.logger()
             if logger:
                 folders = [model_folder(self.folder, model["genotype"]) for model in models]
                 with files_of_models(models, folders, dataset.features) as files:
                     logger.log_models(study, models, files=files)
-            return (
-                f"best on validation: test log loss {models[0]['test_log_loss']:.4f}; logistic "
-                f"regression {reference['logistic_regression']:.4f}, "
-                f"constant {reference['constant']:.4f}"
-            )
+            best = f"test log loss {models[0]['test_log_loss']:.4f} of the best on validation rows."
+            return " ".join([best, *comparisons(results)])
 
         self._stage("retrain", f"{top} models", settings, work)
 
@@ -316,13 +314,16 @@ class Run:
         self._reporter.begin("report")
         study = self.study()
         results = read_results(self.folder.results)
-        record = self.folder.record()
+        record, data = self.folder.record(), self._data_summary()
         write_report(
             self.folder.report,
             study=study,
             results=results,
-            dataset_summary=self._data_summary(),
-            stages={name: entry["seconds"] for name, entry in record.items()},
+            dataset_summary=data,
+            facts=facts_of(
+                self.config, self._space, source=data["source"], rows=data["rows"]["train"]
+            ),
+            stages={name: record[name]["seconds"] for name in STAGES if name in record},
             title=self.config.name,
         )
         logger = self.logger()

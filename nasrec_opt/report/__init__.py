@@ -5,8 +5,10 @@ from nasrec_opt.report._drawing import draw
 from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._report import write_report
+from nasrec_opt.report._words import comparisons
 
 __all__ = [
+    "comparisons",
     "draw",
     "failed_trials",
     "importance_figure",

@@ -48,6 +48,7 @@ class StudyRecord:
         front: Numbers of the trials on the Pareto front.
         states: How many trials ended how.
         failures: Why trials failed, in words; empty where none did.
+        num_infeasible: How many of them, complete or not, violate a constraint.
     """
 
     name: str
@@ -56,6 +57,7 @@ class StudyRecord:
     front: frozenset[int]
     states: dict[str, int]
     failures: str
+    num_infeasible: int
 
     @property
     def values(self) -> npt.NDArray[np.float64]:
@@ -97,6 +99,7 @@ def read_study(study: optuna.Study) -> StudyRecord:
         front=frozenset(front),
         states=states,
         failures=reasons_in_words(failed_trials(study)),
+        num_infeasible=sum(not _is_feasible(trial) for trial in trials),
     )
 
 

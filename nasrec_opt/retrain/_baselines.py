@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from nasrec_opt.data import Batch, Dataset, spread
 from nasrec_opt.retrain._metrics import auc, log_loss
+from nasrec_opt.supernet import log_odds
 
 Progress = Callable[[int, int | None], None]
 
@@ -30,30 +31,51 @@ CHUNK_ROWS = 65_536  # test rows that are one-hot at a time
 
 
 @dataclass(frozen=True, slots=True)
-class LogisticRegressionBaseline:
-    """A fitted logistic regression, scored.
+class Baseline:
+    """A baseline, scored.
 
     Args:
         test_log_loss: On all test rows.
-        test_auc: The same.
-        validation_log_loss: What chose the penalty, on at most 200,000 rows, evenly spread.
+        test_auc: The same; None where they are of one class.
+        validation_log_loss: On validation rows; of logistic regression, what chose the penalty, on
+            at most 200,000 rows, evenly spread.
+        test_logits: Its answers to the test rows, `[rows]`.
+    """
+
+    test_log_loss: float
+    test_auc: float | None
+    validation_log_loss: float
+    test_logits: npt.NDArray[np.float32]
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Its figures as JSON values, without the answers."""
+        return {
+            "test_log_loss": self.test_log_loss,
+            "test_auc": self.test_auc,
+            "validation_log_loss": self.validation_log_loss,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LogisticRegressionBaseline(Baseline):
+    """A fitted logistic regression, scored.
+
+    Args:
         penalty: scikit-learn's C that was chosen.
-        tried: Validation log loss by C.
+        tried: Validation log loss by C; empty where all training rows are of one class, to which
+            only the constant click rate can be fitted.
         rows: Training rows it was fitted on.
         seconds: Wall time.
     """
 
-    test_log_loss: float
-    test_auc: float
-    validation_log_loss: float
     penalty: float
     tried: dict[float, float]
     rows: int
     seconds: float
 
 
-def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, float]:
-    """Log loss on the test split of what needs no neural network.
+def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, Baseline]:
+    """What needs no neural network, scored.
 
     Args:
         dataset: The log, opened in any way: the baselines read it with `min_count=1` and with
@@ -64,18 +86,27 @@ def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, f
         `constant` (the click rate of the training rows) and `logistic_regression`.
     """
     return {
-        "constant": constant_log_loss(dataset),
-        "logistic_regression": logistic_regression(dataset, progress).test_log_loss,
+        "constant": constant(dataset),
+        "logistic_regression": logistic_regression(dataset, progress),
     }
+
+
+def constant(dataset: Dataset) -> Baseline:
+    """Answer every row with the training rows' click rate."""
+    logit = log_odds(dataset.split("train").labels)
+    test, validation = dataset.split("test").labels, dataset.split("validation").labels
+    logits = np.full(len(test), logit, np.float32)
+    return Baseline(
+        test_log_loss=log_loss(np.full(len(test), logit), test),
+        test_auc=auc(logits, test),
+        validation_log_loss=log_loss(np.full(len(validation), logit), validation),
+        test_logits=logits,
+    )
 
 
 def constant_log_loss(dataset: Dataset) -> float:
     """Test log loss of answering every row with the training rows' click rate."""
-    labels = dataset.split("train").labels
-    # A log of one class would make every other answer infinitely wrong: half a row of each.
-    rate = (labels.sum(dtype=np.int64) + 0.5) / (len(labels) + 1)
-    test = dataset.split("test").labels
-    return log_loss(np.full(len(test), np.log(rate / (1 - rate))), test)
+    return constant(dataset).test_log_loss
 
 
 def logistic_regression(
@@ -101,6 +132,14 @@ def logistic_regression(
         drawn = np.random.default_rng(seed).choice(split.num_rows, max_rows, replace=False)
         index = np.sort(drawn)
     train = split.rows(index)
+    if train.labels.min() == train.labels.max():
+        return LogisticRegressionBaseline(
+            **{f.name: getattr(constant(dataset), f.name) for f in fields(Baseline)},
+            penalty=0.0,
+            tried={},
+            rows=len(train.labels),
+            seconds=time.perf_counter() - started,
+        )
     encoder = OneHot(train, dataset.features.cardinalities)
     held_out = dataset.split("validation")
     validation = held_out.rows(spread(held_out.num_rows, CHOICE_ROWS))
@@ -130,6 +169,7 @@ def logistic_regression(
         test_log_loss=log_loss(logits, test.labels),
         test_auc=auc(logits, test.labels),
         validation_log_loss=value,
+        test_logits=logits.astype(np.float32),
         penalty=penalty,
         tried=tried,
         rows=len(train.labels),

@@ -41,18 +41,23 @@ def predict(
 
 
 def log_loss(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Mean log loss of logits, without forming a probability of 0 or 1."""
-    z = torch.as_tensor(np.asarray(logits, np.float64))
-    return float(
-        nn.functional.binary_cross_entropy_with_logits(
-            z, torch.as_tensor(np.asarray(labels, float))
-        )
+    """Mean log loss of logits."""
+    return float(log_losses(logits, labels).mean())
+
+
+def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Log loss of each row, `[rows]`, without forming a probability of 0 or 1."""
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        torch.as_tensor(np.asarray(logits, np.float64)),
+        torch.as_tensor(np.asarray(labels, np.float64)),
+        reduction="none",
     )
+    return losses.numpy()
 
 
-def auc(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Area under the ROC curve; 0.5 where there is but one class."""
+def auc(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float | None:
+    """Area under the ROC curve; None where there is but one class, for which it is not defined."""
     labels = np.asarray(labels)
     if labels.min() == labels.max():
-        return 0.5
+        return None
     return float(roc_auc_score(labels, np.asarray(logits)))

@@ -15,7 +15,7 @@ from nasrec_opt.retrain._config import RetrainConfig
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
 from nasrec_opt.retrain._training import Training
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Subnet, Supernet, best_device
+from nasrec_opt.supernet import Subnet, Supernet, best_device, start_at_click_rate
 
 RESULT = "result.json"
 MODEL = "model"
@@ -31,7 +31,7 @@ class RetrainedModel:
         genotype: The architecture.
         path: Its folder.
         test_log_loss: On all test rows, which no choice has seen.
-        test_auc: The same.
+        test_auc: The same; None where they are of one class.
         validation_log_loss: On all validation rows, of the weights that were kept.
         validation_auc: The same.
         learning_rate: The one chosen on validation.
@@ -45,9 +45,9 @@ class RetrainedModel:
     genotype: Genotype
     path: Path
     test_log_loss: float
-    test_auc: float
+    test_auc: float | None
     validation_log_loss: float
-    validation_auc: float
+    validation_auc: float | None
     learning_rate: float
     rate_trials: dict[float, float]
     best_step: int
@@ -121,6 +121,7 @@ def retrain(
     subnet = Subnet(
         genotype, dataset.features, config.seed, is_quantized=is_quantized, balance=balance
     )
+    start_at_click_rate(subnet, dataset.split("train").labels)
     subnet.to(best_device())
     history = Training(dataset, config, progress).run(subnet)
     validation = predict(subnet, dataset.split("validation"))

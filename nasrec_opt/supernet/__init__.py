@@ -28,6 +28,7 @@ from nasrec_opt.supernet._precision import (
     has_bfloat16,
 )
 from nasrec_opt.supernet._slices import Cast, Initialization, Leaves, Take, Written, plain
+from nasrec_opt.supernet._start import log_odds, start_at_click_rate
 from nasrec_opt.supernet._subnet import Subnet
 from nasrec_opt.supernet._supernet import Supernet
 from nasrec_opt.supernet._train import (
@@ -37,6 +38,7 @@ from nasrec_opt.supernet._train import (
     train_batches,
     train_step,
     train_supernet,
+    training_steps,
 )
 
 __all__ = [
@@ -73,8 +75,11 @@ __all__ = [
     "full_supernet",
     "has_bfloat16",
     "learning_rate_at",
+    "log_odds",
     "plain",
+    "start_at_click_rate",
     "train_batches",
     "train_step",
     "train_supernet",
+    "training_steps",
 ]

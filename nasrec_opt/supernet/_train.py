@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -33,6 +34,7 @@ from nasrec_opt.supernet._precision import (
     choose_precision,
 )
 from nasrec_opt.supernet._slices import Initialization, Leaves, check_initialization
+from nasrec_opt.supernet._start import start_at_click_rate
 from nasrec_opt.supernet._supernet import Supernet
 
 TRAINING = "training.json"
@@ -45,6 +47,10 @@ class TrainRows(Protocol):
     @property
     def num_rows(self) -> int:
         """Number of rows."""
+
+    @property
+    def labels(self) -> npt.NDArray[Any]:
+        """All labels, 0 or 1, `[rows]`."""
 
     def batches(
         self, batch_size: int, *, seed: int | None, start_step: int, drop_last: bool
@@ -188,7 +194,7 @@ def train_supernet(
     out_dir = Path(out_dir)
     started = time.perf_counter()
     rows = dataset.split("train")
-    steps = max(1, rows.num_rows // config.batch_size) * config.epochs
+    steps = training_steps(rows.num_rows, config)
     strategy = strategy or make_path_sampling(
         config.path_sampling,
         supernet.space,
@@ -201,6 +207,7 @@ def train_supernet(
     )
     settings = config.identity()
     settings |= {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
+    start_at_click_rate(supernet, rows.labels)  # a checkpoint, if there is one, replaces it
     checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)
     done = checkpoint.take_up()
     losses: list[Tensor] = []
@@ -230,6 +237,16 @@ def train_supernet(
     train_log_loss = float(torch.stack(losses).mean()) if losses else math.nan
     _save(supernet, dataset, out_dir, settings, train_log_loss)
     return TrainResult(steps, train_log_loss, time.perf_counter() - started)
+
+
+def training_steps(num_rows: int, config: TrainConfig) -> int:
+    """Steps of the whole training.
+
+    Args:
+        num_rows: Training rows. Those short of a last batch are left out of an epoch.
+        config: How it is trained.
+    """
+    return max(1, num_rows // config.batch_size) * config.epochs
 
 
 def train_step(

@@ -23,6 +23,7 @@ from nasrec_opt.supernet import (
     Supernet,
     TrainConfig,
     learning_rate_at,
+    start_at_click_rate,
     train_batches,
     train_step,
 )
@@ -69,6 +70,7 @@ def test_a_training_is_the_plain_one_of_an_extracted_or_a_fresh_subnet(
     else:
         options = {"is_quantized": supernet.is_quantized, "max_table_rows": 500_000}
         subnet, steps = Subnet(genotype, dataset.features, 0, **options), 2000 // 256
+        start_at_click_rate(subnet, dataset.split("train").labels)
     config = TrainConfig(batch_size=how.batch_size, learning_rate=how.learning_rate)
     optimizer = SliceAdagrad(subnet)
     for step, batch in train_batches(dataset.split("train"), config, steps):

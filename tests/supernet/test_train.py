@@ -26,7 +26,10 @@ TESTS = Path(__file__).parents[1]
 
 def killed_after_a_checkpoint(out: Path, checkpoints: int) -> None:
     """Train in a process that is killed after so many checkpoints."""
-    environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, (TESTS, TESTS.parent))),
+        "OMP_NUM_THREADS": "1",
+    }
     script = TESTS / "supernet" / "train_and_wait.py"
     process = subprocess.Popen([sys.executable, str(script), str(out)], env=environment)
     seen: set[str] = set()
@@ -130,7 +133,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, name):
 def test_a_loss_that_is_no_number_is_an_error_and_leaves_no_supernet(tmp_path):
     supernet = Supernet(SPACES["plain"], FEATURES)
     with torch.no_grad():
-        supernet.final.bias.fill_(torch.nan)
+        supernet.embedding.table.fill_(torch.nan)
     with pytest.raises(StudyError, match="finite"):
         train_supernet(supernet, Log(tmp_path, rows=300), tmp_path / "out")
     assert not (tmp_path / "out" / "model.json").exists()

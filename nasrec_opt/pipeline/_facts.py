@@ -1,0 +1,60 @@
+"""What a run was, in words: how it searched, with which seed, on which technology."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._identity import settings_in_force
+from nasrec_opt.pipeline._proposer import name_of_proposer
+from nasrec_opt.space import SearchSpace
+from nasrec_opt.supernet import training_steps
+
+SHIPPED = "reram_32nm.toml, which ships"
+
+
+def facts_of(config: StudyConfig, space: SearchSpace, *, source: str, rows: int) -> dict[str, str]:
+    """Settings of a run that decide its result, as the report shows them.
+
+    Args:
+        config: The study.
+        space: What was searched.
+        source: The click log, or `synthetic`.
+        rows: Training rows.
+    """
+    settings = settings_in_force(config, source)
+    search, oracle = settings["search"], settings["oracle"]
+    sampler = name_of_proposer(config.search)
+    options = search.get("ax" if config.search.engine == "ax" else sampler)
+    limits = {name: f"at most {most}" for name, most in search["constraints"].items()}
+    fidelity = {k: v for k, v in oracle.items() if k not in ("fidelity", "rows")}
+    technology = config.hardware.technology
+    steps = training_steps(rows, config.supernet)
+    size = f"{space.num_blocks} choice blocks, {space.cardinality():.2g} genotypes"
+    return {
+        "space": f"{space.name}, {size}",
+        "sampler": _with_options(sampler, options),
+        "seed": str(config.seed),
+        "objectives": ", ".join(config.search.objectives),
+        **({"constraints": _with_options("", limits)} if limits else {}),
+        "fidelity": _with_options(oracle["fidelity"], fidelity)
+        + f", scored on {_rows(config.oracle.rows)} validation rows",
+        "technology": SHIPPED if technology is None else technology.name,
+        "supernet": f"{steps:,} steps of {config.supernet.batch_size:,} rows",
+    }
+
+
+def _with_options(name: str, options: Mapping[str, Any] | None) -> str:
+    """`evolution, population_size 128, tournament_size 64`; an option that is None is left out."""
+    given = [name] if name else []
+    for key, value in (options or {}).items():
+        if isinstance(value, Mapping):
+            given.append(_with_options("", value))
+        elif value is not None:
+            given.append(f"{key} {value}")
+    return ", ".join(given)
+
+
+def _rows(rows: int | None) -> str:
+    return "all" if rows is None else f"{rows:,}"

@@ -1,0 +1,64 @@
+"""The facts of a run as a table: what was searched, how, on what, with which versions."""
+
+from __future__ import annotations
+
+import html
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from nasrec_opt import __version__
+from nasrec_opt.report._records import StudyRecord
+
+PACKAGES = ("optuna", "torch", "numpy", "polars", "scikit-learn", "botorch", "ax-platform")
+DATA = {"source": "data", "fingerprint": "data fingerprint"}
+
+
+def facts_section(
+    record: StudyRecord,
+    data: Mapping[str, Any],
+    facts: Mapping[str, str],
+    stages: Mapping[str, float],
+) -> str:
+    """The section `Run`.
+
+    Args:
+        record: The study.
+        data: Source, fingerprint, rows and numbers of columns.
+        facts: What else is known, by name.
+        stages: Wall time of each stage, s, in their order.
+    """
+    found = {"trials": _trials(record)}
+    if record.failures:
+        found["failed"] = record.failures
+    found |= facts
+    found |= {name: str(data[key]) for key, name in DATA.items() if key in data}
+    if data.get("rows"):
+        found["rows"] = ", ".join(f"{n:,} {name}" for name, n in data["rows"].items())
+    if {"num_dense", "num_sparse"} <= data.keys():
+        found["columns"] = f"{data['num_dense']} dense, {data['num_sparse']} sparse"
+    if stages:
+        found["stages"] = ", ".join(f"{name} {spent:.1f} s" for name, spent in stages.items())
+    found["versions"] = _versions()
+    rows = [
+        f"<tr><td>{html.escape(name)}</td><td class=text>{html.escape(value)}</td></tr>"
+        for name, value in found.items()
+    ]
+    return f"<h2>Run</h2><div class=wide><table class=facts>{''.join(rows)}</table></div>"
+
+
+def _trials(record: StudyRecord) -> str:
+    counts = ", ".join(f"{count:,} {state}" for state, count in record.states.items())
+    infeasible = record.num_infeasible
+    return f"{counts}; {infeasible:,} of them infeasible" if infeasible else counts
+
+
+def _versions() -> str:
+    known = [f"nasrec-opt {__version__}", f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        try:
+            known.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue  # an optional package that is not installed
+    return ", ".join(known)

@@ -1,0 +1,78 @@
+"""The retrained models and the baselines as a table."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nasrec_opt._metrics import COST, SHAPE, definitions
+from nasrec_opt.report._html import number, row, table
+from nasrec_opt.report._words import differences, figures_of, short_difference
+
+RETRAINED = "test rows, trained from scratch"
+NAMES = {"constant": "constant click rate", "logistic_regression": "logistic regression"}
+BASELINES = ("logistic_regression", "constant")
+QUALITY = ("test_log_loss", "test_auc", "validation_log_loss")
+COSTS = (*SHAPE, *COST)
+HEADS = ("", "test log loss", "test AUC", "validation log loss")
+
+
+def searched_as(facts: Mapping[str, str]) -> str:
+    """On what, and with which weights, the search scored its models.
+
+    Args:
+        facts: Of the run; its `fidelity` begins with the name that the study file has.
+    """
+    fidelity = (facts.get("fidelity") or "").split(",")[0]
+    if fidelity == "scratch":
+        return "validation rows, each model trained briefly from scratch"
+    if fidelity == "fine_tune":
+        return "validation rows, weights of the supernet trained for some steps more"
+    return "validation rows, weights shared in the supernet"
+
+
+def retrained_section(results: Mapping[str, Any]) -> str:
+    """Test log loss of the retrained models beside the baselines, and the differences.
+
+    Args:
+        results: What `retrained/results.json` holds, of this version or an older one.
+    """
+    models = results.get("models") or []
+    if not models:
+        return ""
+    known = [name for name in BASELINES if name in differences(results)]
+    rows = _baseline_rows(results, len(known))
+    for place, model in enumerate(models):
+        against = differences({**results, "models": [model]})
+        cells = [f"model {place + 1} (trial {model.get('trial', '-')})"]
+        cells += [number(model.get(key)) for key in QUALITY]
+        cells += [short_difference(against[name]) for name in known]
+        cells += [number(model.get(metric.name)) for metric in COSTS]
+        rows.append(row(cells, "best" if place == 0 else ""))
+    heads = [*HEADS, *(f"difference from {NAMES[name]}" for name in known)]
+    heads += [metric.label for metric in COSTS]
+    return (
+        "<h2>Retrained models and baselines</h2><p>Trained from scratch; the first is the best on "
+        "validation rows, and test rows decide nothing. A difference is the model's test log loss "
+        "less the baseline's, ± its standard error over the rows: below 0, the model is better; "
+        "within two standard errors of 0, it is noise.</p>" + table(heads, rows) + meanings()
+    )
+
+
+def meanings() -> str:
+    """What the columns of a table of models count."""
+    return f"<p class=mute>{html.escape(definitions(*(metric.name for metric in SHAPE)))}</p>"
+
+
+def _baseline_rows(results: Mapping[str, Any], num_differences: int) -> Sequence[str]:
+    empty = [""] * (num_differences + len(COSTS))
+    rows = []
+    for name, baseline in (results.get("baselines") or {}).items():
+        figures = figures_of(baseline)
+        cells = [NAMES.get(name, name), *(number(figures.get(key)) for key in QUALITY), *empty]
+        rows.append(row(cells, "base"))
+    if results.get("bayes") is not None:
+        cells = ["Bayes (true probabilities)", number(results["bayes"]), "", "", *empty]
+        rows.append(row(cells, "base"))
+    return rows

@@ -1,0 +1,47 @@
+"""By how much one model is better than another on the same rows, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nasrec_opt.retrain._metrics import log_losses
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A paired difference: losses of two models on one row go together.
+
+    Args:
+        difference: Mean over the rows of the model's log loss less the other's; below 0, the model
+            is better.
+        standard_error: Of that mean; None where there is one row.
+        rows: Rows that both were scored on.
+    """
+
+    difference: float
+    standard_error: float | None
+    rows: int
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """The same as JSON values."""
+        return asdict(self)
+
+
+def compare(
+    logits: npt.ArrayLike, other_logits: npt.ArrayLike, labels: npt.ArrayLike
+) -> Comparison:
+    """Compare a model with another one.
+
+    Args:
+        logits: Of the model, `[rows]`.
+        other_logits: Of what it is compared with, on the same rows.
+        labels: 0 or 1, `[rows]`.
+    """
+    paired = log_losses(logits, labels) - log_losses(other_logits, labels)
+    rows = len(paired)
+    error = float(np.std(paired, ddof=1)) / math.sqrt(rows) if rows > 1 else None
+    return Comparison(float(paired.mean()), error, rows)

@@ -1,0 +1,43 @@
+"""Where training begins: at the click rate of the training rows, not at one half.
+
+A model whose logit begins at 0 spends its first steps learning how rare clicks are. On a log of few
+clicks that is all it ever learns, and it stays behind the constant click rate.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nasrec_opt.supernet._network import Network
+
+
+def log_odds(labels: npt.ArrayLike) -> float:
+    """Logarithm of the odds of a click, finite even without clicks or with nothing else.
+
+    Half a row of each class is added, so that a class that happens to be missing does not make
+    every other answer infinitely wrong.
+
+    Args:
+        labels: 0 or 1, `[rows]`.
+
+    References:
+        Haldane 1956; Anscombe 1956: the empirical logit.
+    """
+    given = np.asarray(labels)
+    clicks = float(given.sum(dtype=np.float64))
+    return math.log((clicks + 0.5) / (len(given) - clicks + 0.5))
+
+
+def start_at_click_rate(network: Network, labels: npt.ArrayLike) -> None:
+    """Set the bias of the logit, so that a model which knows nothing answers the click rate.
+
+    Args:
+        network: A supernet or subnet, before its training.
+        labels: Of the training rows, `[rows]`.
+    """
+    with torch.no_grad():
+        network.final.bias.fill_(log_odds(labels))
