@@ -24,9 +24,11 @@ def row(cells: Sequence[str], kind: str = "", *, last_is_text: bool = False) -> 
 
 
 def number(value: Any) -> str:
-    """Four digits behind the point below 10, thousands with commas."""
+    """Four digits behind the point below 10, thousands with commas; tiny ones with a power."""
     if value is None:
         return "-"
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
+    if 0 < abs(value) < 5e-4:
+        return f"{value:.2g}"
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"

@@ -50,7 +50,8 @@ th, td { padding: .42rem .6rem; border-bottom: 1px solid var(--line); text-align
   white-space: nowrap; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 td.text { white-space: normal; min-width: 16rem; color: var(--mute); font-size: .82rem; }
-thead th { background: var(--soft); position: sticky; top: 0; }
+thead th { background: var(--soft); position: sticky; top: 0; white-space: normal; }
+.facts td.text { min-width: 0; overflow-wrap: anywhere; }
 tr.best td { background: #eef7ee; font-weight: 600; } tr.base td { color: var(--mute); }
 .models { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(430px, 100%), 1fr));
   gap: 1rem; }

@@ -131,3 +131,81 @@ def test_hypervolume_of_two_points_is_the_area():
     history = hypervolume_history(points, np.ones(3, bool))
     np.testing.assert_allclose(history, [0, 0, 0.25], atol=0.01)
     np.testing.assert_array_equal(hypervolume_history(points, np.array([True, True, False])), 0)
+
+
+PAIRED = {
+    "models": [
+        RESULTS["models"][0]
+        | {
+            "against": {
+                "logistic_regression": {
+                    "difference": 0.0118,
+                    "standard_error": 0.0031,
+                    "rows": 12000,
+                },
+                "constant": {"difference": -0.142, "standard_error": 0.004, "rows": 12000},
+            }
+        }
+    ],
+    "baselines": {
+        "constant": {"test_log_loss": 0.5741, "test_auc": 0.5, "validation_log_loss": 0.5733},
+        "logistic_regression": {
+            "test_log_loss": 0.4203,
+            "test_auc": 0.7654,
+            "validation_log_loss": 0.4217,
+        },
+    },
+    "clicks": {"train": [24000, 96000], "test": [3000, 12000]},
+}
+
+
+def test_the_page_says_better_or_worse_and_on_which_rows(tmp_path):
+    path = tmp_path / "report.html"
+    write_report(
+        path,
+        study=make_study(2, 8),
+        results=PAIRED,
+        facts={"sampler": "evolution, population_size 8", "fidelity": "supernet", "seed": "7"},
+        stages={"prepare": 1.0, "train": 2.0, "search": 3.0},
+    )
+    page = re.sub(r"<script.*?</script>", "", path.read_text(), flags=re.DOTALL)
+    for text in (
+        "worse than logistic regression by 0.0118 ± 0.0031",
+        "better than the constant click rate by 0.1420 ± 0.0040",
+        "12,000 rows",
+        "class='verdict behind'",
+        "0.7654",
+        "0.4217",
+        "0.5733",
+        "+0.0118 ± 0.0031",
+        "best searched log loss (validation rows, weights shared in the supernet)",
+        "log loss of the best model (test rows, trained from scratch)",
+        "not to be compared with those of the retrained models",
+        "evolution, population_size 8",
+        "prepare 1.0 s, train 2.0 s, search 3.0 s",
+        "torch ",
+    ):
+        assert text in page, text
+
+
+def test_infeasible_trials_are_counted(tmp_path):
+    study = make_study(2, 4)
+    trial = study.ask()
+    trial.set_constraint("accelerator", 1.0)
+    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    write_report(tmp_path / "report.html", study=study)
+    page = (tmp_path / "report.html").read_text()
+    assert "4 complete, 1 pruned; 1 of them infeasible" in page
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "text"),
+    [
+        ("supernet, precision float32", "weights shared in the supernet"),
+        ("scratch, epochs 1", "each model trained briefly from scratch"),
+        ("fine_tune, steps 100", "weights of the supernet trained for some steps more"),
+    ],
+)
+def test_the_page_says_with_which_weights_the_search_scored(tmp_path, fidelity, text):
+    write_report(tmp_path / "r.html", study=make_study(1, 3), facts={"fidelity": fidelity})
+    assert f"best searched log loss (validation rows, {text})" in (tmp_path / "r.html").read_text()
