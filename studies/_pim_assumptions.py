@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hw import Technology
-from nasrec_opt.space import Genotype, HardwareGene
+from nasrec_opt.space import HardwareGene
 from studies._pim_designs import (
     PLAIN_BITS,
     Change,
@@ -18,7 +18,9 @@ from studies._pim_designs import (
     crafted,
     figures,
     host,
+    made_of,
     near_memory,
+    shipped,
     with_bits,
 )
 
@@ -70,9 +72,20 @@ def _searched(**genes: int) -> Change:
 
 
 def _bits_alone(scene: Scene) -> Scene:
-    # The paper does not say that it searched more than bits.
-    genotype = Genotype(scene.genotype.blocks, None, "custom")
-    return replace(scene, genotype=genotype, technology=scene.handcrafted)
+    return made_of(scene.handcrafted)(scene)
+
+
+def _cacti_buffers(t: Technology) -> Technology:
+    """The figures of the buffers of `handcrafted.toml`, CACTI's at 32 nm."""
+    tile = shipped("handcrafted.toml").tile
+    buffers = {
+        name: getattr(tile, name)
+        for name in (
+            "buffer_sizes_kib", "buffer_read_pj", "buffer_write_pj", "buffer_area_um2",
+            "buffer_leakage_uw", "buffer_access_ns", "access_bits",
+        )
+    }  # fmt: skip
+    return figures("tile", **buffers)(t)
 
 
 def _no_bits(scene: Scene) -> Scene:
@@ -91,6 +104,19 @@ def _batches(scene: Scene) -> Scene:
     return replace(changed, is_streamed=True)
 
 
+# On whose figures the searched and the handcrafted design are compared. The paper names MNSIM 2.0's
+# for crossbars and CACTI's at 32 nm for buffers, and does not say that it searched more than bits.
+MNSIM = shipped("mnsim_2_0.toml")
+PIM128 = shipped("mnsim_2_0_pim128.toml")  # MNSIM 2.0 with crossbars of 128 x 128, as ISAAC's
+PARAMETERS: tuple[tuple[str, Change], ...] = (
+    ("ISAAC, bits and accelerator searched", lambda s: s),
+    ("ISAAC, bits alone", _bits_alone),
+    ("MNSIM 2.0, bits alone", made_of(MNSIM)),
+    ("MNSIM 2.0 pim128, bits alone", made_of(PIM128)),
+    ("MNSIM 2.0, CACTI's buffers, bits alone", made_of(_cacti_buffers(MNSIM))),
+    ("MNSIM 2.0 pim128, CACTI's buffers, bits alone", made_of(_cacti_buffers(PIM128))),
+)
+
 # What is assumed instead, and the change that assumes it.
 ASSUMPTIONS: tuple[tuple[str, Change], ...] = (
     (
@@ -98,6 +124,7 @@ ASSUMPTIONS: tuple[tuple[str, Change], ...] = (
         lambda s: replace(s, baseline_model="dlrm"),
     ),
     ("searched: bits alone, on the handcrafted accelerator", _bits_alone),
+    *((f"both: {name}", change) for name, change in PARAMETERS[2:]),
     ("searched: accelerator alone, 8 bits", _no_bits),
     ("searched: no copies of crossbars", _searched(replication=1)),
     ("handcrafted: as many copies as the searched one", _as_many_copies),

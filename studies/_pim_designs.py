@@ -34,8 +34,9 @@ FLOAT_BITS = 32  # of those of RecNMP and the CPU, which compute in fp32
 BASELINES = ("handcrafted", "RecNMP", "CPU")
 
 
-def _handcrafted() -> Technology:
-    model = read_accelerator("handcrafted.toml")
+def shipped(name: str) -> Technology:
+    """The figures of a ReRAM accelerator that ships, by the name of its file."""
+    model = read_accelerator(name)
     assert isinstance(model, ReRAM)  # as its file says
     return model.technology
 
@@ -58,7 +59,7 @@ class Scene:
 
     genotype: Genotype
     technology: Technology = field(default_factory=lambda: ReRAM().technology)
-    handcrafted: Technology = field(default_factory=_handcrafted)
+    handcrafted: Technology = field(default_factory=lambda: shipped("handcrafted.toml"))
     recnmp: RecNMP = field(default_factory=RecNMP)
     cpu: CPU = field(default_factory=CPU)
     baseline_model: str = "searched"
@@ -100,6 +101,14 @@ class Scene:
         mine, theirs = self.searched(), self.baseline(name)
         speed = self.time_us(theirs) / self.time_us(mine)
         return speed, self.energy_uj(theirs) / self.energy_uj(mine)
+
+    def area_and_power(self) -> tuple[float, float]:
+        """How many times the area and the mean power of the handcrafted design are the searched's.
+
+        The other baselines have no area that includes their host.
+        """
+        mine, theirs = self.searched(), self.baseline("handcrafted")
+        return theirs.area_mm2 / mine.area_mm2, theirs.power_mw / mine.power_mw
 
     def _tables(self, workload: Workload) -> Workload:
         if self.has_tables:
@@ -170,6 +179,16 @@ def figures(section: str, **changed: Any) -> Callable[[Technology], Technology]:
 def both(change: Callable[[Technology], Technology]) -> Change:
     """The same change of the searched and of the handcrafted accelerator."""
     return lambda s: replace(s, technology=change(s.technology), handcrafted=change(s.handcrafted))
+
+
+def made_of(technology: Technology) -> Change:
+    """Both accelerators with the same figures: of the searched design its model and bits remain."""
+    return lambda s: replace(
+        s,
+        genotype=replace(s.genotype, hardware=None, space="custom"),
+        technology=technology,
+        handcrafted=technology,
+    )
 
 
 def crafted(change: Callable[[Technology], Technology]) -> Change:

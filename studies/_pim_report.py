@@ -13,13 +13,14 @@ from hw import Cost
 from nasrec_opt._files import atomic_write
 from nasrec_opt.space import Genotype
 from studies._page import markdown
-from studies._pim_assumptions import ASSUMPTIONS
+from studies._pim_assumptions import ASSUMPTIONS, PARAMETERS
 from studies._pim_designs import BASELINES, Scene
 
 PAPER = {"handcrafted": (1.5, 1.8), "RecNMP": (1.1, 5.2)}  # section 5.2: speed, energy
 RATIOS = [(name, kind) for name in PAPER for kind in range(2)]
 TITLES = [f"{('speed', 'energy')[kind]} against {name}" for name, kind in RATIOS]
 BASE = "nothing: as assumed"
+REPORTED = [PAPER[name][kind] for name, kind in RATIOS]
 Row = tuple[str, list[float]]
 
 
@@ -44,17 +45,20 @@ def _moves(before: list[float], after: list[float]) -> float:
     return max(abs(math.log(b / a)) for a, b in zip(before, after, strict=True))
 
 
-def tables(front: Sequence[Genotype]) -> dict[str, str]:
+def tables(fronts: Sequence[Sequence[Genotype]]) -> dict[str, str]:
     """Every table of the page by its name.
 
     Args:
-        front: The searched design, then the other members of its front.
+        fronts: Of each search the design, then the other members of its front; tables that have no
+            column of blocks are about the first design.
     """
+    design = fronts[0][0]
     return {
-        "designs": designs(front[0]),
-        "claims": claims(front[0]),
-        "front": front_table(front),
-        "sensitivity": sensitivity_table(front[0]),
+        "designs": designs(design),
+        "parameters": parameters_table([front[0] for front in fronts]),
+        "claims": claims(design),
+        "front": front_table(fronts),
+        "sensitivity": sensitivity_table(design),
     }
 
 
@@ -105,28 +109,63 @@ def claims(genotype: Genotype) -> str:
     return markdown(head, rows)
 
 
-def front_table(front: Sequence[Genotype]) -> str:
-    """The four ratios of the searched design, and their range over its front."""
-    rows = np.array([_ratios(Scene(genotype=genotype)) for genotype in front])
-    columns = np.stack([rows[0], rows.min(axis=0), np.median(rows, axis=0), rows.max(axis=0)])
-    lines = [
-        [title, *(f"{value:.3g}" for value in column)]
-        for title, column in zip(TITLES, columns.T, strict=True)
-    ]
-    return markdown(
-        ("ratio", "the searched design", f"lowest of {len(front)}", "median", "highest"), lines
-    )
+def parameters_table(genotypes: Sequence[Genotype]) -> str:
+    """The ratios of each searched design on the figures that the paper names, and on ISAAC's.
+
+    The last column is the largest factor between one of the four ratios and the paper's.
+    """
+    head = (
+        "figures of both ReRAM designs", "blocks", *TITLES, "area against handcrafted",
+        "power against handcrafted", "from the paper",
+    )  # fmt: skip
+    rows = [["the paper", "7", *(f"{ratio:.3g}" for ratio in REPORTED), "", "", ""]]
+    for genotype in genotypes:
+        for name, change in PARAMETERS:
+            scene = change(Scene(genotype=genotype))
+            ratios = _ratios(scene)
+            values = (*ratios, *scene.area_and_power())
+            rows.append([name, str(genotype.num_blocks), *(f"{value:.3g}" for value in values)])
+            rows[-1].append(f"{_from_paper(ratios):.2f}")
+    return markdown(head, rows)
+
+
+def _from_paper(ratios: list[float]) -> float:
+    """The largest factor between one of the four ratios and the paper's."""
+    return math.exp(_moves(REPORTED, ratios))
+
+
+def front_table(fronts: Sequence[Sequence[Genotype]]) -> str:
+    """The four ratios over each front: median, lowest and highest, on each set of figures.
+
+    The last column is that of the design whose four ratios come closest to the paper's: the largest
+    factor between one of them and the paper's.
+    """
+    lines = []
+    for front in fronts:
+        for name, change in PARAMETERS:
+            ratios = [_ratios(change(Scene(genotype=genotype))) for genotype in front]
+            columns = zip(*ratios, strict=True)
+            cells = [f"{np.median(c):.3g} ({min(c):.3g} to {max(c):.3g})" for c in columns]
+            closest = min(_from_paper(row) for row in ratios)
+            lines.append([name, f"{front[0].num_blocks}", f"{len(front)}", *cells])
+            lines[-1].append(f"{closest:.2f}")
+    head = ("figures of both ReRAM designs", "blocks", "designs", *TITLES, "closest to the paper")
+    return markdown(head, lines)
 
 
 def sensitivity_table(genotype: Genotype) -> str:
-    """The four ratios under each assumption, and by what factor it moves them at most."""
+    """The four ratios under each assumption, by what factor it moves them at most, and from paper.
+
+    The last column is the largest factor between one of the four ratios and the paper's.
+    """
     rows = sensitivity(genotype)
     base = rows[0][1]
     lines = []
     for name, ratios in rows:
         factor = math.exp(_moves(base, ratios))
-        lines.append([name, *(f"{ratio:.3g}" for ratio in ratios), f"{factor:.2f}"])
-    return markdown(("assumed instead", *TITLES, "factor"), lines)
+        factors = (f"{factor:.2f}", f"{_from_paper(ratios):.2f}")
+        lines.append([name, *(f"{ratio:.3g}" for ratio in ratios), *factors])
+    return markdown(("assumed instead", *TITLES, "factor", "from the paper"), lines)
 
 
 def plot(genotype: Genotype, path: Path) -> None:

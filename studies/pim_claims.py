@@ -1,16 +1,19 @@
 """Section 5.2 of the paper: a searched design against a handcrafted one, RecNMP and a CPU.
 
-    python -m studies.pim_claims --out runs/pim_claims          search, a few minutes, then compare
+    python -m studies.pim_claims --out runs/pim_claims          two searches, then compare
     python -m studies.pim_claims --run runs/criteo_codesign     what another run found
     python -m studies.pim_claims --designs studies/pim_claims.jsonl --write docs/pim_claims.md
 
 The paper reports 1.5 and 1.1 times the speed and 1.8 and 5.2 times less energy than a handcrafted
-ReRAM design and RecNMP. The tables say what our model gives, and by how much each assumption that
-the paper leaves open moves it. The searched design is of the Pareto front of a run: of those whose
-log loss is within `--slack` of the lowest, the one with the least energy times latency.
+ReRAM design and RecNMP. The tables say what our model gives on ISAAC's figures and on those of
+MNSIM 2.0, which the paper names, and by how much each assumption that it leaves open moves it. The
+searched design is of the Pareto front of a run: of those whose log loss is within `--slack` of the
+lowest, the one with the least energy times latency.
 
-The folder gets the run, `designs.jsonl` (the design, then the rest of its front), `pim_claims.md`
-and `pim_claims.svg`; an interrupted search goes on where it was when it is started again.
+The searches are of 4 and of 7 blocks; several runs may be named as well, each of other blocks. The
+folder gets a run for each search, `designs.jsonl` (of each search the design, then the rest of its
+front), `pim_claims.md` and `pim_claims.svg`; an interrupted search goes on where it was when it is
+started again.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from studies._command import execute
 from studies._page import fill
 from studies._pim_report import plot, tables
 
-STUDY = Path(__file__).with_name("pim_claims.toml")
+STUDIES = tuple(Path(__file__).with_name(name) for name in ("pim_claims.toml", "pim_claims_7.toml"))
 SLACK = 0.002
 
 
@@ -40,25 +43,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, reporter: Reporter) -> None:
-    """Find the design, compare it, write what was found."""
+    """Find the designs, compare them, write what was found."""
     out: Path = options.out
     if options.designs:
-        front = read_designs(options.designs)
+        fronts = read_designs(options.designs)
     else:
-        if options.run is None:
-            config = StudyConfig.from_toml(options.study)
-            run_study(config, out, until="search", reporter=reporter)
-        front = found_designs(options.run or out, options.slack)
+        runs = options.run or [_search(study, out, reporter) for study in options.study]
+        fronts = [found_designs(run, options.slack) for run in runs]
+    _check_blocks(fronts)
     reporter.begin("compare")
     out.mkdir(parents=True, exist_ok=True)
-    found = tables(front)
-    _write(out / "designs.jsonl", "".join(design.to_json() + "\n" for design in front))
+    found = tables(fronts)
+    designs = [design for front in fronts for design in front]
+    _write(out / "designs.jsonl", "".join(design.to_json() + "\n" for design in designs))
     _write(out / "pim_claims.md", "\n".join(found.values()))
-    plot(front[0], out / "pim_claims.svg")
+    plot(designs[0], out / "pim_claims.svg")
     if options.write:
         _write(options.write, fill(options.write.read_text(encoding="utf-8"), found))
-        plot(front[0], options.write.with_suffix(".svg"))
+        plot(designs[0], options.write.with_suffix(".svg"))
     reporter.end(f"{out / 'pim_claims.md'}, {out / 'pim_claims.svg'}")
+
+
+def _search(study: Path, out: Path, reporter: Reporter) -> Path:
+    """Run the search of a study file; its folder."""
+    config = StudyConfig.from_toml(study)
+    run_study(config, out / config.name, until="search", reporter=reporter)
+    return out / config.name
+
+
+def _check_blocks(fronts: Sequence[Sequence[Genotype]]) -> None:
+    """Designs of several searches are told apart by their numbers of blocks."""
+    blocks = [front[0].num_blocks for front in fronts]
+    if len(set(blocks)) < len(blocks):
+        raise StudyError(f"runs: expected a different number of blocks in each, got {blocks}")
 
 
 def found_designs(folder: Path, slack: float) -> list[Genotype]:
@@ -100,8 +117,10 @@ def found_designs(folder: Path, slack: float) -> list[Genotype]:
     ]
 
 
-def read_designs(path: Path) -> list[Genotype]:
-    """Genotypes from a file, one a line; the first is the searched design.
+def read_designs(path: Path) -> list[list[Genotype]]:
+    """Fronts from a file of genotypes, one a line; the first of each front is the searched design.
+
+    Genotypes of as many blocks are of one front.
 
     Raises:
         GenotypeError: It cannot be read, or holds none.
@@ -112,9 +131,11 @@ def read_designs(path: Path) -> list[Genotype]:
         raise GenotypeError(f"{path}: expected genotypes in JSON, got: {error}") from error
     if not lines:
         raise GenotypeError(f"{path}: expected genotypes in JSON, one a line, got none")
-    return [
-        Genotype.from_json(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)
-    ]
+    fronts: dict[int, list[Genotype]] = {}
+    for number, line in enumerate(lines, start=1):
+        genotype = Genotype.from_json(line, f"{path}:{number}")
+        fronts.setdefault(genotype.num_blocks, []).append(genotype)
+    return list(fronts.values())
 
 
 def _write(path: Path, text: str) -> None:
@@ -129,8 +150,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, default=Path("runs/pim_claims"), help="folder")
-    parser.add_argument("--study", type=Path, default=STUDY, help="the search's study file")
-    parser.add_argument("--run", type=Path, help="a run whose front is taken, instead of a search")
+    parser.add_argument(
+        "--study", type=Path, nargs="+", default=STUDIES, help="study files of the searches"
+    )
+    parser.add_argument(
+        "--run", type=Path, nargs="+", help="runs whose fronts are taken, instead of searches"
+    )
     parser.add_argument("--designs", type=Path, help="genotypes, one a line, instead of a search")
     parser.add_argument(
         "--slack", type=float, default=SLACK, help="log loss above the front's lowest"

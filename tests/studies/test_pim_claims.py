@@ -7,19 +7,20 @@ from dataclasses import replace
 import pytest
 from conftest import REPOSITORY
 
+from hw import RecNMP, ReRAM, read_accelerator
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.lowering import lower
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.space import Genotype, HardwareGene
 from studies._page import fill
-from studies._pim_assumptions import ASSUMPTIONS
+from studies._pim_assumptions import ASSUMPTIONS, PARAMETERS
 from studies._pim_designs import BASELINES, CRITEO, Scene, dlrm, with_bits
 from studies._pim_report import sensitivity, tables
-from studies.pim_claims import SLACK, STUDY, found_designs, main, read_designs
+from studies.pim_claims import SLACK, STUDIES, found_designs, main, read_designs
 
 PAGE = REPOSITORY / "docs" / "pim_claims.md"
-FRONT = read_designs(REPOSITORY / "studies" / "pim_claims.jsonl")
-DESIGN = FRONT[0]
+FRONTS = read_designs(REPOSITORY / "studies" / "pim_claims.jsonl")
+DESIGN = FRONTS[0][0]
 SCENE = Scene(genotype=DESIGN)
 TINY = """
 name = "tiny"
@@ -39,7 +40,7 @@ objectives = ["log_loss", "latency_us", "energy_uj"]
 
 def test_the_page_shows_what_the_script_makes():
     page = PAGE.read_text(encoding="utf-8")
-    assert fill(page, tables(FRONT)) == page
+    assert fill(page, tables(FRONTS)) == page
     assert (REPOSITORY / "docs" / "pim_claims.svg").exists()
 
 
@@ -82,7 +83,8 @@ def test_streams_of_samples_pay_leakage_for_an_interval():
 
 @pytest.mark.parametrize(("name", "change"), ASSUMPTIONS, ids=[name for name, _ in ASSUMPTIONS])
 def test_an_assumption_changes_what_it_is_about_and_nothing_else(name, change):
-    gene = replace(DESIGN.hardware, adc_bits=9, replication=2)
+    # Choices that every assumption is about, whatever the search chose.
+    gene = replace(DESIGN.hardware, cell_bits=2, dac_bits=2, adc_bits=9, replication=2)
     scene = Scene(genotype=replace(DESIGN, hardware=gene))
     before = {name: scene.baseline(name) for name in BASELINES} | {"searched": scene.searched()}
     other = change(scene)
@@ -101,6 +103,47 @@ def test_an_assumption_changes_what_it_is_about_and_nothing_else(name, change):
     assert changed
 
 
+def test_the_papers_own_parameters_are_those_of_the_files_that_ship():
+    pim128 = read_accelerator("mnsim_2_0_pim128.toml")
+    scene = dict(PARAMETERS)["MNSIM 2.0 pim128, bits alone"](SCENE)
+    # By hand: the genotype's bits and 8 bits, both on the file's accelerator as it ships.
+    mine, theirs = (
+        pim128.cost(lower(genotype, CRITEO)) for genotype in (bare(DESIGN), with_bits(DESIGN, 8))
+    )
+    host = RecNMP().cost(lower(with_bits(DESIGN, 32), CRITEO))
+    assert scene.ratios("handcrafted") == pytest.approx(
+        (theirs.latency_ns / mine.latency_ns, theirs.energy_pj / mine.energy_pj)
+    )
+    assert scene.ratios("RecNMP") == pytest.approx(
+        (host.latency_ns / mine.latency_ns, host.energy_pj / mine.energy_pj)
+    )
+    assert scene.area_and_power() == pytest.approx(
+        (theirs.area_mm2 / mine.area_mm2, theirs.power_mw / mine.power_mw)
+    )
+
+
+def bare(genotype: Genotype) -> Genotype:
+    return replace(genotype, hardware=None, space="custom")
+
+
+def test_every_parameter_set_is_in_the_table_at_both_numbers_of_blocks():
+    assert [front[0].num_blocks for front in FRONTS] == [4, 7]
+    rows = [line.split(" | ")[:2] for line in tables(FRONTS)["parameters"].splitlines()[3:]]
+    expected = [(name, str(front[0].num_blocks)) for front in FRONTS for name, _ in PARAMETERS]
+    assert [(name.removeprefix("| "), blocks) for name, blocks in rows] == expected
+
+
+def test_buffers_are_cactis_and_nothing_else_changes():
+    given, changed = (
+        dict(PARAMETERS)[name](SCENE).technology
+        for name in ("MNSIM 2.0, bits alone", "MNSIM 2.0, CACTI's buffers, bits alone")
+    )
+    buffers = ReRAM().technology.tile
+    assert changed.tile.buffer_access_ns == buffers.buffer_access_ns
+    assert changed.tile.buffer_kib == given.tile.buffer_kib
+    assert replace(changed, tile=given.tile) == given
+
+
 def test_the_largest_mover_stands_first():
     (_, base), *rows = sensitivity(DESIGN)
     factors = [max(max(a / b, b / a) for a, b in zip(base, row, strict=True)) for _, row in rows]
@@ -110,20 +153,23 @@ def test_the_largest_mover_stands_first():
 
 def test_a_search_goes_on_and_its_front_gives_the_design(tmp_path, capsys):
     study, out = tmp_path / "tiny.toml", tmp_path / "out"
+    run = out / "tiny"
     study.write_text(TINY)
-    run_study(StudyConfig.from_toml(study), out, until="train")  # then it was interrupted
+    run_study(StudyConfig.from_toml(study), run, until="train")  # then it was interrupted
     assert main(["--study", str(study), "--out", str(out)]) == 0
     found = (out / "designs.jsonl").read_text()
     front = [Genotype.from_json(line) for line in found.splitlines()]
-    assert front == found_designs(out, SLACK)
+    assert front == found_designs(run, SLACK)
     assert len(front) == len(set(front))
+    assert main(["--run", str(run), str(run), "--out", str(out)]) == 2  # as many blocks twice
+    assert "expected a different number of blocks in each, got [1, 1]" in capsys.readouterr().err
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- claims -->\nold\n<!-- end -->\nafter\n")
-    before = (out / "study.db").stat().st_mtime_ns
-    again = ["--run", str(out), "--out", str(tmp_path / "again"), "--write", str(page)]
+    before = (run / "run.json").read_bytes()
+    again = ["--run", str(run), "--out", str(tmp_path / "again"), "--write", str(page)]
     assert main(again) == 0
     assert (tmp_path / "again" / "designs.jsonl").read_text() == found
-    assert (out / "study.db").stat().st_mtime_ns == before
+    assert (run / "run.json").read_bytes() == before  # nothing was searched again
     assert "| speed against handcrafted | 1.5 |" in page.read_text()
     assert page.with_suffix(".svg").read_text().startswith("<?xml")
 
@@ -140,7 +186,8 @@ def test_what_does_not_fit_is_a_sentence(tmp_path, capsys):
     assert "pim_claims: " in capsys.readouterr().err
 
 
-def test_the_study_has_the_area_budget_of_the_handcrafted_design():
-    budget = StudyConfig.from_toml(STUDY).search.constraints["area_mm2"]
+@pytest.mark.parametrize("study", STUDIES, ids=[path.stem for path in STUDIES])
+def test_each_study_has_the_area_budget_of_the_handcrafted_design(study):
+    budget = StudyConfig.from_toml(study).search.constraints["area_mm2"]
     handcrafted = Scene(genotype=DESIGN, baseline_model="dlrm").baseline("handcrafted")
     assert budget == pytest.approx(handcrafted.area_mm2, rel=1e-3)
