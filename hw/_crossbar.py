@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hw._plain import put_integers
+
 Count = Any  # an int, or an int64 array of one entry a product
 
 
@@ -59,6 +61,9 @@ class Geometry:
     rows_driven: int = 0
     converters: int = 0
     clips: bool = False
+
+    def __post_init__(self) -> None:
+        put_integers(self)
 
     @property
     def arrays(self) -> int:

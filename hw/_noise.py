@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hw._crossbar import Geometry, divide_up
 from hw._parts import FloatArray, IntArray
+from hw._plain import real
 from hw.errors import DescriptionError
 
 
@@ -36,6 +37,11 @@ class Noise:
     stuck_on: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("conductance_sigma", "stuck_off", "stuck_on"):
+            value = real(getattr(self, name))
+            if value is None:
+                raise DescriptionError(f"{name}: expected a number, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, value)
         if not 0 <= self.conductance_sigma < np.inf:
             raise DescriptionError(
                 f"conductance_sigma: expected a number from 0, got {self.conductance_sigma}"

@@ -17,6 +17,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hw._figures import (
     AdcFigures,
     BankFigures,
@@ -31,6 +33,7 @@ from hw._figures import (
     check_range,
     units_of,
 )
+from hw._plain import integer, real
 from hw.errors import DescriptionError
 
 RERAM: dict[str, Any] = {
@@ -169,8 +172,10 @@ def check_figures(section: str, figures: Any) -> None:
         DescriptionError: It names the figure and what was expected.
     """
     for field in fields(figures):
-        value, unit = getattr(figures, field.name), field.metadata["unit"]
-        check_range(f"{section}.{field.name}", value, str(field.type), unit)
+        name, unit = f"{section}.{field.name}", field.metadata["unit"]
+        value = _plain(name, getattr(figures, field.name), str(field.type), unit)
+        check_range(name, value, str(field.type), unit)
+        object.__setattr__(figures, field.name, value)  # equal, and of Python's own
 
 
 def _line_of(sentence: str, text: str) -> str:
@@ -216,29 +221,29 @@ def _figure(name: str, value: Any, kind: str, unit: str) -> Any:
                 f"{name}: expected a key 'value' ({unit}), got {', '.join(sorted(value))}"
             )
         value = value["value"]
+    return _plain(name, value, kind, unit)
+
+
+def _plain(name: str, value: Any, kind: str, unit: str) -> Any:
+    """A figure of its kind, and of Python's own numbers."""
     if kind == "bool":
-        if isinstance(value, bool):
-            return value
+        if isinstance(value, (bool, np.bool_)):
+            return bool(value)
         raise DescriptionError(f"{name}: expected true or false, got {value!r}")
     if kind == "str":
         if isinstance(value, str):
             return value
         raise DescriptionError(f"{name}: expected a word, got {value!r}")
     if kind.startswith("tuple"):
-        if isinstance(value, list) and value and all(_is_number(entry) for entry in value):
-            return tuple(float(entry) for entry in value)
+        entries = [real(entry) for entry in value] if isinstance(value, (list, tuple)) else []
+        if entries and None not in entries:
+            return tuple(entries)
         raise DescriptionError(f"{name}: expected a list of numbers ({unit}), got {value!r}")
-    if kind == "int":
-        if _is_number(value) and isinstance(value, int):
-            return value
-        raise DescriptionError(f"{name}: expected an integer ({unit}), got {value!r}")
-    if _is_number(value):
-        return float(value)
-    raise DescriptionError(f"{name}: expected a number ({unit}), got {value!r}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = integer(value) if kind == "int" else real(value)
+    if number is None:
+        what = "an integer" if kind == "int" else "a number"
+        raise DescriptionError(f"{name}: expected {what} ({unit}), got {value!r}")
+    return number
 
 
 def _check_names(where: str, values: dict[str, Any], known: list[str]) -> None:

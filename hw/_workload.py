@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hw._plain import integer
 from hw.errors import DescriptionError
 
 MOST_INTEGER_BITS = 16
@@ -46,10 +47,12 @@ class MatrixVector:
 
     def __post_init__(self) -> None:
         for field in ("inputs", "outputs", "repeats"):
-            _at_least(self.name, field, getattr(self, field), 1)
+            _at_least(self, field, 1)
         for field in ("weight_bits", "activation_bits"):
-            _bits(self.name, field, getattr(self, field))
-        _at_least(self.name, "extra_parameters", self.extra_parameters, 0)
+            _bits(self, field)
+        _at_least(self, "extra_parameters", 0)
+        if self.paper_macs is not None:
+            _at_least(self, "paper_macs", 0)
 
     @property
     def macs(self) -> int:
@@ -90,9 +93,10 @@ class Digital:
 
     def __post_init__(self) -> None:
         for field in ("macs", "additions", "special_functions", "extra_parameters"):
-            _at_least(self.name, field, getattr(self, field), 0)
-        _at_least(self.name, "unit_macs", self.multiplications, 0)
-        _bits(self.name, "bits", self.bits)
+            _at_least(self, field, 0)
+        if self.unit_macs is not None:
+            _at_least(self, "unit_macs", 0)
+        _bits(self, "bits")
 
     @property
     def multiplications(self) -> int:
@@ -134,8 +138,8 @@ class Lookup:
 
     def __post_init__(self) -> None:
         for field in ("rows", "dim", "value_bits"):
-            _at_least(self.name, field, getattr(self, field), 1)
-        _at_least(self.name, "table_rows", self.table_rows, 0)
+            _at_least(self, field, 1)
+        _at_least(self, "table_rows", 0)
 
     @property
     def macs(self) -> int:
@@ -212,15 +216,22 @@ class Workload:
         return sum(o.table_rows * o.dim for o in self.operations if isinstance(o, Lookup))
 
 
-def _at_least(name: str, field: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise DescriptionError(f"{name}: {field}: expected {least} or more, got {value!r}")
-
-
-def _bits(name: str, field: str, value: int) -> None:
-    known = (*range(1, MOST_INTEGER_BITS + 1), FLOAT_BITS)
-    if isinstance(value, bool) or not isinstance(value, int) or value not in known:
+def _at_least(operation: Operation, field: str, least: int) -> None:
+    value = integer(getattr(operation, field))
+    if value is None or value < least:
         raise DescriptionError(
-            f"{name}: {field}: expected 1 to {MOST_INTEGER_BITS}, or {FLOAT_BITS} for floating "
-            f"point, got {value!r}"
+            f"{operation.name}: {field}: expected {least} or more, got "
+            f"{getattr(operation, field)!r}"
         )
+    object.__setattr__(operation, field, value)
+
+
+def _bits(operation: Operation, field: str) -> None:
+    value = integer(getattr(operation, field))
+    known = (*range(1, MOST_INTEGER_BITS + 1), FLOAT_BITS)
+    if value not in known:
+        raise DescriptionError(
+            f"{operation.name}: {field}: expected 1 to {MOST_INTEGER_BITS}, or {FLOAT_BITS} for "
+            f"floating point, got {getattr(operation, field)!r}"
+        )
+    object.__setattr__(operation, field, value)

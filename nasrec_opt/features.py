@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nasrec_opt._plain import plain, put_plain
 from nasrec_opt.errors import DataError
 
 
@@ -27,7 +28,13 @@ class FeatureSpec:
     embedding_dim: int = 16
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cardinalities", tuple(int(c) for c in self.cardinalities))
+        put_plain(self)
+        object.__setattr__(self, "cardinalities", tuple(map(plain, self.cardinalities)))
+        counts = {"num_dense": self.num_dense, "embedding_dim": self.embedding_dim}
+        counts |= {f"cardinalities[{i}]": c for i, c in enumerate(self.cardinalities)}
+        for name, count in counts.items():
+            if type(count) is not int:
+                raise DataError(f"{name}: expected an integer, got {count!r}")
         if self.num_dense < 0:
             raise DataError(f"num_dense: expected 0 or more, got {self.num_dense}")
         if self.embedding_dim < 1:

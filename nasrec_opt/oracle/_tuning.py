@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nasrec_opt._plain import put_plain
 from nasrec_opt.data import Batch, Dataset, Split, spread
 from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle._checks import rows_of
@@ -60,6 +61,7 @@ class FineTune(AdagradOptions):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        put_plain(self)
         _check_counts(steps=self.steps, batch_size=self.batch_size, evaluations=self.evaluations)
         self.check_adagrad()
 
@@ -87,6 +89,7 @@ class Scratch(AdagradOptions):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        put_plain(self)
         _check_counts(epochs=self.epochs, batch_size=self.batch_size, evaluations=self.evaluations)
         self.check_adagrad()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from nasrec_opt._plain import put_plain
 from nasrec_opt.errors import StudyError
 
 
@@ -56,6 +57,7 @@ class RetrainConfig:
     balance: bool | None = None
 
     def __post_init__(self) -> None:
+        put_plain(self)
         if not self.learning_rates:
             raise StudyError("learning_rates: expected at least one, got none")
         above_zero = {f"learning_rates[{i}]": r for i, r in enumerate(self.learning_rates)}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 from typing import Any
 
+from nasrec_opt._plain import plain
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space._genotype import (
     CONCATENATING,
@@ -226,6 +227,7 @@ def unique_values(name: str, given: Any) -> tuple[Any, ...]:
     """
     if isinstance(given, str) or not isinstance(given, (tuple, list)) or not given:
         raise GenotypeError(f"{name}: expected a non-empty list of values, got {given!r}")
+    given = plain(given)
     if len({str(value) for value in given}) < len(given):
         raise GenotypeError(f"{name}: expected every value once, got {list(given)!r}")
     return tuple(given)

@@ -12,9 +12,11 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, TypeVar
 
 from nasrec_opt._files import BYTE_ORDER_MARK
+from nasrec_opt._plain import plain, put_plain
 from nasrec_opt.errors import GenotypeError
 
 DENSE_OPS = ("fc", "gate", "sum", "dot")
@@ -77,6 +79,7 @@ class BlockGene:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        put_plain(self)
         put(self, "dense_ops", _operators("dense_ops", self.dense_ops, DENSE_OPS))
         put(self, "sparse_ops", _operators("sparse_ops", self.sparse_ops, SPARSE_OPS))
         for name in ("dense_width", "sparse_width"):
@@ -160,6 +163,7 @@ class HardwareGene:
     buffer_kib: int = 64
 
     def __post_init__(self) -> None:
+        put_plain(self)
         bounds = {"crossbar_rows": (8, 4096), "crossbar_cols": (8, 4096), "cell_bits": (1, 4)}
         bounds |= {"dac_bits": (1, 8), "adc_bits": (1, 12), "replication": (1, 64)}
         bounds |= {"buffer_kib": (1, 4096)}
@@ -183,11 +187,12 @@ class Genotype:
     Args:
         blocks: The choice blocks, first to last; the logit reads the last.
         hardware: Accelerator genes, or nothing where the accelerator is not searched.
-        space: Name of the search space; a preset's name limits operators and widths to its own.
+        space: Name of the search space; a preset's name limits operators and widths to its own. Any
+            other name will do that is no misspelt preset's.
 
     Raises:
-        GenotypeError: There is no block, a block reads itself or a later one, or an operator or a
-            width is not in the preset that `space` names.
+        GenotypeError: There is no block, a block reads itself or a later one, an operator or a
+            width is not in the preset that `space` names, or it is a misspelt preset.
 
     Example:
         >>> genotype = Genotype((BlockGene(dense_ops=("fc",), dense_width=64),))
@@ -203,6 +208,9 @@ class Genotype:
         object.__setattr__(self, "blocks", tuple(self.blocks))
         if not self.blocks:
             raise GenotypeError("blocks: expected at least one block, got none")
+        if not isinstance(self.space, str) or not self.space:
+            raise GenotypeError(f"space: expected a name, got {self.space!r}")
+        _check_space(self.space)
         for number, block in enumerate(self.blocks, start=1):
             late = [i for i in block.all_inputs if i >= number]
             if late:
@@ -339,9 +347,10 @@ def _operators(name: str, given: Any, known: tuple[str, ...]) -> tuple[str, ...]
 def _inputs(name: str, given: Any) -> tuple[int, ...]:
     if not isinstance(given, (tuple, list, set, frozenset)) or not given:
         raise GenotypeError(f"{name}: expected a non-empty list of inputs, got {given!r}")
-    for index in given:
+    indices = [plain(index) for index in given]
+    for index in indices:
         _integer(name, index, 0, 65536)
-    return tuple(sorted(set(given)))
+    return tuple(sorted(set(indices)))
 
 
 def _integer(name: str, value: Any, low: int, high: int) -> None:
@@ -351,15 +360,32 @@ def _integer(name: str, value: Any, low: int, high: int) -> None:
 
 def _bits(name: str, value: Any) -> Bits:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
-    valid = len(pair) == 2 and all(
-        isinstance(bits, int) and not isinstance(bits, bool) and 4 <= bits <= 8 for bits in pair
-    )
-    if not valid and tuple(pair) != (FLOAT_BITS, FLOAT_BITS):
+    are_integers = len(pair) == 2 and all(type(bits) is int for bits in pair)
+    valid = are_integers and all(4 <= bits <= 8 for bits in pair)
+    if not valid and not (are_integers and tuple(pair) == (FLOAT_BITS, FLOAT_BITS)):
         raise GenotypeError(
             f"{name}: expected 4 to 8, a pair of them, or {FLOAT_BITS} for floating point, "
             f"got {value!r}"
         )
     return pair[0] if pair[0] == pair[1] else (pair[0], pair[1])
+
+
+@cache
+def _check_space(name: str) -> None:
+    """Refuse a name that is a misspelt preset: its genotypes would be checked by no preset.
+
+    Names of one's own may begin with a preset's, as `nasrec_full_wide` or `codesign7` do.
+    """
+    if name in _PRESET_OPS or any(
+        name.startswith(preset) and not name[len(preset)].isalpha() for preset in _PRESET_OPS
+    ):
+        return
+    near = difflib.get_close_matches(name.lower(), _PRESET_OPS, n=1, cutoff=0.85)
+    if near:
+        raise GenotypeError(
+            f"space: expected a preset or a name unlike a preset's, got {name!r}; did you mean "
+            f"{near[0]}?"
+        )
 
 
 def _check_preset(block: BlockGene, number: int, space: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasrec_opt._files import read_toml
+from nasrec_opt._plain import put_plain
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space import _cardinality, _mutation, _reading
 from nasrec_opt.space._choices import (
@@ -86,6 +87,7 @@ class SearchSpace:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
+        put_plain(self)
         if not isinstance(self.name, str) or not self.name:
             raise GenotypeError(f"name: expected a name, got {self.name!r}")
         check_positive("num_blocks", self.num_blocks)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nasrec_opt._plain import put_plain
 from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet._checkpoint import Checkpoint
 from nasrec_opt.supernet._network import Network
@@ -117,6 +118,7 @@ class TrainConfig(AdagradOptions):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        put_plain(self)
         for name in ("batch_size", "epochs", "max_table_rows"):
             if getattr(self, name) < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {getattr(self, name)}")
