@@ -1,6 +1,6 @@
 """What an answer of the oracle costs, on one thread.
 
-    python -m benchmarks.oracle [--rows 4096] [--genotypes 5] [--ranked 40]
+    python -m benchmarks.oracle [--rows 4096] [--genotypes 5] [--ranked 40] [--last-layer]
 
 Lines, for each space; both sides have the same weights, are shown equal first, and take turns:
 
@@ -11,8 +11,9 @@ Lines, for each space; both sides have the same weights, are shown equal first, 
 * child: a mutation of a genotype that was asked before, against the same child asked of an oracle
   that was asked nothing, four children of each genotype; children together: those of one genotype
   in one call, against one by one;
-* last layer: the fit by Newton's method against 500 steps of Adagrad on the same features, and the
-  log loss that each reaches on the validation rows, where ratio stands for the difference;
+* last layer: the fit by Newton's method against 500 steps of Adagrad, as published but for the
+  rows, on the same features, and the log loss that each reaches on the validation rows, where
+  ratio stands for the difference; `--last-layer` gives these lines alone;
 * again: a genotype asked a second time, against the first.
 
 The supernet is trained for one pass over a synthetic log. Times are of this process's CPU; ratio =
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4096, help="validation rows of an answer")
     parser.add_argument("--genotypes", type=int, default=5, help="genotypes for each line")
     parser.add_argument("--ranked", type=int, default=40, help="genotypes ranked in bfloat16")
+    parser.add_argument("--last-layer", action="store_true", help="the lines of its fit alone")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -77,13 +79,22 @@ def main() -> None:
         ):
             supernet = Supernet(space, dataset.features)
             train_supernet(supernet, dataset, Path(folder) / space.name, TrainConfig())
-            compare(supernet, dataset, options.rows, options.genotypes, options.ranked)
+            if options.last_layer:
+                drawn, _ = genotypes_of(space, options.genotypes)
+                compare_fits(supernet, dataset, drawn, options.rows)
+            else:
+                compare(supernet, dataset, options.rows, options.genotypes, options.ranked)
+
+
+def genotypes_of(space: SearchSpace, count: int) -> tuple[list[Genotype], np.random.Generator]:
+    """What every line is about, and the generator that further genotypes are drawn from."""
+    strategy, rng = SingleOperatorAnyConnection(space), np.random.default_rng(0)
+    return [strategy.sample(rng, 1.0) for _ in range(count)], rng
 
 
 def compare(supernet: Supernet, dataset: Dataset, rows: int, count: int, ranked: int) -> None:
     space = supernet.space
-    strategy, rng = SingleOperatorAnyConnection(space), np.random.default_rng(0)
-    genotypes = [strategy.sample(rng, 1.0) for _ in range(count)]
+    genotypes, rng = genotypes_of(space, count)
     families = [(parent, [space.mutate(parent, rng) for _ in range(4)]) for parent in genotypes]
 
     def fresh(**options: Any) -> SupernetOracle:
@@ -91,22 +102,29 @@ def compare(supernet: Supernet, dataset: Dataset, rows: int, count: int, ranked:
 
     show(f"{space.name}: query of {rows} rows", queries(supernet, dataset, genotypes, fresh))
     show(f"{space.name}: query in bfloat16", halves(genotypes, fresh))
-    more = [strategy.sample(rng, 1.0) for _ in range(ranked)]
+    more = [SingleOperatorAnyConnection(space).sample(rng, 1.0) for _ in range(ranked)]
     print(f"{space.name + ': tau between the two':42}{agreement(more, fresh):35.3f}", flush=True)
     pairs = [pair for family in families for pair in single_children(*family, fresh)]
     show(f"{space.name}: child", pairs, of_totals=True)
     mean = sum(theirs / own for own, theirs in pairs) / len(pairs)
     print(f"{space.name + ': child, mean ratio':42}{mean:34.1f}x")
     show(f"{space.name}: 4 children together", [brood(children, fresh) for _, children in families])
+    compare_fits(supernet, dataset, genotypes, rows)
+    show(f"{space.name}: again", repeats(genotypes, fresh))
+
+
+def compare_fits(
+    supernet: Supernet, dataset: Dataset, genotypes: list[Genotype], rows: int
+) -> None:
+    name = supernet.space.name
     fits, losses = last_layers(supernet, dataset, genotypes, rows)
-    show(f"{space.name}: last layer, {FIT_ROWS} rows", fits)
+    show(f"{name}: last layer, {FIT_ROWS} rows", fits)
     ours, baseline = (median(side) for side in zip(*losses, strict=True))
     differences = [theirs - own for own, theirs in losses]
     print(
-        f"{space.name + ': log loss after it':42}{ours:13.4f}{baseline:13.4f}"
+        f"{name + ': log loss after it':42}{ours:13.4f}{baseline:13.4f}"
         f"{median(differences):+9.4f}  {spread(differences, '+.4f')}"
     )
-    show(f"{space.name}: again", repeats(genotypes, fresh))
 
 
 def queries(

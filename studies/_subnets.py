@@ -103,6 +103,7 @@ def draw(logs: Sequence[Subnets]) -> Figure:
             axis.legend(fontsize=6, loc="lower right")
         axis.set_title(f"{log.source}, {count} subnets", fontsize=9)
         axis.set_xlabel("test log loss, trained from scratch")
+        axis.locator_params(axis="x", nbins=5)
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("share of subnets")
     figure.tight_layout()
