@@ -242,4 +242,4 @@ def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) 
             reporter=reporter,
         )
     if until == "report":
-        print(how_to_open(finished.folder))
+        print(how_to_open(finished.folder, finished.place))

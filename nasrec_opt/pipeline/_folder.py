@@ -65,13 +65,29 @@ class RunFolder:
 
     @property
     def results(self) -> Path:
-        """Figures of the retrained models and the baselines."""
-        return self.retrained / "results.json"
+        """Figures of the first search's retrained models, and the baselines."""
+        return self.results_of("")
 
     @property
-    def report(self) -> Path:
-        """The HTML report."""
-        return self.path / "report.html"
+    def comparison(self) -> Path:
+        """The page that compares the searches of a folder that has several."""
+        return self.path / "searches.html"
+
+    def results_of(self, search: str) -> Path:
+        """Figures of the models retrained from a search, and the baselines.
+
+        Args:
+            search: Name of its study; empty for the first search of the folder.
+        """
+        return (self.path / "searches" / search if search else self.retrained) / "results.json"
+
+    def report_of(self, search: str) -> Path:
+        """The HTML report of a search.
+
+        Args:
+            search: Name of its study; empty for the first search of the folder.
+        """
+        return (self.path / "searches" / search if search else self.path) / "report.html"
 
     @property
     def precision(self) -> Path:
@@ -104,13 +120,18 @@ class RunFolder:
         return values
 
     def output(self, stage: str) -> Path:
-        """What is there when a stage has left its result: without it, the stage is not done."""
+        """What is there when a stage has left its result: without it, the stage is not done.
+
+        Args:
+            stage: Its key in `run.json`: the name, and that of the search if it is not the first.
+        """
+        stage, _, search = stage.partition(" ")
         outputs = {
             "prepare": self.dataset / "dataset.json",
             "train": self.supernet / "model.json",
             "search": self.study_db,
-            "retrain": self.results,
-            "report": self.report,
+            "retrain": self.results_of(search),
+            "report": self.report_of(search),
         }
         return outputs[stage]
 

@@ -69,7 +69,7 @@ def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the search's trials depend on."""
     pruner, pool = config.search.pruner, config.search.pool_bayes
-    return {
+    settings = {
         "train": digest(train_settings(config, folder, space)),
         "oracle": _oracle_settings(config.oracle),
         "hardware": {"technology": digest_of(config.hardware.technology)},
@@ -81,6 +81,17 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
         "constraints": plain(config.search.constraints),
         **({"pruner": pruner} if pruner != "none" else {}),
     }
+    return without_unread(settings)
+
+
+def without_unread(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a search without the options of a sampler that it does not use.
+
+    Args:
+        settings: What `search_settings` gives; older versions wrote such options down.
+    """
+    is_read = settings["sampler"] == "evolution" and "ax" not in settings
+    return {name: v for name, v in settings.items() if is_read or name != "evolution"}
 
 
 def _oracle_settings(oracle: OracleConfig) -> dict[str, Any]:

@@ -41,11 +41,17 @@ def settle(folder: RunFolder) -> bool:
     return relocate(folder.mlflow_db, folder.artifacts)
 
 
-def how_to_open(folder: RunFolder) -> str:
-    """Where the results of a run are, and the commands that open them, quoted for a shell."""
+def how_to_open(folder: RunFolder, search: str = "") -> str:
+    """Where the results of a run are, and the commands that open them, quoted for a shell.
+
+    Args:
+        folder: The run folder.
+        search: Of which search the report is: empty for the first one, else its study's name.
+    """
+    report = folder.report_of(search)
     study, runs = sqlite_url(folder.study_db), sqlite_url(folder.mlflow_db)
     lines = [
-        ("HTML report", folder.report, f"open {folder.report.absolute().as_uri()} in a browser"),
+        ("HTML report", report, f"open {report.absolute().as_uri()} in a browser"),
         (
             "Optuna storage",
             folder.study_db,
@@ -57,6 +63,9 @@ def how_to_open(folder: RunFolder) -> str:
             f"mlflow ui --backend-store-uri {shlex.quote(runs)}",
         ),
     ]
+    if folder.comparison.exists():
+        page = folder.comparison
+        lines.insert(1, ("All searches", page, f"open {page.absolute().as_uri()} in a browser"))
     return "\n".join(f"{what:<15} {path}\n{'':<15} {command}" for what, path, command in lines)
 
 

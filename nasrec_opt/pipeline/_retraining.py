@@ -31,6 +31,8 @@ def retrain_winners(
     study: optuna.Study,
     dataset: Dataset,
     progress: Progress,
+    *,
+    file: Path,
 ) -> dict[str, Any]:
     """Train what a search found, each model in a folder of its own.
 
@@ -40,6 +42,7 @@ def retrain_winners(
         study: The finished search.
         dataset: What the models are trained on.
         progress: Called with (models begun, models and the baselines).
+        file: The `results.json` to write.
 
     Returns:
         What `results.json` holds from then on: `models`, the best on validation first,
@@ -85,7 +88,7 @@ def retrain_winners(
     }
     if dataset.bayes_log_loss is not None:
         results["bayes"] = dataset.bayes_log_loss["test"]
-    write_json(folder.results, results)
+    write_json(file, results)
     return results
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -54,6 +55,7 @@ from nasrec_opt.pipeline._search import (
     require_settings,
     search,
 )
+from nasrec_opt.pipeline._searches import compare, name_of_search, place_of, studies_of
 from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.report import comparisons, failed_trials, reasons_in_words, write_report
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
@@ -230,7 +232,7 @@ class Run:
         config = self.config
         sampler = name_of_proposer(config.search)
         settings = finished_search_settings(config, self.folder, self._space)
-        if self.folder.is_done("search", settings):
+        if self.folder.is_done(self._key("search"), settings):
             self._check_search()
 
         def work() -> str:
@@ -284,7 +286,12 @@ class Run:
         def work() -> str:
             study, dataset = self.study(), self.dataset()
             results = retrain_winners(
-                self.config, self.folder, study, dataset, self._reporter.advance
+                self.config,
+                self.folder,
+                study,
+                dataset,
+                self._reporter.advance,
+                file=self.folder.results_of(self.place),
             )
             models = results["models"]
             logger = self.logger()
@@ -301,36 +308,43 @@ class Run:
         """What a person removed since the search was finished is made again."""
         study = self.study()
         if len(finished_trials(study)) < self.config.search.n_trials:
-            self.folder.forget("search")
+            self.folder.forget(self._key("search"))
         elif not self.folder.mlflow_db.exists() and (logger := self.logger()):
             logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
             logger.sync(study)
             show_front(study, self.folder.drawings, self.dataset().features, logger)
-            self.folder.forget("retrain")  # reads the models that are there, and logs them
+            self.folder.forget(self._key("retrain"))  # reads the models there are, logs them
 
     def report(self) -> None:
-        """The HTML page, `report.html`; written anew each time, since it is quick."""
+        """The HTML page, `report.html`, and one that compares the searches of the folder.
+
+        Written anew each time, since it is quick.
+        """
         started = time.perf_counter()
         self._reporter.begin("report")
         study = self.study()
-        results = read_results(self.folder.results)
-        record, data = self.folder.record(), self._data_summary()
+        record, path = self.folder.record(), self.folder.report_of(self.place)
+        seconds = {stage: record.get(self._key(stage), {}).get("seconds") for stage in STAGES}
+        data = self._data_summary()
         write_report(
-            self.folder.report,
+            path,
             study=study,
-            results=results,
+            results=read_results(self.folder.results_of(self.place)),
             dataset_summary=data,
             facts=facts_of(
                 self.config, self._space, source=data["source"], rows=data["rows"]["train"]
             ),
-            stages={name: record[name]["seconds"] for name in STAGES if name in record},
-            title=self.config.name,
+            stages={stage: took for stage, took in seconds.items() if took is not None},
+            title=self.study_name,
+            proposer=name_of_proposer(self.config.search),
         )
         logger = self.logger()
         if logger:
-            logger.log_artifact(study, self.folder.report)
-        self.folder.finish("report", {}, time.perf_counter() - started)
-        self._reporter.end(f"{self.folder.report}")
+            logger.log_artifact(study, path)
+        self.folder.finish(self._key("report"), {}, time.perf_counter() - started)
+        is_compared = compare(self.folder, f"{self.config.name}: all searches")
+        more = f", all searches in {self.folder.comparison}" if is_compared else ""
+        self._reporter.end(f"{path}{more}")
 
     def dataset(self) -> Dataset:
         """The dataset as this study reads it."""
@@ -361,9 +375,21 @@ class Run:
 
     @property
     def study_name(self) -> str:
-        """Name of the Optuna study: other samplers get their own beside the default one's."""
-        sampler = name_of_proposer(self.config.search)
-        return self.config.name if sampler == "evolution" else f"{self.config.name}-{sampler}"
+        """Name of the Optuna study: the study file's, unless another search has taken it."""
+        return self._search[0]
+
+    @property
+    def place(self) -> str:
+        """Of this search in the folder: empty for the first one, else the study's name."""
+        return self._search[1]
+
+    @cached_property
+    def _search(self) -> tuple[str, str]:
+        """The name of the study and its place, settled before the study is there."""
+        studies = studies_of(self.folder)
+        settings = search_settings(self.config, self.folder, self._space)
+        name = name_of_search(self.config.name, settings, studies)
+        return name, place_of(name, studies)
 
     def logger(self) -> MLflowLogger | None:
         """The MLflow logger, or nothing where MLflow is not installed."""
@@ -383,16 +409,21 @@ class Run:
                 self._reporter.note(f"runs are not logged: {error}")
         return self._logger
 
+    def _key(self, stage: Stage) -> str:
+        """What `run.json` calls a stage: searches but the first have entries of their own."""
+        is_shared = stage in ("prepare", "train")  # by all searches
+        return stage if is_shared or not self.place else f"{stage} {self.place}"
+
     def _stage(self, name: Stage, detail: str, settings: Any, work: Callable[[], str]) -> None:
         """Skip a finished stage; otherwise do it, time it, and write it down."""
         self._reporter.begin(name, detail)
-        if self.folder.is_done(name, settings):
+        if self.folder.is_done(self._key(name), settings):
             self._reporter.end("already done")
             return
         started = time.perf_counter()
         sentence = work()
         seconds = time.perf_counter() - started
-        self.folder.finish(name, settings, seconds)
+        self.folder.finish(self._key(name), settings, seconds)
         self._reporter.end(f"{sentence} [{seconds:.1f} s]")
 
     def _data_summary(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nasrec_opt.errors import StudyError
 from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import architecture
+from nasrec_opt.pipeline._identity import without_unread
 from nasrec_opt.pipeline._storage import requeue_interrupted
 from nasrec_opt.space import BlockGene, Genotype
 
@@ -103,11 +104,14 @@ def require_settings(study: optuna.Study, settings: Any) -> None:
     recorded = study.user_attrs.get("settings")
     if recorded is None:
         study.set_user_attr("settings", settings)
-    elif recorded != settings:
+        return
+    recorded = without_unread(recorded)
+    if recorded != settings:
         key = next(k for k in sorted({*recorded, *settings}) if recorded.get(k) != settings.get(k))
         raise StudyError(
             f"study {study.study_name!r}: its trials were evaluated with other settings: {key} was "
-            f"{recorded.get(key)!r} then, is {settings.get(key)!r} now; give another --out"
+            f"{recorded.get(key)!r} then, is {settings.get(key)!r} now; give the "
+            "study another name, or another --out"
         )
 
 

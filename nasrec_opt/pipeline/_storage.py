@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def open_study(
         StudyError: The file is no Optuna storage, or the study in it belongs to another search
             space or other objectives.
     """
-    try:
+    with as_study_error(path):
         storage = BufferedStorage(sqlite_url(path), {"connect_args": {"timeout": 60}})
         write_ahead(storage)
         study = optuna.create_study(
@@ -54,12 +55,23 @@ def open_study(
             directions=["minimize"] * len(metric_names),
             load_if_exists=True,
         )
+    _check(study, path, space, list(metric_names))
+    return study
+
+
+@contextmanager
+def as_study_error(path: Path) -> Iterator[None]:
+    """Turn what Optuna or the database says of a file into one sentence.
+
+    Raises:
+        StudyError: The file is no Optuna storage.
+    """
+    try:
+        yield
     except (DatabaseError, StorageInternalError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) else error
         reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
         raise StudyError(f"{path}: expected an Optuna storage, got: {reason}") from error
-    _check(study, path, space, list(metric_names))
-    return study
 
 
 def requeue_interrupted(study: optuna.Study) -> int:

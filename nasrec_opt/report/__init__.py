@@ -1,18 +1,23 @@
 """What people look at: drawings of architectures, and one HTML page about a run."""
 
+from nasrec_opt.report._comparison import Search, write_comparison
 from nasrec_opt.report._cost_plot import plot_cost
 from nasrec_opt.report._drawing import draw
 from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.report._figures import importance_figure
+from nasrec_opt.report._records import read_study
 from nasrec_opt.report._report import write_report
 from nasrec_opt.report._words import comparisons
 
 __all__ = [
+    "Search",
     "comparisons",
     "draw",
     "failed_trials",
     "importance_figure",
     "plot_cost",
+    "read_study",
     "reasons_in_words",
+    "write_comparison",
     "write_report",
 ]

@@ -109,7 +109,9 @@ def metric_names_of(study: optuna.Study) -> list[str]:
 
 
 def hypervolume_history(
-    values: npt.NDArray[np.float64], is_feasible: npt.NDArray[np.bool_]
+    values: npt.NDArray[np.float64],
+    is_feasible: npt.NDArray[np.bool_],
+    box: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Share of the box between the ideal and the worst point that the trials so far dominate.
 
@@ -120,13 +122,14 @@ def hypervolume_history(
     Args:
         values: Minimised objectives, `[trials, objectives]`.
         is_feasible: Which trials count, `[trials]`.
+        box: The ideal and the worst point, `[objectives]` each; None = those of these trials.
 
     Returns:
         `[trials]`, 0 to 1.
     """
     from scipy.stats import qmc
 
-    low, high = values.min(axis=0), values.max(axis=0)
+    low, high = box or (values.min(axis=0), values.max(axis=0))
     scaled = (values - low) / np.where(high > low, high - low, 1.0)
     points = qmc.Sobol(values.shape[1], scramble=False).random_base2(11)
     covered = np.zeros(len(points), dtype=bool)

@@ -70,6 +70,7 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     stages: Mapping[str, float] | None = None,
     title: str | None = None,
+    proposer: str | None = None,
 ) -> None:
     """Write the report of a study.
 
@@ -82,6 +83,7 @@ def write_report(
         facts: What else the run was: sampler, seed, fidelity and so on, as text by name.
         stages: Wall time of each stage, s, in their order.
         title: Of the page; nothing = the study's name.
+        proposer: Who proposed the trials, such as `evolution`.
 
     Raises:
         StudyError: The study has no complete trial.
@@ -91,7 +93,7 @@ def write_report(
     searched = searched_as(facts or {})
     best = record.front_trials[:MOST_DRAWINGS]
     sections = [
-        _headline(title or record.name, record, results, data, searched),
+        _headline(title or record.name, record, results, data, searched, proposer),
         _figure("Pareto front", _pareto_text(record), pareto_figure(record), "pareto"),
         retrained_section(results),
         _models(results, best),
@@ -136,10 +138,12 @@ def _headline(
     results: Mapping[str, Any],
     data: Mapping[str, Any],
     searched: str,
+    proposer: str | None,
 ) -> str:
     source = Path(str(data.get("source", "a click log"))).name
     metrics = ", ".join(LABELS.get(name, name) for name in record.metric_names)
-    lead = f"{len(record.trials):,} architectures scored on {metrics}; data: {source}."
+    origin = f" proposed by {proposer}," if proposer else ""
+    lead = f"{len(record.trials):,} architectures{origin} scored on {metrics}; data: {source}."
     cards = [
         (f"{len(record.trials):,}", "scored architectures"),
         (f"{len(record.front):,}", "on the Pareto front"),

@@ -114,7 +114,7 @@ def stopped_in_trial(study: optuna.Study, number: int, path: Path) -> None:
 
 
 def load(out: Path) -> optuna.Study:
-    return optuna.load_study(study_name="tiny-ax-pool_bayes", storage=f"sqlite:///{out}/study.db")
+    return optuna.load_study(study_name="tiny", storage=f"sqlite:///{out}/study.db")
 
 
 def described(study):

@@ -1,0 +1,124 @@
+"""The searches of a run folder: each is an Optuna study with results and a report of its own.
+
+A study has the name that its file gives it. Where that name is taken by a search with another
+sampler, or other options of it, the second search is `<name>-<sampler>`, then `<name>-<sampler>-2`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+
+from nasrec_opt._sqlite import sqlite_url
+from nasrec_opt.pipeline._config import EvolutionConfig, PoolBayesConfig
+from nasrec_opt.pipeline._folder import RunFolder, plain
+from nasrec_opt.pipeline._results import read_results
+from nasrec_opt.pipeline._search import complete_trials
+from nasrec_opt.pipeline._storage import as_study_error
+from nasrec_opt.report import Search, read_study, write_comparison
+
+_USUAL = {"evolution": plain(EvolutionConfig()), "pool_bayes": plain(PoolBayesConfig())}
+
+Studies = Mapping[str, Any]  # by name, oldest first: the settings written down, or None
+
+
+def studies_of(folder: RunFolder) -> Studies:
+    """The studies of this library in a folder.
+
+    Raises:
+        StudyError: The file that should hold them is no Optuna storage.
+    """
+    path = folder.study_db
+    if not path.exists() or not path.stat().st_size:
+        return {}
+    with as_study_error(path):
+        storage = RDBStorage(sqlite_url(path), {"connect_args": {"timeout": 60}})
+        found = sorted(storage.get_all_studies(), key=lambda study: study._study_id)
+        storage.engine.dispose()
+    return {s.study_name: s.user_attrs.get("settings") for s in found if "space" in s.user_attrs}
+
+
+def name_of_search(name: str, settings: Mapping[str, Any], studies: Studies) -> str:
+    """Which study a study file means.
+
+    Args:
+        name: That of the file.
+        settings: All that its trials depend on.
+        studies: Those of the folder.
+
+    Returns:
+        The name of the study of the same proposer, or else the first free one.
+    """
+    free = None
+    for candidate in _candidates(name, proposer_of(settings)["name"]):
+        if candidate not in studies:
+            # An older version gave all but evolution the second name though the first was free.
+            if free is not None or candidate != name:
+                return free or candidate
+            free = candidate
+        else:
+            recorded = studies[candidate]
+            if recorded is None or proposer_of(recorded) == proposer_of(settings):
+                return candidate
+    raise AssertionError("names are endless")
+
+
+def proposer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Who proposes the trials of a search: a name, and the options that this one reads."""
+    if "ax" in settings:
+        return {"name": f"ax-{settings['ax']['strategy']}"}
+    sampler = settings["sampler"]
+    usual = _USUAL.get(sampler, {})  # for a record from before an option came
+    options = usual and usual | settings.get(sampler, {})
+    return {"name": sampler, "options": options}
+
+
+def place_of(name: str, studies: Studies) -> str:
+    """What `RunFolder` files a search under: nothing for the first one of a folder."""
+    return "" if not studies or next(iter(studies)) == name else name
+
+
+def compare(folder: RunFolder, title: str) -> bool:
+    """Write the page that compares the searches of a folder, where it has several.
+
+    Args:
+        folder: The run folder.
+        title: Of the page.
+
+    Returns:
+        Whether there is more than one search with complete trials.
+    """
+    studies = studies_of(folder)
+    if len(studies) < 2:
+        return False
+    storage = RDBStorage(sqlite_url(folder.study_db), {"connect_args": {"timeout": 60}})
+    searches = []
+    for name, settings in studies.items():
+        study = optuna.load_study(study_name=name, storage=storage)
+        if not complete_trials(study):
+            continue
+        place = place_of(name, studies)
+        report, results = folder.report_of(place), folder.results_of(place)
+        searches.append(
+            Search(
+                record=read_study(study),
+                proposer=proposer_of(settings)["name"] if settings else "-",
+                results=read_results(results) if results.exists() else {},
+                link=str(report.relative_to(folder.path)) if report.exists() else "",
+            )
+        )
+    storage.engine.dispose()
+    if len(searches) > 1:
+        write_comparison(folder.comparison, searches, title)
+    return len(searches) > 1
+
+
+def _candidates(name: str, sampler: str) -> Iterator[str]:
+    yield name
+    yield f"{name}-{sampler}"
+    for number in count(2):
+        yield f"{name}-{sampler}-{number}"

@@ -1,0 +1,193 @@
+"""What a changed setting does to a folder that holds a finished run, as the reference says."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from conftest import REPOSITORY
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline import RunFolder, StudyConfig
+from nasrec_opt.pipeline._console import SilentReporter
+from nasrec_opt.pipeline._identity import (
+    finished_search_settings,
+    prepare_settings,
+    retrain_settings,
+    train_settings,
+)
+from nasrec_opt.pipeline._precision import keep_precision
+from nasrec_opt.pipeline._run import Run
+
+PAGE = REPOSITORY / "docs" / "reference" / "study_file.md"
+SHALLOW = ("search.constraints",)
+
+# Studies in which an option counts; the first one serves all others.
+BASES: dict[str, dict[str, Any]] = {
+    "": {},
+    "data.source": {"data.source": "x.txt"},
+    "data.split_seed": {"data.source": "x.txt"},
+    "data.format": {"data.source": "x.txt"},
+    "space.multi_operator": {"space.preset": "nasrec_full"},
+    "oracle.precision": {"oracle.precision": "float32"},
+    "oracle.last_layer": {"oracle.fidelity": "last_layer"},
+    "oracle.adagrad": {"oracle.fidelity": "last_layer", "oracle.last_layer": "adagrad"},
+    "oracle.fine_tune": {"oracle.fidelity": "fine_tune"},
+    "oracle.scratch": {"oracle.fidelity": "scratch"},
+    "search.pruner": {"oracle.fidelity": "fine_tune", "search.objectives": ("log_loss",)},
+    "search.pool_bayes": {"search.sampler": "pool_bayes"},
+    "search.ax": {"search.engine": "ax"},
+}
+OTHER: dict[str, Any] = {
+    "name": "other",
+    "data.source": "y.txt",
+    "data.format": "schema.toml",
+    "space.file": "space.toml",
+    "hardware.technology": "technology.toml",
+    "oracle.precision": "bfloat16",
+    "supernet.precision": "bfloat16",
+    "search.n_trials": 999,
+    "search.objectives": ("log_loss", "energy_uj"),
+    "search.constraints": {"area_mm2": 1.0},
+    "search.evolution.population_size": 65,
+    "retrain.model.learning_rates": (0.01,),
+}
+
+
+def keys(kind: type = StudyConfig, prefix: str = "") -> dict[str, Any]:
+    """Every key of a study file with its type, except the seeds that no stage may have."""
+    found: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        key = f"{prefix}{name}"
+        if dataclasses.is_dataclass(hint) and key not in SHALLOW:
+            found |= keys(hint, f"{key}.")  # type: ignore[arg-type]
+        elif name != "seed" or not prefix:
+            found[key] = hint
+    return found
+
+
+def another(key: str, hint: Any, value: Any) -> Any:
+    """A value that is allowed and is not the one there."""
+    if key in OTHER:
+        return OTHER[key]
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    for option in options:
+        if get_origin(option) is Literal:
+            return next(choice for choice in get_args(option) if choice != value)
+    kinds = [option for option in options if option is not type(None)]
+    if bool in kinds:
+        return not value
+    if int in kinds:
+        return 3 if value is None else value + 1
+    if float in kinds:
+        return 0.5 if value is None else value * 0.5 or 0.25
+    pytest.fail(f"{key}: no other value known; give one in OTHER")
+
+
+def changed(config: Any, key: str, value: Any) -> Any:
+    """The study with one value replaced."""
+    name, _, rest = key.partition(".")
+    inner = changed(getattr(config, name), rest, value) if rest else value
+    return dataclasses.replace(config, **{name: inner})
+
+
+def effect_in_the_reference(key: str) -> str:
+    """The first line of the page's table that fits a key."""
+    section = PAGE.read_text().partition("## What a change does")[2].partition("\n## ")[0]
+    for patterns, effect in re.findall(r"^\| (`.*?) \| (.*?) \|", section, re.MULTILINE):
+        if any(fnmatchcase(key, pattern) for pattern in re.findall(r"`(.*?)`", patterns)):
+            return effect
+    pytest.fail(f"{key}: no line of the table in {PAGE.name} fits")
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, request):
+    """A finished run of a study in which the key counts: its folder and its settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.txt", "y.txt"):
+        Path(name).write_text(f"{name}\n")
+    Path("schema.toml").write_text('label = "y"\ndense = ["a"]\n')
+    Path("technology.toml").write_text('base = "recnmp.toml"\n')
+    Path("space.toml").write_text('preset = "nasrec_small"\nnum_blocks = 3\n')
+    key = request.getfixturevalue("key")
+    base = max((prefix for prefix in BASES if key.startswith(prefix)), key=len)
+    if base == "search.ax":
+        pytest.importorskip("ax", reason="the extra 'ax' is not installed")
+    if base == "search.pool_bayes":
+        pytest.importorskip("botorch", reason="the extra 'bayes' is not installed")
+    config = StudyConfig(name="base")
+    for name, value in BASES[base].items():
+        config = changed(config, name, Path(value) if name == "data.source" else value)
+    folder = RunFolder(tmp_path / "run")
+    finish(config, folder)
+    return config, folder
+
+
+def finish(config: StudyConfig, folder: RunFolder) -> None:
+    """Write down what a finished run of a study writes down, without its hours."""
+    run = opened(config, folder)
+    space = config.space.build()
+    for stage in ("prepare", "train", "retrain"):
+        folder.output(stage).parent.mkdir(parents=True)
+        folder.output(stage).touch()
+    folder.finish("prepare", prepare_settings(config, folder, config.data.source), 1.0)
+    folder.finish("train", train_settings(run.config, folder, space), 1.0)
+    keep_precision(run.config, folder)
+    run.study(create=True)
+    folder.finish("search", finished_search_settings(run.config, folder, space), 1.0)
+    folder.finish("retrain", retrain_settings(run.config, folder, space), 1.0)
+
+
+def opened(config: StudyConfig, folder: RunFolder) -> Run:
+    return Run(config, folder, config.data.source, SilentReporter())
+
+
+def effect(config: StudyConfig, folder: RunFolder) -> str:
+    """What the stages of a run make of a study file, up to the first that has work to do."""
+    run = opened(config, folder)
+    space = run.config.space.build()
+    try:
+        prepared = prepare_settings(run.config, folder, config.data.source)
+        folder.require_same("prepare", prepared, folder.dataset)
+        folder.require_same("train", train_settings(run.config, folder, space), folder.supernet)
+        if run.study_name != "base":
+            return "a second study"
+        run.study()
+    except StudyError as error:
+        return "refused" if re.search("other settings|other objectives", str(error)) else str(error)
+    if not folder.is_done("search", finished_search_settings(run.config, folder, space)):
+        return "the search goes on"
+    if not folder.is_done("retrain", retrain_settings(run.config, folder, space)):
+        return "winners are retrained"
+    return "nothing"
+
+
+@pytest.mark.parametrize("key", keys())
+def test_a_changed_setting_does_what_the_reference_says(study, key):
+    config, folder = study
+    assert effect(config, folder) == "nothing"
+    value = config
+    for name in key.split("."):
+        value = getattr(value, name)
+    new = another(key, keys()[key], value)
+    is_path = key in ("data.source", "space.file", "hardware.technology")
+    assert effect(changed(config, key, Path(new) if is_path else new), folder) == (
+        effect_in_the_reference(key)
+    )
+
+
+@pytest.mark.parametrize("key", ["search.evolution.archive"])
+def test_options_that_a_study_does_not_read_change_nothing(study, key):
+    config, folder = study
+    config = changed(config, "search.sampler", "nsga2")
+    run = opened(config, folder)
+    assert run.study_name == "base-nsga2"
+    run.study(create=True)
+    again = opened(changed(config, key, True), folder)
+    assert again.study_name == "base-nsga2"
+    again.study()
