@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def open_run(path: Path) -> str:
 def settle(folder: RunFolder) -> bool:
     """Make a run folder whole by itself, wherever it was copied or moved from.
 
-    MLflow's store names its artifacts by their absolute path, which was another one then.
+    MLflow's store names its artifacts by their absolute path, which was another one then. A folder
+    on a read-only mount stays as it is.
 
     Returns:
         Whether the folder had been elsewhere.
@@ -38,7 +40,7 @@ def settle(folder: RunFolder) -> bool:
     Raises:
         StudyError: MLflow's store cannot be read or written.
     """
-    return relocate(folder.mlflow_db, folder.artifacts)
+    return os.access(folder.path, os.W_OK) and relocate(folder.mlflow_db, folder.artifacts)
 
 
 def how_to_open(folder: RunFolder, search: str = "") -> str:

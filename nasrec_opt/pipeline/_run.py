@@ -342,7 +342,7 @@ class Run:
         if logger:
             logger.log_artifact(study, path)
         self.folder.finish(self._key("report"), {}, time.perf_counter() - started)
-        is_compared = compare(self.folder, f"{self.config.name}: all searches")
+        is_compared = compare(self.folder)
         more = f", all searches in {self.folder.comparison}" if is_compared else ""
         self._reporter.end(f"{path}{more}")
 

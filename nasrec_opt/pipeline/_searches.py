@@ -82,12 +82,11 @@ def place_of(name: str, studies: Studies) -> str:
     return "" if not studies or next(iter(studies)) == name else name
 
 
-def compare(folder: RunFolder, title: str) -> bool:
+def compare(folder: RunFolder) -> bool:
     """Write the page that compares the searches of a folder, where it has several.
 
     Args:
         folder: The run folder.
-        title: Of the page.
 
     Returns:
         Whether there is more than one search with complete trials.
@@ -113,7 +112,7 @@ def compare(folder: RunFolder, title: str) -> bool:
         )
     storage.engine.dispose()
     if len(searches) > 1:
-        write_comparison(folder.comparison, searches, title)
+        write_comparison(folder.comparison, searches, folder.path.resolve().name)
     return len(searches) > 1
 
 
