@@ -15,6 +15,7 @@ import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -63,7 +64,10 @@ def main() -> None:
     torch.set_num_threads(1)
     for dtype in (torch.float32, torch.bfloat16):
         print(f"one product of 2,048 x 2,048 x 2,048, {dtype}: {large_product(dtype):.0f} GFLOP/s")
-    for space in (SearchSpace.nasrec_full(max_inputs=4), SearchSpace.nasrec_small(max_inputs=4)):
+    for space in (
+        replace(SearchSpace.nasrec_full(max_inputs=4), bits=(32,)),
+        replace(SearchSpace.nasrec_small(max_inputs=4), bits=(32,)),
+    ):
         show(space.name, measure(space, options.genotypes, options.rows))
 
 

@@ -27,6 +27,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
@@ -74,8 +75,8 @@ def main() -> None:
         dataset = generate_synthetic(Path(folder) / "dataset", rows=rows)
         print(f"{'what':42}{'ours':>13}{'baseline':>13}{'ratio':>9}  spread")
         for space in (
-            SearchSpace.nasrec_full(max_inputs=4),
-            SearchSpace.nasrec_small(max_inputs=4),
+            replace(SearchSpace.nasrec_full(max_inputs=4), bits=(32,)),
+            replace(SearchSpace.nasrec_small(max_inputs=4), bits=(32,)),
         ):
             supernet = Supernet(space, dataset.features)
             train_supernet(supernet, dataset, Path(folder) / space.name, TrainConfig())

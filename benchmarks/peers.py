@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median, quantiles
 from typing import Any
 
@@ -153,7 +154,7 @@ def count_macs(model: Any, batch: list[Tensor]) -> int:
 
 
 def nearest_genotypes(features: FeatureSpec, macs: int, count: int) -> list[Genotype]:
-    space, rng = SearchSpace.nasrec_small(), np.random.default_rng(0)
+    space, rng = replace(SearchSpace.nasrec_small(), bits=(32,)), np.random.default_rng(0)
     samples = [space.sample(rng) for _ in range(SAMPLES)]
     return sorted(samples, key=lambda one: abs(lower(one, features).macs - macs))[:count]
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median, quantiles
 
 import numpy as np
@@ -45,7 +46,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{'what':34}{'ours':>12}{'baseline':>12}{'ratio':>8}  spread")
-    for space in (SearchSpace.nasrec_full(max_inputs=4), SearchSpace.nasrec_small(max_inputs=4)):
+    for space in (
+        replace(SearchSpace.nasrec_full(max_inputs=4), bits=(32,)),
+        replace(SearchSpace.nasrec_small(max_inputs=4), bits=(32,)),
+    ):
         for line in compare(space, options.table_rows, options.genotypes, options.query_rows):
             print(line, flush=True)
 

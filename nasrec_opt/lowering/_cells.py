@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from hw import AnalogLinear, Noise, ReRAM
+from hw import AnalogLinear, DescriptionError, Noise, ReRAM
 from nasrec_opt.lowering._configure import configure
-from nasrec_opt.space import Genotype
+from nasrec_opt.space import FLOAT_BITS, Genotype
 
 FloatArray = npt.NDArray[np.float64]
 Bits = tuple[int, int]  # of weights and of the inputs of a product
 Product = Callable[[FloatArray], FloatArray]
-PLAIN_BITS = 8  # of weights that the model does not quantise, such as the final layer's
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +37,27 @@ class CrossbarCells:
     seed: int = 0
 
     def errors(
-        self, weights: FloatArray, bits: Bits | None, genotype: Genotype, *, product: int, chip: int
+        self, weights: FloatArray, bits: Bits, genotype: Genotype, *, product: int, chip: int
     ) -> FloatArray | Product:
         """What is wrong with a product: held weights less written ones, or a function of inputs.
 
         The function is the product as converters that clip read it, less the quantised one. It is
         hundreds of times as slow as the other.
+
+        Raises:
+            DescriptionError: The product is in floating point, which no cell holds.
         """
+        if FLOAT_BITS in bits:
+            raise DescriptionError(
+                f"product {product}: expected bits that cells hold, 4 to 8, got {FLOAT_BITS} "
+                "(floating point)"
+            )
         model = self.accelerator
         if genotype.hardware is not None:
             model = configure(model, genotype.hardware)
         name = zlib.crc32(genotype.canonical().to_json().encode())
         rng = np.random.default_rng([self.seed, name, product, chip])
-        weight_bits, activation_bits = (PLAIN_BITS, PLAIN_BITS) if bits is None else bits
+        weight_bits, activation_bits = bits
         lossless = replace(model.geometry, clips=False)
         noisy, exact = (
             AnalogLinear(

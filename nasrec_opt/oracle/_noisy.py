@@ -23,7 +23,7 @@ from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Written
 
 FloatArray = npt.NDArray[np.float64]
-Bits = tuple[int, int]  # of weights and of the inputs of a product
+Bits = tuple[int, int]  # of weights and of the inputs of a product; 32 = floating point
 Product = Callable[[FloatArray], FloatArray]  # [vectors, inputs] to [vectors, outputs]
 
 
@@ -31,13 +31,13 @@ class Cells(Protocol):
     """Where weights are written: `nasrec_opt.lowering.CrossbarCells`, or a user's own."""
 
     def errors(
-        self, weights: FloatArray, bits: Bits | None, genotype: Genotype, *, product: int, chip: int
+        self, weights: FloatArray, bits: Bits, genotype: Genotype, *, product: int, chip: int
     ) -> FloatArray | Product:
         """What is wrong with one product after its weights were written.
 
         Args:
             weights: `[outputs, inputs]`.
-            bits: Of the weights and of the inputs; nothing = the model does not quantise them.
+            bits: Of the weights and of the inputs.
             genotype: The model, with its accelerator genes where it has some.
             product: Its number in the model.
             chip: Number of the chip: other draws of the same distribution.
@@ -124,7 +124,7 @@ class NoisyOracle:
         assert cells is not None
         wrong: dict[int, Product] = {}
 
-        def error(product: int, weight: Tensor, bits: Bits | None) -> Tensor:
+        def error(product: int, weight: Tensor, bits: Bits) -> Tensor:
             given = weight.detach().cpu().numpy().astype(np.float64)
             found = cells.errors(given, bits, genotype, product=product, chip=chip)
             if callable(found):

@@ -151,7 +151,6 @@ class Passes:
                 dense,
                 sparse,
                 take,
-                is_quantized=self._supernet.is_quantized,
                 dense_sum=at_hand[sums[0]] if step.reads_dense_sum else None,
                 sparse_sum=at_hand[sums[1]].rows if step.reads_sparse_sum else None,
             )

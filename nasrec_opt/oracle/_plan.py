@@ -77,14 +77,9 @@ class Job:
 
 
 class Numbering:
-    """Gives out the numbers.
+    """Gives out the numbers."""
 
-    Args:
-        is_quantized: Whether bits change an output.
-    """
-
-    def __init__(self, *, is_quantized: bool) -> None:
-        self._is_quantized = is_quantized
+    def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {"raw dense": RAW_DENSE, "raw sparse": RAW_SPARSE}
 
     def plan(self, genotype: Genotype) -> Plan:
@@ -108,7 +103,7 @@ class Numbering:
                     tuple(dense[i] for i in gene.dense_inputs),
                     two,
                     rows if "dot" in gene.dense_ops else (),
-                    gene.dense_bits if self._is_quantized else None,
+                    gene.dense_bits,
                 )
             if live.sparse_pre:
                 own_sparse = self._number(
@@ -116,7 +111,7 @@ class Numbering:
                     gene.sparse_ops,
                     gene.sparse_width,
                     rows,
-                    gene.sparse_bits if self._is_quantized else None,
+                    gene.sparse_bits,
                 )
             dense_sums.append(own_dense)
             sparse_sums.append(own_sparse)

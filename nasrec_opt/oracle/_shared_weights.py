@@ -23,7 +23,7 @@ from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.oracle._rows import Rows
 from nasrec_opt.space import MERGER_ROWS
-from nasrec_opt.supernet import Supernet, Written
+from nasrec_opt.supernet import Supernet, Written, round_to
 
 Fit = Callable[[Tensor, Tensor, Tensor, Tensor], FitResult]
 Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
@@ -131,8 +131,8 @@ class SharedWeights:
             for index, activations in self._passes.run(self._validation, plans):
                 genotype = plans[index].genotype
                 weight, bias = layers[index] or self._supernet.last_weight(genotype, activations)
-                features = self._supernet.last_features(genotype, activations).float()
-                found[index].append(features @ weight + bias)
+                features = self._supernet.last_features(genotype, activations)
+                found[index].append(self._supernet.last_logits(genotype, features, weight, bias))
             return [Prediction(torch.cat(chunks).cpu().numpy()) for chunks in found]
 
     def predict_held(self, plan: Plan, take: Written) -> Logits:
@@ -141,7 +141,7 @@ class SharedWeights:
         The final layer is fitted to weights without errors, as who writes them would, and is
         written last.
         """
-        genotype = plan.genotype
+        genotype, bits = plan.genotype, plan.genotype.final_bits
         with torch.inference_mode():
             [layer] = self._fitted([plan])
         found = []
@@ -154,8 +154,8 @@ class SharedWeights:
                 activations = self._supernet.hidden(genotype, *chunk, take)
                 weight, bias = layer or self._supernet.last_weight(genotype, activations, take)
                 row = weight.unsqueeze(0)
-                features = self._supernet.last_features(genotype, activations).float()
-                held = take.held(row, row, None)
+                features = self._supernet.last_features(genotype, activations)
+                held = take.held(row, round_to(row, bits), (bits, bits))
                 found.append(functional.linear(features, held).squeeze(1) + bias)
         return torch.cat(found).cpu().numpy()
 
@@ -174,7 +174,7 @@ class SharedWeights:
         ends = [0] * len(plans)
         for index, activations in self._fit_passes.run(rows, plans):
             genotype = plans[index].genotype
-            features = self._supernet.last_features(genotype, activations).float()
+            features = self._supernet.last_features(genotype, activations)
             if len(held) == index:
                 held.append(features.new_empty(rows.num_rows, features.shape[1]))
                 layers.append(self._supernet.last_weight(genotype, activations))
@@ -197,7 +197,7 @@ class SharedWeights:
             genotype = plans[index].genotype
             if len(steps) == index:
                 steps.append(AdagradSteps(*self._supernet.last_weight(genotype, activations), how))
-            features = self._supernet.last_features(genotype, activations).float()
+            features = self._supernet.last_features(genotype, activations)
             steps[index].step(features, chunks[done[index]])
             done[index] += 1
         return [(step.layer[0], step.layer[1]) for step in steps]

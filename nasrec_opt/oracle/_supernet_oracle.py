@@ -123,7 +123,7 @@ class SupernetOracle:
                 dtype=DTYPES[self.precision],
             )
         self._lock = threading.Lock()
-        self._numbering = Numbering(is_quantized=supernet.is_quantized)
+        self._numbering = Numbering()
         self._answers: dict[tuple[int, int], Evaluation] = {}
         self._recent = RecentLogits(RECENT_BYTES)
         self._reference = None if reference is None else self._plan(reference)

@@ -35,6 +35,7 @@ from nasrec_opt.supernet import (
     start_at_click_rate,
     train_batches,
     train_step,
+    trained_as,
 )
 
 
@@ -155,6 +156,7 @@ class Tuning:
     def _trained(self, genotype: Genotype, report: Report | None) -> Prediction:
         subnet = self._begin(genotype)
         optimizer = SliceAdagrad(subnet, options=self._how)
+        learnt = trained_as(genotype)
         scored: list[tuple[int, float]] = []
         logits = np.empty(0, np.float32)
 
@@ -172,7 +174,7 @@ class Tuning:
                 subnet,
                 optimizer,
                 self._tensors(batch),
-                genotype,
+                learnt,
                 learning_rate=learning_rate_at(step, self._steps, self._how),
             )
             score_at(step + 1)
@@ -228,7 +230,6 @@ def _from_scratch(supernet: Supernet, seed: int, train: Split) -> Callable[[Geno
             supernet.features,
             seed,
             max_table_rows=supernet.max_table_rows,
-            is_quantized=supernet.is_quantized,
             balance=supernet.balance,
             initialization=supernet.initialization,
         )

@@ -35,8 +35,6 @@ class RetrainConfig:
         evaluation_rows: Most validation rows behind a choice while training; nothing = all. The
             reported validation log loss is over all rows.
         seed: Seed of weights and order of rows.
-        is_quantized: Whether the genotype's bits apply (co-design); nothing = as in the supernet
-            that `retrain` is given, and not without one.
         balance: Whether dot products project their rows (section 4.2); nothing = as in the supernet
             that `retrain` is given, and so without one.
     """
@@ -53,7 +51,6 @@ class RetrainConfig:
     rate_warmup_steps: int = 10
     evaluation_rows: int | None = 200_000
     seed: int = 0
-    is_quantized: bool | None = None
     balance: bool | None = None
 
     def __post_init__(self) -> None:

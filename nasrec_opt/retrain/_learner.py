@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nasrec_opt.data import Batch
 from nasrec_opt.retrain._config import RetrainConfig
-from nasrec_opt.supernet import Subnet
+from nasrec_opt.supernet import Subnet, trained_as
 
 EPSILON = 1e-10
 
@@ -31,6 +31,7 @@ class Learner:
         self.subnet = subnet
         self._config = config
         self.learning_rate = learning_rate
+        self._learnt = trained_as(subnet.genotype)
         self._table = subnet.embedding.table
         self._weights = [p for p in subnet.parameters() if p is not self._table]
         self._averages = [p.detach().clone() for p in self._weights]
@@ -53,7 +54,7 @@ class Learner:
         rows = self.subnet.embedding.rows_of(sparse)
         gathered = self._table.detach()[rows].requires_grad_()  # [batch, num_sparse, dim]
         embedded = gathered.transpose(1, 2).contiguous()  #        [batch, dim, num_sparse]
-        logits = self.subnet.logits(self.subnet.genotype, dense, embedded)
+        logits = self.subnet.logits(self._learnt, dense, embedded)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
         self._adam.zero_grad()
         loss.backward()

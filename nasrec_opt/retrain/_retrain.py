@@ -84,17 +84,18 @@ def retrain(
 ) -> RetrainedModel:
     """Train a genotype's model from scratch.
 
-    The learning rate and the end of training are chosen on validation rows; the test rows are
-    scored once, at the end. A folder that holds the finished model of the same genotype, data and
-    configuration is read instead; any other result in it is replaced.
+    All figures, those behind a choice too, and the saved model are those of a model at the
+    genotype's bits. The learning rate and the end of training are chosen on validation rows; the
+    test rows are scored once, at the end. A folder that holds the finished model of the same
+    genotype, data and configuration is read instead; any other result in it is replaced.
 
     Args:
         genotype: The architecture.
         dataset: The log, opened as the model shall read it (`min_count`, `binned_dense`).
         out_dir: The model's folder: `model/` (safetensors and JSON) and `result.json`.
         config: How.
-        supernet: Says whether the genotype's bits apply and dot products project their rows, where
-            `config` does not. No weight of it is used.
+        supernet: Says whether dot products project their rows, where `config` does not. No weight
+            of it is used.
         progress: Called with (steps done, most steps there can be).
 
     Raises:
@@ -102,25 +103,19 @@ def retrain(
     """
     config = config or RetrainConfig()
     out_dir = Path(out_dir)
-    is_quantized = config.is_quantized
-    if is_quantized is None:
-        is_quantized = supernet is not None and supernet.is_quantized
     balance = config.balance
     if balance is None:
         balance = supernet is None or supernet.balance
     wanted = {
         "genotype": genotype.to_dict(),
         "dataset": dataset.fingerprint,
-        "config": json.loads(json.dumps(asdict(config)))
-        | {"is_quantized": is_quantized, "balance": balance},
+        "config": json.loads(json.dumps(asdict(config))) | {"balance": balance},
     }
     finished = _finished(out_dir, wanted)
     if finished:
         return finished
     started = time.perf_counter()
-    subnet = Subnet(
-        genotype, dataset.features, config.seed, is_quantized=is_quantized, balance=balance
-    )
+    subnet = Subnet(genotype, dataset.features, config.seed, balance=balance)
     start_at_click_rate(subnet, dataset.split("train").labels)
     subnet.to(best_device())
     history = Training(dataset, config, progress).run(subnet)

@@ -175,11 +175,6 @@ class SearchSpace:
             hardware=hardware or HardwareChoices(),
         )
 
-    @property
-    def quantized(self) -> bool:
-        """Whether bits are searched, so that a supernet of this space fakes quantisation."""
-        return len(self.bits) > 1
-
     @cached_property
     def choices(self) -> Choices:
         """The values of every gene, block by block."""

@@ -27,6 +27,7 @@ from nasrec_opt.supernet._precision import (
     choose_precision,
     has_bfloat16,
 )
+from nasrec_opt.supernet._quantize import round_to, trained_as
 from nasrec_opt.supernet._slices import Cast, Initialization, Leaves, Take, Written, plain
 from nasrec_opt.supernet._start import log_odds, start_at_click_rate
 from nasrec_opt.supernet._subnet import Subnet
@@ -77,9 +78,11 @@ __all__ = [
     "learning_rate_at",
     "log_odds",
     "plain",
+    "round_to",
     "start_at_click_rate",
     "train_batches",
     "train_step",
     "train_supernet",
+    "trained_as",
     "training_steps",
 ]

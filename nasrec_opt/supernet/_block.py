@@ -77,7 +77,6 @@ class Block(nn.Module):
         sparse: Mapping[int, SparseOutput],
         take: Take,
         *,
-        is_quantized: bool = False,
         dense_sum: Tensor | None = None,
         sparse_sum: Tensor | None = None,
     ) -> BlockOutput:
@@ -89,7 +88,6 @@ class Block(nn.Module):
             dense: Dense outputs so far, `[batch, width]`, by block; 0 = raw features.
             sparse: Sparse outputs so far, by block.
             take: How weights are read.
-            is_quantized: Whether the gene's bits apply.
             dense_sum: Sum of the dense operators where it is known and `live` leaves it out.
             sparse_sum: The same of the sparse operators.
         """
@@ -107,8 +105,8 @@ class Block(nn.Module):
                 joined=joined,
                 left=None if two[0] is None else dense[two[0]],
                 right=None if two[1] is None else dense[two[1]],
-                weight_bits=weight_bits if is_quantized else None,
-                activation_bits=activation_bits if is_quantized else None,
+                weight_bits=weight_bits,
+                activation_bits=activation_bits,
                 written=take if isinstance(take, Written) else None,
             )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nasrec_opt.space import MERGER_ROWS
-from nasrec_opt.supernet._quantize import fake_quantize
+from nasrec_opt.supernet._quantize import round_to
 from nasrec_opt.supernet._slices import Written
 
 
@@ -76,7 +76,7 @@ class BlockInput:
         joined: All sparse inputs side by side, `[batch, dim, rows]`; nothing where nobody reads it.
         left: Left input of Gate and Sum, `[batch, width]`.
         right: Right input.
-        weight_bits: Bits of weights; nothing = not quantised.
+        weight_bits: Bits of weights; 32 = floating point.
         activation_bits: Bits of the inputs of products.
         written: Where the weights stand, with what errors; nothing = with none.
     """
@@ -86,23 +86,17 @@ class BlockInput:
     joined: Tensor | None
     left: Tensor | None
     right: Tensor | None
-    weight_bits: int | None = None
-    activation_bits: int | None = None
+    weight_bits: int
+    activation_bits: int
     written: Written | None = None
 
     def weight(self, weight: Tensor) -> Tensor:
         """The weight of a product as the block's bits, and the place where it stands, leave it."""
-        bits = self.weight_bits
-        quantized = weight if bits is None else fake_quantize(weight, bits)
+        rounded = round_to(weight, self.weight_bits)
         if self.written is None:
-            return quantized
-        both = (
-            None if bits is None or self.activation_bits is None else (bits, self.activation_bits)
-        )
-        return self.written.held(weight, quantized, both)
+            return rounded
+        return self.written.held(weight, rounded, (self.weight_bits, self.activation_bits))
 
-    def activation(self, values: Tensor) -> Tensor:
-        """An input of a product as the block's bits leave it."""
-        if self.activation_bits is None:
-            return values
-        return fake_quantize(values, self.activation_bits)
+    def activation(self, values: Tensor, dim: int = -1) -> Tensor:
+        """An input of a product as the block's bits leave it; vectors along `dim` meet weights."""
+        return round_to(values, self.activation_bits, dim)

@@ -2,7 +2,8 @@
 
 Kept for comparison. Inputs that are not chosen are zeros of full width, operators that are not
 chosen run and count nothing, and units beyond the active width are put to zero only after layer
-normalisation has seen them; slices (the default) differ from it there.
+normalisation has seen them; slices (the default) differ from it there. Weights are rounded to the
+genotype's bits at full width too: their scales are those of active and inactive inputs together.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ def run_masked(
     dense: Mapping[int, Tensor],
     sparse: Mapping[int, SparseOutput],
     take: Take,
-    *,
-    is_quantized: bool,
 ) -> tuple[Tensor, SparseOutput]:
     """Both outputs of a block, at full width.
 
@@ -35,7 +34,6 @@ def run_masked(
         dense: Dense outputs so far, full width, by block; 0 = raw features.
         sparse: Sparse outputs so far, full width, by block.
         take: How weights are read.
-        is_quantized: Whether the gene's bits apply.
     """
     capacity = block.capacity
     masked_dense = {i: dense[i] * (i in gene.dense_inputs) for i in capacity.dense_sources}
@@ -52,8 +50,8 @@ def run_masked(
             joined=joined,
             left=dense[gene.left_input or 0],
             right=dense[gene.right_input or 0],
-            weight_bits=weight_bits if is_quantized else None,
-            activation_bits=activation_bits if is_quantized else None,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
         )
 
     dense_given = given(gene.dense_weight_bits, gene.dense_activation_bits)

@@ -14,6 +14,8 @@ from nasrec_opt.space import MERGER_ROWS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
 from nasrec_opt.supernet._inputs import SparseOutput
+from nasrec_opt.supernet._layers import wide
+from nasrec_opt.supernet._quantize import round_to
 from nasrec_opt.supernet._slices import (
     Initialization,
     Initializer,
@@ -85,7 +87,11 @@ class FinalLayer(nn.Module):
 
 
 class Network(nn.Module):
-    """Blocks, embedding and final layer; which parts run is the genotype's business.
+    """Blocks, embedding and final layer; the genotype says which parts run, and at which bits.
+
+    Every product of stored weights has the bits that `nasrec_opt.lowering` gives it a cost for, the
+    final layer included; so have the operands of dot products and of attention. What is neither,
+    such as layer norms and softmax, is computed in floating point.
 
     Args:
         features: Shape of the input.
@@ -93,7 +99,6 @@ class Network(nn.Module):
         final: The final layer.
         draw: Draws the embedding, by the same scheme as the blocks and the final layer.
         max_table_rows: Most rows of one column's embedding table.
-        is_quantized: Whether the genes' bits apply.
     """
 
     def __init__(
@@ -104,11 +109,9 @@ class Network(nn.Module):
         draw: Initializer,
         *,
         max_table_rows: int | None,
-        is_quantized: bool,
     ) -> None:
         super().__init__()
         self.features = features
-        self.is_quantized = is_quantized
         self.initialization: Initialization = draw.scheme
         self.max_table_rows = max_table_rows
         self.embedding = FusedEmbedding(features, draw.of("embedding"), max_table_rows)
@@ -145,7 +148,6 @@ class Network(nn.Module):
             activations.dense,
             activations.sparse,
             take,
-            is_quantized=self.is_quantized,
         )
         if found.dense is not None:
             activations.dense[number] = found.dense
@@ -169,18 +171,32 @@ class Network(nn.Module):
         return activations
 
     def last_features(self, genotype: Genotype, activations: Activations) -> Tensor:
-        """Input of the final layer, `[batch, dense_width + dim * rows]`."""
+        """Input of the final layer at its bits, float32 `[batch, dense_width + dim * rows]`."""
         last = genotype.num_blocks
         dense, sparse = activations.dense[last], activations.sparse[last]
-        return torch.cat([dense, sparse.rows.flatten(1)], dim=1)
+        values = wide(torch.cat([dense, sparse.rows.flatten(1)], dim=1))
+        return round_to(values, genotype.final_bits)
 
     def last_weight(
         self, genotype: Genotype, activations: Activations, take: Take = plain
     ) -> tuple[Tensor, Tensor]:
-        """Weights of the final layer for `last_features`, and its bias."""
+        """Weights of the final layer for `last_features`, before they are rounded, and its bias."""
         last = genotype.num_blocks
         width = activations.dense[last].shape[1]
         return self.final.weight(width, activations.sparse[last], take)
+
+    def last_logits(
+        self, genotype: Genotype, features: Tensor, weight: Tensor, bias: Tensor
+    ) -> Tensor:
+        """Logits `[batch]` of `last_features` and of weights that are rounded here.
+
+        Args:
+            genotype: Its bits are those of the weights.
+            features: As `last_features` returns them.
+            weight: As `last_weight` returns it, or fitted anew, `[width]`.
+            bias: `[1]`.
+        """
+        return features @ round_to(weight, genotype.final_bits) + bias
 
     def logits(
         self, genotype: Genotype, dense: Tensor, embedded: Tensor, take: Take = plain
@@ -191,7 +207,7 @@ class Network(nn.Module):
     def finish(self, genotype: Genotype, activations: Activations, take: Take = plain) -> Tensor:
         """Logits `[batch]` from the outputs of all live blocks."""
         weight, bias = self.last_weight(genotype, activations, take)
-        return self.last_features(genotype, activations) @ weight + bias
+        return self.last_logits(genotype, self.last_features(genotype, activations), weight, bias)
 
     def slices_of(self, genotype: Genotype) -> Recorder:
         """Which slice of which weight a genotype uses, in order of use."""

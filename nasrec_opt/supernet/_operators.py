@@ -148,6 +148,7 @@ class DotProduct(nn.Module):
         if self._is_balanced and rows.shape[-1] != balanced_rows(width):
             rows = self.balance(given, balanced_rows(width), self.balance_norm, take)
         stacked = torch.cat([vector.unsqueeze(-1), rows.to(vector.dtype)], dim=-1)
+        stacked = given.activation(stacked, dim=1)
         # [batch, dim, rows + 1] to [batch, rows + 1, rows + 1]; to pick from, float32 is fastest
         gram = wide(stacked.transpose(1, 2) @ stacked)
         pairs = gram.flatten(1).index_select(1, self._triangle(gram.shape[1], gram.device))
@@ -194,12 +195,12 @@ class Attention(nn.Module):
         def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
             taken = given.weight(take(weight, first(len(weight)), first(dim)))
             added = take(bias, first(len(bias))).unsqueeze(1)
-            if given.activation_bits is not None:  # the scale is that of one row
-                values = given.activation(values.transpose(1, 2)).transpose(1, 2)
+            values = given.activation(values, dim=1)  # the scale is that of one row
             return torch.baddbmm(added, taken.expand(batch, -1, -1), values.to(taken.dtype))
 
         joint = linear(rows, self.query_key_value, self.query_key_value_bias)
-        mixed = attend(*wide(joint).split(dim, dim=1), self.heads)
+        three = (given.activation(part, dim=1) for part in wide(joint).split(dim, dim=1))
+        mixed = attend(*three, self.heads)
         rows = self.attention_norm.across_dim(rows + linear(mixed, self.mix, self.mix_bias), take)
         inner = functional.relu(linear(rows, self.inner, self.inner_bias), inplace=True)
         rows = self.feed_forward_norm.across_dim(

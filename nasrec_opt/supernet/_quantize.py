@@ -1,7 +1,7 @@
-"""Symmetric fake quantisation with straight-through gradients (co-design, section 5.1).
+"""Rounding to a genotype's bits, and which models learn with it (co-design, section 5.1).
 
-Scales follow the largest magnitude: of each output channel for weights, of each sample for
-activations, so that an answer does not depend on which other samples are in the batch.
+Scales are symmetric and follow the largest magnitude: of each output channel for weights, of each
+vector for activations, so that an answer does not depend on which other samples are in the batch.
 """
 
 from __future__ import annotations
@@ -9,13 +9,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nasrec_opt.space import FLOAT_BITS, Genotype, live_bits
 
-def fake_quantize(values: Tensor, bits: int) -> Tensor:
-    """Round to the nearest of `2**bits - 1` levels along the last axis; gradients pass unchanged.
+LEARNT_IN_FLOATS = {8, FLOAT_BITS}  # bits whose rounding moves a model too little to be learnt
+
+
+def round_to(values: Tensor, bits: int, dim: int = -1) -> Tensor:
+    """Values as so many bits hold them; 32 is floating point, which leaves them as they are.
 
     Args:
-        values: Any shape; each vector along the last axis has its own scale.
+        values: Any shape.
+        bits: 2 to 16, or 32.
+        dim: Axis of the vectors that have a scale each.
+
+    Returns:
+        The same shape.
+    """
+    return values if bits == FLOAT_BITS else fake_quantize(values, bits, dim)
+
+
+def fake_quantize(values: Tensor, bits: int, dim: int = -1) -> Tensor:
+    """Round to the nearest of `2**bits - 1` levels along an axis; gradients pass unchanged.
+
+    Args:
+        values: Any shape; each vector along the axis has its own scale.
         bits: 2 to 16.
+        dim: The axis.
 
     Returns:
         The same shape.
@@ -23,6 +42,18 @@ def fake_quantize(values: Tensor, bits: int) -> Tensor:
     levels = 2 ** (bits - 1) - 1
     # The eight bits of a bfloat16 could not tell all levels apart.
     given = values.detach().to(torch.promote_types(values.dtype, torch.float32))
-    scale = given.abs().amax(dim=-1, keepdim=True).clamp_min(1e-12) / levels
-    rounded = (given / scale).round() * scale
+    scale = given.abs().amax(dim=dim, keepdim=True).clamp_min_(1e-12).div_(levels)
+    rounded = (given / scale).round_().mul_(scale)
+    if not values.requires_grad:
+        return rounded.to(values.dtype)
     return values + (rounded - given).to(values.dtype)
+
+
+def trained_as(genotype: Genotype) -> Genotype:
+    """The genotype whose steps a model learns from: its own, or the same in floating point.
+
+    Weights learnt in floating point lose nothing that can be told apart when they are rounded to 8
+    bits (docs/decisions/bits.md), and a step without rounding is quicker. A model with fewer bits
+    anywhere learns with its rounding. What is scored is always a model at its own bits.
+    """
+    return genotype.with_bits(FLOAT_BITS) if live_bits(genotype) <= LEARNT_IN_FLOATS else genotype

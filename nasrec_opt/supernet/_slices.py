@@ -25,7 +25,7 @@ Take = Callable[..., Tensor]
 # Where weights begin. `uniform`: linear layers within 1 / sqrt(inputs), embeddings within 0.05.
 # `xavier`, as published: linear layers Xavier-uniform, embeddings Xavier-normal.
 Initialization = Literal["uniform", "xavier"]
-Bits = tuple[int, int]  # of weights and of the inputs of a product
+Bits = tuple[int, int]  # of weights and of the inputs of a product; 32 = floating point
 
 
 def plain(weight: Tensor, *index: slice) -> Tensor:
@@ -88,12 +88,11 @@ class Written:
 
     Args:
         error: What is wrong with the weights of a product, `[outputs, inputs]`: given the number of
-            the product in the pass, the weights, and their bits and those of its inputs where they
-            are quantised.
+            the product in the pass, the weights, and their bits and those of its inputs.
         weights: The weights of the products so far as they are held.
     """
 
-    error: Callable[[int, Tensor, Bits | None], Tensor]
+    error: Callable[[int, Tensor, Bits], Tensor]
     weights: list[Tensor] = field(default_factory=list)
     place: int = 0
 
@@ -104,16 +103,16 @@ class Written:
         """The next product is the first of a pass."""
         self.place = 0
 
-    def held(self, weight: Tensor, quantized: Tensor, bits: Bits | None) -> Tensor:
+    def held(self, weight: Tensor, rounded: Tensor, bits: Bits) -> Tensor:
         """The weights of the next product as they are held: the same tensor in every pass.
 
         Args:
-            weight: Before it was quantised.
-            quantized: As it would be without errors.
-            bits: Of the weights and of the inputs; nothing = they are not quantised.
+            weight: Before it was rounded.
+            rounded: As it would be without errors.
+            bits: Of the weights and of the inputs.
         """
         if self.place == len(self.weights):
-            self.weights.append(quantized + self.error(self.place, weight, bits))
+            self.weights.append(rounded + self.error(self.place, weight, bits))
         self.place += 1
         return self.weights[self.place - 1]
 

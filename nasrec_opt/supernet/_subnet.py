@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.space import Genotype, liveness, reads_sparse_inputs
+from nasrec_opt.space import FLOAT_BITS, Genotype, liveness, reads_sparse_inputs
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
@@ -31,11 +31,10 @@ class Subnet(Network):
     """The standalone model of one genotype: only weights that it uses.
 
     Args:
-        genotype: The architecture.
+        genotype: The architecture; every product is at its bits.
         features: Shape of the input.
         seed: Seed of the initial weights; nothing = not drawn, for a caller that fills them.
         max_table_rows: Most rows of one column's embedding table; nothing = full tables.
-        is_quantized: Whether the genotype's bits apply (co-design).
         balance: Whether dot products project their rows (section 4.2).
         initialization: Where the weights begin: `uniform`, or the published `xavier`, with a final
             layer whose weights count once.
@@ -48,7 +47,6 @@ class Subnet(Network):
         seed: int | None = 0,
         *,
         max_table_rows: int | None = None,
-        is_quantized: bool = False,
         balance: bool = True,
         initialization: Initialization = "uniform",
     ) -> None:
@@ -100,7 +98,6 @@ class Subnet(Network):
             final,
             draw,
             max_table_rows=max_table_rows,
-            is_quantized=is_quantized,
         )
         self.genotype = genotype
         self.balance = balance
@@ -139,8 +136,7 @@ class Subnet(Network):
     def save(self, path: Path | str) -> None:
         """Write the folder `path`: weights as safetensors, the rest as JSON."""
         values = {"kind": "subnet", "genotype": self.genotype.to_dict()}
-        values |= {"is_quantized": self.is_quantized, "balance": self.balance}
-        values["initialization"] = self.initialization
+        values |= {"balance": self.balance, "initialization": self.initialization}
         save_network(self, path, values)
 
     @classmethod
@@ -153,12 +149,14 @@ class Subnet(Network):
         path = Path(path)
         description = read_description(path, "subnet")
         with required(path / DESCRIPTION):
+            genotype = Genotype.from_dict(description["genotype"], str(path / DESCRIPTION))
+            if not description.get("is_quantized", True):  # of a time when bits could be ignored
+                genotype = genotype.with_bits(FLOAT_BITS)
             subnet = cls(
-                Genotype.from_dict(description["genotype"], str(path / DESCRIPTION)),
+                genotype,
                 FeatureSpec.from_dict(description["features"]),
                 None,
                 max_table_rows=description["max_table_rows"],
-                is_quantized=description["is_quantized"],
                 balance=description["balance"],
                 initialization=description.get("initialization", "uniform"),
             )

@@ -116,7 +116,6 @@ class Supernet(Network):
             final,
             draw,
             max_table_rows=max_table_rows,
-            is_quantized=space.quantized,
         )
         self.space = space
         self.masking = masking
@@ -128,7 +127,8 @@ class Supernet(Network):
         """Logits of one subnet.
 
         Args:
-            genotype: The subnet, of this supernet's space up to the number of operators a branch.
+            genotype: The subnet, of this supernet's space up to the number of operators a branch,
+                and at its own bits, whatever those of the space.
             dense: float32 `[batch, num_dense]`.
             sparse: Ids, integers `[batch, num_sparse]`.
             take: How weights are read; the default gives gradients to whole weights.
@@ -155,7 +155,6 @@ class Supernet(Network):
             activations.dense,
             activations.sparse,
             take,
-            is_quantized=self.is_quantized,
         )
 
     def extract(self, genotype: Genotype, *, embedding: FusedEmbedding | None = None) -> Subnet:
@@ -176,7 +175,6 @@ class Supernet(Network):
             self.features,
             seed=None,
             max_table_rows=self.max_table_rows,
-            is_quantized=self.is_quantized,
             balance=self.balance,
             initialization=self.initialization,
         )

@@ -34,6 +34,7 @@ from nasrec_opt.supernet._precision import (
     check_precision,
     choose_precision,
 )
+from nasrec_opt.supernet._quantize import trained_as
 from nasrec_opt.supernet._slices import Initialization, Leaves, check_initialization
 from nasrec_opt.supernet._start import start_at_click_rate
 from nasrec_opt.supernet._supernet import Supernet
@@ -215,14 +216,14 @@ def train_supernet(
     losses: list[Tensor] = []
     saved = time.monotonic()
     for step, batch in train_batches(rows, config, steps, done):
-        genotype = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
+        sampled = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
         rate = learning_rate_at(step, steps, config)
         of_table = config.embedding_rate
         loss = train_step(
             supernet,
             optimizer,
             [torch.from_numpy(a).to(device) for a in (batch.dense, batch.sparse, batch.labels)],
-            genotype,
+            trained_as(sampled),
             learning_rate=rate,
             embedding_rate=of_table and of_table * rate / config.learning_rate,
             precision=precision,

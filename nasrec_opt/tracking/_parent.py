@@ -13,7 +13,6 @@ from typing import Any
 import optuna
 
 from nasrec_opt import __version__
-from nasrec_opt.space import SearchSpace
 from nasrec_opt.tracking._names import encode_title
 from nasrec_opt.tracking._notes import Notes
 from nasrec_opt.tracking._record import (
@@ -23,7 +22,6 @@ from nasrec_opt.tracking._record import (
     FEATURES_TAG,
     KIND_TAG,
     PARENT_TAG,
-    QUANTIZED_TAG,
     SAMPLER_TAG,
     SPACE_NAME_TAG,
     SPACE_TAG,
@@ -34,7 +32,7 @@ from nasrec_opt.tracking._store import Store
 from nasrec_opt.tracking._values import joined
 from nasrec_opt.tracking._writer import MAX_TEXTS
 
-INHERITED = (DATA_TAG, FEATURES_TAG, QUANTIZED_TAG)  # by trials, from the run of their study
+INHERITED = (DATA_TAG, FEATURES_TAG)  # by trials, from the run of their study
 
 
 @dataclass
@@ -180,5 +178,4 @@ def _description(study: optuna.Study) -> dict[str, str]:
     if isinstance(space, dict):
         tags[SPACE_TAG] = json.dumps(space)
         tags[SPACE_NAME_TAG] = str(space.get("name"))
-        tags[QUANTIZED_TAG] = str(SearchSpace.from_dict(space).quantized).lower()
     return tags

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.space import Genotype
+from nasrec_opt.space import FLOAT_BITS, Genotype
 from nasrec_opt.tracking._record import (
     COMMIT_TAG,
     DATA_TAG,
     FEATURES_TAG,
     GENOTYPE_TAG,
-    QUANTIZED_TAG,
     SEED_TAG,
     VERSION_TAG,
 )
@@ -27,17 +26,18 @@ from nasrec_opt.tracking._values import joined
 if TYPE_CHECKING:
     from nasrec_opt.supernet import Subnet
 
+IGNORED_BITS_TAG = "nasrec.quantized"  # of old runs; "false": the model ignored its bits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What it takes to make the model of a run again.
 
     Args:
-        genotype: The architecture.
+        genotype: The architecture at the bits that the model was computed with.
         features: Shape of the input; nothing where no data was logged.
         data_fingerprint: Of the dataset; nothing where none was logged.
         seeds: By what they seed; `study` is the one from which all others follow.
-        is_quantized: Whether the genotype's bits apply.
         version: Of this library.
         commit: Of the checkout it ran from; nothing for an installed wheel.
     """
@@ -46,7 +46,6 @@ class Recipe:
     features: FeatureSpec | None
     data_fingerprint: str | None
     seeds: dict[str, int]
-    is_quantized: bool
     version: str | None
     commit: str | None
 
@@ -78,9 +77,11 @@ def recipe_of(run: Any) -> Recipe:
         GenotypeError: It carries one that cannot be.
     """
     tags = run.data.tags
-    features = joined(tags, FEATURES_TAG)
+    features, genotype = joined(tags, FEATURES_TAG), genotype_of(run)
+    if tags.get(IGNORED_BITS_TAG) == "false":
+        genotype = genotype.with_bits(FLOAT_BITS)
     return Recipe(
-        genotype=genotype_of(run),
+        genotype=genotype,
         features=FeatureSpec.from_dict(json.loads(features)) if features else None,
         data_fingerprint=tags.get(DATA_TAG),
         seeds={
@@ -88,7 +89,6 @@ def recipe_of(run: Any) -> Recipe:
             for name, value in tags.items()
             if name == SEED_TAG or name.startswith(f"{SEED_TAG}.")
         },
-        is_quantized=tags.get(QUANTIZED_TAG) == "true",
         version=tags.get(VERSION_TAG),
         commit=tags.get(COMMIT_TAG),
     )
@@ -120,5 +120,4 @@ def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 5
         recipe.features,
         seed,
         max_table_rows=max_table_rows,
-        is_quantized=recipe.is_quantized,
     )

@@ -25,7 +25,6 @@ GENOTYPE_TAG = "nasrec.genotype"
 SAMPLER_TAG = "nasrec.sampler"
 SPACE_TAG = "nasrec.space"  # all its choices; of the study alone
 SPACE_NAME_TAG = "nasrec.space_name"
-QUANTIZED_TAG = "nasrec.quantized"
 DATA_TAG = "nasrec.dataset"
 FEATURES_TAG = "nasrec.features"
 SEED_TAG = "nasrec.seed"  # of the whole study; `nasrec.seed.model` and so on of a part

@@ -9,6 +9,7 @@ import optuna
 import pytest
 import torch
 from oracle.models import SPACES, assert_close, draw, forward, rows_of, scored
+from torch.nn import functional
 from workloads import with_figures
 
 from hw import Noise, ReRAM
@@ -17,6 +18,7 @@ from nasrec_opt.lowering import CrossbarCells
 from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import NoisyOracle, SupernetOracle
 from nasrec_opt.space import BlockGene, Genotype, HardwareGene
+from nasrec_opt.supernet import round_to
 
 GENES = HardwareGene(), HardwareGene(cell_bits=4), HardwareGene(cell_bits=1, crossbar_rows=64)
 
@@ -39,7 +41,7 @@ def test_without_noise_answers_are_the_oracles(supernets, dataset, name, fidelit
         assert NoisyOracle(oracle, None).evaluate(genotype) == expected
         found = NoisyOracle(oracle, cells(0.0), chips=1).evaluate(on(genotype, GENES[1]))
         # Rounding apart, of which bits make whole levels.
-        assert_close(found, expected, 1e-4 if name == "bits" else 1e-5)
+        assert_close(found, expected, 1e-3)
 
 
 @pytest.mark.parametrize("name", ["multi", "bits"])
@@ -118,22 +120,27 @@ def test_the_model_is_the_one_whose_weights_were_replaced(supernets, dataset):
     subnet = supernet.extract(genotype)
     last = subnet.blocks["3"]
 
-    def errors(weight, product):
-        array = weight.detach().numpy().astype(float)
-        key = genotype.canonical()
-        return torch.from_numpy(held.errors(array, None, key, product=product, chip=1)).float()
+    def held_weight(weight, product):
+        array, key = weight.detach().numpy().astype(float), genotype.canonical()
+        errors = held.errors(array, (8, 8), key, product=product, chip=1)
+        return round_to(weight, 8) + torch.from_numpy(errors).float()
+
+    def layer(inputs, module, product):
+        made = round_to(inputs, 8) @ held_weight(module.project.weights["0"], product).T
+        norm = module.norm
+        size = made.shape[-1:]
+        return torch.relu(functional.layer_norm(made, size, norm.gain, norm.bias, 1e-5))
 
     batch = rows_of(dataset, "validation")
     dense, sparse = torch.from_numpy(batch.dense), torch.from_numpy(batch.sparse)
     with torch.no_grad():
-        products = (last.dense["fc"].project, last.sparse["efc"].project)
-        for product, weight in enumerate(project.weights["0"] for project in products):
-            weight.add_(errors(weight, product))
+        vector = layer(dense, last.dense["fc"], 0)
+        rows = layer(subnet.embed(sparse), last.sparse["efc"], 1)
+        features = round_to(torch.cat([vector, rows.flatten(1)], dim=1), 8)
         activations = subnet.hidden(genotype, dense, subnet.embed(sparse))
         row, bias = subnet.last_weight(genotype, activations)
-        row = row + errors(row[None], 2)[0]
-        expected = subnet.last_features(genotype, activations) @ row + bias
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+        expected = features @ held_weight(row[None], 2)[0] + bias
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-3)  # rounding may tip
     assert not np.allclose(found, forward(supernet, batch, genotype), atol=1e-2)
 
 
@@ -182,7 +189,9 @@ def test_a_product_that_is_wrong_is_the_one_with_wrong_weights(supernets, datase
     by_weight, by_product = (
         NoisyOracle(oracle, held)._logits(genotype, 0) for held in (plain, ByProduct())
     )
-    np.testing.assert_allclose(by_product, by_weight, atol=1e-4)
+    away = np.abs(by_product - by_weight)  # another rounding may tip a value to another level
+    assert np.quantile(away, 0.9) < 1e-4
+    assert away.max() < 0.02
 
 
 def test_coarser_converters_that_clip_are_worse_and_lossless_ones_cost_nothing(supernets, dataset):

@@ -35,7 +35,7 @@ def rows(supernet, dataset, count=80):
 def test_outputs_are_those_of_a_pass_of_one_genotype(supernets, dataset, seed, name, capacity):
     supernet, rng = supernets[name], np.random.default_rng(seed)
     cache = PrefixCache(capacity)
-    passes, numbering = Passes(supernet, cache), Numbering(is_quantized=supernet.is_quantized)
+    passes, numbering = Passes(supernet, cache), Numbering()
     genotypes = family(SPACES[name], seed)
     with torch.inference_mode():
         some = rows(supernet, dataset)
@@ -89,7 +89,7 @@ def run(passes, some, plans):
 def test_blocks_that_are_shared_run_once(counted, dataset):
     supernet, runs = counted
     some = rows(supernet, dataset)
-    plan = Numbering(is_quantized=False).plan
+    plan = Numbering().plan
     parent, child = chain(16, 16, 32, 16), chain(16, 16, 64, 16)
     passes = Passes(supernet, PrefixCache(1 << 30))
     run(passes, some, [plan(chain(16, 16, 32, 32)), plan(parent)])
@@ -102,7 +102,7 @@ def test_blocks_that_are_shared_run_once(counted, dataset):
 def test_without_memory_only_neighbours_share(counted, dataset):
     supernet, runs = counted
     some = rows(supernet, dataset)
-    plan = Numbering(is_quantized=False).plan
+    plan = Numbering().plan
     passes = Passes(supernet, PrefixCache(0))
     for _ in range(2):
         run(passes, some, [plan(chain(16, 16, 32, 16)), plan(chain(16, 16, 64, 16))])
@@ -115,7 +115,7 @@ def test_only_the_branch_that_changed_runs(counted, dataset):
     efc = supernet.blocks["4"].sparse["efc"]
     efc.register_forward_pre_hook(lambda *_: seen.append("efc"))
     some = rows(supernet, dataset)
-    plan = Numbering(is_quantized=False).plan
+    plan = Numbering().plan
     parent = chain(16, 16, 16, 16)
     wider = replace(parent.blocks[-1], dense_width=32)
     child = replace(parent, blocks=(*parent.blocks[:-1], wider))
@@ -130,7 +130,7 @@ def test_a_merger_that_is_switched_on_runs_no_operator(counted, dataset, merger)
     for op in (supernet.blocks["4"].sparse["efc"], supernet.blocks["4"].dense["fc"]):
         op.register_forward_pre_hook(lambda *_: seen.append("operator"))
     some = rows(supernet, dataset)
-    plan = Numbering(is_quantized=False).plan
+    plan = Numbering().plan
     parent = chain(16, 16, 16, 16)
     last = replace(parent.blocks[-1], **{merger: True})
     child = replace(parent, blocks=(*parent.blocks[:-1], last))
@@ -143,7 +143,7 @@ def test_a_merger_that_is_switched_on_runs_no_operator(counted, dataset, merger)
 
 def test_a_run_that_is_left_early_leaves_the_cache_whole(supernet, dataset):
     cache = PrefixCache(1 << 30)
-    passes, plan = Passes(supernet, cache), Numbering(is_quantized=False).plan
+    passes, plan = Passes(supernet, cache), Numbering().plan
     some, genotype = rows(supernet, dataset), draw(SPACE, 3)
     with torch.inference_mode():
         unfinished = passes.run(some, [plan(genotype)])

@@ -21,7 +21,7 @@ names = st.sampled_from(sorted(SPACES))
 @given(seeds, names)
 def test_outputs_share_a_number_exactly_when_they_are_equal(supernets, dataset, seed, name):
     supernet = supernets[name]
-    numbering = Numbering(is_quantized=supernet.is_quantized)
+    numbering = Numbering()
     batch = rows_of(dataset, "validation", 24)
     dense, sparse = torch.from_numpy(batch.dense), torch.from_numpy(batch.sparse)
     by_number, by_value = {}, {}
@@ -44,7 +44,7 @@ def test_outputs_share_a_number_exactly_when_they_are_equal(supernets, dataset, 
 @given(seeds, names)
 def test_keys_are_equal_exactly_when_canonical_forms_are(seed, name):
     space, rng = SPACES[name], np.random.default_rng(seed)
-    numbering = Numbering(is_quantized=space.quantized)
+    numbering = Numbering()
     genotypes = [space.sample(rng)]
     for _ in range(8):
         genotypes.append(space.mutate(genotypes[-1], rng))
@@ -67,24 +67,24 @@ def sums_sorted(genotype):
     return replace(genotype, blocks=tuple(blocks))
 
 
-def test_bits_count_only_where_the_supernet_quantises():
+def test_bits_tell_outputs_apart():
     genotype = draw(SPACES["bits"], 0)
     last = genotype.blocks[-1]
     other = replace(
         genotype,
         blocks=(*genotype.blocks[:-1], replace(last, dense_bits=5, sparse_bits=(7, 6))),
     )
-    for is_quantized in (False, True):
-        numbering = Numbering(is_quantized=is_quantized)
-        one, two = numbering.plan(genotype).key, numbering.plan(other).key
-        assert (one[0] == two[0]) is (one[1] == two[1]) is not is_quantized
+    numbering = Numbering()
+    one, two = numbering.plan(genotype).key, numbering.plan(other).key
+    assert one[0] != two[0]
+    assert one[1] != two[1]
 
 
 @settings(max_examples=150, deadline=None)
 @given(seeds, names, st.floats(0, 1))
 def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
     rng = np.random.default_rng(seed)
-    plan = Numbering(is_quantized=SPACES[name].quantized).plan(SPACES[name].sample(rng))
+    plan = Numbering().plan(SPACES[name].sample(rng))
     numbers = {*plan.dense, *plan.sparse, *plan.dense_sums, *plan.sparse_sums}
     outputs = sorted(numbers - {-1, RAW_DENSE, RAW_SPARSE})
     kept = {number for number in outputs if rng.random() < share}
@@ -125,7 +125,7 @@ def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
 
 
 def test_what_is_at_hand_at_the_end_leaves_nothing_to_run():
-    plan = Numbering(is_quantized=False).plan(draw(SPACES["multi"], 1))
+    plan = Numbering().plan(draw(SPACES["multi"], 1))
     last = plan.genotype.num_blocks
     job = job_of(plan, set(plan.key))
     assert (job.steps, job.dense, job.sparse) == ((), (last,), (last,))

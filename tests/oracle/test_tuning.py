@@ -26,6 +26,7 @@ from nasrec_opt.supernet import (
     start_at_click_rate,
     train_batches,
     train_step,
+    trained_as,
 )
 
 HOWS = {
@@ -68,19 +69,18 @@ def test_a_training_is_the_plain_one_of_an_extracted_or_a_fresh_subnet(
     if isinstance(how, FineTune):
         subnet, steps = supernet.extract(genotype), how.steps
     else:
-        options = {"is_quantized": supernet.is_quantized, "max_table_rows": 500_000}
-        subnet, steps = Subnet(genotype, dataset.features, 0, **options), 2000 // 256
+        subnet, steps = Subnet(genotype, dataset.features, 0, max_table_rows=500_000), 2000 // 256
         start_at_click_rate(subnet, dataset.split("train").labels)
     config = TrainConfig(batch_size=how.batch_size, learning_rate=how.learning_rate)
     optimizer = SliceAdagrad(subnet)
     for step, batch in train_batches(dataset.split("train"), config, steps):
         tensors = [torch.from_numpy(array) for array in batch]
         rate = learning_rate_at(step, steps, config)
-        train_step(subnet, optimizer, tensors, genotype, learning_rate=rate)
+        train_step(subnet, optimizer, tensors, trained_as(genotype), learning_rate=rate)
     validation = rows_of(dataset, "validation")
     expected = scored(forward(subnet, validation), validation.labels)
     found = SupernetOracle(supernet, dataset, fidelity=how).evaluate(genotype)
-    assert_close(found, expected, tolerance=1e-3 if supernet.is_quantized else 1e-5)
+    assert_close(found, expected, tolerance=1e-3)
 
 
 def test_what_came_on_the_way_is_kept_from_the_supernets_own_answer_to_the_last(supernet, dataset):

@@ -25,6 +25,9 @@ SPACES = {
     "bits": SearchSpace(
         num_blocks=3, dense_widths=(16, 64), sparse_widths=(16,), bits=(4, 8, (4, 8))
     ),
+    "floats": SearchSpace(
+        num_blocks=3, dense_widths=(16, 64), sparse_widths=(16,), bits=(8, 32), multi_operator=True
+    ),
 }
 seeds = st.integers(0, 2**32 - 1)
 

@@ -2,6 +2,8 @@
 
 Sparse tensors are `[batch, rows, dim]` here, weights are joined to the one matrix that the table
 speaks of, every block runs whether it reaches the logit or not, and pairs are found by a loop.
+Weights and inputs of every product are rounded to the genotype's bits, channel by channel and
+vector by vector; the operands of dot products and of attention too. Layer norms are not.
 """
 
 from __future__ import annotations
@@ -17,6 +19,19 @@ from nasrec_opt.supernet import Supernet
 HEADS = 8
 
 
+def rounded(values: Tensor, bits: int) -> Tensor:
+    """To the nearest of `2**bits - 1` levels of each vector's largest magnitude; 32 = as it is."""
+    if bits == 32:
+        return values
+    levels = 2 ** (bits - 1) - 1
+    flat = values.reshape(-1, values.shape[-1])
+    rows = []
+    for row in flat:
+        step = max(float(row.abs().max()), 1e-12) / levels
+        rows.append(torch.round(row / step) * step)
+    return torch.stack(rows).reshape(values.shape)
+
+
 def reference_logits(
     supernet: Supernet, genotype: Genotype, dense: Tensor, sparse: Tensor
 ) -> Tensor:
@@ -27,7 +42,7 @@ def reference_logits(
         columns.append(weights["embedding.table"][offset : offset + size][sparse[:, column].long()])
         offset += size
     if dense.shape[1] == 0:
-        dense = torch.zeros(len(sparse), 1)
+        dense = torch.zeros(len(sparse), 1).to(columns[0])
     model = _Reference(weights, balance=supernet.balance)
     vectors, rows = [dense], [torch.stack(columns, dim=1)]
     for number, gene in enumerate(genotype.blocks, start=1):
@@ -43,7 +58,10 @@ def reference_logits(
         weight += [weights["final.merger"]]
         hidden += [last[:, :, own:].flatten(1)]
     joined, inputs = torch.cat([part.flatten() for part in weight]), torch.cat(hidden, dim=1)
-    return 16 * (inputs * joined).mean(dim=1) + weights["final.bias"]
+    all_bits = {bits for pair in model.live_bits(genotype) for bits in pair}
+    final = 32 if all_bits == {32} else 8
+    products = rounded(inputs, final) * rounded(joined, final)
+    return 16 * products.mean(dim=1) + weights["final.bias"]
 
 
 class _Reference:
@@ -51,12 +69,46 @@ class _Reference:
         self._weights = weights
         self._balance = balance
         self._own_rows: list[int] = []
+        self._bits = {"dense": (32, 32), "sparse": (32, 32)}  # of the block at work
+
+    def live_bits(self, genotype: Genotype) -> set[tuple[int, int]]:
+        """Of branches on a path to the logit, found by walking the paths."""
+        found: set[tuple[int, int]] = set()
+        last = len(genotype.blocks)
+        todo, seen = [(last, "dense"), (last, "sparse")], set()
+        while todo:
+            number, part = todo.pop()
+            if number == 0 or (number, part) in seen:
+                continue
+            seen.add((number, part))
+            gene = genotype.blocks[number - 1]
+            if part == "dense":  # an output reads its own sum, and with a merger the other's
+                todo += [(number, "dense sum")]
+                todo += [(number, "sparse sum")] if gene.sparse_to_dense else []
+            elif part == "sparse":
+                todo += [(number, "sparse sum")]
+                todo += [(number, "dense sum")] if gene.dense_to_sparse else []
+            elif part == "dense sum":
+                found.add(_pair(gene.dense_bits))
+                two = [i for i in (gene.left_input, gene.right_input) if i is not None]
+                todo += [(i, "dense") for i in (*gene.dense_inputs, *two)]
+                todo += [(i, "sparse") for i in gene.sparse_inputs if "dot" in gene.dense_ops]
+            else:
+                found.add(_pair(gene.sparse_bits))
+                todo += [(i, "sparse") for i in gene.sparse_inputs]
+        return found
+
+    def product(self, branch: str, values: Tensor, weight: Tensor) -> Tensor:
+        """Inputs `[..., inputs]` times weights `[outputs, inputs]`, both at a branch's bits."""
+        weight_bits, input_bits = self._bits[branch]
+        return rounded(values, input_bits) @ rounded(weight, weight_bits).T
 
     def block(
         self, number: int, gene: BlockGene, vectors: list[Tensor], rows: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
         if number == 1:
             self._own_rows = [rows[0].shape[1]]
+        self._bits = {"dense": _pair(gene.dense_bits), "sparse": _pair(gene.sparse_bits)}
         before = f"blocks.{number}"
         dense = sum(
             getattr(self, op)(f"{before}.dense.{op}", gene, vectors, rows) for op in gene.dense_ops
@@ -71,13 +123,13 @@ class _Reference:
             merged = sparse.sum(1) ** 2 - (sparse**2).sum(1)
             if merged.shape[1] != gene.dense_width:
                 weight = self._weights[f"{before}.fm.output"][: gene.dense_width]
-                merged = self.norm(f"{before}.fm.norm", merged @ weight.T)
+                merged = self.norm(f"{before}.fm.norm", self.product("dense", merged, weight))
             dense_out = dense + merged
         if gene.dense_to_sparse:
             merged, dim = dense, sparse.shape[2]
             if gene.dense_width != 8 * dim:
                 weight = self._weights[f"{before}.rows.output"][:, : gene.dense_width]
-                merged = self.norm(f"{before}.rows.norm", merged @ weight.T)
+                merged = self.norm(f"{before}.rows.norm", self.product("dense", merged, weight))
             sparse_out = torch.cat([sparse, merged.reshape(-1, 8, dim)], dim=1)
         return dense_out, sparse_out
 
@@ -88,12 +140,18 @@ class _Reference:
         gain, bias = self._weights[f"{name}.gain"], self._weights[f"{name}.bias"]
         return (values - mean) / torch.sqrt(spread + 1e-5) * gain[:width] + bias[:width]
 
-    def dense_weight(self, name: str, gene: BlockGene, width: int, vectors: list[Tensor]) -> Tensor:
-        parts = [
-            self._weights[f"{name}.weights.{i}"][:width, : vectors[i].shape[1]]
+    def dense_product(
+        self, name: str, gene: BlockGene, width: int, vectors: list[Tensor]
+    ) -> Tensor:
+        """Every input has weights of its own: their scales are theirs, and the products add up."""
+        return sum(
+            self.product(
+                "dense",
+                vectors[i],
+                self._weights[f"{name}.weights.{i}"][:width, : vectors[i].shape[1]],
+            )
             for i in gene.dense_inputs
-        ]
-        return torch.cat(parts, dim=1)
+        )
 
     def sparse_weight(self, name: str, gene: BlockGene, width: int, rows: list[Tensor]) -> Tensor:
         parts = []
@@ -105,19 +163,23 @@ class _Reference:
         return torch.cat(parts, dim=1)
 
     def fc(self, name: str, gene: BlockGene, vectors: list[Tensor], rows: list[Tensor]) -> Tensor:
-        joined = torch.cat([vectors[i] for i in gene.dense_inputs], dim=1)
-        weight = self.dense_weight(f"{name}.project", gene, gene.dense_width, vectors)
-        return torch.relu(self.norm(f"{name}.norm", joined @ weight.T))
+        projected = self.dense_product(f"{name}.project", gene, gene.dense_width, vectors)
+        return torch.relu(self.norm(f"{name}.norm", projected))
 
     def gate(self, name: str, gene: BlockGene, vectors: list[Tensor], rows: list[Tensor]) -> Tensor:
+        own, other = (vectors[i].shape[1] for i in (gene.left_input, gene.right_input))
         left, right = self._padded(vectors[gene.left_input], vectors[gene.right_input])
         width = left.shape[1]
-        weight = self._weights[f"{name}.gate"][:width, :width]
-        values = left @ weight.T + self._weights[f"{name}.gate_bias"][:width]
+        weight = torch.zeros(width, width).to(left)  # what only padding reaches is not there
+        weight[:other, :own] = self._weights[f"{name}.gate"][:other, :own]
+        values = self.product("dense", left, weight) + self._weights[f"{name}.gate_bias"][:width]
         gated = right / (1 + torch.exp(-values))
         if width != gene.dense_width:
-            output = self._weights[f"{name}.output"][: gene.dense_width, :width]
-            gated = gated @ output.T + self._weights[f"{name}.output_bias"][: gene.dense_width]
+            output = self._weights[f"{name}.output"][: gene.dense_width, :other]
+            gated = (
+                self.product("dense", gated[:, :other], output)
+                + self._weights[f"{name}.output_bias"][: gene.dense_width]
+            )
         return self.norm(f"{name}.norm", gated)
 
     def sum(self, name: str, gene: BlockGene, vectors: list[Tensor], rows: list[Tensor]) -> Tensor:
@@ -125,7 +187,7 @@ class _Reference:
         total = left + right
         if total.shape[1] != gene.dense_width:
             output = self._weights[f"{name}.output"][: gene.dense_width, : total.shape[1]]
-            total = total @ output.T
+            total = self.product("dense", total, output)
         return self.norm(f"{name}.norm", total)
 
     def dot(self, name: str, gene: BlockGene, vectors: list[Tensor], rows: list[Tensor]) -> Tensor:
@@ -133,14 +195,16 @@ class _Reference:
         dim = joined.shape[2]
         vector = torch.cat([vectors[i] for i in gene.dense_inputs], dim=1)
         if vector.shape[1] != dim:
-            weight = self.dense_weight(f"{name}.vector", gene, dim, vectors)
-            vector = self.norm(f"{name}.vector_norm", vector @ weight.T)
+            vector = self.dense_product(f"{name}.vector", gene, dim, vectors)
+            vector = self.norm(f"{name}.vector_norm", vector)
         count = round(math.sqrt(2 * gene.dense_width)) if self._balance else joined.shape[1]
         if joined.shape[1] != count:
             weight = self.sparse_weight(f"{name}.balance", gene, count, rows)
-            projected = self.norm(f"{name}.balance_norm", joined.transpose(1, 2) @ weight.T)
+            projected = self.product("dense", joined.transpose(1, 2), weight)
+            projected = self.norm(f"{name}.balance_norm", projected)
             joined = projected.transpose(1, 2)
         stacked = torch.cat([vector.unsqueeze(1), joined], dim=1)
+        stacked = rounded(stacked, self._bits["dense"][1])
         products = [
             (stacked[:, i] * stacked[:, j]).sum(1)
             for i in range(stacked.shape[1])
@@ -149,7 +213,7 @@ class _Reference:
         pairs = torch.stack(products, dim=1)
         if pairs.shape[1] != gene.dense_width:
             output = self._weights[f"{name}.output"][: gene.dense_width, : pairs.shape[1]]
-            pairs = pairs @ output.T
+            pairs = self.product("dense", pairs, output)
         return self.norm(f"{name}.norm", pairs)
 
     def efc(self, name: str, gene: BlockGene, vectors: list[Tensor], rows: list[Tensor]) -> Tensor:
@@ -159,16 +223,21 @@ class _Reference:
     def attn(self, name: str, gene: BlockGene, vectors: list[Tensor], rows: list[Tensor]) -> Tensor:
         rows_in = self._project(name, gene, rows).transpose(1, 2)
         dim = rows_in.shape[2]
-        attention = torch.nn.MultiheadAttention(dim, HEADS, batch_first=True)
-        with torch.no_grad():
-            attention.in_proj_weight.copy_(self._weights[f"{name}.query_key_value"])
-            attention.in_proj_bias.copy_(self._weights[f"{name}.query_key_value_bias"])
-            attention.out_proj.weight.copy_(self._weights[f"{name}.mix"])
-            attention.out_proj.bias.copy_(self._weights[f"{name}.mix_bias"])
-        mixed, _ = attention(rows_in, rows_in, rows_in)
-        values = self.norm(f"{name}.attention_norm", rows_in + mixed)
-        inner = values @ self._weights[f"{name}.inner"].T + self._weights[f"{name}.inner_bias"]
-        outer = torch.relu(inner) @ self._weights[f"{name}.outer"].T
+        bits = self._bits["sparse"][1]
+        joint = self.product("sparse", rows_in, self._weights[f"{name}.query_key_value"])
+        joint = joint + self._weights[f"{name}.query_key_value_bias"]
+        query, key, value = (rounded(part, bits) for part in joint.split(dim, dim=-1))
+        heads = max(h for h in range(1, HEADS + 1) if dim % h == 0)
+        size, mixed = dim // heads, []
+        for one in (slice(h * size, (h + 1) * size) for h in range(heads)):
+            scores = query[:, :, one] @ key[:, :, one].transpose(1, 2) / math.sqrt(size)
+            mixed.append(torch.softmax(scores, dim=-1) @ value[:, :, one])
+        added = self.product("sparse", torch.cat(mixed, dim=-1), self._weights[f"{name}.mix"])
+        added = added + self._weights[f"{name}.mix_bias"]
+        values = self.norm(f"{name}.attention_norm", rows_in + added)
+        inner = self.product("sparse", values, self._weights[f"{name}.inner"])
+        inner = torch.relu(inner + self._weights[f"{name}.inner_bias"])
+        outer = self.product("sparse", inner, self._weights[f"{name}.outer"])
         outer = outer + self._weights[f"{name}.outer_bias"]
         return self.norm(f"{name}.feed_forward_norm", values + outer)
 
@@ -177,7 +246,7 @@ class _Reference:
         weight = self.sparse_weight(f"{name}.project", gene, gene.sparse_width, rows)
         return self.norm(
             f"{name}.{'project_' if name.endswith('attn') else ''}norm",
-            joined.transpose(1, 2) @ weight.T,
+            self.product("sparse", joined.transpose(1, 2), weight),
         )
 
     @staticmethod
@@ -185,6 +254,10 @@ class _Reference:
         width = max(left.shape[1], right.shape[1])
         padded = []
         for values in (left, right):
-            filler = torch.zeros(len(values), width - values.shape[1])
+            filler = torch.zeros(len(values), width - values.shape[1]).to(values)
             padded.append(torch.cat([values, filler], dim=1))
         return padded[0], padded[1]
+
+
+def _pair(bits: int | tuple[int, int]) -> tuple[int, int]:
+    return bits if isinstance(bits, tuple) else (bits, bits)

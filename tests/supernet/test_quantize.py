@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from supernet.cases import make_batch, make_supernet
+from supernet.cases import draw, make_batch, make_supernet
 
 from nasrec_opt import BlockGene, Genotype
+from nasrec_opt.supernet import trained_as
 from nasrec_opt.supernet._quantize import fake_quantize
 
 values = st.integers(0, 2**32 - 1).map(
@@ -50,18 +51,44 @@ def _genotype(bits):
     return Genotype((block, after, after), space="custom")
 
 
-def test_bits_matter_where_the_space_searches_them_and_nowhere_else():
+@pytest.mark.parametrize("name", ["bits", "single", "floats"])
+@pytest.mark.parametrize("masking", ["slice", "zero"])
+def test_a_model_has_its_own_bits_whatever_those_of_the_space(name, masking):
     dense, sparse, _ = make_batch(0)
-    quantized, exact = make_supernet("bits"), make_supernet("bits")
-    exact.is_quantized = False
+    supernet = make_supernet(name, masking=masking)
+    blocks = _genotype(8).blocks * 2
+    genotype = Genotype(blocks[: supernet.space.num_blocks], space="custom")
     with torch.no_grad():
-        right = exact(_genotype(8), dense, sparse)
-        assert torch.equal(exact(_genotype(4), dense, sparse), right)
-        errors = [
-            (quantized(_genotype(bits), dense, sparse) - right).abs().mean() for bits in (4, 8)
-        ]
+        exact, eight, four = (
+            supernet(genotype.with_bits(bits), dense, sparse) for bits in (32, 8, 4)
+        )
+    errors = [(logits - exact).abs().mean() for logits in (four, eight)]
     assert errors[1] > 0
     assert errors[0] > 3 * errors[1]
+
+
+def test_the_final_layer_is_rounded_too():
+    supernet, genotype = make_supernet("single"), draw("single", 3)
+    dense, sparse, _ = make_batch(0)
+    with torch.no_grad():
+        hidden = supernet.hidden(genotype, dense, supernet.embed(sparse))
+        last = genotype.num_blocks
+        rows = hidden.sparse[last].rows
+        inputs = torch.cat([hidden.dense[last], rows.flatten(1)], dim=1)
+        weight, bias = supernet.last_weight(genotype, hidden)
+        expected = fake_quantize(inputs, 8) @ fake_quantize(weight, 8) + bias
+        found = supernet(genotype, dense, sparse)
+        torch.testing.assert_close(found, expected)
+        assert not torch.allclose(found, inputs @ weight + bias, atol=1e-5)
+
+
+def test_models_of_8_bits_learn_in_floating_point_and_those_of_fewer_with_their_rounding():
+    genotype = _genotype(8)
+    assert trained_as(genotype) == genotype.with_bits(32)
+    assert trained_as(_genotype(4)) == _genotype(4)
+    assert trained_as(_genotype((4, 8))) == _genotype((4, 8))
+    dead = Genotype((_genotype(4).blocks[0], _genotype(8).blocks[0]), space="custom")
+    assert trained_as(dead) == dead.with_bits(32)  # its first block reaches nothing
 
 
 @pytest.mark.parametrize("bits", [4, (4, 8)])

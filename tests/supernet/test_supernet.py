@@ -76,7 +76,8 @@ def test_blocks_one_by_one_equal_the_whole_pass(seed):
             assert (number in activations.dense) == live.dense_out
             assert (number in activations.sparse) == live.sparse_out
         weight, bias = supernet.last_weight(genotype, activations)
-        logits = supernet.last_features(genotype, activations) @ weight + bias
+        features = supernet.last_features(genotype, activations)
+        logits = supernet.last_logits(genotype, features, weight, bias)
         torch.testing.assert_close(logits, supernet(genotype, dense, sparse))
 
 
@@ -137,7 +138,7 @@ def test_a_subnet_that_embeds_with_some_rows_learns_what_one_with_all_rows_learn
         for batch in batches:
             train_step(subnet, optimizer, batch, genotype, learning_rate=0.1)
     alone, other = (dict(subnet.named_parameters()) for subnet in subnets)
-    assert len(some.table) == int(kept.sum()) < len(whole.table)
+    assert len(some.table) == int(kept.sum()) <= len(whole.table)
     assert torch.equal(alone.pop("embedding.table")[kept], other.pop("embedding.table"))
     assert all(torch.equal(weight, other[name]) for name, weight in alone.items())
     assert all(torch.equal(w, before[name]) for name, w in supernet.named_parameters())
@@ -160,11 +161,26 @@ def test_a_saved_supernet_loads_as_it_was(tmp_path, name, masking):
         assert torch.equal(loaded(genotype, dense, sparse), supernet(genotype, dense, sparse))
 
 
-def test_a_saved_subnet_loads_as_it_was(tmp_path):
-    subnet = NETS["bits"].extract(draw("bits", 1))
+@pytest.mark.parametrize("bits", [4, (4, 8), 8, 32])
+def test_a_saved_subnet_loads_as_it_was_with_its_bits(tmp_path, bits):
+    subnet = NETS["bits"].extract(draw("bits", 1).with_bits(bits))
     subnet.save(tmp_path / "net")
     dense, sparse, _ = make_batch(0)
-    assert torch.equal(Subnet.load(tmp_path / "net")(dense, sparse), subnet(dense, sparse))
+    loaded = Subnet.load(tmp_path / "net")
+    assert loaded.genotype == subnet.genotype
+    assert torch.equal(loaded(dense, sparse), subnet(dense, sparse))
+
+
+@pytest.mark.parametrize(("was_quantized", "bits"), [(False, 32), (True, 8)])
+def test_a_subnet_saved_when_bits_could_be_ignored_computes_as_it_did(
+    tmp_path, was_quantized, bits
+):
+    subnet = NETS["single"].extract(draw("single", 1).with_bits(8))
+    subnet.save(tmp_path / "net")
+    file = tmp_path / "net" / "model.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"is_quantized": was_quantized}))
+    loaded = Subnet.load(tmp_path / "net")
+    assert loaded.genotype == subnet.genotype.with_bits(bits)
 
 
 def _truncate(folder):
@@ -259,7 +275,8 @@ def test_zero_masking_equals_slices_for_the_full_supernet(name):
 @given(seed=seeds)
 @settings(max_examples=10, deadline=None)
 def test_zero_masking_is_blind_to_inactive_units(seed):
-    genotype, (dense, sparse, _) = draw("single", seed), make_batch(seed)
+    # Of few bits, what inactive weights do to the scale of a rounding is not nothing.
+    genotype, (dense, sparse, _) = draw("single", seed).with_bits(32), make_batch(seed)
     masked = make_supernet("single", masking="zero")
     last = genotype.blocks[-1]
     activations = masked.hidden(genotype, dense, masked.embed(sparse))

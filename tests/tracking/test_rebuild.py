@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from nasrec_opt import FeatureSpec, Subnet, __version__
 from nasrec_opt.errors import StudyError
-from nasrec_opt.space import Genotype, SearchSpace
+from nasrec_opt.space import Genotype
 from nasrec_opt.tracking import MLflowLogger, genotype_of, rebuild, recipe_of
 
 FEATURES = FeatureSpec(3, (5, 7), embedding_dim=8)
@@ -52,14 +52,19 @@ def test_recipe_holds_data_seeds_and_version(uri):
     assert recipe.features == FEATURES
     assert recipe.seeds == {"study": 3, "search": 4}
     assert recipe.version == __version__
-    assert not recipe.is_quantized
 
 
-def test_bits_apply_where_the_space_searches_them(uri):
-    study = studies.create()
-    study.set_user_attr("space", SearchSpace.codesign().to_dict())
-    logged(uri, study)
-    assert recipe_of(run_of(uri, 0)).is_quantized
+@pytest.mark.parametrize(("tag", "bits"), [("false", 32), ("true", 8), (None, 8)])
+def test_a_model_has_the_bits_of_its_genotype_but_for_old_runs_that_ignored_them(uri, tag, bits):
+    study = logged(uri, studies.create())
+    genotype = Genotype.from_json(study.trials[0].user_attrs["genotype"])
+    run = run_of(uri, 0)
+    assert "nasrec.quantized" not in run.data.tags
+    if tag is not None:
+        MlflowClient(uri).set_tag(run.info.run_id, "nasrec.quantized", tag)
+        run = run_of(uri, 0)
+    assert genotype == genotype.with_bits(8)
+    assert recipe_of(run).genotype == rebuild(run).genotype == genotype.with_bits(bits)
 
 
 def test_data_logged_before_a_kill_is_known_after_it(uri):
