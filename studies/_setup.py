@@ -22,12 +22,14 @@ from nasrec_opt.supernet import SingleOperatorAnyConnection
 FILE = "setup.json"
 MIN_COUNT = 4
 # Where subnets are drawn from by default: the operators and connections of NASRec-Full, with fewer
-# blocks and widths, as the paper's own sample of 100 subnets has them (section 6.3).
+# blocks and widths, as the paper's own sample of 100 subnets has them (section 6.3), in floating
+# point.
 SPACE = SearchSpace(
     name="ranking",
     num_blocks=3,
     dense_widths=(16, 32, 64, 128),
     sparse_widths=(16, 32),
+    bits=(32,),
 )
 
 

@@ -21,9 +21,10 @@ from nasrec_opt.oracle._tabular import TabularOracle
 
 if TYPE_CHECKING:
     from nasrec_opt.oracle._adagrad_fit import AdagradFit, fit_adagrad
+    from nasrec_opt.oracle._checks import check_ranked_bits
     from nasrec_opt.oracle._last_layer import fit_newton
     from nasrec_opt.oracle._noisy import Cells, NoisyOracle
-    from nasrec_opt.oracle._supernet_oracle import SupernetOracle
+    from nasrec_opt.oracle._supernet_oracle import RankedBits, SupernetOracle
     from nasrec_opt.oracle._tuning import FineTune, Scratch
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "FineTune",
     "NoisyOracle",
     "Oracle",
+    "RankedBits",
     "Report",
     "Scratch",
     "SupernetOracle",
@@ -41,6 +43,7 @@ __all__ = [
     "architecture",
     "auc",
     "can_report",
+    "check_ranked_bits",
     "difference",
     "fit_adagrad",
     "fit_newton",
@@ -53,8 +56,10 @@ _HOMES = {
     "Cells": "_noisy",
     "FineTune": "_tuning",
     "NoisyOracle": "_noisy",
+    "RankedBits": "_supernet_oracle",
     "Scratch": "_tuning",
     "SupernetOracle": "_supernet_oracle",
+    "check_ranked_bits": "_checks",
     "fit_adagrad": "_adagrad_fit",
     "fit_newton": "_last_layer",
 }

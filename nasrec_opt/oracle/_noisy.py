@@ -62,8 +62,8 @@ class NoisyOracle:
         chips: Chips of a mean.
 
     Raises:
-        StudyError: The oracle trains subnets, computes in bfloat16 or masks with zeros; or there is
-            no chip.
+        StudyError: The oracle trains subnets, computes in bfloat16, masks with zeros or ignores
+            bits; or there is no chip.
 
     Example:
         >>> cells = CrossbarCells(ReRAM(), Noise(conductance_sigma=0.1), seed=0)
@@ -83,6 +83,10 @@ class NoisyOracle:
             raise StudyError(
                 'noise: expected an oracle with precision="float32" that does not mask by zero, '
                 f"got precision={oracle.precision!r}, masking={oracle.supernet.masking!r}"
+            )
+        if oracle.bits != "genotype":
+            raise StudyError(
+                f"noise: expected an oracle that scores models at their bits, got {oracle.bits!r}"
             )
         if chips < 1:
             raise StudyError(f"chips: expected 1 or more, got {chips}")

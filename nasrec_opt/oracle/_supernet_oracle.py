@@ -16,18 +16,25 @@ from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.oracle._adagrad_fit import AdagradFit
-from nasrec_opt.oracle._checks import check_features, check_fits, check_option, training_data
+from nasrec_opt.oracle._checks import (
+    check_features,
+    check_fits,
+    check_option,
+    check_ranked_bits,
+    training_data,
+)
 from nasrec_opt.oracle._metrics import difference, log_losses, score
 from nasrec_opt.oracle._plan import Numbering, Plan
 from nasrec_opt.oracle._prediction import Predictor, RecentLogits
 from nasrec_opt.oracle._protocol import Difference, Evaluation, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._tuning import FineTune, Scratch, Tuning
-from nasrec_opt.space import Genotype
+from nasrec_opt.space import FLOAT_BITS, Genotype
 from nasrec_opt.supernet import PrecisionChoice, Supernet, check_precision, choose_precision
 
 Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
 LastLayer = Literal["newton", "adagrad"] | AdagradFit
+RankedBits = Literal["genotype", "float"]
 Progress = Callable[[int, int | None], None]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -59,13 +66,18 @@ class SupernetOracle:
         precision: Of products and block outputs where weights are shared. `bfloat16` is faster on
             processors that have it, takes half the memory, and ranks alike, but for spaces with
             bits, whose rounding turns small differences into whole levels. `auto` takes it where
-            the device has instructions for it and the space has no bits, otherwise float32; the
+            the device has instructions for it and nothing is rounded to bits, otherwise float32; the
             attribute `precision` says which. The default is float32, so that answers do not depend
             on the processor.
         reference: A model that every answer is compared with, in `Evaluation.difference`.
+        bits: `genotype` = every model is scored at its own bits, as its cost has it; `float` = all
+            are scored in floating point, whatever their bits, which ranks models of 8 bits nearly
+            alike (docs/decisions/bits.md). Only for a supernet whose space has 8 bits alone; score
+            what is chosen once more at its bits.
 
     Raises:
-        StudyError: An option is out of range, or the supernet reads other features.
+        StudyError: An option is out of range, or the supernet reads other features; or models are
+            to be ranked in floating point whose bits are searched, or fewer than 8.
         GenotypeError: The reference does not fit the supernet.
 
     Example:
@@ -87,11 +99,13 @@ class SupernetOracle:
         memory_bytes: int = 1 << 30,
         precision: PrecisionChoice = "float32",
         reference: Genotype | None = None,
+        bits: RankedBits = "genotype",
     ) -> None:
         fit = AdagradFit() if last_layer == "adagrad" else last_layer
         if isinstance(fit, str):
             check_option("last_layer", fit, ("newton", "adagrad"))
         check_precision(precision)
+        check_ranked_bits(bits, supernet.space)
         for name, value in (("rows", rows), ("fit_rows", fit_rows), ("chunk_rows", chunk_rows)):
             if value is not None and value < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {value}")
@@ -104,8 +118,10 @@ class SupernetOracle:
         self.supernet = supernet.eval()
         self.fidelity = fidelity
         self.last_layer = last_layer
+        self.bits = bits
         device = supernet.final.bias.device
-        self.precision = choose_precision(precision, device, is_quantized=supernet.is_quantized)
+        is_rounded = bits == "genotype" and supernet.space.bits != (FLOAT_BITS,)
+        self.precision = choose_precision(precision, device, is_quantized=is_rounded)
         is_on_cpu = device.type == "cpu"
         chunk_rows = chunk_rows or (CPU_CHUNK_ROWS if is_on_cpu else DEVICE_CHUNK_ROWS)
         self._predictor: Predictor
@@ -143,6 +159,7 @@ class SupernetOracle:
         memory_bytes: int = 1 << 30,
         precision: PrecisionChoice = "float32",
         reference: Genotype | None = None,
+        bits: RankedBits = "genotype",
     ) -> SupernetOracle:
         """An oracle from the folder of a trained supernet.
 
@@ -157,6 +174,7 @@ class SupernetOracle:
             memory_bytes: See the class.
             precision: See the class.
             reference: See the class.
+            bits: See the class.
 
         Raises:
             StudyError: The folder holds no trained supernet, or the dataset is not the one it was
@@ -184,6 +202,7 @@ class SupernetOracle:
             memory_bytes=memory_bytes,
             precision=precision,
             reference=reference,
+            bits=bits,
         )
 
     @property
@@ -273,6 +292,8 @@ class SupernetOracle:
 
     def _plan(self, genotype: Genotype) -> Plan:
         check_fits(genotype, self.supernet.space)
+        if self.bits == "float":
+            genotype = genotype.with_bits(FLOAT_BITS)
         return self._numbering.plan(genotype)
 
     def _ask(self, plans: Sequence[Plan], report: Report | None) -> None:

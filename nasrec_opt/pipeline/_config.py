@@ -16,7 +16,7 @@ from nasrec_opt._settings import build_settings
 from nasrec_opt.ax import Strategy
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.objective import METRICS
-from nasrec_opt.oracle import AdagradFit, FineTune, Scratch
+from nasrec_opt.oracle import AdagradFit, FineTune, RankedBits, Scratch
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.samplers import evolution_sizes, pool_sizes
 from nasrec_opt.space import SearchSpace
@@ -63,6 +63,8 @@ class SpaceConfig:
         codesign: Whether bits and accelerator genes are searched as well.
         multi_operator: Whether a branch of a block may hold several operators.
         max_inputs: Most inputs of a branch; nothing = any number.
+        bits: Bits of an operator to choose from, each 4 to 8, `[weights, activations]`, or 32 for
+            floating point; None for those of the preset.
     """
 
     preset: Literal["nasrec_small", "nasrec_full", "codesign"] = "nasrec_small"
@@ -71,6 +73,7 @@ class SpaceConfig:
     codesign: bool = False
     multi_operator: bool = False
     max_inputs: int | None = None
+    bits: tuple[int | tuple[int, ...], ...] | None = None
 
     def build(self) -> SearchSpace:
         """The search space that the table describes."""
@@ -81,9 +84,10 @@ class SpaceConfig:
             "multi_operator": self.multi_operator,
             "max_inputs": self.max_inputs,
         }
-        if self.preset == "codesign":
-            return SearchSpace.codesign(**options)
-        return getattr(SearchSpace, self.preset)(codesign=self.codesign, **options)
+        if self.preset != "codesign":
+            options["codesign"] = self.codesign
+        space: SearchSpace = getattr(SearchSpace, self.preset)(**options)
+        return space if self.bits is None else dataclasses.replace(space, bits=self.bits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +212,9 @@ class OracleConfig:
         last_layer: How the final layer is fitted, of `fidelity = "last_layer"`: `newton` = to the
             optimum on 8,192 rows; `adagrad` = the published 500 steps on fresh rows.
         precision: Of products and block outputs where weights are shared; `auto` = `bfloat16`
-            where the device has instructions for it and the space has no bits, else `float32`.
+            where the device has instructions for it and nothing is rounded to bits, else `float32`.
+        bits: `genotype` = every model is scored at its bits; `float` = models of 8 bits are ranked
+            in floating point, and those that are retrained are scored at their bits as well.
         adagrad: Options of `last_layer = "adagrad"`.
         fine_tune: Options of `fidelity = "fine_tune"`.
         scratch: Options of `fidelity = "scratch"`.
@@ -218,6 +224,7 @@ class OracleConfig:
     fidelity: Literal["supernet", "last_layer", "fine_tune", "scratch"] = "supernet"
     last_layer: Literal["newton", "adagrad"] = "newton"
     precision: PrecisionChoice = "auto"
+    bits: RankedBits = "genotype"
     adagrad: AdagradFit = field(default_factory=AdagradFit)
     fine_tune: FineTune = field(default_factory=FineTune)
     scratch: Scratch = field(default_factory=Scratch)

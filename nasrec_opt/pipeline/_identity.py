@@ -97,6 +97,8 @@ def without_unread(settings: dict[str, Any]) -> dict[str, Any]:
 def _oracle_settings(oracle: OracleConfig) -> dict[str, Any]:
     """All that the oracle's answers depend on; options that came later count from their default."""
     values = {name: value for name, value in plain(oracle).items() if name not in oracle.unread()}
+    if values["bits"] == "float":
+        del values["bits"]  # as in a record of before there was a choice, when bits were ignored
     if values.get("last_layer") == "newton":
         del values["last_layer"]
     trained = {"fine_tune": oracle.fine_tune, "scratch": oracle.scratch}.get(oracle.fidelity)

@@ -15,8 +15,8 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._folder import RunFolder
-from nasrec_opt.space import SearchSpace
-from nasrec_opt.supernet import Precision, best_device, choose_precision
+from nasrec_opt.space import FLOAT_BITS, SearchSpace
+from nasrec_opt.supernet import Precision, best_device, choose_precision, learns_in_floats
 
 STAGES = ("supernet", "oracle")  # tables of a study file that have a precision
 
@@ -33,13 +33,17 @@ def with_precision(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
         StudyError: What the folder holds of it is damaged.
     """
     kept = _kept(folder)
+    is_rounded = {
+        "supernet": not learns_in_floats(space),
+        "oracle": config.oracle.bits == "genotype" and space.bits != (FLOAT_BITS,),
+    }
 
     def settled(name: str) -> Any:
         table: Any = getattr(config, name)
         if table.precision != "auto":
             return table
         precision = kept.get(name) or choose_precision(
-            "auto", best_device(), is_quantized=space.quantized
+            "auto", best_device(), is_quantized=is_rounded[name]
         )
         return dataclasses.replace(table, precision=precision)
 

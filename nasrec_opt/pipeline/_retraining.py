@@ -15,6 +15,7 @@ import optuna
 from hw import TechnologyFile
 from nasrec_opt._files import atomic_write, read_json, write_json
 from nasrec_opt.data import Dataset
+from nasrec_opt.oracle import Oracle
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import architecture_cost
@@ -33,6 +34,7 @@ def retrain_winners(
     progress: Progress,
     *,
     file: Path,
+    at_bits: Oracle | None = None,
 ) -> dict[str, Any]:
     """Train what a search found, each model in a folder of its own.
 
@@ -43,6 +45,7 @@ def retrain_winners(
         dataset: What the models are trained on.
         progress: Called with (models begun, models and the baselines).
         file: The `results.json` to write.
+        at_bits: Scores models at their bits, where the search ranked them in floating point.
 
     Returns:
         What `results.json` holds from then on: `models`, the best on validation first,
@@ -71,6 +74,7 @@ def retrain_winners(
                 "genotype": genotype.to_dict(),
                 "trial": trial.number,
                 "search_log_loss": log_loss_of(study, trial),
+                **_at_bits(at_bits, genotype),
                 **model.to_dict(),
                 **_cost(genotype, conditions),
                 "against": _against(model.path, dataset, reference, labels),
@@ -95,6 +99,13 @@ def retrain_winners(
 def model_folder(folder: RunFolder, genotype: Mapping[str, Any]) -> Path:
     """Where the retrained model of a genotype is."""
     return folder.retrained / digest(genotype)
+
+
+def _at_bits(oracle: Oracle | None, genotype: Genotype) -> dict[str, float]:
+    """The searched log loss once more, where the search had it in floating point."""
+    if oracle is None:
+        return {}
+    return {"search_log_loss_at_bits": oracle.evaluate(genotype).log_loss}
 
 
 def _cost(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
+from hw import ReRAM
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import DataError, MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
-from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.oracle import RankedBits, SupernetOracle, check_ranked_bits
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._cost import accelerator_of
@@ -58,6 +59,7 @@ from nasrec_opt.pipeline._search import (
 from nasrec_opt.pipeline._searches import compare, name_of_search, place_of, studies_of
 from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.report import comparisons, failed_trials, reasons_in_words, write_report
+from nasrec_opt.space import FLOAT_BITS
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger
 
@@ -171,7 +173,14 @@ class Run:
             DescriptionError: The technology file is.
         """
         config = self.config
-        accelerator_of(config.hardware.technology)
+        accelerator = accelerator_of(config.hardware.technology)
+        if isinstance(accelerator, ReRAM) and self._space.bits == (FLOAT_BITS,):
+            raise StudyError(
+                f"{config.name}: [space]: bits = [{FLOAT_BITS}] is floating point, and crossbars "
+                "hold integers: expected bits from 4 to 8, or an accelerator that computes in "
+                'floating point, such as technology = "cpu.toml" under [hardware]'
+            )
+        check_ranked_bits(config.oracle.bits, self._space)
         make_proposer(config.search, self._space, config.seed)
         if config.data.format != "criteo":
             Schema.from_toml(config.data.format)
@@ -292,6 +301,7 @@ class Run:
                 dataset,
                 self._reporter.advance,
                 file=self.folder.results_of(self.place),
+                at_bits=self._oracle("genotype") if self.config.oracle.bits == "float" else None,
             )
             models = results["models"]
             logger = self.logger()
@@ -300,7 +310,7 @@ class Run:
                 with files_of_models(models, folders, dataset.features) as files:
                     logger.log_models(study, models, files=files)
             best = f"test log loss {models[0]['test_log_loss']:.4f} of the best on validation rows."
-            return " ".join([best, *comparisons(results)])
+            return " ".join([best, *comparisons(results), *_ranked_in_floats(models[0])])
 
         self._stage("retrain", f"{top} models", settings, work)
 
@@ -438,7 +448,7 @@ class Run:
             "bayes_log_loss": dataset.bayes_log_loss,
         }
 
-    def _oracle(self) -> SupernetOracle:
+    def _oracle(self, bits: RankedBits | None = None) -> SupernetOracle:
         oracle = self.config.oracle
         return SupernetOracle(
             Supernet.load(self.folder.supernet).to(best_device()),
@@ -447,7 +457,18 @@ class Run:
             fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
             last_layer=oracle.fitted(self.config.seed),
             precision=oracle.precision,
+            bits=bits or oracle.bits,
         )
+
+
+def _ranked_in_floats(model: Mapping[str, Any]) -> list[str]:
+    """Both searched log losses of a model that was ranked in floating point."""
+    if "search_log_loss_at_bits" not in model:
+        return []
+    return [
+        f"Its searched validation log loss is {model['search_log_loss']:.4f} in floating point, "
+        f"{model['search_log_loss_at_bits']:.4f} at its bits."
+    ]
 
 
 def _rows(dataset: Dataset) -> str:

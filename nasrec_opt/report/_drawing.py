@@ -14,7 +14,14 @@ from typing import Any
 
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.report._picture import write_picture
-from nasrec_opt.space import BlockGene, BlockLiveness, Genotype, liveness, reads_sparse_inputs
+from nasrec_opt.space import (
+    FLOAT_BITS,
+    BlockGene,
+    BlockLiveness,
+    Genotype,
+    liveness,
+    reads_sparse_inputs,
+)
 
 NAMES = {
     "fc": "FC",
@@ -154,7 +161,7 @@ def _draw_block(axes: Any, gene: BlockGene, live: BlockLiveness, number: int) ->
     ):
         text = " + ".join(NAMES[op] for op in ops) + f"  {width}"
         if bits != 8:
-            text += f"  {bits} bit" if isinstance(bits, int) else f"  w{bits[0]} a{bits[1]}"
+            text += _bits(bits)
         _box(axes, x, _y(number), text, fill, edge, is_dead=not is_live)
 
 
@@ -240,3 +247,9 @@ def _arrow(axes: Any, arrow: _Arrow) -> None:
             zorder=2,
         )
     )
+
+
+def _bits(bits: int | tuple[int, int]) -> str:
+    if bits == FLOAT_BITS:
+        return "  float"
+    return f"  {bits} bit" if isinstance(bits, int) else f"  w{bits[0]} a{bits[1]}"

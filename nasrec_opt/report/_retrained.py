@@ -56,7 +56,26 @@ def retrained_section(results: Mapping[str, Any]) -> str:
         "<h2>Retrained models and baselines</h2><p>Trained from scratch; the first is the best on "
         "validation rows, and test rows decide nothing. A difference is the model's test log loss "
         "less the baseline's, ± its standard error over the rows: below 0, the model is better; "
-        "within two standard errors of 0, it is noise.</p>" + table(heads, rows) + meanings()
+        "within two standard errors of 0, it is noise.</p>"
+        + table(heads, rows)
+        + _at_bits(models)
+        + meanings()
+    )
+
+
+def _at_bits(models: Sequence[Mapping[str, Any]]) -> str:
+    """Both figures of models that a search ranked in floating point."""
+    lines = [
+        f"model {place}: {number(model['search_log_loss'])} as ranked, "
+        f"{number(model['search_log_loss_at_bits'])} at its bits"
+        for place, model in enumerate(models, start=1)
+        if "search_log_loss_at_bits" in model
+    ]
+    if not lines:
+        return ""
+    return (
+        "<p>The search ranked models in floating point. Searched validation log loss of "
+        f"{'; '.join(lines)}. All figures of retrained models are at their bits.</p>"
     )
 
 

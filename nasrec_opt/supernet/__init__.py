@@ -27,7 +27,7 @@ from nasrec_opt.supernet._precision import (
     choose_precision,
     has_bfloat16,
 )
-from nasrec_opt.supernet._quantize import round_to, trained_as
+from nasrec_opt.supernet._quantize import learns_in_floats, round_to, trained_as
 from nasrec_opt.supernet._slices import Cast, Initialization, Leaves, Take, Written, plain
 from nasrec_opt.supernet._start import log_odds, start_at_click_rate
 from nasrec_opt.supernet._subnet import Subnet
@@ -76,6 +76,7 @@ __all__ = [
     "full_supernet",
     "has_bfloat16",
     "learning_rate_at",
+    "learns_in_floats",
     "log_odds",
     "plain",
     "round_to",

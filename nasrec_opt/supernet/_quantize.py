@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nasrec_opt.space import FLOAT_BITS, Genotype, live_bits
+from nasrec_opt.space import FLOAT_BITS, Genotype, SearchSpace, live_bits
 
 LEARNT_IN_FLOATS = {8, FLOAT_BITS}  # bits whose rounding moves a model too little to be learnt
 
@@ -57,3 +57,8 @@ def trained_as(genotype: Genotype) -> Genotype:
     anywhere learns with its rounding. What is scored is always a model at its own bits.
     """
     return genotype.with_bits(FLOAT_BITS) if live_bits(genotype) <= LEARNT_IN_FLOATS else genotype
+
+
+def learns_in_floats(space: SearchSpace) -> bool:
+    """Whether no genotype of a space learns with its rounding."""
+    return set(space.bits) <= LEARNT_IN_FLOATS

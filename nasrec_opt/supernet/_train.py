@@ -34,7 +34,7 @@ from nasrec_opt.supernet._precision import (
     check_precision,
     choose_precision,
 )
-from nasrec_opt.supernet._quantize import trained_as
+from nasrec_opt.supernet._quantize import learns_in_floats, trained_as
 from nasrec_opt.supernet._slices import Initialization, Leaves, check_initialization
 from nasrec_opt.supernet._start import start_at_click_rate
 from nasrec_opt.supernet._supernet import Supernet
@@ -192,7 +192,9 @@ def train_supernet(
             f"configuration has it, got one made with {supernet.initialization!r}"
         )
     device = supernet.final.bias.device
-    precision = choose_precision(config.precision, device, is_quantized=supernet.is_quantized)
+    precision = choose_precision(
+        config.precision, device, is_quantized=not learns_in_floats(supernet.space)
+    )
     config = replace(config, precision=precision)
     out_dir = Path(out_dir)
     started = time.perf_counter()

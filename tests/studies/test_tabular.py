@@ -44,7 +44,7 @@ def test_the_table_has_what_oracle_and_accelerator_say_of_every_model(study, tmp
     out = tmp_path / "run"
     assert main(["--study", str(study), "--out", str(out)]) == 0
     table = TabularBenchmark.load(out / "table.parquet")
-    objective = Objective(table.space, SupernetOracle.load(out / "supernet"), ReRAM())
+    objective = Objective(table.space, SupernetOracle.load(out / "supernet", bits="float"), ReRAM())
     rng = np.random.default_rng(0)
     for _ in range(10):
         genotype = table.space.sample(rng)
