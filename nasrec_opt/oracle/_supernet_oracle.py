@@ -66,9 +66,9 @@ class SupernetOracle:
         precision: Of products and block outputs where weights are shared. `bfloat16` is faster on
             processors that have it, takes half the memory, and ranks alike, but for spaces with
             bits, whose rounding turns small differences into whole levels. `auto` takes it where
-            the device has instructions for it and nothing is rounded to bits, otherwise float32; the
-            attribute `precision` says which. The default is float32, so that answers do not depend
-            on the processor.
+            the device has instructions for it and nothing is rounded to bits, otherwise float32;
+            the attribute `precision` says which. The default is float32, so that answers do not
+            depend on the processor.
         reference: A model that every answer is compared with, in `Evaluation.difference`.
         bits: `genotype` = every model is scored at its own bits, as its cost has it; `float` = all
             are scored in floating point, whatever their bits, which ranks models of 8 bits nearly

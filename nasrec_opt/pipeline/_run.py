@@ -456,7 +456,8 @@ class Run:
             rows=oracle.rows,
             fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
             last_layer=oracle.fitted(self.config.seed),
-            precision=oracle.precision,
+            # What is rounded to bits is not left to the eight bits of a bfloat16.
+            precision="float32" if bits == "genotype" else oracle.precision,
             bits=bits or oracle.bits,
         )
 

@@ -33,6 +33,7 @@ OLD_SUPERNET = {
     "seed": 0,
 }
 OLD_ORACLE = {"rows": None, "fidelity": "supernet", "precision": "float32"}
+AT_BITS = {"bits": "genotype"}
 OLD_FINE_TUNE = {
     "steps": 100,
     "batch_size": 512,
@@ -69,8 +70,10 @@ def old(folder) -> RunFolder:
 
 
 def test_options_that_came_later_leave_an_older_run_as_it_was(tmp_path, old):
-    assert settings_of(study(tmp_path), old) == (OLD_SUPERNET, OLD_ORACLE)
-    text = '[oracle]\nfidelity = "fine_tune"'
+    assert settings_of(study(tmp_path), old) == (OLD_SUPERNET, OLD_ORACLE | AT_BITS)
+    text = '[oracle]\nbits = "float"'  # as an old run scored
+    assert settings_of(study(tmp_path, text), old) == (OLD_SUPERNET, OLD_ORACLE)
+    text += '\nfidelity = "fine_tune"'
     expected = OLD_ORACLE | {"fidelity": "fine_tune", "fine_tune": OLD_FINE_TUNE}
     assert settings_of(study(tmp_path, text), old)[1] == expected
 
@@ -93,7 +96,9 @@ def test_a_published_setting_makes_another_fidelity(tmp_path, old, line):
 def test_a_study_file_chooses_how_the_last_layer_is_fitted(tmp_path, old):
     text = 'seed = 5\n[oracle]\nfidelity = "last_layer"\n'
     assert study(tmp_path, text).oracle.fitted(5) == "newton"
-    assert settings_of(study(tmp_path, text), old)[1] == OLD_ORACLE | {"fidelity": "last_layer"}
+    assert settings_of(study(tmp_path, text), old)[1] == OLD_ORACLE | AT_BITS | {
+        "fidelity": "last_layer"
+    }
     text += 'last_layer = "adagrad"\n[oracle.adagrad]\nsteps = 70\n'
     config = study(tmp_path, text)
     assert config.oracle.fitted(5) == AdagradFit(steps=70, seed=5)
@@ -123,7 +128,10 @@ def test_a_new_run_takes_what_suits_the_processor_and_a_moved_one_keeps_it(tmp_p
     config = study(tmp_path, text)
     space = config.space.build()
     first = with_precision(config, folder, space)
-    assert first.oracle.precision == ("float32" if space.quantized else QUICKEST)
+    assert first.oracle.precision == "float32"  # at 8 bits; in bfloat16 they would not rank alike
+    floats = study(tmp_path, "[space]\nbits = [32]\n")
+    quick = with_precision(floats, folder, floats.space.build())
+    assert quick.oracle.precision == QUICKEST
     assert first.supernet.precision == "float32"
     assert not folder.path.exists()  # settled, and nothing written yet
     folder.path.mkdir()
