@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nasrec_opt.space import FLOAT_BITS, Genotype, SearchSpace, live_bits
 
-LEARNT_IN_FLOATS = {8, FLOAT_BITS}  # bits whose rounding moves a model too little to be learnt
+LEARNT_IN_FLOATS = {8, FLOAT_BITS}  # models of no other bits learn without rounding
 
 
 def round_to(values: Tensor, bits: int, dim: int = -1) -> Tensor:
@@ -52,9 +52,9 @@ def fake_quantize(values: Tensor, bits: int, dim: int = -1) -> Tensor:
 def trained_as(genotype: Genotype) -> Genotype:
     """The genotype whose steps a model learns from: its own, or the same in floating point.
 
-    Weights learnt in floating point lose nothing that can be told apart when they are rounded to 8
-    bits (docs/decisions/bits.md), and a step without rounding is quicker. A model with fewer bits
-    anywhere learns with its rounding. What is scored is always a model at its own bits.
+    Models of 8 bits learn in floating point, which is less work a step (docs/decisions/bits.md);
+    those with fewer bits anywhere learn with their rounding. What is scored is always a model at
+    its own bits.
     """
     return genotype.with_bits(FLOAT_BITS) if live_bits(genotype) <= LEARNT_IN_FLOATS else genotype
 
