@@ -73,9 +73,11 @@ def read_target(
 def _model_of(results: Path, rank: int, technology: Path | None) -> Target:
     """A retrained model of a run, under the run's conditions."""
     if not results.exists():
+        others = sorted(results.parent.parent.glob("searches/*/results.json"))
+        instead = f"one of {', '.join(map(str, others))}" if others else "a run that has some"
         raise StudyError(
-            f"{results}: expected the retrained models of a run, found nothing there; give a run "
-            "that has been retrained, or a genotype"
+            f"{results}: expected the retrained models of a run, found nothing there; give "
+            f"{instead}, or a genotype"
         )
     found = read_results(results)
     models = found["models"]

@@ -140,7 +140,12 @@ def test_what_does_not_fit_is_one_sentence(run, tmp_path):
     assert "--model: expected it with a run" in refused("cost", genotype, "--model", 1)
     assert "--run: expected it beside a genotype" in refused("cost", run, "--run", run)
     assert "--num-sparse: expected it without a run" in refused("cost", run, "--num-sparse", 3)
-    assert "found nothing there" in refused("cost", tmp_path)
+    assert "found nothing there; give a run that has some" in refused("cost", tmp_path)
+    other = tmp_path / "run" / "searches" / "second" / "results.json"
+    other.parent.mkdir(parents=True)
+    shutil.copy(run / "retrained" / "results.json", other)
+    assert f"found nothing there; give one of {other}" in refused("cost", tmp_path / "run")
+    assert figures(other) == figures(run)
     assert "expected a run folder, found nothing there" in refused(
         "show", genotype, "--run", tmp_path / "x", "--out", tmp_path / "x.svg"
     )
