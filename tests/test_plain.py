@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import numpy as np
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from hw import (
     ReRAM,
     Workload,
 )
-from nasrec_opt import FeatureSpec, Genotype, SearchSpace
+from nasrec_opt import FeatureSpec, Genotype, RegularizedEvolutionSampler, SearchSpace
 from nasrec_opt.errors import DataError, GenotypeError
 from nasrec_opt.oracle import FineTune, Scratch
 from nasrec_opt.pipeline._folder import plain as as_json
@@ -166,3 +167,23 @@ def test_names_of_ones_own_are_taken(name):
     space = SearchSpace(name=name, num_blocks=2)
     genotype = space.sample(np.random.default_rng(0))
     assert Genotype.from_json(genotype.to_json()).space == name
+
+
+@pytest.mark.parametrize("integer", INTEGERS, ids=lambda integer: integer.__name__)
+def test_sizes_and_seed_of_a_sampler_may_be_numpys(integer):
+    sizes = {
+        "population_size": 8,
+        "tournament_size": 4,
+        "children_per_round": 2,
+        "mutations": 3,
+        "decay_rounds": 5,
+        "screening": 2,
+        "seed": 200,  # an 8-bit integer would overflow if it took part in a sum
+    }
+
+    def values(given):
+        study = optuna.create_study(sampler=RegularizedEvolutionSampler(**given))
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1) ** 2, n_trials=40)
+        return [trial.value for trial in study.trials]
+
+    assert values({name: integer(size) for name, size in sizes.items()}) == values(sizes)

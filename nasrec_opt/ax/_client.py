@@ -131,7 +131,7 @@ def search_client(
         StudyError: As in `make_client`.
     """
     encoding = encoding_of(strategy)
-    check_seed(seed)
+    seed = check_seed(seed)
     check_goals(metric_names, constraints)
     require_ax()
     from ax.api.client import Client

@@ -61,13 +61,11 @@ class PoolNode(ExternalGenerationNode):
         initial_trials: int = 16,
         pool_size: int | None = None,
     ) -> None:
-        check_seed(seed)
-        check_counts(initial_trials=initial_trials)
         super().__init__(name=NAME, should_deduplicate=False)  # the pool has nothing twice
         self.space = space
         self.encoding = encoding
-        self.seed = seed
-        self.initial_trials = initial_trials
+        self.seed = check_seed(seed)
+        (self.initial_trials,) = check_counts(initial_trials=initial_trials)
         self.pool_size, self.batch_size = pool_sizes(pool_size, batch_size)
         self._embedding = GenotypeEmbedding(space)
         self._experiment: Experiment | None = None

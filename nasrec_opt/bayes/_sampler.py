@@ -87,11 +87,11 @@ class PoolBayesSampler(StreamSampler):
     ) -> None:
         require_botorch()
         super().__init__(seed)
-        check_counts(num_startup=num_startup, max_observed=max_observed)
         self._space = space
-        self._num_startup = num_startup
+        self._num_startup, self._max_observed = check_counts(
+            num_startup=num_startup, max_observed=max_observed
+        )
         self._pool_size, self._batch_size = pool_sizes(pool_size, batch_size)
-        self._max_observed = max_observed
         self._breeder = GenotypeBreeder(space)
         self._history = History(self._breeder.identify)
         self._archive = Archive(space)

@@ -14,6 +14,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from nasrec_opt._plain import plain
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._values import as_stored, has_grid
 
@@ -23,14 +24,16 @@ def stream(seed: int, number: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, number, zlib.crc32(name.encode())])
 
 
-def check_seed(seed: int | None) -> None:
-    """Refuse what no stream can be derived from.
+def check_seed(seed: int) -> int:
+    """The seed as a plain integer; what no stream can be derived from is refused.
 
     Raises:
         StudyError: The seed is negative, or no integer.
     """
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+    found: int = plain(seed)
+    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
         raise StudyError(f"seed: expected an integer from 0, got {seed!r}")
+    return found
 
 
 def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:

@@ -111,7 +111,10 @@ class RegularizedEvolutionSampler(StreamSampler):
         self._history = History(self._breeder.identify)
         self._rounds = Rounds(self._settings)
         self._screening = Screening(
-            self._breeder, bred=screening, wanted=children_per_round, seed=self._seed
+            self._breeder,
+            bred=self._settings.screening,
+            wanted=self._settings.children_per_round,
+            seed=self._seed,
         )
 
     def population(self, study: Study) -> list[FrozenTrial]:

@@ -34,9 +34,8 @@ class PerTrialSeededSampler(BaseSampler):
     def __init__(
         self, make: Callable[[int], BaseSampler], seed: int, *, infer_per_trial: bool = False
     ) -> None:
-        check_seed(seed)
         self._make = make
-        self._seed = seed
+        self._seed = check_seed(seed)
         self._infer_per_trial = infer_per_trial
         self._lasting = make(self._seed_of(0, "search space"))
         self._of_trial: dict[tuple[object, int, int], BaseSampler] = {}

@@ -5,21 +5,24 @@ A study file, the samplers and Ax's node ask here, so that their defaults are th
 
 from __future__ import annotations
 
+from nasrec_opt._plain import plain
 from nasrec_opt.errors import StudyError
 
 POPULATION_SIZE, TOURNAMENT_SIZE = 128, 64  # the paper's, section 5.1
 POOL_SIZE, BATCH_SIZE = 256, 8
 
 
-def check_counts(**counts: int) -> None:
-    """Refuse what is not a count.
+def check_counts(**counts: int) -> tuple[int, ...]:
+    """Counts as plain integers, in the order given; anything else is refused.
 
     Raises:
         StudyError: A value is no integer from 1; the sentence begins with its name.
     """
-    for name, count in counts.items():
+    found: dict[str, int] = {name: plain(count) for name, count in counts.items()}
+    for name, count in found.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise StudyError(f"{name}: expected a positive integer, got {count!r}")
+    return tuple(found.values())
 
 
 def evolution_sizes(
@@ -34,7 +37,8 @@ def evolution_sizes(
     Raises:
         StudyError: A size is not positive, or the tournament is larger than the population.
     """
-    _check_given(population_size=population_size, tournament_size=tournament_size)
+    population_size = _given(population_size=population_size)
+    tournament_size = _given(tournament_size=tournament_size)
     if population_size is None:
         population_size = max(POPULATION_SIZE, tournament_size or 0)
     if tournament_size is None:
@@ -57,7 +61,7 @@ def pool_sizes(pool_size: int | None = None, batch_size: int | None = None) -> t
     Raises:
         StudyError: A size is not positive, or the batch is larger than the pool.
     """
-    _check_given(pool_size=pool_size, batch_size=batch_size)
+    pool_size, batch_size = _given(pool_size=pool_size), _given(batch_size=batch_size)
     if pool_size is None:
         pool_size = max(POOL_SIZE, batch_size or 0)
     if batch_size is None:
@@ -67,5 +71,7 @@ def pool_sizes(pool_size: int | None = None, batch_size: int | None = None) -> t
     return pool_size, batch_size
 
 
-def _check_given(**sizes: int | None) -> None:
-    check_counts(**{name: size for name, size in sizes.items() if size is not None})
+def _given(**size: int | None) -> int | None:
+    """One size, checked where it is given."""
+    ((name, value),) = size.items()
+    return None if value is None else check_counts(**{name: value})[0]

@@ -30,8 +30,8 @@ class StreamSampler(BaseSampler):
     """
 
     def __init__(self, seed: int | None) -> None:
-        check_seed(seed)
-        self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        drawn = np.random.SeedSequence().generate_state(1)[0] if seed is None else seed
+        self._seed = check_seed(drawn)
 
     def sample_independent(
         self,

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from nasrec_opt._plain import put_plain
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._draw import stream
 from nasrec_opt.samplers._hypervolume import contributions
@@ -44,6 +45,7 @@ class Settings:
     seed: int
 
     def __post_init__(self) -> None:
+        put_plain(self)
         check_counts(
             children_per_round=self.children_per_round,
             mutations=self.mutations,
