@@ -41,8 +41,8 @@ def dataset_input(summary: Mapping[str, Any], features: FeatureSpec | None = Non
 
 def dataset_params(summary: Mapping[str, Any]) -> dict[str, str]:
     """A summary as parameters `data.…`; long lists (columns, cardinalities) are not for tables."""
-    flat = {f"data.{name}": value for name, value in _flat(summary).items()}
-    return Notes().params({k: v for k, v in flat.items() if not isinstance(v, (list, tuple))})
+    values = {f"data.{name}": value for name, value in flat(summary).items()}
+    return Notes().params({k: v for k, v in values.items() if not isinstance(v, (list, tuple))})
 
 
 def _schema(summary: Mapping[str, Any], features: FeatureSpec | None) -> dict[str, Any]:
@@ -65,9 +65,10 @@ def _fitting(value: Any, longest: int) -> str | None:
     return text if len(text) <= longest else None
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by the names on the way to them, joined by dots."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
         key = f"{prefix}{name}"
-        flat |= _flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
-    return flat
+        found |= flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
+    return found

@@ -12,6 +12,7 @@ import functools
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +25,9 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.tracking._artifacts import put
 from nasrec_opt.tracking._background import PATIENCE_S, Background
-from nasrec_opt.tracking._dataset import dataset_input, dataset_params
+from nasrec_opt.tracking._dataset import dataset_input, dataset_params, flat
 from nasrec_opt.tracking._models import put_files, replace_models
+from nasrec_opt.tracking._notes import Notes
 from nasrec_opt.tracking._parent import Parent, began, find_parent
 from nasrec_opt.tracking._record import (
     DATA_TAG,
@@ -46,6 +48,7 @@ from nasrec_opt.tracking._trial import least_record, trial_record
 
 logger = logging.getLogger(__name__)
 
+PROGRESS_S = 2.0  # between two looks at how far a study is
 _Item = tuple[optuna.Study, FrozenTrial]
 
 
@@ -67,6 +70,8 @@ class MLflowLogger:
         seeds: Seeds by what they seed, e.g. `{"search": 0, "model": 0}`; tags of every trial's run.
         artifact_location: URI under which a new experiment keeps its artifacts; nothing = for
             SQLite the folder `mlartifacts` beside the database, else the store's default.
+        reference_point: Of the hypervolume, a value for each objective; None = the one of the
+            experiment, which its first study of the same objectives sets.
         patience_s: How long `flush` and `close` wait for a tracking server that is away.
 
     Raises:
@@ -87,18 +92,22 @@ class MLflowLogger:
         tags: Mapping[str, str] | None = None,
         seeds: Mapping[str, int] | None = None,
         artifact_location: str | None = None,
+        reference_point: Mapping[str, float] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         require_mlflow()
         self._uri = tracking_uri
         self._experiment = experiment
         self._artifact_location = artifact_location
+        self._reference_point = reference_point
         named = {f"{SEED_TAG}.{name}": str(seed) for name, seed in (seeds or {}).items()}
         self._tags = {**(tags or {}), **named}
         self._lock = threading.RLock()
         self._is_registered = False  # to be closed at the end of the process
         self._stores: dict[str, Store] = {}
         self._parents: dict[str, Parent] = {}
+        self._studies: dict[str, optuna.Study] = {}  # by name, of the parents
+        self._progress_at = -PROGRESS_S  # when it was written last
         self._background: Background[_Item] = Background(
             functools.partial(self._write, Store.write),
             tracking_uri,
@@ -162,12 +171,13 @@ class MLflowLogger:
         return len(missing) + repaired
 
     def flush(self) -> None:
-        """Wait until every queued trial is written.
+        """Wait until every queued trial is written, and how far its study is.
 
         Raises:
             StudyError: One could not be written.
         """
         self._background.flush()
+        self._log_progress(is_last=True)
 
     def close(self, status: str = "FINISHED") -> None:
         """Write what is queued, and end the parent runs; logging again opens them again.
@@ -215,9 +225,24 @@ class MLflowLogger:
         with as_study_error(self._uri):
             parent = self._parent(study)
             client = parent.store.client
-            client.log_inputs(parent.run_id, datasets=[dataset_input(summary, features)])
-            parent.add_params(dataset_params(summary))
+            data = dataset_input(summary, features)
+            client.log_inputs(parent.run_id, datasets=[data])
+            parent.add_params({"dataset": data.dataset.name, **dataset_params(summary)})
             parent.set_tags(tags)
+
+    def log_settings(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
+        """Write settings as parameters of the study's run, by which studies are compared.
+
+        Args:
+            study: The study.
+            settings: Flat or nested plain values; nested names are joined by dots. A parameter that
+                was written before keeps its value, as always in MLflow.
+
+        Raises:
+            StudyError: They could not be written.
+        """
+        with as_study_error(self._uri):
+            self._parent(study).add_params(Notes().params(flat(settings)))
 
     def log_artifact(self, study: optuna.Study, path: Path | str) -> None:
         """Copy a file to the parent run's artifacts.
@@ -267,9 +292,10 @@ class MLflowLogger:
         atexit.unregister(self._close_at_exit)
         self._is_registered = False
         with self._lock, as_study_error(self._uri):
-            parents, self._parents = self._parents, {}
+            require_reachable(self._uri)
+            self._log_progress(is_last=True)
+            parents, self._parents, self._studies = self._parents, {}, {}
             for parent in parents.values():
-                require_reachable(self._uri)
                 parent.store.client.set_terminated(parent.run_id, status)
 
     def _close_at_exit(self) -> None:
@@ -317,8 +343,23 @@ class MLflowLogger:
                 if not self._is_registered:
                     atexit.register(self._close_at_exit)  # a strong reference until `close`
                     self._is_registered = True
-                self._parents[name] = find_parent(self._store(name), study, self._tags)
+                self._parents[name] = find_parent(
+                    self._store(name), study, self._tags, self._reference_point
+                )
+                self._studies[name] = study
             return self._parents[name]
+
+    def _log_progress(self, *, is_last: bool) -> None:
+        """Write how far the studies are; what goes wrong there costs no trial."""
+        with self._lock:
+            for name, parent in self._parents.items():
+                try:
+                    parent.log_progress(self._studies[name], is_last=is_last)
+                except Exception as error:  # the boundary to MLflow, and to the study's storage
+                    if is_away(error):
+                        raise
+                    logger.warning("%s: %s: no progress logged: %s", self._uri, name, error)
+            self._progress_at = time.monotonic()
 
     def _write(
         self, write: Callable[[Store, Sequence[RunRecord]], Any], items: list[_Item]
@@ -335,6 +376,8 @@ class MLflowLogger:
         for name, parent in parents.items():
             if not parent.is_dated:
                 parent.date(began(studies[name]))
+        if time.monotonic() - self._progress_at >= PROGRESS_S:
+            self._log_progress(is_last=False)
 
 
 def _record(trial: FrozenTrial, parent: Parent) -> RunRecord:

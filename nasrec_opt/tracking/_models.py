@@ -37,6 +37,7 @@ def replace_models(
     run_ids = parent.store.writer.write(records)
     for run_id, paths in zip(run_ids, files, strict=False):  # files of none, or of each
         _copy(parent, run_id, paths)
+    parent.log_best_model(models)
     for run in before:
         parent.store.client.delete_run(run.info.run_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import Any
 import optuna
 
 from nasrec_opt import __version__
-from nasrec_opt.tracking._names import encode_title
+from nasrec_opt.errors import StudyError
+from nasrec_opt.tracking._names import encode, encode_title
 from nasrec_opt.tracking._notes import Notes
+from nasrec_opt.tracking._progress import Progress
 from nasrec_opt.tracking._record import (
     BEGAN_TAG,
     COMMIT_TAG,
@@ -23,15 +25,18 @@ from nasrec_opt.tracking._record import (
     KIND_TAG,
     PARENT_TAG,
     SAMPLER_TAG,
+    SEED_TAG,
     SPACE_NAME_TAG,
     SPACE_TAG,
     STUDY_TAG,
     VERSION_TAG,
+    milliseconds,
 )
 from nasrec_opt.tracking._store import Store
-from nasrec_opt.tracking._values import joined
-from nasrec_opt.tracking._writer import MAX_TEXTS
+from nasrec_opt.tracking._values import as_number, joined
+from nasrec_opt.tracking._writer import MAX_TEXTS, MAX_VALUES
 
+REFERENCE_PARAM = "reference_point"  # of the hypervolume
 INHERITED = (DATA_TAG, FEATURES_TAG)  # by trials, from the run of their study
 
 
@@ -44,14 +49,20 @@ class Parent:
         run_id: Its identifier.
         metric_names: Of the study's objectives, in order.
         tags: Of each run that is nested in it.
+        objectives: Their names and directions, as a parameter of the run.
         is_dated: Whether the run knows when the study's first trial ended.
+        given_reference: Reference point of the hypervolume, if a person gave one.
+        progress: How far the study is.
     """
 
     store: Store
     run_id: str
     metric_names: list[str]
     tags: dict[str, str] = field(default_factory=dict)
+    objectives: str = ""
     is_dated: bool = False
+    given_reference: Sequence[float] | None = None
+    progress: Progress = field(default_factory=lambda: Progress((), ()))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tag the run, and those nested in it from now on with what they inherit."""
@@ -70,6 +81,66 @@ class Parent:
         for start in range(0, len(new), MAX_TEXTS):
             self.store.client.log_batch(self.run_id, params=new[start : start + MAX_TEXTS])
 
+    def log_progress(self, study: optuna.Study, *, is_last: bool = False) -> None:
+        """Write how far the study is, for the list of studies and to compare several.
+
+        Args:
+            study: The study.
+            is_last: Whether no more trials are to come for a while.
+        """
+        from mlflow.entities import Metric as MLflowMetric
+
+        progress = self.progress
+        progress.add(study.get_trials(deepcopy=False))
+        if progress.has_hypervolume and progress.reference is None:
+            progress.reference = self._reference(progress.first_reference(is_last=is_last))
+        metrics = [
+            MLflowMetric(encode(point.name), point.value, point.moment_ms, point.step)
+            for point in progress.points()
+        ]
+        for start in range(0, len(metrics), MAX_VALUES):
+            self.store.client.log_batch(self.run_id, metrics[start : start + MAX_VALUES])
+
+    def log_best_model(self, models: Sequence[Mapping[str, Any]]) -> None:
+        """Write the scores of the retrained model that is best on validation rows."""
+        from mlflow.entities import Metric as MLflowMetric
+
+        scored = [m for m in models if as_number(m.get("validation_log_loss")) is not None]
+        if not scored:
+            return
+        best = min(scored, key=lambda model: float(model["validation_log_loss"]))
+        scores = {k: v for k, v in best.items() if k.startswith(("test_", "validation_"))}
+        metrics = [
+            MLflowMetric(metric.name, metric.value, milliseconds(), 0)
+            for metric in Notes().metrics(scores)
+        ]
+        self.store.client.log_batch(self.run_id, metrics)
+
+    def _reference(self, first: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        """The run's reference point; where it has none, it gets one as soon as one is known."""
+        known = self.store.client.get_run(self.run_id).data.params.get(REFERENCE_PARAM)
+        if known is None:
+            found: Any = self.given_reference
+            if found is None:
+                found = self._reference_of_others() or first
+            if found is None:
+                return None
+            self.add_params({REFERENCE_PARAM: _reference_text(self.metric_names, found)})
+            # Another process may have been first.
+            known = self.store.client.get_run(self.run_id).data.params[REFERENCE_PARAM]
+        values = json.loads(known)
+        return tuple(float(values[name]) for name in self.metric_names)
+
+    def _reference_of_others(self) -> list[float] | None:
+        """That of the oldest study of the experiment with the same objectives, if it has one."""
+        runs = self.store.runs(f"tags.`{KIND_TAG}` = 'study'")
+        for run in sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id)):
+            params = run.data.params
+            if params.get("objectives") == self.objectives and REFERENCE_PARAM in params:
+                values = json.loads(params[REFERENCE_PARAM])
+                return [float(values[name]) for name in self.metric_names]
+        return None
+
     def nested(self, *, with_deleted: bool = False) -> list[Any]:
         """The runs nested in it."""
         return self.store.runs(f"tags.`{PARENT_TAG}` = '{self.run_id}'", with_deleted=with_deleted)
@@ -81,13 +152,22 @@ class Parent:
             self.is_dated = True
 
 
-def find_parent(store: Store, study: optuna.Study, tags: Mapping[str, str]) -> Parent:
+def find_parent(
+    store: Store,
+    study: optuna.Study,
+    tags: Mapping[str, str],
+    reference_point: Mapping[str, float] | None = None,
+) -> Parent:
     """The run of a study, opened again; created where there is none.
 
     Args:
         store: The experiment.
         study: The study.
         tags: Of a run that is created, and of those nested in it.
+        reference_point: Of the hypervolume, by objective; None = the experiment's.
+
+    Raises:
+        StudyError: The reference point is not of the study's objectives.
     """
     found = _matching(store, study)
     if not found:
@@ -104,15 +184,24 @@ def find_parent(store: Store, study: optuna.Study, tags: Mapping[str, str]) -> P
     if run.info.status != "RUNNING":
         store.client.update_run(run.info.run_id, status="RUNNING")
     known = {name: joined(run.data.tags, name) for name in INHERITED}
+    names = metric_names(study)
+    tags = {SAMPLER_TAG: type(study.sampler).__name__, **tags}
     inherited = {name: text for name, text in known.items() if text is not None}
     own = {PARENT_TAG: run.info.run_id, **code_version()}
-    return Parent(
+    logged = int(run.data.metrics.get("trials", 0))
+    compared = Notes().params(_compared(study, tags))
+    parent = Parent(
         store=store,
         run_id=run.info.run_id,
-        metric_names=metric_names(study),
-        tags={SAMPLER_TAG: type(study.sampler).__name__, **tags, **inherited, **own},
+        metric_names=names,
+        tags={**tags, **inherited, **own},
+        objectives=compared["objectives"],
         is_dated=BEGAN_TAG in run.data.tags,
+        given_reference=_in_order(reference_point, names),
+        progress=Progress(names, study.directions, logged),
     )
+    parent.add_params(compared)
+    return parent
 
 
 def metric_names(study: optuna.Study) -> list[str]:
@@ -163,6 +252,39 @@ def _matching(store: Store, study: optuna.Study) -> list[Any]:
         and run.data.tags.get(BEGAN_TAG) in (None, moment)
     ]
     return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def _compared(study: optuna.Study, tags: Mapping[str, str]) -> dict[str, str]:
+    """Parameters of a study's run, by which studies are filtered and compared."""
+    space = study.user_attrs.get("space")
+    compared = {
+        "sampler": tags[SAMPLER_TAG],
+        "objectives": ", ".join(
+            f"{name} ({direction.name.lower()})"
+            for name, direction in zip(metric_names(study), study.directions, strict=True)
+        ),
+        **{
+            name.removeprefix("nasrec."): text
+            for name, text in tags.items()
+            if name == SEED_TAG or name.startswith(f"{SEED_TAG}.")
+        },
+    }
+    return compared | ({"space": str(space.get("name"))} if isinstance(space, dict) else {})
+
+
+def _in_order(point: Mapping[str, float] | None, names: list[str]) -> list[float] | None:
+    if point is None:
+        return None
+    if set(point) != set(names):
+        raise StudyError(
+            f"reference_point: expected a value for each of {', '.join(names)}, got "
+            f"{', '.join(point) or 'none'}"
+        )
+    return [float(point[name]) for name in names]
+
+
+def _reference_text(names: Sequence[str], point: Sequence[float]) -> str:
+    return json.dumps(dict(zip(names, point, strict=True)))
 
 
 def _description(study: optuna.Study) -> dict[str, str]:

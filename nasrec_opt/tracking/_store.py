@@ -28,6 +28,8 @@ from nasrec_opt.tracking._writer import ClientWriter, TransactionWriter
 
 logger = logging.getLogger(__name__)
 
+EXPERIMENT_KIND_TAG = "mlflow.experimentKind"
+EXPERIMENT_KIND = "custom_model_development"  # runs, not traces of agents
 BUSY_MS = 20_000  # how long a writer waits for another process
 KNOCK_S = 5.0  # how long a tracking server may take to answer at all
 
@@ -84,6 +86,12 @@ class Store:
                 "restore it in MLflow or name another"
             )
         self.experiment_id = found.experiment_id
+        kind = found.tags.get(EXPERIMENT_KIND_TAG, "")
+        if kind in ("", "empty", "no_inferred_type") or kind.endswith("_inferred"):
+            # A person's choice stays.
+            self.client.set_experiment_tag(
+                found.experiment_id, EXPERIMENT_KIND_TAG, EXPERIMENT_KIND
+            )
         self._has_said = False
         self.through_client = ClientWriter(self.client, self.experiment_id)
         self.writer = self._fast_writer(found) or self.through_client

@@ -151,7 +151,8 @@ def test_dataset_and_artifact_are_on_the_parent(study, tmp_path):
         logger.log_dataset(study, {"fingerprint": "abc", "rows": {"train": 80}})
         logger.log_artifact(study, report)
     parent = next(run for run in runs_of(tmp_path) if "nasrec.study" in run.data.tags)
-    assert parent.data.params == {"data.fingerprint": "abc", "data.rows.train": "80"}
+    params = parent.data.params
+    assert (params["data.fingerprint"], params["data.rows.train"]) == ("abc", "80")
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     assert [f.path for f in client.list_artifacts(parent.info.run_id)] == ["report.html"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,10 +17,12 @@ pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 
 from mlflow.tracking import MlflowClient
 
+import nasrec_opt
 from nasrec_opt.errors import StudyError
 from nasrec_opt.tracking import MLflowLogger
 
 TESTS = Path(__file__).parents[1]
+CODE = str(Path(nasrec_opt.__file__).parents[1])  # first, since tests/ has a folder hw as well
 SCRIPT = """
 import logging, warnings, optuna
 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -35,7 +38,7 @@ study.optimize(studies.objective, n_trials=3, callbacks=[MLflowLogger({uri!r})])
 def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],
-        env=environment() | {"PYTHONPATH": str(TESTS)},
+        env=environment() | {"PYTHONPATH": os.pathsep.join((CODE, str(TESTS)))},
         cwd=folder,
         capture_output=True,
         text=True,

@@ -1,0 +1,161 @@
+"""What people compare studies by: best values, hypervolume and counts, by number of trials.
+
+Trials are folded in one after the other, in the order in which they ended; the step of a value is
+the number of trials that had ended by then. Only trials that meet their constraints and have finite
+values count for best values and hypervolume.
+
+The hypervolume of two studies can be compared where both have the same reference point. It is the
+one that is given; else the one of the experiment, which its first study sets: of the first
+`REFERENCE_TRIALS` trials that count, the worst value of each objective and a tenth of their range
+beyond it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from nasrec_opt.samplers import hypervolume
+from nasrec_opt.tracking._record import milliseconds
+
+REFERENCE_TRIALS = 32
+MARGIN = 0.1
+MAX_OBJECTIVES = 3  # of a hypervolume: beyond, an exact one takes minutes for a large front
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of the history of a study.
+
+    Args:
+        name: Of the metric.
+        value: As the study counts it: larger is better where it maximises.
+        step: Number of trials that had ended.
+        moment_ms: When the last of them ended, in milliseconds since the epoch.
+    """
+
+    name: str
+    value: float
+    step: int
+    moment_ms: int
+
+
+@dataclass
+class Progress:
+    """Folds the finished trials of a study into points.
+
+    Args:
+        names: Of the objectives, in order.
+        directions: Of the objectives.
+        logged: Number of trials up to which points are known already; none of them is made again.
+    """
+
+    names: Sequence[str]
+    directions: Sequence[StudyDirection]
+    logged: int = 0
+    reference: tuple[float, ...] | None = None
+    _seen: set[int] = field(default_factory=set)
+    _counts: dict[str, float] = field(default_factory=dict)
+    _waiting: list[tuple[int, int, npt.NDArray[np.float64]]] = field(default_factory=list)
+    _points: list[Point] = field(default_factory=list)
+    _moment_ms: int = 0
+
+    def __post_init__(self) -> None:
+        signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in self.directions]
+        self._signs = np.array(signs)
+        self._best = np.full(len(signs), math.inf)
+        self._front = np.empty((0, len(signs)))
+        self._counts = dict.fromkeys(("trials", "failed_trials", "pruned_trials"), 0.0)
+        self._counts["trial_seconds"] = 0.0
+        self._hypervolume: float | None = None
+
+    @property
+    def has_hypervolume(self) -> bool:
+        """Whether the study has as many objectives as a hypervolume needs."""
+        return 2 <= len(self._signs) <= MAX_OBJECTIVES
+
+    def add(self, trials: Iterable[FrozenTrial]) -> None:
+        """Fold in the finished ones that were not there before."""
+        new = [t for t in trials if t.state.is_finished() and t.number not in self._seen]
+        for trial in sorted(new, key=lambda t: (milliseconds(t.datetime_complete), t.number)):
+            self._seen.add(trial.number)
+            self._add(trial)
+
+    def first_reference(self, *, is_last: bool) -> tuple[float, ...] | None:
+        """The reference point that the first trials give, once there are enough of them.
+
+        Args:
+            is_last: Whether no more trials are to come, so that fewer do.
+        """
+        losses = np.array([loss for _, _, loss in self._waiting[:REFERENCE_TRIALS]])
+        if len(losses) < (1 if is_last else REFERENCE_TRIALS):
+            return None
+        worst, best = losses.max(axis=0), losses.min(axis=0)
+        spread = np.where(worst > best, worst - best, np.maximum(np.abs(worst), 1e-9))
+        return tuple((self._signs * (worst + MARGIN * spread)).tolist())
+
+    def points(self) -> list[Point]:
+        """What is new since the last call: each improvement, and where the study stands."""
+        if self.reference is not None and self.has_hypervolume:
+            for step, moment_ms, loss in self._waiting:
+                self._grow(step, moment_ms, loss)
+            self._waiting.clear()
+            if self._hypervolume is None and len(self._front):
+                self._hypervolume = self._measured()
+        found, self._points = self._points, []
+        step = int(self._counts["trials"])
+        if step <= self.logged:
+            return found
+        self.logged = step
+        stand = dict(self._counts)
+        for name, sign, best in zip(self.names, self._signs, self._best, strict=True):
+            if math.isfinite(best):
+                stand[f"best_{name}"] = float(sign * best)
+        if self._hypervolume is not None:
+            stand["hypervolume"] = self._hypervolume
+        known = {(point.name, point.step) for point in found}
+        found += [
+            Point(name, value, step, self._moment_ms)
+            for name, value in stand.items()
+            if (name, step) not in known
+        ]
+        return found
+
+    def _add(self, trial: FrozenTrial) -> None:
+        counts, step = self._counts, int(self._counts["trials"]) + 1
+        counts["trials"] = step
+        counts["failed_trials"] += trial.state == TrialState.FAIL
+        counts["pruned_trials"] += trial.state == TrialState.PRUNED
+        counts["trial_seconds"] += trial.duration.total_seconds() if trial.duration else 0.0
+        self._moment_ms = max(self._moment_ms, milliseconds(trial.datetime_complete))
+        values = trial.values if trial.state == TrialState.COMPLETE else None
+        if values is None or not np.isfinite(values).all():
+            return
+        if any(violation > 0 for violation in trial.constraints.values()):
+            return
+        loss = self._signs * np.array(values)
+        for name, sign, new, before in zip(self.names, self._signs, loss, self._best, strict=True):
+            if new < before and step > self.logged:
+                self._points.append(Point(f"best_{name}", float(sign * new), step, self._moment_ms))
+        self._best = np.minimum(self._best, loss)
+        if self.has_hypervolume:
+            self._waiting.append((step, self._moment_ms, loss))
+
+    def _grow(self, step: int, moment_ms: int, loss: npt.NDArray[np.float64]) -> None:
+        """Put a point on the front, if none there is as good."""
+        if (self._front <= loss).all(axis=1).any():
+            return
+        self._front = np.vstack([self._front[~(loss <= self._front).all(axis=1)], loss])
+        self._hypervolume = None
+        if step > self.logged:
+            self._hypervolume = self._measured()
+            self._points.append(Point("hypervolume", self._hypervolume, step, moment_ms))
+
+    def _measured(self) -> float:
+        return hypervolume(self._front, self._signs * np.array(self.reference))
