@@ -285,6 +285,40 @@ class RetrainStageConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MLflowConfig:
+    """`[mlflow]`: where runs are logged; no stage depends on it.
+
+    Args:
+        uri: Tracking URI, for example of a company's server, whose artifact store is used as well;
+            None = `mlflow.db` in the run folder. Credentials come from MLflow's own environment
+            variables.
+        experiment: Name of the experiment; None = the study's.
+        tags: Tags of all runs.
+        reference_point: Of the hypervolume, a value for each objective; None = the one of the
+            experiment, which its first study sets.
+    """
+
+    uri: str | None = None
+    experiment: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    reference_point: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.uri is not None and "://" not in self.uri and self.uri != "databricks":
+            raise StudyError(
+                "[mlflow]: uri: expected the address of an MLflow store, such as "
+                f"'http://mlflow.example:5000', got {self.uri!r}"
+            )
+        if self.experiment == "":
+            raise StudyError("[mlflow]: experiment: expected a name, got an empty one")
+        for name, value in (self.reference_point or {}).items():
+            if not math.isfinite(value):
+                raise StudyError(
+                    f"[mlflow]: reference_point: {name}: expected a finite number, got {value}"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """A whole study file.
 
@@ -303,11 +337,18 @@ class StudyConfig:
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     retrain: RetrainStageConfig = field(default_factory=RetrainStageConfig)
+    mlflow: MLflowConfig = field(default_factory=MLflowConfig)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise StudyError(f"name: expected letters, digits, '.', '_' or '-', got {self.name!r}")
         _at_least("seed", self.seed, 0)
+        point = self.mlflow.reference_point
+        if point is not None and set(point) != set(self.search.objectives):
+            raise StudyError(
+                "[mlflow]: reference_point: expected a value for each of "
+                f"{', '.join(self.search.objectives)}, got {', '.join(point) or 'none'}"
+            )
         if self.search.pruner != "none" and self.oracle.trained(self.seed) is None:
             raise StudyError(
                 "[search]: pruner: expected a fidelity that trains, 'fine_tune' or 'scratch', got "

@@ -59,6 +59,11 @@ class RunFolder:
         return self.path / "artifacts"
 
     @property
+    def mlflow_record(self) -> Path:
+        """Where runs are logged, and the page of MLflow that shows them."""
+        return self.path / "mlflow.json"
+
+    @property
     def retrained(self) -> Path:
         """The retrained models and `results.json`."""
         return self.path / "retrained"

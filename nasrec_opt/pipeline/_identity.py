@@ -132,6 +132,7 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
         source: The click log, or `synthetic`.
     """
     settings: dict[str, Any] = plain(config)
+    del settings["mlflow"]  # where runs are logged is no setting of the study
     data, oracle, search = settings["data"], settings["oracle"], settings["search"]
     data["source"] = source
     is_synthetic = source == "synthetic"

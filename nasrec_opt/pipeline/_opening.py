@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.tracking import relocate
+
+MLFLOW_UI = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
 
 
 def open_run(path: Path) -> str:
@@ -51,24 +55,41 @@ def how_to_open(folder: RunFolder, search: str = "") -> str:
         search: Of which search the report is: empty for the first one, else its study's name.
     """
     report = folder.report_of(search)
-    study, runs = sqlite_url(folder.study_db), sqlite_url(folder.mlflow_db)
-    lines = [
+    study = sqlite_url(folder.study_db)
+    lines: list[tuple[object, ...]] = [
         ("HTML report", report, f"open {report.absolute().as_uri()} in a browser"),
         (
             "Optuna storage",
             folder.study_db,
             f"optuna-dashboard {shlex.quote(study)} --artifact-dir {_argument(folder.drawings)}",
         ),
-        (
-            "MLflow store",
-            folder.mlflow_db,
-            f"mlflow ui --backend-store-uri {shlex.quote(runs)}",
-        ),
+        _mlflow(folder),
     ]
     if folder.comparison.exists():
         page = folder.comparison
         lines.insert(1, ("All searches", page, f"open {page.absolute().as_uri()} in a browser"))
-    return "\n".join(f"{what:<15} {path}\n{'':<15} {command}" for what, path, command in lines)
+    return "\n".join(
+        "\n".join((f"{what:<15} {path}", *(f"{'':<15} {how}" for how in ways)))
+        for what, path, *ways in lines
+    )
+
+
+def _mlflow(folder: RunFolder) -> tuple[object, ...]:
+    """The MLflow store; a server elsewhere has its page at once, without anything to start."""
+    try:
+        logged = json.loads(folder.mlflow_record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        logged = {"uri": None, "page": ""}  # a folder from before
+    server = urlsplit(logged["uri"] or sqlite_url(folder.mlflow_db))
+    address = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()  # no password
+    if server.scheme in ("http", "https"):
+        page = f"{address.rstrip('/')}{logged['page']}"
+        return "MLflow server", address, f"open {page} in a browser"
+    if logged["uri"] is None:
+        address = sqlite_url(folder.mlflow_db)
+    command = f"mlflow ui --backend-store-uri {shlex.quote(address)}"
+    where = folder.mlflow_db if logged["uri"] is None else address
+    return "MLflow store", where, command, f"open {MLFLOW_UI}{logged['page']} in a browser"
 
 
 def _argument(path: Path) -> str:

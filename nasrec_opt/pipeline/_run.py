@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from hw import ReRAM
+from nasrec_opt._files import write_json
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import DataError, MissingExtraError, StudyError
@@ -61,7 +63,7 @@ from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.report import comparisons, failed_trials, reasons_in_words, write_report
 from nasrec_opt.space import FLOAT_BITS
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
-from nasrec_opt.tracking import MLflowLogger
+from nasrec_opt.tracking import MLflowLogger, require_server
 
 Stage = Literal["prepare", "train", "search", "retrain", "report"]
 STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "retrain", "report")
@@ -169,7 +171,7 @@ class Run:
         Raises:
             DataError: The schema is bad.
             MissingExtraError: The sampler needs a package that is not installed.
-            StudyError: The sampler's options are bad.
+            StudyError: The sampler's options are bad, or the tracking server does not answer.
             DescriptionError: The technology file is.
         """
         config = self.config
@@ -184,6 +186,8 @@ class Run:
         make_proposer(config.search, self._space, config.seed)
         if config.data.format != "criteo":
             Schema.from_toml(config.data.format)
+        if config.mlflow.uri is not None and find_spec("mlflow"):
+            require_server(config.mlflow.uri)
 
     def prepare(self) -> None:
         """The click log as a dataset, in `dataset/`."""
@@ -260,7 +264,7 @@ class Run:
             logger = self.logger()
             already = len(finished_trials(study))
             if logger:
-                logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
+                self._describe(study, logger)
                 logger.sync(study)
             started = time.perf_counter()
             search(
@@ -319,11 +323,20 @@ class Run:
         study = self.study()
         if len(finished_trials(study)) < self.config.search.n_trials:
             self.folder.forget(self._key("search"))
-        elif not self.folder.mlflow_db.exists() and (logger := self.logger()):
-            logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
-            logger.sync(study)
-            show_front(study, self.folder.drawings, self.dataset().features, logger)
-            self.folder.forget(self._key("retrain"))  # reads the models there are, logs them
+        elif logger := self.logger():
+            self._describe(study, logger)
+            if logger.sync(study):  # the store is another one than before
+                show_front(study, self.folder.drawings, self.dataset().features, logger)
+                self.folder.forget(self._key("retrain"))  # reads the models there are, logs them
+
+    def _describe(self, study: Any, logger: MLflowLogger) -> None:
+        """What the run of the study says of data and settings; before its trials are logged."""
+        logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
+        source = self.folder.record()["prepare"]["settings"]["source"]
+        settings = settings_in_force(self.config, source)
+        del settings["search"]["n_trials"]  # may be raised, and parameters in MLflow never change
+        tables = ("space", "supernet", "oracle", "hardware", "search")
+        logger.log_settings(study, {name: settings[name] for name in tables})
 
     def report(self) -> None:
         """The HTML page, `report.html`, and one that compares the searches of the folder.
@@ -404,17 +417,24 @@ class Run:
     def logger(self) -> MLflowLogger | None:
         """The MLflow logger, or nothing where MLflow is not installed."""
         if self._logger is None:
+            where, folder = self.config.mlflow, self.folder
+            experiment = where.experiment or self.config.name
+            is_local = where.uri is None
             try:
                 self._logger = MLflowLogger(
-                    sqlite_url(self.folder.mlflow_db),
-                    experiment=self.config.name,
+                    where.uri or sqlite_url(folder.mlflow_db),
+                    experiment=experiment,
                     tags={
+                        **where.tags,
                         "nasrec.dataset": self.dataset().fingerprint,
                         "nasrec.seed": str(self.config.seed),
                         "nasrec.sampler": name_of_proposer(self.config.search),
                     },
-                    artifact_location=self.folder.artifacts.resolve().as_uri(),
+                    artifact_location=folder.artifacts.resolve().as_uri() if is_local else None,
+                    reference_point=where.reference_point,
                 )
+                page = self._logger.page(experiment)
+                write_json(folder.mlflow_record, {"uri": where.uri, "page": page})
             except MissingExtraError as error:
                 self._reporter.note(f"runs are not logged: {error}")
         return self._logger

@@ -3,7 +3,7 @@
 from nasrec_opt.tracking._logger import MLflowLogger
 from nasrec_opt.tracking._rebuild import Recipe, genotype_of, rebuild, recipe_of
 from nasrec_opt.tracking._relocate import relocate
-from nasrec_opt.tracking._store import Store, as_study_error
+from nasrec_opt.tracking._store import Store, as_study_error, require_server
 
 __all__ = [
     "MLflowLogger",
@@ -14,4 +14,5 @@ __all__ = [
     "rebuild",
     "recipe_of",
     "relocate",
+    "require_server",
 ]

@@ -288,6 +288,19 @@ class MLflowLogger:
         with as_study_error(self._uri):
             replace_models(self._parent(study), models, files)
 
+    def page(self, experiment: str) -> str:
+        """Where MLflow's pages show the runs of an experiment: what follows a server's address.
+
+        Args:
+            experiment: Its name.
+
+        Raises:
+            StudyError: The store cannot be opened.
+        """
+        number = self._store(experiment).experiment_id
+        # Without the type of work, MLflow 3 opens on traces of agents, whatever the experiment is.
+        return f"/#/experiments/{number}/runs?workflowType=machine_learning"
+
     def _end_parents(self, status: str) -> None:
         atexit.unregister(self._close_at_exit)
         self._is_registered = False

@@ -234,6 +234,21 @@ def require_reachable(uri: str) -> None:
         pass  # an answer that is no page, or an address that is none: MLflow's business
 
 
+def require_server(uri: str) -> None:
+    """Refuse a tracking server that does not answer, before hours of work.
+
+    Args:
+        uri: Tracking URI; one that is no server's is not looked at.
+
+    Raises:
+        StudyError: The server does not answer.
+    """
+    try:
+        require_reachable(uri)
+    except OSError as error:
+        raise StudyError(f"{uri}: expected an MLflow store, got: {one_line(error)}") from error
+
+
 def is_away(error: BaseException) -> bool:
     """Whether an error, or what led to it, is a server that could not be reached."""
     import requests

@@ -1,0 +1,113 @@
+"""`[mlflow]` of a study file: runs go to a tracking server, and where they go changes no stage."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY_STUDY
+from servers import free_port, serve
+
+mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
+
+SHORT = TINY_STUDY.replace("n_trials = 24", "n_trials = 6") + (
+    "\n[retrain.model]\nlearning_rates = [0.003]\nepochs = 1\n"
+)
+TABLE = """
+[mlflow]
+uri = "{uri}"
+experiment = "team/ads"
+tags = {{ team = "ads", "cost%" = "7" }}
+
+[mlflow.reference_point]
+log_loss = 0.7
+latency_us = 1000.0
+energy_uj = 100.0
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """MLflow's own server, with its store and its artifacts; the address and its folder."""
+    folder = tmp_path_factory.mktemp("server")
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "1", "--serve-artifacts"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", str(folder / "store")]
+    with serve(command, port, 240) as address:
+        yield address, folder
+
+
+def runs_by_kind(uri: str, experiment: str) -> dict[str, list[Any]]:
+    client = mlflow.MlflowClient(uri)
+    found = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    kinds: dict[str, list[Any]] = {}
+    for run in found:
+        kinds.setdefault(run.data.tags["nasrec.kind"], []).append(run)
+    return kinds
+
+
+def test_a_run_logs_to_a_server_and_may_move_its_logging_elsewhere(cli, server, tmp_path):
+    address, folder = server
+    study, out = tmp_path / "tiny.toml", tmp_path / "run"
+    study.write_text(SHORT + TABLE.format(uri=address))
+    result = cli("run", study, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert not (out / "mlflow.db").exists()
+    assert not (out / "artifacts").exists()
+    kinds = runs_by_kind(address, "team/ads")
+    assert {kind: len(runs) for kind, runs in kinds.items()} == {"study": 1, "trial": 6, "model": 1}
+    [parent], [model] = kinds["study"], kinds["model"]
+    assert json.loads(parent.data.params["reference_point"])["latency_us"] == 1000.0
+    assert parent.data.params["search.evolution.population_size"]
+    for run in (parent, model, *kinds["trial"]):
+        assert (run.data.tags["team"], run.data.tags["cost_x0025_"]) == ("ads", "7")
+    client = mlflow.MlflowClient(address)
+    assert "model" in [file.path for file in client.list_artifacts(model.info.run_id)]
+    assert list((folder / "store").rglob("architecture.svg"))
+    [page] = re.findall(r"open (http\S+) in a browser", result.stdout)
+    assert page.startswith(f"{address}/#/experiments/{parent.info.experiment_id}/runs?")
+    assert cli("open", out).stdout in result.stdout
+
+    trials = (out / "study.db").read_bytes()
+    study.write_text(SHORT)  # from now on in the folder, which syncs what is there
+    result = cli("run", study, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert (out / "study.db").read_bytes() == trials
+    record = json.loads((out / "run.json").read_text())
+    assert record["search"]["seconds"] > 0
+    local = runs_by_kind(f"sqlite:///{out}/mlflow.db", "tiny")
+    assert {kind: len(runs) for kind, runs in local.items()} == {"study": 1, "trial": 6, "model": 1}
+    assert "mlflow ui --backend-store-uri" in result.stdout
+
+
+def test_a_server_that_is_not_there_is_one_sentence_before_anything_is_searched(cli, tmp_path):
+    uri = f"http://127.0.0.1:{free_port()}"
+    study, out = tmp_path / "tiny.toml", tmp_path / "run"
+    study.write_text(SHORT + TABLE.format(uri=uri))
+    result = cli("run", study, "--out", out)
+    assert result.returncode == 2
+    assert result.stderr.strip().splitlines()[-1].startswith(f"nasrec-opt: {uri}: ")
+    assert not list(Path(out).glob("study.db"))
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('uri = "mlflow.example"', "[mlflow]: uri: expected the address"),
+        ('experiment = ""', "[mlflow]: experiment: expected a name"),
+        ("reference_point = { log_loss = 1.0 }", "expected a value for each of log_loss, latency"),
+        ('url = "http://x"', "uri"),
+    ],
+)
+def test_a_bad_table_is_one_sentence(cli, tmp_path, table, words):
+    study = tmp_path / "tiny.toml"
+    study.write_text(f"{SHORT}\n[mlflow]\n{table}\n")
+    result = cli("run", study, "--out", tmp_path / "run")
+    assert result.returncode == 2
+    assert words in result.stderr
