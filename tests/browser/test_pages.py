@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import optuna
 import pytest
@@ -124,15 +126,52 @@ def test_dashboard_shows_the_drawing_of_a_pareto_optimal_trial(browser, dashboar
     assert width > 100  # it was loaded and drawn
 
 
-def test_mlflow_shows_the_runs(browser, storage):
+@pytest.fixture(scope="module")
+def mlflow_ui(storage):
     pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
     port = free_port()
-    uri = f"sqlite:///{storage}/mlflow.db"
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with serve(command, port) as address:
-        browser.get(f"{address}/#/experiments/1/runs")
-        assert wait_for(browser, "return document.body.innerText.includes('pages');")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--backend-store-uri", f"sqlite:///{storage}/mlflow.db"]
+    with serve([*command, "--port", str(port), "--workers", "1"], port) as address:
+        yield address
+
+
+def test_mlflow_lists_studies_and_sorts_them_by_what_was_found(browser, storage, mlflow_ui):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    from nasrec_opt.tracking import MLflowLogger
+
+    page = MLflowLogger(f"sqlite:///{storage}/mlflow.db").page("pages")
+    browser.get(f"{mlflow_ui}{page}")  # as a run prints it
+    assert wait_for(browser, "return document.body.innerText.includes('matching run');")
+    field = browser.find_element(By.CSS_SELECTOR, "input[placeholder*='metrics.rmse']")
+    field.send_keys("tags.nasrec.kind = 'study'", Keys.ENTER)
+    assert wait_for(browser, "return document.body.innerText.includes('1 matching run');")
+    browser.find_element(By.XPATH, "//button[contains(., 'Sort')]").click()
+    items = "[...document.querySelectorAll('[role^=menuitem]')].map(item => item.textContent)"
+    names = wait_for(browser, f"const names = {items}; return names.length > 5 && names;")
+    for metric in ("best_log_loss", "best_energy_uj", "hypervolume", "trials", "failed_trials"):
+        assert metric in names
+    assert {"sampler", "objectives", "reference_point"} <= set(names)
+
+
+def test_mlflow_compares_studies_by_parameters_and_metrics(browser, storage, mlflow_ui):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    experiment = client.get_experiment_by_name("pages").experiment_id
+    ids = [run.info.run_id for run in client.search_runs([experiment])]
+    [study] = [
+        run.info.run_id for run in client.search_runs([experiment], "tags.`nasrec.kind` = 'study'")
+    ]
+    pair = json.dumps([study, next(run_id for run_id in ids if run_id != study)])
+    browser.get(
+        f"{mlflow_ui}/#/compare-runs?runs={quote(pair)}&experiments={quote(json.dumps([experiment]))}"
+    )
+    assert wait_for(browser, "return document.body.innerText.includes('Comparing 2 Runs');")
+    assert wait_for(browser, "return document.body.innerText.includes('best_log_loss');")
+    assert "Nothing to compare" not in browser.page_source
 
 
 def test_report_works_without_a_network(browser, storage):
