@@ -56,6 +56,10 @@ OTHER: dict[str, Any] = {
     "search.constraints": {"area_mm2": 1.0},
     "search.evolution.population_size": 65,
     "retrain.model.learning_rates": (0.01,),
+    "mlflow.uri": "http://127.0.0.1:5000",
+    "mlflow.experiment": "team/ads",
+    "mlflow.tags": {"team": "ads"},
+    "mlflow.reference_point": {"log_loss": 1.0, "latency_us": 1e3, "energy_uj": 1e2},
 }
 
 
