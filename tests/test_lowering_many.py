@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from workloads import accelerators
 
 from hw import CPU, Batch, DescriptionError, Digital, Lookup, MatrixVector, RecNMP, ReRAM, Workload
-from hw._shared import PRODUCT
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace
 from nasrec_opt.lowering import configure, cost_many, lower, lower_many
 from nasrec_opt.lowering._cost import FEW
-from nasrec_opt.space import BlockGene
+from nasrec_opt.space import FLOAT_BITS, BlockGene, live_bits
 
 FEATURES = {
     "criteo": FeatureSpec(13, (5,) * 26),
@@ -94,8 +93,7 @@ def test_floating_point_is_costed_where_it_can_be_and_refused_on_crossbars(seed,
     assert list(cost_many(genotypes, shape, model)) == costs
     for genotype in genotypes:
         batch = lower_many([genotype], shape)
-        products = [slot.columns for slot in batch.slots if slot.kind == PRODUCT]
-        has_floats = any(32 in columns[3:] for columns in products)
+        has_floats = FLOAT_BITS in live_bits(genotype)
         for cost, workload in (
             (ReRAM().cost, lower(genotype, shape)),
             (ReRAM().cost_many, batch),

@@ -47,6 +47,7 @@ OTHER: dict[str, Any] = {
     "name": "other",
     "data.source": "y.txt",
     "data.format": "schema.toml",
+    "space.bits": (4, 8),
     "space.file": "space.toml",
     "hardware.technology": "technology.toml",
     "oracle.precision": "bfloat16",
