@@ -65,6 +65,13 @@ PUBLISHED = {
 }
 DEFAULT = "single-any"
 QUICK = ("supernet", "newton")
+PAPER_RATES: dict[str, Any] = {
+    "learning_rate": 0.12,
+    "embedding_rate": None,
+    "embedding_prior": 0.0,
+    "batch_size": 512,
+    "epochs": 1,
+}
 TECHNIQUES = {
     "single-any": Technique(label="single operator, any connection"),
     "single-single": Technique(
@@ -75,25 +82,12 @@ TECHNIQUES = {
     "zero-masks": Technique(label="zero masks (Eq. 4)", masking="zero"),
     "paper-rates": Technique(
         label="the paper's rates, one pass, steps of 512",
-        train={
-            "learning_rate": 0.12,
-            "embedding_rate": None,
-            "embedding_prior": 0.0,
-            "batch_size": 512,
-            "epochs": 1,
-        },
+        train=PAPER_RATES,
         scorings=QUICK,
     ),
     "published": Technique(
-        label="the same as published: epsilon 1e-2, clip, warm-up, Xavier",
-        train={
-            "learning_rate": 0.12,
-            "embedding_rate": None,
-            "embedding_prior": 0.0,
-            "batch_size": 512,
-            "epochs": 1,
-        }
-        | PUBLISHED,
+        label="the paper's rates, one pass, steps of 512, published settings",
+        train=PAPER_RATES | PUBLISHED,
     ),
     "published-steps": Technique(
         label="single operator, any connection, with epsilon 1e-2, clip, warm-up, Xavier",
