@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=100, help="per way")
     parser.add_argument("--busy-ms", type=float, default=100.0, help="of the objective")
-    parser.add_argument("--uri", help="MLflow store of the search; nothing = a fresh SQLite file")
+    parser.add_argument("--uri", help="MLflow store of the search (default: a fresh SQLite file)")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ class AnalogLinear:
         geometry: The crossbars: `ReRAM.geometry`.
         weight_bits: Bits of a weight, 2 to 16.
         activation_bits: Bits of an input, 2 to 16.
-        noise: What is not as written; nothing = all is.
+        noise: How the cells differ from what was written; None means that they do not.
         rng: Draws the noise, the same for all products of this layer; needed where there is any.
 
     Raises:

@@ -53,7 +53,7 @@ class Cost:
         leakage_mw: Leakage power.
         breakdown: A part for each operation, and for what they share.
         interval_ns: Time from one sample's result to the next one's where samples follow each other
-            through the layers; nothing = they do not overlap.
+            through the layers; None means that they do not overlap.
         write_energy_pj: Energy of writing all weights once, in no other figure.
         write_latency_ns: Time of it, all crossbars at once, in no other figure.
     """

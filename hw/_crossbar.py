@@ -45,8 +45,8 @@ class Geometry:
             bit of the converter.
         encoding: How signs are stored: `offset`, `pair_analog` or `pair_digital`.
         slices_apart: Whether each slice of the weights has crossbars of its own.
-        rows_driven: Rows that have a driver at once; 0 = all.
-        converters: Converters of a crossbar; 0 = one a column.
+        rows_driven: Rows that have a driver at once; 0 means all of them.
+        converters: Converters of a crossbar; 0 means one for each column.
         clips: Whether sums beyond the converter saturate, instead of fewer rows being read.
     """
 
@@ -79,7 +79,7 @@ class Geometry:
 
     @property
     def bits_at_once(self) -> int:
-        """Most bits of an input, up to the driver's, with which one row is resolved; at least 1."""
+        """Largest number of bits of an input with which one row is resolved: 1 to the driver's."""
         cell = (1 << self.cell_bits) - 1
         fits = (v for v in range(self.dac_bits, 1, -1) if ((1 << v) - 1) * cell <= self.levels)
         return self.dac_bits if self.clips else next(fits, 1)

@@ -88,7 +88,7 @@ class Chip:
         weights: Integers of `weight_bits` in two's complement, `[inputs, outputs]`.
         geometry: The crossbars and their converters.
         weight_bits: Bits of a weight; with signs in pairs its lowest value cannot be written.
-        noise: What is not as written; nothing = all is.
+        noise: How the cells differ from what was written; None means that they do not.
         rng: Draws the noise; needed where there is any.
 
     Raises:

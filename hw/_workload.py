@@ -73,7 +73,7 @@ class Digital:
         name: Unique in its workload.
         operator: What it belongs to.
         macs: Multiply-accumulates as a FLOP counter sees them (whole Gram matrices).
-        unit_macs: Multiply-accumulates that the unit does; nothing = the same.
+        unit_macs: Multiply-accumulates that the unit does; None means the same.
         additions: Additions, comparisons, subtractions.
         special_functions: Exponentials, sigmoids, reciprocals, square roots.
         bits: Bits of the operands, 1 to 16 of an integer, or 32 = floating point.

@@ -35,7 +35,7 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file that replaces `path` when the block ends well and vanishes when it raises.
 
     Args:
-        path: Where the file shall be; its folder is created.
+        path: The file; its folder is created.
         mode: `"w"` (UTF-8 text) or `"wb"`.
 
     Yields:

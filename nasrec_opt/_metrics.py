@@ -15,7 +15,7 @@ class Metric:
     Args:
         name: As in study files, trials and results; ends in its unit where it has one.
         label: As people read it in tables and on axes.
-        meaning: What is counted, in a sentence without its full stop; nothing where the label says.
+        meaning: What is counted, in a sentence without its full stop; empty where the label says.
     """
 
     name: str

@@ -29,9 +29,9 @@ class Problem(Protocol):
     """Objectives to minimise, with the asking and the answering apart, since one is timed.
 
     Args:
-        space: Space of the genotypes; nothing where parameters are plain numbers.
+        space: Space of the genotypes, or None where parameters are plain numbers.
         num_objectives: Values of a point.
-        front: Values of the best points, `[front, objectives]`; nothing where nobody knows them.
+        front: Values of the best points, `[front, objectives]`, or None where they are not known.
     """
 
     space: SearchSpace | None
@@ -196,7 +196,7 @@ class Yardstick:
 
     Args:
         front: The best values known, `[front, objectives]`.
-        reference: Reference point, `[objectives]`; nothing = a tenth of the front's range beyond
+        reference: Reference point, `[objectives]`; None means a tenth of the front's range beyond
             its worst values.
     """
 

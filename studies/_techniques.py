@@ -26,7 +26,7 @@ class Technique:
         masking: `slice`, or the paper's `zero`.
         train: Options of `TrainConfig` that differ from the study's.
         sampling: A path sampling of its own, to which warm-up is added.
-        scorings: Scorings it is compared in; nothing = all.
+        scorings: Scorings it is compared in, or None for all of them.
     """
 
     label: str
@@ -44,7 +44,7 @@ class Scoring:
     Args:
         label: What tables and plots call it.
         oracle: Options of `SupernetOracle`.
-        only: Techniques it is compared for; nothing = all.
+        only: Techniques it is compared for, or None for all of them.
     """
 
     label: str

@@ -23,7 +23,7 @@ from studies._page import fill, markdown
 WORKLOAD = Workload((MatrixVector(name="fc", operator="fc", inputs=512, outputs=256),))
 FILES = {"mnsim_default": "mnsim_2_0.toml", "pim128": "mnsim_2_0_pim128.toml"}
 
-# MNSIM 2.0's output at commit ca39ccb6: latency ns, energy nJ, area um2; nothing = it reports none.
+# MNSIM 2.0's output at commit ca39ccb6: latency ns, energy nJ, area um2; None: none reported.
 # Its energy of output registers is what its total has beyond the other components.
 Figures = tuple[float | None, float | None, float | None]
 PUBLISHED: dict[str, dict[str, Figures]] = {

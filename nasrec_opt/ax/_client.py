@@ -36,8 +36,8 @@ def make_client(
         name: Of the experiment.
         strategy: `pool_bayes` = ours, `PoolNode`; `ax` = Ax's own default.
         seed: Of all draws.
-        url: Database in which Ax keeps the experiment, e.g. `sqlite:///ax.db`; nothing = none, and
-            `client.save_to_json_file` is how it is kept.
+        url: Database in which Ax keeps the experiment, e.g. `sqlite:///ax.db`; None means that
+            there is none, and `client.save_to_json_file` is how it is kept.
 
     Raises:
         MissingExtraError: Ax is not installed.

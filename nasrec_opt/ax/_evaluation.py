@@ -24,7 +24,7 @@ class ObjectiveRunner(IRunner):
     it the objective again.
 
     Args:
-        objective: What evaluates genotypes; nothing = this runner cannot run.
+        objective: What evaluates genotypes; None means that this runner cannot run.
         encoding: How parameters are read.
     """
 

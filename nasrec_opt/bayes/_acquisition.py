@@ -63,7 +63,7 @@ def select_batch(
         batch_size: How many to choose.
         pending: Points that are being evaluated, `[pending, dimensions]`; candidates among them are
             not chosen.
-        max_observed: Most points that the model learns from; its time grows with the cube.
+        max_observed: Maximum number of points to learn from; the time grows with its cube.
         seed: Of all draws; the global random state of torch stays as it is.
 
     Returns:
@@ -119,7 +119,7 @@ class _Problem:
     def of(
         cls, points: FloatArray, losses: FloatArray, constraints: FloatArray, max_observed: int
     ) -> _Problem | None:
-        """Nothing where fewer than two points, or no objective, tell anything apart."""
+        """The problem, or None where fewer than two points or no objective tell anything apart."""
         finite = np.isfinite(losses).all(axis=1) & np.isfinite(constraints).all(axis=1)
         points, losses, constraints = points[finite], losses[finite], constraints[finite]
         if len(points) < 2:
@@ -134,7 +134,7 @@ class _Problem:
         goals, _, _ = _standardize(-without_outliers(losses))
         limited, mean, deviation = _standardize(constraints)
         front = goals[non_domination_rank(-goals, violation[kept]) == 0]
-        # A narrow front, or one of a single point, shall grow by more than its own tenth.
+        # A narrow front, or one of a single point, has to grow by more than its own tenth.
         width = np.maximum(np.ptp(front, axis=0), 1.0)
         return cls(
             points=points,

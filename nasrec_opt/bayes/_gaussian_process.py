@@ -58,7 +58,7 @@ def fit(points: Tensor, outcomes: Tensor) -> SingleTaskGP:
     with _quiet():
         try:
             fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": _FIT_STEPS}})
-        except ModelFittingError:  # then the prior's own lengthscales: a search shall go on
+        except ModelFittingError:  # then the prior's own lengthscales: the search goes on
             model = SingleTaskGP(points, outcomes, outcome_transform=None)
     return model
 

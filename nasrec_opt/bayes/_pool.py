@@ -38,7 +38,7 @@ def propose_pool(
         violation: Sum of the violated constraints' values, 0 where feasible, `[genotypes]`.
         size: Genotypes wanted; a space that is all but exhausted gives fewer.
         rng: Of all draws.
-        taken: Canonical genotypes that shall not be proposed either.
+        taken: Canonical genotypes that are not proposed either.
         tournament_size: Evaluated genotypes drawn, of which the best becomes the parent.
         max_mutations: A child is 1 to this many mutations away from its parent, drawn uniformly.
         random_share: Share of the pool that has no parent.

@@ -57,8 +57,8 @@ class PoolBayesSampler(StreamSampler):
             is larger.
         batch_size: Trials of a round, for which the model is fitted once; not less than the number
             of workers, or some of them fit again. None for 8, or the whole of a smaller pool.
-        max_observed: Most trials that the model learns from, see `select_batch`.
-        seed: Of all draws; nothing for one that differs every time.
+        max_observed: Maximum number of trials that the model learns from, see `select_batch`.
+        seed: Of all draws, or None for one that differs every time.
 
     Raises:
         MissingExtraError: BoTorch is not installed.

@@ -97,7 +97,7 @@ def found_separator(line: str, schema: Schema, num_columns: int | None = None) -
     Args:
         line: A line of the log.
         schema: What separates fields by right.
-        num_columns: Fields that a line has by right; unknown = any number.
+        num_columns: Number of fields that a line should have; None means that it is not known.
     """
     others = {mark: line.count(mark) for mark in SEPARATORS if mark != schema.separator}
     mark = max(others, key=lambda m: others[m])

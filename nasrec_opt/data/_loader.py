@@ -28,7 +28,7 @@ class Loader:
     Args:
         split: The rows.
         batch_size: Rows of a batch.
-        seed: Seed of the order; nothing = the order of the file.
+        seed: Seed of the order; None means the order of the file.
         start_step: Batches to leave out, without reading them.
         drop_last: Whether a last, shorter batch is left out.
 

@@ -54,8 +54,8 @@ def prepare(
         out: Folder of the dataset; it appears when all is done.
         format: `criteo`, a schema, or the path of a schema TOML.
         seed: Seed of the 80/10/10 split.
-        min_count: Rarer values are dropped from the vocabularies for good; nothing = as the schema
-            says (Criteo: 1). A higher threshold can be set each time the dataset is opened.
+        min_count: Rarer values are dropped from the vocabularies for good; None means the schema's
+            threshold (Criteo: 1). A higher one can be set each time the dataset is opened.
         progress: Called with (bytes done, bytes of both passes).
         chunk_bytes: Text read at a time; it changes nothing in the result.
         annotate: Called with the folder before it appears; what it returns joins the description.

@@ -23,11 +23,11 @@ class Schema:
 
     Args:
         label: Column of clicks, 0 or 1.
-        dense: Numeric columns; empty = missing.
-        sparse: Categorical columns; empty = missing. None named = every column of the table that is
-            not the label, dense or dropped.
+        dense: Numeric columns; an empty field is a missing value.
+        sparse: Categorical columns; an empty field is a missing value. Where none is named, they
+            are all columns of the table but the label, the dense and the dropped ones.
         dropped: Columns that are not read.
-        columns: All columns in order, for a file without a header line; nothing = it has one.
+        columns: All columns in order, for a file without a header line; empty for one that has it.
         separator: Between fields of a text file. Except where it is a tab, a field may be in
             quotes.
         has_integers: Whether dense columns hold integers only.

@@ -38,7 +38,7 @@ def spread(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
 
     Args:
         available: Rows of the split.
-        wanted: Most row numbers; nothing = all.
+        wanted: Maximum number of row numbers, or None for all of them.
     """
     count = available if wanted is None else min(wanted, available)
     return np.arange(count) * available // max(count, 1)

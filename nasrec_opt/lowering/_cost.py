@@ -26,7 +26,7 @@ def cost_many(
     Args:
         genotypes: Architectures; accelerator genes configure the accelerator.
         features: Shape of the input.
-        accelerator: What they run on; nothing = the ReRAM accelerator that ships.
+        accelerator: What they run on; None means the ReRAM accelerator that ships.
 
     Returns:
         Totals as arrays, and by number the cost of each in full.

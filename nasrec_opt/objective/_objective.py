@@ -63,9 +63,9 @@ class Objective:
             a log loss. One whose attribute `reads_accelerator` is true is asked again for other
             accelerator genes.
         accelerator: What the model runs on; accelerator genes configure it.
-        features: Shape of the input; nothing = the oracle's.
-        objectives: Metrics of `METRICS`, in order; nothing = log loss, and with an accelerator
-            latency and energy.
+        features: Shape of the input; None means the oracle's.
+        objectives: Metrics of `METRICS`, in order; None means log loss, and with an accelerator
+            latency and energy as well.
         constraints: Largest value allowed, by metric; a trial above it is infeasible.
 
     Raises:

@@ -29,7 +29,7 @@ class AdagradFit(AdagradOptions):
     Args:
         learning_rate: Adagrad's, at its highest.
         epsilon: Added to the root of an accumulator.
-        clip_norm: Maximum L2 norm of the layer's gradient; None = gradients stay as they are.
+        clip_norm: Maximum L2 norm of the layer's gradient, or None for no clipping.
         rate_warmup_fraction: Share of the steps over which the rate rises linearly; half a cosine
             down to 0 follows.
         steps: Number of steps.
@@ -119,7 +119,7 @@ def fit_adagrad(
         labels: 0 or 1, `[rows]`.
         weight: Where to start, `[width]`.
         bias: Where to start, `[1]`.
-        how: The options; None = as published.
+        how: The options; None means as published.
     """
     how = how or AdagradFit()
     labels = labels.to(features.dtype)

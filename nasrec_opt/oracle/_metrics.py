@@ -30,7 +30,7 @@ def difference(losses: FloatArray, others: FloatArray) -> Difference:
 
 
 def _mean_error(values: FloatArray) -> float | None:
-    """Standard error of the mean; nothing where there is but one value."""
+    """Standard error of the mean, or None where there is but one value."""
     return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
 
 

@@ -58,7 +58,7 @@ class NoisyOracle:
 
     Args:
         oracle: What answers without noise; at the fidelity `supernet` or `last_layer`.
-        cells: Where weights are written; nothing = the oracle's own answers.
+        cells: Where weights are written; None means the oracle's own answers.
         chips: Chips of a mean.
 
     Raises:

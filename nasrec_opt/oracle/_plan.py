@@ -22,7 +22,7 @@ class Plan:
     Args:
         genotype: The architecture.
         lives: What of each block reaches the logit.
-        dense: Number of the dense output of each block, from 0 = raw features; -1 = not read.
+        dense: Number of the dense output of each block, from 0 for raw features; -1 means not read.
         sparse: The same of the sparse outputs.
         dense_sums: Number of the sum of the dense operators of each block, before mergers: that of
             the output where no merger adds to it.

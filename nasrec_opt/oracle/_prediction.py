@@ -50,7 +50,7 @@ class RecentLogits:
     """Logits of the models asked last, for comparisons: always two, more where they are small.
 
     Args:
-        capacity_bytes: Most bytes of more than two.
+        capacity_bytes: Maximum number of bytes of more than two.
     """
 
     def __init__(self, capacity_bytes: int) -> None:

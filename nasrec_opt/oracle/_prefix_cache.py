@@ -13,7 +13,7 @@ class PrefixCache:
     """Block outputs by key, never more bytes than `capacity_bytes`.
 
     Args:
-        capacity_bytes: Most bytes kept; 0 keeps nothing.
+        capacity_bytes: Maximum number of bytes kept; 0 keeps nothing.
     """
 
     def __init__(self, capacity_bytes: int) -> None:

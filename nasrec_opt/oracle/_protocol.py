@@ -22,7 +22,7 @@ class Difference:
     Args:
         log_loss: Mean over the rows of the one's log loss less the other's, nats; below 0, the one
             is better.
-        log_loss_se: Standard error of that mean; nothing where there is but one row.
+        log_loss_se: Standard error of that mean, or None where there is but one row.
         num_rows: Rows scored.
     """
 

@@ -20,7 +20,7 @@ class Rows:
         split: Where they are read from, once.
         index: Their numbers.
         chunk_rows: Rows of a chunk.
-        embedding_bytes: Most bytes of embeddings kept; those of further chunks are looked up anew
+        embedding_bytes: Maximum bytes of embeddings kept; those of further chunks are looked up
             each time.
         dtype: Of features and embeddings.
     """

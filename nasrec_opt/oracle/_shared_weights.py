@@ -39,11 +39,11 @@ class SharedWeights:
     Args:
         supernet: Its weights must not change.
         dataset: Its validation rows are predicted, its training rows fit the last layer.
-        rows: How many validation rows, evenly spread; nothing = all.
-        fit: How the final layer is fitted again; None = it stays as it is.
+        rows: Number of validation rows, evenly spread, or None for all of them.
+        fit: How the final layer is fitted again; None means that it stays as it is.
         fit_rows: Training rows of Newton's fit, evenly spread.
         chunk_rows: Rows computed at a time.
-        memory_bytes: Most bytes of embeddings and block outputs kept.
+        memory_bytes: Maximum number of bytes of embeddings and block outputs kept.
         dtype: Of embeddings, products and block outputs; the final layer is float32.
 
     Raises:
@@ -160,7 +160,7 @@ class SharedWeights:
         return torch.cat(found).cpu().numpy()
 
     def _fitted(self, plans: Sequence[Plan]) -> Sequence[Layer | None]:
-        """Final layer of each genotype fitted on training rows; None = as it is."""
+        """Final layer of each genotype fitted on training rows, or None where it stays as it is."""
         if self._fit_rows is None:
             return [None] * len(plans)
         if self._steps is not None:

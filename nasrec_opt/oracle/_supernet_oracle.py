@@ -52,17 +52,18 @@ class SupernetOracle:
     Args:
         supernet: Trained weights; the oracle computes where they are.
         dataset: Its validation rows are scored, its training rows train what is trained.
-        rows: How many validation rows, evenly spread and the same for all; nothing = all.
-        fidelity: `supernet` = weights as they are; `last_layer` = the final layer fitted again for
-            each genotype (paper, section 5.1); `fine_tune` = the whole subnet trained for a few
-            steps more; `scratch` = trained from fresh weights. A `FineTune` or a `Scratch` is one
+        rows: Number of validation rows, evenly spread and the same for every genotype, or None for
+            all of them.
+        fidelity: `supernet`: weights as they are; `last_layer`: the final layer fitted again for
+            each genotype (paper, section 5.1); `fine_tune`: the whole subnet trained for a few
+            steps more; `scratch`: trained from fresh weights. A `FineTune` or a `Scratch` is one
             of the last two with options of its own.
         last_layer: How it is fitted: `newton` to the optimum of the ridge problem, or the paper's
             500 steps of `adagrad` on fresh rows. An `AdagradFit` is the latter with options of its
             own.
         fit_rows: Training rows of Newton's fit, evenly spread.
-        chunk_rows: Rows computed at a time; nothing = what suits the device.
-        memory_bytes: Most bytes of embeddings and block outputs kept.
+        chunk_rows: Rows computed at a time; None means as many as suit the device.
+        memory_bytes: Maximum number of bytes of embeddings and block outputs kept.
         precision: Of products and block outputs where weights are shared. `bfloat16` is faster on
             processors that have it, takes half the memory, and ranks alike, but for spaces with
             bits, whose rounding turns small differences into whole levels. `auto` takes it where
@@ -70,7 +71,7 @@ class SupernetOracle:
             the attribute `precision` says which. The default is float32, so that answers do not
             depend on the processor.
         reference: A model that every answer is compared with, in `Evaluation.difference`.
-        bits: `genotype` = every model is scored at its own bits, as its cost has it; `float` = all
+        bits: `genotype`: every model is scored at its own bits, as its cost has it; `float`: all
             are scored in floating point, whatever their bits, which ranks models of 8 bits nearly
             alike (docs/decisions/bits.md). Only for a supernet whose space has 8 bits alone; score
             what is chosen once more at its bits.
@@ -165,7 +166,7 @@ class SupernetOracle:
 
         Args:
             path: The folder.
-            dataset: What the supernet was trained on; nothing = opened from where it was then.
+            dataset: What the supernet was trained on; None means opened from where it was then.
             rows: This and the others are those of the class.
             fidelity: See the class.
             last_layer: See the class.

@@ -102,7 +102,7 @@ class Tuning:
         supernet: Where weights, or their shapes, come from.
         dataset: Its training rows are learnt, its validation rows scored.
         how: From which weights, and how long.
-        rows: How many validation rows, evenly spread; nothing = all.
+        rows: Number of validation rows, evenly spread, or None for all of them.
         chunk_rows: Rows scored at a time.
 
     Raises:

@@ -28,7 +28,7 @@ class DataConfig:
     """`[data]`: which log, and how it is read.
 
     Args:
-        source: The click log; nothing = the embedded synthetic log, unless `--data` names one.
+        source: The click log; None means the synthetic log, unless `--data` names one.
         format: `criteo`, or the path of a schema TOML.
         split_seed: Seed of the 80/10/10 split.
         min_count: Values seen less often in the training rows share the id of rare values.
@@ -62,7 +62,7 @@ class SpaceConfig:
         num_blocks: Number of choice blocks.
         codesign: Whether bits and accelerator genes are searched as well.
         multi_operator: Whether a branch of a block may hold several operators.
-        max_inputs: Most inputs of a branch; nothing = any number.
+        max_inputs: Maximum number of inputs of a branch, or None for any number.
         bits: Bits of an operator to choose from, each 4 to 8, `[weights, activations]`, or 32 for
             floating point; None for those of the preset.
     """
@@ -143,7 +143,7 @@ class AxConfig:
     """`[search.ax]`: options of `engine = "ax"` alone.
 
     Args:
-        strategy: `pool_bayes` = BoTorch picks from what evolution proposes; `ax` = Ax's default.
+        strategy: `pool_bayes`: BoTorch picks from what evolution proposes; `ax`: Ax's default.
     """
 
     strategy: Strategy = "pool_bayes"
@@ -206,14 +206,14 @@ class OracleConfig:
     """`[oracle]`: how a trial's log loss is found.
 
     Args:
-        rows: Validation rows per query; nothing = all.
-        fidelity: `supernet` = weights as they are; `last_layer` = final layer fitted again;
-            `fine_tune` = the subnet trained for some steps more; `scratch` = from fresh weights.
-        last_layer: How the final layer is fitted, of `fidelity = "last_layer"`: `newton` = to the
-            optimum on 8,192 rows; `adagrad` = the published 500 steps on fresh rows.
-        precision: Of products and block outputs where weights are shared; `auto` = `bfloat16`
+        rows: Number of validation rows of a query, or None for all of them.
+        fidelity: `supernet`: weights as they are; `last_layer`: final layer fitted again;
+            `fine_tune`: the subnet trained for some steps more; `scratch`: from fresh weights.
+        last_layer: How the final layer is fitted, of `fidelity = "last_layer"`: `newton`: to the
+            optimum on 8,192 rows; `adagrad`: the published 500 steps on fresh rows.
+        precision: Of products and block outputs where weights are shared; `auto` is `bfloat16`
             where the device has instructions for it and nothing is rounded to bits, else `float32`.
-        bits: `genotype` = every model is scored at its bits; `float` = models of 8 bits are ranked
+        bits: `genotype`: every model is scored at its bits; `float`: models of 8 bits are ranked
             in floating point, and those that are retrained are scored at their bits as well.
         adagrad: Options of `last_layer = "adagrad"`.
         fine_tune: Options of `fidelity = "fine_tune"`.
@@ -230,7 +230,7 @@ class OracleConfig:
     scratch: Scratch = field(default_factory=Scratch)
 
     def trained(self, seed: int) -> FineTune | Scratch | None:
-        """How subnets are trained before they are scored; nothing = they are not.
+        """How subnets are trained before they are scored, or None where they are not.
 
         Args:
             seed: Of that training.
@@ -290,11 +290,11 @@ class MLflowConfig:
 
     Args:
         uri: Tracking URI, for example of a company's server, whose artifact store is used as well;
-            None = `mlflow.db` in the run folder. Credentials come from MLflow's own environment
+            None means `mlflow.db` in the run folder. Credentials come from MLflow's own environment
             variables.
-        experiment: Name of the experiment; None = the study's.
+        experiment: Name of the experiment; None means the study's.
         tags: Tags of all runs.
-        reference_point: Of the hypervolume, a value for each objective; None = the one of the
+        reference_point: Of the hypervolume, a value for each objective; None means the one of the
             experiment, which its first study sets.
     """
 

@@ -26,7 +26,7 @@ class Reporter(Protocol):
         """A stage begins."""
 
     def advance(self, done: int, total: int | None) -> None:
-        """The stage is at `done` of `total` (unknown where nothing)."""
+        """The stage is at `done` of `total`; None means that the total is not known."""
 
     def end(self, sentence: str) -> None:
         """The stage is over; one sentence says what came out."""

@@ -74,7 +74,7 @@ def show_front(
         study: A study of this library.
         folder: Where Optuna's artifacts are: `optuna-dashboard --artifact-dir`.
         features: Shape of the input.
-        logger: Of the study; nothing where MLflow is not installed.
+        logger: Of the study, or None where MLflow is not installed.
 
     Returns:
         Number of trials.
@@ -155,7 +155,7 @@ def _attach(
 
 
 def _markdown(settings: Mapping[str, Any]) -> str:
-    """Nested settings as lists under headings; what is nothing or empty is left out."""
+    """Nested settings as lists under headings; what is None or empty is left out."""
     lines: list[str] = []
     for name, value in settings.items():
         if isinstance(value, Mapping):

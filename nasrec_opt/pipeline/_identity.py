@@ -23,7 +23,8 @@ def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None
     Args:
         config: The study.
         folder: The run folder.
-        source: The click log; nothing = the synthetic one, or what the folder was prepared from.
+        source: The click log; None means the log that the folder was prepared from, or else the
+            synthetic one.
     """
     data = config.data
     previous = folder.record().get("prepare", {}).get("settings", {})
@@ -157,7 +158,7 @@ def format_of(given: str) -> str:
 
 
 def digest_of(file: Path | None) -> str | None:
-    """What a settings file holds; nothing for the one that ships."""
+    """SHA-256 of a settings file; None where no file is given, for the one that ships."""
     try:
         return None if file is None else sha256(file)
     except OSError as error:

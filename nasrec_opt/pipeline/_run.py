@@ -139,7 +139,8 @@ class Run:
     Args:
         config: The study.
         folder: Where everything is kept.
-        source: The click log; nothing = the synthetic one, or what the folder was prepared from.
+        source: The click log; None means the log that the folder was prepared from, or else the
+            synthetic one.
         reporter: Who is told of progress.
     """
 
@@ -415,7 +416,7 @@ class Run:
         return name, place_of(name, studies)
 
     def logger(self) -> MLflowLogger | None:
-        """The MLflow logger, or nothing where MLflow is not installed."""
+        """The MLflow logger, or None where MLflow is not installed."""
         if self._logger is None:
             where, folder = self.config.mlflow, self.folder
             experiment = where.experiment or self.config.name

@@ -78,7 +78,7 @@ def proposer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def place_of(name: str, studies: Studies) -> str:
-    """What `RunFolder` files a search under: nothing for the first one of a folder."""
+    """What `RunFolder` files a search under: empty for the first one of a folder."""
     return "" if not studies or next(iter(studies)) == name else name
 
 

@@ -38,7 +38,7 @@ def open_study(
         space: What is searched; recorded in the study, and compared when it is loaded.
         metric_names: The objectives, all minimised.
         sampler: Proposes trials.
-        pruner: Stops trials on the way; nothing = nobody does.
+        pruner: Stops trials on the way; None means that no trial is pruned.
 
     Raises:
         StudyError: The file is no Optuna storage, or the study in it belongs to another search

@@ -120,7 +120,7 @@ def importance_figure(study: optuna.Study) -> go.Figure | None:
         study: Any study.
 
     Returns:
-        Bars for the `MOST_IMPORTANT` parameters; nothing where complete trials are fewer than
+        Bars for the `MOST_IMPORTANT` parameters; None where complete trials are fewer than
         `LEAST_TRIALS`, or no parameter is in all of them.
     """
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_TRIALS:

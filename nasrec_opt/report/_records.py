@@ -122,7 +122,7 @@ def hypervolume_history(
     Args:
         values: Minimised objectives, `[trials, objectives]`.
         is_feasible: Which trials count, `[trials]`.
-        box: The ideal and the worst point, `[objectives]` each; None = those of these trials.
+        box: The ideal and the worst point, `[objectives]` each; None means those of these trials.
 
     Returns:
         `[trials]`, 0 to 1.

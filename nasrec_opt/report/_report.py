@@ -82,7 +82,7 @@ def write_report(
             `bayes_log_loss`.
         facts: What else the run was: sampler, seed, fidelity and so on, as text by name.
         stages: Wall time of each stage, s, in their order.
-        title: Of the page; nothing = the study's name.
+        title: Of the page; None means the study's name.
         proposer: Who proposed the trials, such as `evolution`.
 
     Raises:

@@ -27,16 +27,16 @@ class RetrainConfig:
             log loss summed over a batch. Large: a rare value moves little, as under an L2 penalty.
         embedding_bound: Fresh embeddings are uniform in [-bound, bound].
         batch_size: Rows of a step.
-        epochs: Most epochs. Training stops after an epoch that brought nothing on validation.
+        epochs: Maximum number of epochs. Training stops after one that was no better on validation.
         evaluations_per_epoch: How often an epoch is scored on validation; the best weights stay.
         averaging: Decay a step of the moving average of the weights besides the table; that average
-            is what is scored and kept. 0 = no averaging.
+            is what is scored and kept. 0 means no averaging.
         rate_warmup_steps: Steps over which the learning rates rise.
-        evaluation_rows: Most validation rows behind a choice while training; nothing = all. The
-            reported validation log loss is over all rows.
+        evaluation_rows: Maximum number of validation rows behind a choice while training, or None
+            for all of them. The reported validation log loss is over all rows.
         seed: Seed of weights and order of rows.
-        balance: Whether dot products project their rows (section 4.2); nothing = as in the supernet
-            that `retrain` is given, and so without one.
+        balance: Whether dot products project their rows (section 4.2); None means as in the
+            supernet that `retrain` is given, and that they do where it is given none.
     """
 
     learning_rates: tuple[float, ...] = (1e-3, 3e-3)

@@ -23,7 +23,7 @@ def predict(
     Args:
         subnet: The model.
         split: The rows.
-        rows: How many, evenly spread; nothing = all.
+        rows: Number of rows, evenly spread, or None for all of them.
 
     Returns:
         Logits and labels, `[rows]` each.

@@ -91,12 +91,12 @@ def retrain(
 
     Args:
         genotype: The architecture.
-        dataset: The log, opened as the model shall read it (`min_count`, `binned_dense`).
+        dataset: The log, opened as the model is to read it (`min_count`, `binned_dense`).
         out_dir: The model's folder: `model/` (safetensors and JSON) and `result.json`.
         config: How.
         supernet: Says whether dot products project their rows, where `config` does not. No weight
             of it is used.
-        progress: Called with (steps done, most steps there can be).
+        progress: Called with (steps done, maximum number of steps).
 
     Raises:
         StudyError: Training came to no finite log loss.

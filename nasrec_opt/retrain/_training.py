@@ -66,7 +66,7 @@ class Training:
     Args:
         dataset: Its train split is learnt, its validation split decides; test is never read.
         config: How.
-        progress: Called with (steps done, most steps there can be).
+        progress: Called with (steps done, maximum number of steps).
     """
 
     def __init__(

@@ -61,7 +61,7 @@ class GenotypeBreeder:
         self._embedding = GenotypeEmbedding(space)
 
     def identify(self, params: Mapping[str, Any]) -> Hashable:
-        """Canonical form of the genotype, or nothing where the parameters are not one."""
+        """Canonical form of the genotype, or None where the parameters are not one."""
         try:
             return self._space.decode(params).canonical()
         except GenotypeError:

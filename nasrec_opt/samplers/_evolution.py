@@ -46,7 +46,7 @@ class RegularizedEvolutionSampler(StreamSampler):
     evaluated, or is being evaluated, is not proposed again while a new one can be found.
 
     Args:
-        space: Space whose genotypes `space.suggest(trial)` asks for; nothing for any other set of
+        space: Space whose genotypes `space.suggest(trial)` asks for, or None for any other set of
             parameters, of which a mutation changes one.
         population_size: Completed trials that can become parents; None for the paper's 128, or
             the tournament's size where that is larger.
@@ -56,14 +56,14 @@ class RegularizedEvolutionSampler(StreamSampler):
         tie_break: What tells candidates of one rank apart: `hypervolume` contribution, `crowding`
             distance, which always prefers the ends of a front, or `none`, the order of birth alone.
         archive: Whether feasible trials that no trial dominates join the tournaments although they
-            are too old; nothing = where there are several objectives.
+            are too old.
         mutations: Mutations between parent and child.
-        decay_rounds: Rounds over which that number falls to one; nothing = it never does. The
+        decay_rounds: Rounds over which that number falls to one, or None where it never does. The
             paper's published code does what `mutations=6, decay_rounds=240` does.
         screening: Children bred for each that is proposed. Of more than one, a model of the
             finished trials keeps those that promise most, and rounds begin after 32 trials where
             the population is larger; a few milliseconds a trial turn into some tens. 32 does well.
-        seed: Of all draws; nothing for one that differs every time.
+        seed: Of all draws, or None for one that differs every time.
 
     Raises:
         StudyError: A number is not positive, the tournament is larger than the population, or

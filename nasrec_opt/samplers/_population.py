@@ -89,7 +89,7 @@ class Snapshot:
 def proposed_before(
     trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
 ) -> dict[str, Any]:
-    """What was proposed to a trial that is tried again after its worker was killed, or nothing."""
+    """What was proposed to a trial that is tried again after its worker was killed, or None."""
     proposed: dict[str, Any] = trial.system_attrs.get(PROPOSAL, {})
     kept: dict[str, Any] = {}
     for name, value in proposed.items():

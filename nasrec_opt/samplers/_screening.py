@@ -135,7 +135,7 @@ def _expect(
     points: FloatArray, outcomes: FloatArray, candidates: FloatArray, *, seed: int
 ) -> FloatArray:
     """What candidates are expected to come to, `[candidates, outcomes]`."""
-    # Takes a second to import, which only those who screen shall wait.
+    # Imported late: it takes a second, and only screening needs it.
     import threadpoolctl  # type: ignore[import-untyped]
     from sklearn.ensemble import HistGradientBoostingRegressor  # type: ignore[import-untyped]
 
@@ -175,9 +175,9 @@ def choose(
     The hypervolume is a mean over directions of how far the front reaches (Deng and Zhang 2019),
     which costs the same in any number of objectives. Its reference point lies beyond the front's
     worst values by a tenth of the front's range, or by a standard deviation of all that was
-    observed where that is more: a narrow front shall grow in length. Candidates that are expected
-    to violate a constraint come last, by their violation, as do all while nothing feasible is
-    known.
+    observed where that is more, so that a narrow front can grow in length. Candidates that are
+    expected to violate a constraint come last, by their violation, as do all while nothing feasible
+    is known.
 
     Args:
         expected: Losses of the candidates, smaller is better, `[candidates, objectives]`.

@@ -25,7 +25,7 @@ def non_domination_rank(losses: FloatArray, violation: FloatArray | None = None)
     Args:
         losses: Objective values, smaller is better, `[individuals, objectives]`.
         violation: Sum of the violated constraints' values, 0 where feasible, `[individuals]`;
-            nothing where no constraints are set.
+            None where no constraints are set.
 
     Returns:
         Rank of each individual, `[individuals]`.

@@ -108,7 +108,7 @@ class _Axis(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """A number among choices that have an order, or nothing where the gene does not matter."""
+    """A number among choices that have an order, or None where the gene does not matter."""
 
     values: tuple[int, ...]
 

@@ -186,7 +186,7 @@ class Genotype:
 
     Args:
         blocks: The choice blocks, first to last; the logit reads the last.
-        hardware: Accelerator genes, or nothing where the accelerator is not searched.
+        hardware: Accelerator genes, or None where the accelerator is not searched.
         space: Name of the search space; a preset's name limits operators and widths to its own. Any
             other name will do that is no misspelt preset's.
 

@@ -55,13 +55,13 @@ class SearchSpace:
         sparse_ops: Sparse operators to choose from.
         dense_widths: Widths of the dense output to choose from.
         sparse_widths: Rows of the sparse output to choose from.
-        max_inputs: Most inputs that one branch of a block reads; nothing for any number.
+        max_inputs: Maximum number of inputs of a branch of a block, or None for any number.
         multi_operator: Whether a branch takes any non-empty subset of operators, or exactly one as
             in the paper's searches.
         mergers: Whether the two mergers are searched, or never there.
         bits: Bit widths of operators to choose from, each 4 to 8, a pair `(weights, activations)`
             of them, or 32 for floating point.
-        hardware: Values of the accelerator genes, or nothing where the accelerator is fixed.
+        hardware: Values of the accelerator genes, or None where the accelerator is fixed.
 
     Raises:
         GenotypeError: A choice is empty, repeated, or none that a genotype can have.

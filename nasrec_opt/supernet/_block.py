@@ -21,7 +21,7 @@ from nasrec_opt.supernet._slices import Initializer, Take, Written
 
 @dataclass(frozen=True, slots=True)
 class BlockOutput:
-    """What a block computed, each part nothing where it is not asked for.
+    """What a block computed, each part None where it is not asked for.
 
     Args:
         dense: The dense output, `[batch, dense_width]`.

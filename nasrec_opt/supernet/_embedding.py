@@ -21,8 +21,8 @@ class FusedEmbedding(nn.Module):
     Args:
         features: Cardinalities and the embedding dimension.
         draw: Draws the initial rows.
-        max_rows: Most rows of one column; larger ids wrap around (paper, section 5.1: 0.5 million
-            while searching). Nothing = no cap.
+        max_rows: Maximum rows of one column; larger ids wrap around (paper, section 5.1: 0.5
+            million while searching). None means that there is no maximum.
     """
 
     offsets: Tensor

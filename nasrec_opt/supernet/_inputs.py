@@ -18,9 +18,9 @@ class Capacity:
 
     Args:
         dense_width: Widest dense output.
-        sparse_width: Most rows of the sparse output, merger rows apart.
+        sparse_width: Maximum number of rows of the sparse output, merger rows apart.
         dense_sources: Widest dense output of each input, by input number.
-        sparse_sources: Most rows of each input, merger rows apart, by input number.
+        sparse_sources: Maximum number of rows of each input, merger rows apart, by input number.
         row_sources: Inputs that may carry the rows of a dense-to-sparse merger.
         dim: Embedding dimension.
         two: Widest left and right input of Gate and Sum.
@@ -73,12 +73,12 @@ class BlockInput:
     Args:
         dense: Dense inputs `[batch, width]`, by input number.
         sparse: Sparse inputs, by input number.
-        joined: All sparse inputs side by side, `[batch, dim, rows]`; nothing where nobody reads it.
+        joined: All sparse inputs side by side, `[batch, dim, rows]`; None where it is not read.
         left: Left input of Gate and Sum, `[batch, width]`.
         right: Right input.
         weight_bits: Bits of weights; 32 = floating point.
         activation_bits: Bits of the inputs of products.
-        written: Where the weights stand, with what errors; nothing = with none.
+        written: Where the weights stand, with what errors; None means without errors.
     """
 
     dense: Mapping[int, Tensor]

@@ -98,7 +98,7 @@ class Network(nn.Module):
         blocks: The blocks that may run, by number from 1.
         final: The final layer.
         draw: Draws the embedding, by the same scheme as the blocks and the final layer.
-        max_table_rows: Most rows of one column's embedding table.
+        max_table_rows: Maximum number of rows of one column's embedding table.
     """
 
     def __init__(

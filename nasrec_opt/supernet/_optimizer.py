@@ -27,7 +27,7 @@ class AdagradOptions:
         epsilon: Added to the root of an accumulator. Large: a weight's first steps are small, where
             otherwise they have the size of the learning rate whatever the gradient.
         clip_norm: Maximum L2 norm of the gradient of everything that a step updates, the embedding
-            rows included; longer ones are scaled down. None = gradients stay as they are.
+            rows included; longer ones are scaled down. None means no clipping.
         rate_warmup_fraction: Share of the steps over which the learning rate rises linearly; half
             a cosine down to 0 follows.
     """
@@ -85,7 +85,7 @@ class SliceAdagrad:
         row_prior: Where the accumulators of the embedding table begin. Large: a rare value moves
             little, as under an L2 penalty.
         options: Epsilon and the norm that gradients are clipped at; the rate is given to `step`.
-            None = the defaults.
+            None means the defaults.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class SliceAdagrad:
             learning_rate: Step size.
             rows: Rows of the embedding table that the pass read, any shape.
             row_gradients: Their gradients, `[*rows.shape, dim]`; duplicates are summed.
-            embedding_rate: Step size of the table; nothing = `learning_rate`.
+            embedding_rate: Step size of the table; None means `learning_rate`.
         """
         with torch.no_grad():
             used = [leaf for leaf in leaves if leaf.view.grad is not None]

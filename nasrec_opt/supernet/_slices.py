@@ -121,8 +121,8 @@ class Initializer:
     """Draws weights; each weight has its own stream, named after it.
 
     Args:
-        seed: The one seed; None = weights are left as memory happens to be, for a caller that
-            fills them.
+        seed: The one seed; None means that weights are left as memory happens to be, for a caller
+            that fills them.
         prefix: Name of the module that draws.
         scheme: From which distributions; see `Initialization`.
     """
@@ -145,8 +145,8 @@ class Initializer:
             name: Of the weight.
             shape: Of the weight.
             bound: Largest size of a weight, where the scheme is not `xavier`.
-            fans: Inputs and outputs, added, of the layer that the weight is a part of; None = the
-                weight is the whole layer, `[outputs, inputs]`.
+            fans: Inputs and outputs, added, of the layer that the weight is a part of; None means
+                that the weight is the whole layer, `[outputs, inputs]`.
         """
         if self.scheme == "xavier":
             bound = math.sqrt(6 / (sum(shape) if fans is None else fans))

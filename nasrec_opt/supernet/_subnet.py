@@ -33,8 +33,9 @@ class Subnet(Network):
     Args:
         genotype: The architecture; every product is at its bits.
         features: Shape of the input.
-        seed: Seed of the initial weights; nothing = not drawn, for a caller that fills them.
-        max_table_rows: Most rows of one column's embedding table; nothing = full tables.
+        seed: Seed of the initial weights; None means that none are drawn, for a caller that fills
+            them.
+        max_table_rows: Maximum rows of one column's embedding table, or None for full tables.
         balance: Whether dot products project their rows (section 4.2).
         initialization: Where the weights begin: `uniform`, or the published `xavier`, with a final
             layer whose weights count once.

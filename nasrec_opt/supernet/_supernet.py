@@ -45,8 +45,10 @@ class Supernet(Network):
     Args:
         space: The space whose genotypes it runs.
         features: Shape of the input.
-        seed: Seed of the initial weights; nothing = not drawn, for a caller that fills them.
-        max_table_rows: Most rows of one column's embedding table (section 5.1: 0.5 million).
+        seed: Seed of the initial weights; None means that none are drawn, for a caller that fills
+            them.
+        max_table_rows: Maximum rows of one column's embedding table (section 5.1: 0.5 million), or
+            None for full tables.
         masking: `slice` runs the active part alone; `zero` runs everything at full width and
             multiplies by zero, as Eq. 4 has it, for comparison.
         balance: Whether dot products project their rows (section 4.2).
@@ -162,7 +164,7 @@ class Supernet(Network):
 
         Args:
             genotype: The subnet.
-            embedding: What the model embeds with, on this supernet's device; nothing = a copy of
+            embedding: What the model embeds with, on this supernet's device; None means a copy of
                 this supernet's whole table.
 
         Raises:

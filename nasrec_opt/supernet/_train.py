@@ -86,17 +86,18 @@ class TrainConfig(AdagradOptions):
         learning_rate: Adagrad's, at its highest.
         epsilon: Added to the root of Adagrad's accumulators; 1e-2 as published.
         clip_norm: Maximum L2 norm of a step's gradient, the embedding rows included; 5.0 as
-            published, None = gradients stay as they are.
+            published, or None for no clipping.
         rate_warmup_fraction: Share of training over which the learning rate rises linearly; 0.1 as
             published.
         initialization: Where the weights begin: `uniform`, or the published `xavier`. The supernet
             is made with it.
-        embedding_rate: The same for the embedding table; nothing = `learning_rate`. Where a log is
-            small, weights want a lower rate than the rows of a table, each of which few steps see.
+        embedding_rate: Highest learning rate of the embedding table; None means `learning_rate`.
+            Where a log is small, weights want a lower rate than the rows of a table, each of which
+            few steps see.
         embedding_prior: Where the table's accumulators begin, in squared gradients of the log loss
             summed over a batch. What memorises a small log is its table, and this holds it back.
         epochs: Passes over the training rows.
-        max_table_rows: Most rows of one column's embedding table.
+        max_table_rows: Maximum number of rows of one column's embedding table.
         precision: Of the products; `bfloat16` is quicker where the device has instructions for it,
             `auto` takes it there, and float32 elsewhere and where weights are rounded to bits.
             Weights, optimizer, layer norms, softmax, final layer and loss stay float32. The default
@@ -272,7 +273,7 @@ def train_step(
         batch: Dense `[batch, num_dense]`, sparse `[batch, num_sparse]`, labels `[batch]`.
         genotype: Which subnet.
         learning_rate: Adagrad's.
-        embedding_rate: That of the embedding table; nothing = the same.
+        embedding_rate: That of the embedding table; None means the same.
         precision: Of the products in the blocks, forward and backward.
 
     Returns:

@@ -33,7 +33,7 @@ class Background(Generic[Item]):
         write: Called in the thread with 1 to `BATCH` items.
         where: What an error names.
         again: Called in place of `write` with items of which some may be written, after an attempt
-            that failed because the store was away; nothing = `write`.
+            that failed because the store was away; None means `write`.
         is_away: Whether an error means that the store is away for a while.
         patience_s: How long `flush` and `close` wait for a store that is away.
     """
@@ -147,7 +147,7 @@ class Background(Generic[Item]):
             write, pause = self._again, min(2 * pause, LONGEST_PAUSE_S)
 
     def _pause(self, seconds: float) -> bool:
-        """Wait for the next attempt; whether there shall be one."""
+        """Wait for the next attempt; returns whether there is to be one."""
         with self._changed:
             if not self._waiting:
                 self._changed.wait_for(lambda: self._waiting, timeout=seconds)

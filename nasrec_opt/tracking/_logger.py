@@ -65,12 +65,12 @@ class MLflowLogger:
 
     Args:
         tracking_uri: Of the MLflow store: a database, or a tracking server.
-        experiment: Name of the experiment; nothing = the study's name.
+        experiment: Name of the experiment; None means the study's name.
         tags: Tags of every trial's run.
         seeds: Seeds by what they seed, e.g. `{"search": 0, "model": 0}`; tags of every trial's run.
-        artifact_location: URI under which a new experiment keeps its artifacts; nothing = for
-            SQLite the folder `mlartifacts` beside the database, else the store's default.
-        reference_point: Of the hypervolume, a value for each objective; None = the one of the
+        artifact_location: URI under which a new experiment keeps its artifacts; None means, for
+            SQLite, the folder `mlartifacts` beside the database, else the store's default.
+        reference_point: Of the hypervolume, a value for each objective; None means the one of the
             experiment, which its first study of the same objectives sets.
         patience_s: How long `flush` and `close` wait for a tracking server that is away.
 
@@ -211,7 +211,7 @@ class MLflowLogger:
             study: The study.
             summary: Flat or nested plain values. `source`, `fingerprint`, `rows`, `num_dense`,
                 `num_sparse` and `column_names` describe the MLflow dataset.
-            features: Shape of the input; nothing = the summary's entry `features`, if any.
+            features: Shape of the input; None means the summary's entry `features`, if any.
 
         Raises:
             StudyError: It could not be written.

@@ -164,7 +164,7 @@ def find_parent(
         store: The experiment.
         study: The study.
         tags: Of a run that is created, and of those nested in it.
-        reference_point: Of the hypervolume, by objective; None = the experiment's.
+        reference_point: Of the hypervolume, by objective; None means the experiment's.
 
     Raises:
         StudyError: The reference point is not of the study's objectives.

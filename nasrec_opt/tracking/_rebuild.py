@@ -35,11 +35,11 @@ class Recipe:
 
     Args:
         genotype: The architecture at the bits that the model was computed with.
-        features: Shape of the input; nothing where no data was logged.
-        data_fingerprint: Of the dataset; nothing where none was logged.
+        features: Shape of the input, or None where no data was logged.
+        data_fingerprint: Of the dataset, or None where none was logged.
         seeds: By what they seed; `study` is the one from which all others follow.
         version: Of this library.
-        commit: Of the checkout it ran from; nothing for an installed wheel.
+        commit: Of the checkout it ran from, or None for an installed wheel.
     """
 
     genotype: Genotype
@@ -99,8 +99,8 @@ def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 5
 
     Args:
         run: What `MlflowClient.get_run` or `search_runs` gives.
-        seed: Of the initial weights; nothing = the run's seed `model`, else `study`, else 0.
-        max_table_rows: Most rows of one column's embedding table; nothing = full tables.
+        seed: Of the initial weights; None means the run's seed `model`, else `study`, else 0.
+        max_table_rows: Maximum rows of one column's embedding table, or None for full tables.
 
     Raises:
         StudyError: The run carries no genotype, or no shape of the input.
