@@ -20,6 +20,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from nasrec_opt.data import Dataset
+from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.oracle._checks import training_data
 from nasrec_opt.retrain import RetrainConfig
@@ -86,10 +87,12 @@ def rank(supernet: Path, fidelity: str, count: int) -> Ranking:
 def drawn(oracle: SupernetOracle, count: int) -> list[Genotype]:
     """Different genotypes of the oracle's space."""
     rng, found = np.random.default_rng(0), {}
-    while len(found) < count:
+    for _ in range(100 * count):
         genotype = oracle.supernet.space.sample(rng).canonical()
         found[genotype] = genotype
-    return list(found)
+        if len(found) == count:
+            return list(found)
+    raise StudyError(f"genotypes: expected at most the {len(found)} of the space, got {count}")
 
 
 def retrained(supernet: Path, number: int) -> tuple[float, float]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nasrec_opt._plain import put_plain
 from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle._last_layer import FitResult
 from nasrec_opt.supernet import AdagradOptions, clip_gradients, learning_rate_at
@@ -50,6 +51,7 @@ class AdagradFit(AdagradOptions):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        put_plain(self)
         self.check_adagrad()
         for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
@@ -60,7 +62,12 @@ class AdagradFit(AdagradOptions):
 
         Args:
             num_rows: How many rows there are to draw from.
+
+        Raises:
+            StudyError: There are none.
         """
+        if num_rows < 1:
+            raise StudyError("last layer: expected rows to fit it on, got none")
         rng = np.random.default_rng([self.seed, 3])
         missing = self.steps * self.batch_size
         passes = []

@@ -95,9 +95,10 @@ def check_sampler(
         if wrong:
             break
     else:
-        # Samplers of Optuna propose what trials have in common, and may leave out anything.
+        # Ours propose whole genotypes. Others may leave out anything, and Optuna's do: they propose
+        # what trials have in common.
         last = f"b{num_blocks}."
-        is_whole = not sampler.__module__.startswith("optuna.")
+        is_whole = sampler.__module__.startswith("nasrec_opt.")
         missing = [name for name in known if name not in ours and not _is_conditional(name)]
         if is_whole and missing:
             is_block = not any(name.startswith(last) for name in ours)

@@ -191,8 +191,9 @@ class Genotype:
             other name will do that is no misspelt preset's.
 
     Raises:
-        GenotypeError: There is no block, a block reads itself or a later one, an operator or a
-            width is not in the preset that `space` names, or it is a misspelt preset.
+        GenotypeError: There is no block, or something else in its place; a block reads itself or a
+            later one; an operator or a width is not in the preset that `space` names; or it is a
+            misspelt preset.
 
     Example:
         >>> genotype = Genotype((BlockGene(dense_ops=("fc",), dense_width=64),))
@@ -205,6 +206,7 @@ class Genotype:
     space: str = "nasrec_full"
 
     def __post_init__(self) -> None:
+        _check_types(self.blocks, self.hardware)
         object.__setattr__(self, "blocks", tuple(self.blocks))
         if not self.blocks:
             raise GenotypeError("blocks: expected at least one block, got none")
@@ -368,6 +370,17 @@ def _bits(name: str, value: Any) -> Bits:
             f"got {value!r}"
         )
     return pair[0] if pair[0] == pair[1] else (pair[0], pair[1])
+
+
+def _check_types(blocks: Any, hardware: Any) -> None:
+    """Refuse what stands in the place of genes."""
+    if not isinstance(blocks, (tuple, list)):
+        raise GenotypeError(f"blocks: expected a list of blocks, got {blocks!r}")
+    for number, block in enumerate(blocks, start=1):
+        if not isinstance(block, BlockGene):
+            raise GenotypeError(f"block {number}: expected a BlockGene, got {block!r}")
+    if hardware is not None and not isinstance(hardware, HardwareGene):
+        raise GenotypeError(f"hardware: expected a HardwareGene or nothing, got {hardware!r}")
 
 
 @cache

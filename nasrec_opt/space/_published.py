@@ -22,7 +22,8 @@ class PublishedModel:
     """A model of the paper, the shape of its input, and what the paper reports of it.
 
     Args:
-        genotype: The architecture.
+        genotype: The architecture, at the 8 bits that a genotype has by default; the paper's is
+            `genotype.with_bits(32)`, floating point.
         num_dense: Dense features of its log; Avazu has none and is read with a column of zeros.
         num_sparse: Sparse features of its log.
         log_loss: On test rows (Table 4).

@@ -108,7 +108,8 @@ class SearchSpace:
             Genotype((replace(block, dense_width=width, sparse_width=16),), space=self.name)
         for rows in self.sparse_widths:
             Genotype((replace(block, dense_width=64, sparse_width=rows),), space=self.name)
-        put(self, "bits", tuple(replace(block, dense_bits=bits).dense_bits for bits in self.bits))
+        bits = tuple(replace(block, dense_bits=bits).dense_bits for bits in self.bits)
+        put(self, "bits", unique_values("bits", bits))  # [8, 8] is 8
         if self.hardware is not None and not isinstance(self.hardware, HardwareChoices):
             raise GenotypeError(f"hardware: expected HardwareChoices, got {self.hardware!r}")
         if len(subsets(tuple(range(min(self.num_blocks, 13))), self.max_inputs)) > MAX_SUBSETS or (

@@ -52,8 +52,9 @@ class FinalLayer(nn.Module):
 
     Stored weights count `SCALE / inputs` times. The layer remains any linear layer, but its logits
     keep their size whatever the width, and one learning rate suits 272 inputs as well as 2,176. It
-    is the one layer that needs this: a layer norm follows all others. The published code has no
-    such factor; with weights drawn as it draws them, `xavier`, they count once.
+    is the one layer that needs this: no layer norm follows it, as one follows each operator. The
+    published code has no such factor; with weights drawn as it draws them, `xavier`, they count
+    once.
 
     References:
         Yang et al. 2022 (Tensor Programs V), table 3: output weights in proportion to 1 / fan-in.

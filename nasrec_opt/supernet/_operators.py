@@ -211,7 +211,10 @@ class Attention(nn.Module):
 
 
 class FactorizationMachine(nn.Module):
-    """Sparse-to-dense merger: square of the sum minus sum of squares over rows, to the width."""
+    """Sparse-to-dense merger: square of the sum minus sum of squares over rows, to the width.
+
+    A width that is the embedding's needs no linear layer, and has, as published, no layer norm.
+    """
 
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()

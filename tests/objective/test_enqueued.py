@@ -173,6 +173,25 @@ def test_a_sampler_without_the_bits_and_the_accelerator_of_the_space_is_one_sent
         study.optimize(lambda trial: space.suggest(trial).num_blocks, n_trials=1)
 
 
+class _AcceleratorAlone(optuna.samplers.RandomSampler):
+    """A user's own sampler that proposes a part of the genotype and leaves the rest to chance."""
+
+    def infer_relative_search_space(self, study, trial):
+        known = SearchSpace.codesign(2).distributions()
+        return {name: found for name, found in known.items() if name.startswith("hw.")}
+
+    def sample_relative(self, study, trial, search_space):
+        return {name: found.choices[0] for name, found in search_space.items()}
+
+
+def test_a_sampler_of_ones_own_may_propose_a_part_of_the_genotype():
+    space = SearchSpace.codesign(2)
+    study = optuna.create_study(sampler=_AcceleratorAlone(seed=0))
+    study.optimize(lambda trial: space.suggest(trial).num_blocks, n_trials=3)
+    assert {trial.params["hw.cell_bits"] for trial in study.trials} == {1}
+    assert all(space.contains(space.decode(trial.params)) for trial in study.trials)
+
+
 @pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])
 def test_a_study_of_another_space_is_one_sentence(name, tmp_path):
     study = optuna.create_study(

@@ -212,6 +212,11 @@ def test_options_out_of_range_are_refused(options, message):
         AdagradFit(**options)
 
 
+def test_steps_without_rows_are_refused_and_do_not_wait_for_some():
+    with pytest.raises(StudyError, match="last layer: expected rows to fit it on, got none"):
+        fit_adagrad(torch.zeros(0, 3), torch.zeros(0), torch.zeros(3), torch.zeros(1))
+
+
 @pytest.mark.parametrize("fit", [fit_newton, fit_adagrad])
 def test_a_fit_keeps_no_graph_of_weights_that_are_trained(fit):
     features, labels = (t.float() for t in problem(1, 100, 6))

@@ -73,3 +73,8 @@ def test_a_genotype_with_floating_point_round_trips(genotype):
     space = next(s for s in (FLOATS, replace(SPACE, bits=(8, 32)), SPACE) if s.contains(genotype))
     assert space.decode(space.encode(genotype)) == genotype
     assert SearchSpace.from_dict(space.to_dict()) == space
+
+
+def test_a_pair_of_equal_bits_is_no_second_choice_in_a_space():
+    with pytest.raises(GenotypeError, match=r"bits: expected every value once, got \[8, 8\]"):
+        SearchSpace(num_blocks=2, bits=(8, (8, 8)))

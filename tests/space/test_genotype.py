@@ -178,6 +178,20 @@ def test_bad_json_names_the_place(text, sentence):
         Genotype.from_json(text, "g.json")
 
 
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"blocks": 5}, "blocks: expected a list of blocks, got 5"),
+        ({"blocks": ("fc",)}, "block 1: expected a BlockGene, got 'fc'"),
+        ({"blocks": (BlockGene(), {})}, "block 2: expected a BlockGene, got {}"),
+        ({"blocks": (BlockGene(),), "hardware": 5}, "hardware: expected a HardwareGene"),
+    ],
+)
+def test_what_is_no_gene_is_refused(fields, sentence):
+    with pytest.raises(GenotypeError, match=sentence):
+        Genotype(**fields)
+
+
 def test_hardware_gene_travels():
     genotype = Genotype((BlockGene(),), HardwareGene(adc_bits=6))
     assert Genotype.from_json(genotype.to_json()).hardware == HardwareGene(adc_bits=6)

@@ -15,8 +15,9 @@ import torch
 from mlflow.tracking import MlflowClient
 from scipy.stats import kendalltau
 
+from nasrec_opt.lowering import lower
 from nasrec_opt.retrain import retrain
-from nasrec_opt.space import SearchSpace
+from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet import Subnet
 from studies._setup import Setup
 from studies._subnets import Subnets, draw, subnets_of
@@ -163,11 +164,15 @@ def test_ablation_on_the_same_folder(finished, other_log):
     assert table["method"].to_list() == list(METHODS)
     found = pl.read_parquet(finished / "found.parquet")
     assert set(table["log_loss"]) <= set(found["test_log_loss"])
+    features = Setup.load(finished).open_dataset().features
+    counts = {lower(Genotype.from_json(g), features).mflops_paper for g in found["genotype"]}
+    assert set(table["mflops_paper"]) <= counts
     truth = pl.read_parquet(finished / "truth.parquet").filter(repeat=0, balance=True)
     for row in table.iter_rows(named=True):
         better = (truth["test_log_loss"] < row["log_loss"]).mean()
         assert row["share_better"] == pytest.approx(better)
     text = (finished / "ablation.md").read_text()
+    assert "| method | test log loss | test AUC | MFLOPs (paper) |" in text
     for folder, source in ((finished, "synthetic, 600 rows"), (other_log, "synthetic, 500 rows")):
         subnets = subnets_of(folder)
         assert subnets.source == source
