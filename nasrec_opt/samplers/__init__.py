@@ -4,7 +4,7 @@ from nasrec_opt.samplers._evolution import RegularizedEvolutionSampler
 from nasrec_opt.samplers._hypervolume import hypervolume
 from nasrec_opt.samplers._make import SAMPLERS, make_sampler
 from nasrec_opt.samplers._seeded import PerTrialSeededSampler, SeededRandomSampler
-from nasrec_opt.samplers._selection import non_dominated
+from nasrec_opt.samplers._selection import crowding_distance, non_dominated, peeled
 from nasrec_opt.samplers._sizes import evolution_sizes, pool_sizes
 
 __all__ = [
@@ -12,9 +12,11 @@ __all__ = [
     "PerTrialSeededSampler",
     "RegularizedEvolutionSampler",
     "SeededRandomSampler",
+    "crowding_distance",
     "evolution_sizes",
     "hypervolume",
     "make_sampler",
     "non_dominated",
+    "peeled",
     "pool_sizes",
 ]

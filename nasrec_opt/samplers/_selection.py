@@ -64,14 +64,25 @@ def non_dominated(losses: FloatArray) -> BoolArray:
 
 
 def _fronts(losses: FloatArray) -> IntArray:
-    """Peel off the individuals that nobody left dominates, front by front."""
-    ranks = np.zeros(len(losses), dtype=np.int64)
     if losses.shape[1] == 1:
         return np.unique(losses[:, 0], return_inverse=True)[1].reshape(-1).astype(np.int64)
     not_worse: BoolArray = np.all(losses[:, None, :] <= losses[None, :, :], axis=2)
-    dominates = not_worse & ~not_worse.T  # equal individuals are not worse both ways
+    return peeled(not_worse & ~not_worse.T)  # equal individuals are not worse both ways
+
+
+def peeled(dominates: BoolArray) -> IntArray:
+    """Peel off the individuals that nobody left dominates, front by front.
+
+    Args:
+        dominates: Whether the first dominates the second, without cycles,
+            `[individuals, individuals]`.
+
+    Returns:
+        Front of each individual, 0 for the best, `[individuals]`.
+    """
+    ranks = np.zeros(len(dominates), dtype=np.int64)
     dominators = dominates.sum(axis=0)
-    left = np.ones(len(losses), dtype=bool)
+    left = np.ones(len(dominates), dtype=bool)
     rank = 0
     while left.any():
         front = left & (dominators == 0)

@@ -3,13 +3,23 @@
 from nasrec_opt.space._canonical import BlockLiveness, live_bits, liveness, reads_sparse_inputs
 from nasrec_opt.space._choices import HardwareChoices, is_active
 from nasrec_opt.space._embedding import GenotypeEmbedding
-from nasrec_opt.space._genotype import FLOAT_BITS, MERGER_ROWS, BlockGene, Genotype, HardwareGene
+from nasrec_opt.space._genotype import (
+    DENSE_OPS,
+    FLOAT_BITS,
+    MERGER_ROWS,
+    SPARSE_OPS,
+    BlockGene,
+    Genotype,
+    HardwareGene,
+)
 from nasrec_opt.space._published import PublishedModel, published_model, published_models
 from nasrec_opt.space._search_space import SearchSpace
 
 __all__ = [
+    "DENSE_OPS",
     "FLOAT_BITS",
     "MERGER_ROWS",
+    "SPARSE_OPS",
     "BlockGene",
     "BlockLiveness",
     "Genotype",

@@ -1,0 +1,79 @@
+"""What may climb: searched genotypes, with what is known of them before they are trained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.lowering import lower
+from nasrec_opt.space import (
+    DENSE_OPS,
+    SPARSE_OPS,
+    Genotype,
+    liveness,
+    reads_sparse_inputs,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A model that the search has scored.
+
+    Args:
+        genotype: The architecture.
+        trial: Number of its trial.
+        score: Log loss as the search scored it.
+        costs: Its other objectives, all minimised, in the study's order.
+        features: What else a correction reads, in the order of `feature_names`.
+    """
+
+    genotype: Genotype
+    trial: int
+    score: float
+    costs: tuple[float, ...]
+    features: tuple[float, ...]
+
+
+def feature_names() -> tuple[str, ...]:
+    """Names of what `features_of` gives."""
+    operators = (*DENSE_OPS, *SPARSE_OPS)
+    return ("log2 MACs", "depth", "log2 dense width", "log2 sparse width", *operators, "mergers")
+
+
+def features_of(genotype: Genotype, features: FeatureSpec) -> tuple[float, ...]:
+    """Cheap features of a genotype; only what reaches the logit counts.
+
+    Args:
+        genotype: The architecture.
+        features: Shape of the input.
+
+    Returns:
+        MACs of a sample, blocks, mean widths, all but the number of blocks as logarithms; how many
+        branches have each operator; and the number of mergers.
+    """
+    counts = dict.fromkeys((*DENSE_OPS, *SPARSE_OPS), 0)
+    dense, sparse, mergers, depth = [], [], 0, 0
+    for block, live in zip(genotype.blocks, liveness(genotype), strict=True):
+        depth += live.dense_pre or live.sparse_pre or reads_sparse_inputs(block, live)
+        if live.dense_pre:
+            dense.append(math.log2(block.dense_width))
+            for name in block.dense_ops:
+                counts[name] += 1
+        if live.sparse_pre:
+            sparse.append(math.log2(block.sparse_width))
+            for name in block.sparse_ops:
+                counts[name] += 1
+        mergers += live.use_fm + live.use_rows
+    return (
+        math.log2(1 + lower(genotype, features).macs),
+        float(depth),
+        _mean(dense),
+        _mean(sparse),
+        *map(float, counts.values()),
+        float(mergers),
+    )
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

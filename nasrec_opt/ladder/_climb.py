@@ -1,0 +1,223 @@
+"""The climb: candidates trained rung by rung, and what the first rung teaches of the others.
+
+Everything that is decided follows from the candidates, from what training came to, and from one
+measured number of models. A climb that was interrupted is therefore begun again with a `train` that
+remembers, and ends as it would have ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.ladder._candidates import Candidate
+from nasrec_opt.ladder._correction import Correction
+from nasrec_opt.ladder._plan import FIRST_MODELS, rung_epochs, rung_sizes
+from nasrec_opt.ladder._promotion import promote
+from nasrec_opt.space import Genotype
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
+
+
+class Trained(Protocol):
+    """What a training came to; `nasrec_opt.retrain.PartialModel` is one."""
+
+    @property
+    def log_loss(self) -> float:
+        """On validation rows."""
+
+    @property
+    def row_losses(self) -> FloatArray:
+        """Log loss of each of these rows, the same rows for all models, `[rows]`."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the training so far."""
+
+
+Train: TypeAlias = Callable[[Genotype, int], Trained]  # up to so many epochs
+
+
+@dataclass(slots=True)
+class Rung:
+    """One rung.
+
+    Args:
+        epochs: Epochs that its models have been trained for at its end.
+        size: Models that it will have.
+        trained: What each came to, by the candidate's number, in the order of training; None of a
+            model whose training failed.
+        promoted: The candidates that go on, in order; empty until all are trained.
+    """
+
+    epochs: int
+    size: int
+    trained: dict[int, Trained | None] = field(default_factory=dict)
+    promoted: list[int] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Mean wall time of its models, from their first step on."""
+        known = [result.seconds for result in self.trained.values() if result is not None]
+        return sum(known) / len(known) if known else 0.0
+
+
+@dataclass(slots=True)
+class Climb:
+    """A climb as far as it has come.
+
+    Args:
+        candidates: What may climb.
+        finalists: Models that the last rung leaves.
+        rungs: The lowest first.
+        correction: Fitted to all truths of the first rung so far; None of too few.
+        failures: Why trainings failed, by the candidate's number.
+    """
+
+    candidates: Sequence[Candidate]
+    finalists: int
+    rungs: list[Rung] = field(default_factory=list)
+    correction: Correction | None = None
+    failures: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def features(self) -> FloatArray:
+        """What the correction reads, the score first, `[candidates, features]`."""
+        return np.array([[c.score, *c.features] for c in self.candidates])
+
+    @property
+    def costs(self) -> FloatArray:
+        """`[candidates, objectives]`."""
+        return np.array([c.costs for c in self.candidates]).reshape(len(self.candidates), -1)
+
+
+def climb(
+    candidates: Sequence[Candidate],
+    train: Train,
+    *,
+    finalists: int,
+    epochs: int,
+    models: int | Callable[[float], int],
+    on_change: Callable[[Climb], None] | None = None,
+) -> Climb:
+    """Train candidates rung by rung; half of a rung goes on to twice as many epochs.
+
+    The first models are chosen by the search's scores. From the fifth on, each is chosen by what
+    the trained ones teach: scores corrected by a ridge regression, with the benefit of the doubt.
+
+    Args:
+        candidates: What may climb, each model once.
+        train: Trains a genotype up to a number of epochs; asked again with more, it goes on. A
+            `StudyError` of it fails that model alone.
+        finalists: Models that the last rung leaves, at most.
+        epochs: Epochs of the first rung.
+        models: Models of the first rung, or how many there can be if one takes so many seconds.
+        on_change: Called whenever a model is trained, or models are promoted.
+
+    Returns:
+        The climb; `rungs[-1].promoted` are the finalists, by turns the most accurate one and the
+        best of the front.
+
+    Raises:
+        StudyError: There is no candidate, or no training came to anything.
+    """
+    if not candidates:
+        raise StudyError("ladder: expected candidates, got none")
+    state = Climb(candidates, finalists)
+    tell = on_change or (lambda _: None)
+    first = Rung(epochs, FIRST_MODELS if callable(models) else models)
+    first.size = min(first.size, len(candidates))
+    state.rungs.append(first)
+    while len(first.trained) < first.size:
+        _train(state, first, _next(state, first), train)
+        truths = {i: result for i, result in first.trained.items() if result is not None}
+        state.correction = Correction.fit(
+            state.features, list(truths), [truths[i].log_loss for i in truths]
+        )
+        if callable(models) and len(first.trained) == min(FIRST_MODELS, len(candidates)):
+            first.size = max(first.size, min(models(first.seconds), len(candidates)))
+        tell(state)
+    for number, size in enumerate(rung_sizes(first.size, finalists)[1:], start=1):
+        going_on = _promote(state, size)
+        tell(state)
+        rung = Rung(rung_epochs(number, epochs), len(going_on))
+        state.rungs.append(rung)
+        for i in going_on:
+            _train(state, rung, i, train)
+            tell(state)
+    _promote(state, finalists)
+    tell(state)
+    return state
+
+
+def _train(state: Climb, rung: Rung, number: int, train: Train) -> None:
+    try:
+        result: Trained | None = train(state.candidates[number].genotype, rung.epochs)
+    except StudyError as error:
+        logger.warning("trial %d failed: %s", state.candidates[number].trial, error)
+        state.failures[number] = str(error)
+        result = None
+    rung.trained[number] = result
+
+
+def _promote(state: Climb, count: int) -> list[int]:
+    """Fill and return the last rung's `promoted`; errors of differences are those over the rows."""
+    rung = state.rungs[-1]
+    results = {i: result for i, result in rung.trained.items() if result is not None}
+    if not results:
+        reason = next(iter(state.failures.values()))
+        raise StudyError(f"ladder: no training came to anything; the first: {reason}")
+    numbers = sorted(results)
+    rows = np.array([results[i].row_losses for i in numbers])
+    chosen = promote(
+        np.array([results[i].log_loss for i in numbers]),
+        state.costs[numbers],
+        count,
+        errors=_errors_of_differences(rows),
+    )
+    rung.promoted = [numbers[i] for i in chosen]
+    return rung.promoted
+
+
+def _errors_of_differences(rows: FloatArray) -> FloatArray:
+    """Standard errors of the mean paired differences, `[models, models]`."""
+    count = rows.shape[1]
+    if count < 2:
+        return np.zeros((len(rows),) * 2)
+    covariance = np.atleast_2d(np.cov(rows))
+    variance = np.diag(covariance)
+    of_difference = variance[:, None] + variance[None, :] - 2 * covariance
+    return np.sqrt(np.maximum(of_difference, 0.0) / count)
+
+
+def _next(state: Climb, rung: Rung) -> int:
+    """The next model of the first rung."""
+    scores = np.array([c.score for c in state.candidates])
+    if state.correction is None:
+        # Nobody knows yet what a score is worth: differences within its own spread may be noise.
+        estimates, doubt = scores, np.full(len(scores), scores.std() / math.sqrt(2))
+    else:
+        estimates, error = state.correction.predict(state.features)
+        doubt = np.hypot(error, state.correction.residual)
+        estimates = estimates - error  # the benefit of the doubt, so that unlike ones are tried
+        for i, result in rung.trained.items():
+            estimates[i] = math.inf if result is None else result.log_loss
+            doubt[i] = 0.0
+    [chosen] = promote(
+        estimates,
+        state.costs,
+        1,
+        errors=np.hypot(doubt[:, None], doubt[None, :]),
+        eligible=set(range(len(scores))) - rung.trained.keys(),
+        place=len(rung.trained),
+    )
+    return chosen

@@ -1,0 +1,69 @@
+"""How many models each rung has, and how many epochs, from what was measured."""
+
+from __future__ import annotations
+
+import math
+
+LEAST_STEPS = 150  # of the first rung: after fewer, log losses say nothing
+LEAST_MODELS, MOST_MODELS = 8, 64
+FIRST_MODELS = 4  # trained before the correction is asked, and from whose time the rest is planned
+
+
+def rung_sizes(models: int, finalists: int) -> list[int]:
+    """Models of each rung: half of them go on, as long as more are left than shall be.
+
+    Args:
+        models: Of the first rung.
+        finalists: Models that the last rung leaves.
+
+    Example:
+        >>> rung_sizes(16, 3)
+        [16, 8, 4]
+    """
+    sizes = [models]
+    while math.ceil(sizes[-1] / 2) > finalists:
+        sizes.append(math.ceil(sizes[-1] / 2))
+    return sizes
+
+
+def rung_epochs(number: int, first: int) -> int:
+    """Epochs that a model has been trained for at the end of a rung.
+
+    Args:
+        number: Of the rung, from 0.
+        first: Epochs of the first rung.
+    """
+    return first * 2**number
+
+
+def first_epochs(epoch_steps: int) -> int:
+    """Epochs of the first rung where nobody says.
+
+    Args:
+        epoch_steps: Steps of an epoch.
+    """
+    return math.ceil(LEAST_STEPS / epoch_steps)
+
+
+def affordable_models(seconds: float, seconds_per_model: float, finalists: int) -> int:
+    """The largest first rung whose ladder fits in a time, from 8 to 64 models.
+
+    Args:
+        seconds: Time of all rungs.
+        seconds_per_model: Measured time of a model in the first rung.
+        finalists: Models that the last rung leaves.
+    """
+
+    def cost(models: int) -> float:  # in models of the first rung
+        epochs, before = 0.0, 0
+        for number, size in enumerate(rung_sizes(models, finalists)):
+            epochs += size * (rung_epochs(number, 1) - before)
+            before = rung_epochs(number, 1)
+        return epochs
+
+    fitting = [
+        models
+        for models in range(LEAST_MODELS, MOST_MODELS + 1)
+        if cost(models) * seconds_per_model <= seconds
+    ]
+    return max(fitting, default=LEAST_MODELS)

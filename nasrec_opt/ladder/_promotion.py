@@ -1,0 +1,72 @@
+"""Who goes on: accurate models and models along the front by turns, as far as they are known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nasrec_opt.samplers import crowding_distance, peeled
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+
+def promote(
+    log_losses: FloatArray,
+    costs: FloatArray,
+    count: int,
+    *,
+    errors: FloatArray | None = None,
+    eligible: Collection[int] | None = None,
+    place: int = 0,
+) -> list[int]:
+    """Models that go on, by turns the most accurate one left and the best one of the front.
+
+    The front's order is that of NSGA-II, with doubt: one model dominates another if it costs no
+    more in any objective, and its log loss is lower by at least the error of their difference.
+    Among models of a rank the less crowded comes first, then the more accurate.
+
+    Args:
+        log_losses: Of each model, `[models]`; one that is not finite never goes on.
+        costs: Their other objectives, minimised, `[models, objectives]`. Without any, the most
+            accurate go on.
+        count: How many go on, at most.
+        errors: Errors of the differences of log losses, `[models, models]`; None for 0.
+        eligible: Which models may go on; None for all. The others compete for ranks alone.
+        place: Whose turn is first: of an even one the most accurate's, of an odd one the front's.
+
+    Returns:
+        Their numbers, in the order of the places.
+
+    Example:
+        >>> promote(np.array([0.5, 0.6, 0.7]), np.array([[9.0], [5.0], [1.0]]), 2)
+        [0, 1]
+    """
+    finite = np.flatnonzero(np.isfinite(log_losses))
+    accurate = [int(i) for i in finite[np.argsort(log_losses[finite], kind="stable")]]
+    orders = [accurate, accurate]
+    if costs.shape[1]:
+        margin = np.zeros((len(log_losses),) * 2) if errors is None else errors
+        orders[1] = _along_front(log_losses, costs, margin, finite)
+    if eligible is not None:
+        orders = [[i for i in order if i in eligible] for order in orders]
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(orders[0])):
+        order = orders[(place + len(chosen)) % 2]
+        chosen.append(next(i for i in order if i not in chosen))
+    return chosen
+
+
+def _along_front(
+    log_losses: FloatArray, costs: FloatArray, margin: FloatArray, finite: npt.NDArray[np.int64]
+) -> list[int]:
+    """The finite models by rank with doubt, then by crowding, then by log loss."""
+    loss, cost, margin = log_losses[finite], costs[finite], margin[np.ix_(finite, finite)]
+    costs_no_more = np.all(cost[:, None, :] <= cost[None, :, :], axis=2)
+    is_lower = loss[:, None] + margin <= loss[None, :]
+    is_equal = (loss[:, None] == loss[None, :]) & np.all(cost[:, None] == cost[None, :], axis=2)
+    ranks = peeled(costs_no_more & is_lower & ~is_equal)
+    crowding = crowding_distance(np.column_stack([loss, cost]), ranks)
+    return [int(i) for i in finite[np.lexsort((loss, -crowding, ranks))]]

@@ -1,0 +1,195 @@
+"""The climb, on landscapes whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.ladder import Candidate, climb, features_of, summary
+from nasrec_opt.space import SearchSpace
+
+SPACE = SearchSpace.nasrec_full(num_blocks=3)
+FEATURES = FeatureSpec(13, (100,) * 26)
+
+
+@dataclass(frozen=True)
+class Result:
+    log_loss: float
+    row_losses: np.ndarray
+    seconds: float = 1.0
+
+
+class Landscape:
+    """Genotypes whose trained log loss falls with MACs, while the search's score rises with them.
+
+    Args:
+        seed: Of genotypes and noise.
+        count: Candidates.
+    """
+
+    def __init__(self, seed: int, count: int = 60) -> None:
+        rng = np.random.default_rng(seed)
+        genotypes = list({SPACE.sample(rng).canonical(): None for _ in range(count)})
+        self.candidates, self.truth = [], {}
+        for trial, genotype in enumerate(genotypes):
+            features = features_of(genotype, FEATURES)
+            truth = 0.6 - 0.01 * features[0] + 0.002 * rng.normal()
+            score = 0.5 + 0.005 * features[0] + 0.5 * truth + 0.002 * rng.normal()
+            self.truth[genotype] = truth
+            self.candidates.append(
+                Candidate(
+                    genotype=genotype,
+                    trial=trial,
+                    score=score,
+                    costs=(features[0], features[1]),
+                    features=features,
+                )
+            )
+        self.trained: list[tuple[object, int]] = []
+        self._rows = rng.normal(size=200) * 0.3
+
+    def train(self, genotype, epochs: int) -> Result:
+        self.trained.append((genotype, epochs))
+        number = list(self.truth).index(genotype)
+        own = np.random.default_rng([number, epochs]).normal(size=200) * 0.02
+        rows = self.truth[genotype] + 0.05 / epochs + self._rows + own - own.mean()
+        return Result(float(rows.mean()), rows)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 50),
+    models=st.integers(1, 20),
+    finalists=st.integers(1, 4),
+    kills=st.lists(st.integers(1, 12), max_size=3),
+)
+def test_an_interrupted_climb_ends_as_one_left_alone(seed, models, finalists, kills):
+    """Whatever was trained is remembered; the model that was being trained is trained again."""
+    landscape = Landscape(seed, count=25)
+    alone = climb(
+        landscape.candidates, landscape.train, finalists=finalists, epochs=1, models=models
+    )
+    memory: dict[tuple[object, int], Result] = {}
+    left = 0
+
+    def remembering(genotype, epochs: int) -> Result:
+        nonlocal left
+        if (genotype, epochs) not in memory:
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            memory[genotype, epochs] = landscape.train(genotype, epochs)
+        return memory[genotype, epochs]
+
+    for kill_after in kills:
+        left, before = kill_after, len(memory)
+        try:
+            climb(landscape.candidates, remembering, finalists=finalists, epochs=1, models=models)
+        except KeyboardInterrupt:
+            assert len(memory) > before
+    left = 10_000
+    resumed = climb(landscape.candidates, remembering, finalists=finalists, epochs=1, models=models)
+    assert summary(resumed) == summary(alone)
+    assert len(landscape.trained) == 2 * len(memory)  # once alone, once in all parts together
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_truths_overcome_a_score_that_prefers_small_models(seed):
+    landscape = Landscape(seed)
+    climbed = climb(landscape.candidates, landscape.train, finalists=3, epochs=1, models=16)
+    found = [landscape.truth[climbed.candidates[i].genotype] for i in climbed.rungs[-1].promoted]
+    by_score = sorted(landscape.candidates, key=lambda c: c.score)[:16]
+    assert min(found) < min(landscape.truth[c.genotype] for c in by_score)
+    assert min(found) <= np.quantile(list(landscape.truth.values()), 0.1)
+    assert climbed.correction.tau > max(0.3, climbed.correction.tau_of_score)
+
+
+def test_models_go_on_with_twice_the_epochs_and_half_of_them():
+    landscape = Landscape(1)
+    climbed = climb(landscape.candidates, landscape.train, finalists=3, epochs=2, models=12)
+    assert [(rung.epochs, len(rung.trained)) for rung in climbed.rungs] == [(2, 12), (4, 6)]
+    assert [epochs for _, epochs in landscape.trained] == [2] * 12 + [4] * 6
+    assert len(climbed.rungs[-1].promoted) == 3
+    assert set(climbed.rungs[0].promoted) == set(climbed.rungs[1].trained)
+
+
+def test_finalists_lie_at_several_points_of_the_front():
+    landscape = Landscape(2)
+    climbed = climb(landscape.candidates, landscape.train, finalists=4, epochs=1, models=16)
+    promoted = climbed.rungs[-1].promoted
+    losses = {i: r.log_loss for i, r in climbed.rungs[-1].trained.items()}
+    assert promoted[0] == min(losses, key=losses.get)
+    costs = climbed.costs[promoted]
+    assert costs[:, 0].min() < costs[0, 0]
+
+
+def test_one_objective_promotes_the_most_accurate():
+    landscape = Landscape(3)
+    alone = [
+        Candidate(genotype=c.genotype, trial=c.trial, score=c.score, costs=(), features=c.features)
+        for c in landscape.candidates
+    ]
+    climbed = climb(alone, landscape.train, finalists=2, epochs=1, models=8)
+    for rung in climbed.rungs:
+        order = sorted(rung.trained, key=lambda i: rung.trained[i].log_loss)
+        assert rung.promoted == order[: len(rung.promoted)]
+
+
+def test_a_model_that_cannot_be_trained_fails_alone():
+    landscape = Landscape(4)
+    broken = min(landscape.candidates, key=lambda c: c.score)
+
+    def train(genotype, epochs: int) -> Result:
+        if genotype == broken.genotype:
+            raise StudyError("training: expected a finite validation log loss, got none")
+        return landscape.train(genotype, epochs)
+
+    climbed = climb(landscape.candidates, train, finalists=2, epochs=1, models=8)
+    told = summary(climbed)
+    assert list(told["failures"]) == [str(broken.trial)]
+    assert broken.trial not in told["finalists"]
+    assert len(told["finalists"]) == 2
+
+
+def test_nothing_but_failures_is_an_error():
+    landscape = Landscape(4, count=6)
+
+    def train(genotype, epochs: int) -> Result:
+        raise StudyError("training: expected a finite validation log loss, got none")
+
+    with pytest.raises(StudyError, match="no training came to anything; the first: training: "):
+        climb(landscape.candidates, train, finalists=2, epochs=1, models=4)
+    with pytest.raises(StudyError, match="expected candidates, got none"):
+        climb([], train, finalists=2, epochs=1, models=4)
+
+
+def test_the_number_of_models_follows_the_measured_time():
+    landscape = Landscape(5)
+    asked: list[float] = []
+
+    def affordable(seconds: float) -> int:
+        asked.append(seconds)
+        return 10
+
+    climbed = climb(landscape.candidates, landscape.train, finalists=2, epochs=1, models=affordable)
+    assert asked == [1.0]
+    assert len(climbed.rungs[0].trained) == 10
+
+
+def test_fewer_candidates_than_models_are_all_trained():
+    landscape = Landscape(6, count=5)
+    climbed = climb(landscape.candidates, landscape.train, finalists=3, epochs=1, models=16)
+    assert len(climbed.rungs[0].trained) == len(landscape.candidates)
+
+
+def test_features_count_only_what_reaches_the_logit():
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        genotype = SPACE.sample(rng)
+        assert features_of(genotype, FEATURES) == features_of(genotype.canonical(), FEATURES)
