@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
 
 import numpy as np
@@ -12,6 +13,7 @@ from workloads import accelerators
 
 from hw import CPU, Batch, DescriptionError, Digital, Lookup, MatrixVector, RecNMP, ReRAM, Workload
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace
+from nasrec_opt.errors import StudyError
 from nasrec_opt.lowering import configure, cost_many, lower, lower_many
 from nasrec_opt.lowering._cost import FEW
 from nasrec_opt.space import FLOAT_BITS, BlockGene, live_bits
@@ -105,6 +107,30 @@ def test_floating_point_is_costed_where_it_can_be_and_refused_on_crossbars(seed,
             )
             with expectation:
                 cost(workload)
+
+
+class PerMac:
+    def cost(self, workload):
+        return float(workload.macs)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (
+            ReRAM,
+            "accelerator: expected an object with cost(workload), got the class ReRAM",
+        ),
+        (PerMac, "got the class PerMac instead of an instance"),
+        (3.0, "got 3.0"),
+        (PerMac(), "accelerator: expected a hw.Cost from cost, got "),
+    ],
+)
+@pytest.mark.parametrize("count", [1, FEW + 1])
+def test_what_is_no_cost_model_is_refused_in_one_sentence(model, words, count):
+    genotypes = [SPACES["codesign"].sample(np.random.default_rng(seed)) for seed in range(count)]
+    with pytest.raises(StudyError, match=re.escape(words)):
+        cost_many(genotypes, FEATURES["criteo"], model)
 
 
 def test_nothing_to_cost_is_no_costs():

@@ -8,9 +8,16 @@ are not multiplied here; such products say so as their `paper_macs`.
 """
 
 from nasrec_opt.lowering._cells import CrossbarCells
-from nasrec_opt.lowering._configure import configure
+from nasrec_opt.lowering._configure import check_cost_model, configure
 from nasrec_opt.lowering._cost import cost_many
 from nasrec_opt.lowering._many import lower_many
 from nasrec_opt.lowering._one import lower
 
-__all__ = ["CrossbarCells", "configure", "cost_many", "lower", "lower_many"]
+__all__ = [
+    "CrossbarCells",
+    "check_cost_model",
+    "configure",
+    "cost_many",
+    "lower",
+    "lower_many",
+]

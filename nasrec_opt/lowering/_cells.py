@@ -28,7 +28,7 @@ class CrossbarCells:
 
     Args:
         accelerator: Whose crossbars; the genotype's genes go before its own figures.
-        noise: What is not as written.
+        noise: How the cells differ from what is written.
         seed: Of all draws.
     """
 

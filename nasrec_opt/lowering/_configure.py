@@ -1,13 +1,26 @@
-"""The accelerator that a genotype asks for, and costs of many genotypes."""
+"""What an accelerator has to be, and the one that a genotype asks for."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hw import CostModel, ReRAM
+from nasrec_opt.errors import StudyError, described
 from nasrec_opt.space import HardwareGene
 
 Model = TypeVar("Model", bound=CostModel)
+
+
+def check_cost_model(accelerator: Any) -> None:
+    """Refuse what has no `cost(workload)`.
+
+    Raises:
+        StudyError: It says what was given: a class, or an object without the method.
+    """
+    if isinstance(accelerator, type) or not callable(getattr(accelerator, "cost", None)):
+        raise StudyError(
+            f"accelerator: expected an object with cost(workload), got {described(accelerator)}"
+        )
 
 
 def configure(accelerator: Model, gene: HardwareGene) -> Model:

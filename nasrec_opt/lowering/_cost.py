@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hw import Cost, CostModel, Costs, ReRAM
+from nasrec_opt.errors import StudyError, described
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.lowering._configure import configure
+from nasrec_opt.lowering._configure import check_cost_model, configure
 from nasrec_opt.lowering._many import lower_many
 from nasrec_opt.lowering._one import lower
 from nasrec_opt.space import Genotype, HardwareGene
@@ -30,8 +31,12 @@ def cost_many(
 
     Returns:
         Totals as arrays, and by number the cost of each in full.
+
+    Raises:
+        StudyError: The accelerator is a class, has no `cost`, or answers no `Cost`.
     """
     several, base = tuple(genotypes), ReRAM() if accelerator is None else accelerator
+    check_cost_model(base)
     models: dict[HardwareGene | None, CostModel] = {None: base}
     groups: dict[tuple[HardwareGene | None, int], list[int]] = {}
     for number, genotype in enumerate(several):
@@ -42,7 +47,10 @@ def cost_many(
 
     def in_full(number: int) -> Cost:
         genotype = several[number]
-        return models[genotype.hardware].cost(lower(genotype, features))
+        cost = models[genotype.hardware].cost(lower(genotype, features))
+        if not isinstance(cost, Cost):
+            raise StudyError(f"accelerator: expected a hw.Cost from cost, got {described(cost)}")
+        return cost
 
     parts = []
     for (gene, _blocks), numbers in groups.items():

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from hw import Cost
-from nasrec_opt.errors import StudyError, TrialError
+from nasrec_opt.errors import StudyError, TrialError, described
+from nasrec_opt.lowering import check_cost_model
 from nasrec_opt.oracle import Difference, Evaluation, Oracle
 from nasrec_opt.space import Genotype, SearchSpace
 
@@ -22,27 +23,15 @@ def check_parts(space: Any, oracle: Any, accelerator: Any) -> None:
         StudyError: It names the part, what was expected and what was given.
     """
     if not isinstance(space, SearchSpace):
-        raise StudyError(f"space: expected a SearchSpace, got {_kind(space)}")
+        raise StudyError(f"space: expected a SearchSpace, got {described(space)}")
     evaluate = getattr(oracle, "evaluate", oracle)
     if isinstance(oracle, type) or not callable(evaluate):
         raise StudyError(
             "oracle: expected an object with evaluate(genotype), or a function, got "
-            f"{_kind(oracle)}"
+            f"{described(oracle)}"
         )
     if accelerator is not None:
         check_cost_model(accelerator)
-
-
-def check_cost_model(accelerator: Any) -> None:
-    """Refuse what has no `cost(workload)`.
-
-    Raises:
-        StudyError: It says what was given: a class, or an object without the method.
-    """
-    if isinstance(accelerator, type) or not callable(getattr(accelerator, "cost", None)):
-        raise StudyError(
-            f"accelerator: expected an object with cost(workload), got {_kind(accelerator)}"
-        )
 
 
 def evaluation_of(answer: Any, what: str) -> Evaluation:
@@ -75,7 +64,7 @@ def checked_cost(cost: Any, what: str) -> Cost:
         TrialError: It is anything else.
     """
     if not isinstance(cost, Cost):
-        raise TrialError(f"{what}: expected a hw.Cost, got {_kind(cost)}")
+        raise TrialError(f"{what}: expected a hw.Cost, got {described(cost)}")
     for name in ("latency_ns", "energy_pj", "area_mm2"):
         finite(getattr(cost, name), f"{what}: {name}")
     return cost
@@ -104,8 +93,8 @@ def number(value: Any, where: str) -> float:
         if hasattr(scalar, "__float__") and not isinstance(scalar, (bool, complex)):
             return float(scalar)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # several, or none
-        raise TrialError(f"{where}: expected a number, got {_kind(value)}") from error
-    raise TrialError(f"{where}: expected a number, got {_kind(value)}")
+        raise TrialError(f"{where}: expected a number, got {described(value)}") from error
+    raise TrialError(f"{where}: expected a number, got {described(value)}")
 
 
 def name_of(part: Any) -> str:
@@ -115,20 +104,10 @@ def name_of(part: Any) -> str:
 
 def _difference(given: Any, where: str) -> Difference:
     if not isinstance(given, Difference):
-        raise TrialError(f"{where}: expected a Difference, got {_kind(given)}")
+        raise TrialError(f"{where}: expected a Difference, got {described(given)}")
     error = given.log_loss_se
     return Difference(
         finite(given.log_loss, f"{where}: log loss"),
         None if error is None else finite(error, f"{where}: standard error"),
         int(finite(given.num_rows, f"{where}: rows")),
     )
-
-
-def _kind(value: Any) -> str:
-    """A value as an error shows it."""
-    if isinstance(value, type):
-        return f"the class {value.__name__} instead of an instance"
-    if value is None or isinstance(value, (str, bytes, bool, int, float, complex)):
-        shown = repr(value)
-        return shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return f"an object of the class {type(value).__name__}"

@@ -306,16 +306,14 @@ class MLflowConfig:
     def __post_init__(self) -> None:
         if self.uri is not None and "://" not in self.uri and self.uri != "databricks":
             raise StudyError(
-                "[mlflow]: uri: expected the address of an MLflow store, such as "
+                "uri: expected the address of an MLflow store, such as "
                 f"'http://mlflow.example:5000', got {self.uri!r}"
             )
         if self.experiment == "":
-            raise StudyError("[mlflow]: experiment: expected a name, got an empty one")
+            raise StudyError("experiment: expected a name, got an empty one")
         for name, value in (self.reference_point or {}).items():
             if not math.isfinite(value):
-                raise StudyError(
-                    f"[mlflow]: reference_point: {name}: expected a finite number, got {value}"
-                )
+                raise StudyError(f"reference_point: {name}: expected a finite number, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,7 @@ class RunFolder:
         """
         try:
             values = read_json(self.record_path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except ValueError as error:
             raise StudyError(f"{self.record_path}: expected JSON, got {error}") from error
@@ -201,10 +201,16 @@ class RunFolder:
         """Hold the folder: two processes in one run would spoil each other's work.
 
         Raises:
-            StudyError: Another process holds it.
+            StudyError: Another process holds it, or it cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        except OSError as error:
+            raise StudyError(
+                f"{self.path}: expected a run folder that can be written, got: {error.strerror}; "
+                "copy it, or give another --out"
+            ) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

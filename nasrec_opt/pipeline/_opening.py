@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nasrec_opt._files import read_json
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.tracking import relocate
 
+READ_ONLY = (
+    "This folder cannot be written, which optuna-dashboard and MLflow need: copy it to open it "
+    "with them. The report opens as it is."
+)
 MLFLOW_UI = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
 
 
@@ -29,7 +33,8 @@ def open_run(path: Path) -> str:
     if not folder.record():
         raise StudyError(f"{path}: expected a run folder, found no {folder.record_path.name} there")
     settle(folder)
-    return how_to_open(folder)
+    commands = how_to_open(folder)
+    return commands if _is_writable(folder) else f"{commands}\n{READ_ONLY}"
 
 
 def settle(folder: RunFolder) -> bool:
@@ -44,7 +49,11 @@ def settle(folder: RunFolder) -> bool:
     Raises:
         StudyError: MLflow's store cannot be read or written.
     """
-    return os.access(folder.path, os.W_OK) and relocate(folder.mlflow_db, folder.artifacts)
+    return _is_writable(folder) and relocate(folder.mlflow_db, folder.artifacts)
+
+
+def _is_writable(folder: RunFolder) -> bool:
+    return os.access(folder.path, os.W_OK)
 
 
 def how_to_open(folder: RunFolder, search: str = "") -> str:
@@ -77,8 +86,8 @@ def how_to_open(folder: RunFolder, search: str = "") -> str:
 def _mlflow(folder: RunFolder) -> tuple[object, ...]:
     """The MLflow store; a server elsewhere has its page at once, without anything to start."""
     try:
-        logged = json.loads(folder.mlflow_record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        logged = {"uri": None, "page": "", **read_json(folder.mlflow_record)}
+    except (OSError, ValueError, TypeError):
         logged = {"uri": None, "page": ""}  # a folder from before
     server = urlsplit(logged["uri"] or sqlite_url(folder.mlflow_db))
     address = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()  # no password

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from nasrec_opt._files import write_json
+from nasrec_opt._files import read_json, write_json
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter
@@ -95,7 +94,7 @@ def _kept(folder: RunFolder) -> dict[str, Precision]:
         begun = {"supernet": folder.supernet, "oracle": folder.study_db}
         return {name: "float32" for name, output in begun.items() if output.exists()}
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_json(file)
         if {values[name] for name in STAGES} <= {*get_args(Precision)}:
             return {name: values[name] for name in STAGES}
         found = str(values)

@@ -17,7 +17,8 @@ def read_results(file: Path) -> dict[str, Any]:
     """
     try:
         results = read_json(file)
-        if results["models"] and results["baselines"]:
+        models = results["models"]
+        if models and results["baselines"] and all("genotype" in model for model in models):
             return dict(results)
     except (OSError, ValueError, KeyError, TypeError):
         pass

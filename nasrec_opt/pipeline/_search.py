@@ -19,6 +19,7 @@ from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import architecture
 from nasrec_opt.pipeline._identity import without_unread
 from nasrec_opt.pipeline._storage import requeue_interrupted
+from nasrec_opt.samplers import is_feasible
 from nasrec_opt.space import BlockGene, Genotype
 
 Progress = Callable[[int, int | None], None]
@@ -181,8 +182,3 @@ def log_loss_of(study: optuna.Study, trial: FrozenTrial) -> float:
     if "log_loss" in names:
         return float(trial.values[names.index("log_loss")])
     return float(trial.user_attrs["log_loss"])
-
-
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether no constraint of the trial is violated."""
-    return all(value <= 0 for value in trial.constraints.values())

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._buffered import BufferedStorage
+from nasrec_opt.pipeline._folder import plain
 from nasrec_opt.space import SearchSpace
 
 
@@ -121,26 +122,16 @@ def _check(study: optuna.Study, path: Path, space: SearchSpace, metric_names: li
             study.set_metric_names(metric_names)
         study.set_user_attr("space", space.to_dict())  # last: a study that has it is complete
         return
-    if recorded != _as_json(space.to_dict()):
-        differing = sorted(
-            key for key, value in _as_json(space.to_dict()).items() if recorded.get(key) != value
-        )
+    expected = plain(space.to_dict())  # tuples as lists, the way the storage gives them back
+    if recorded != expected:
+        differing = sorted(key for key, value in expected.items() if recorded.get(key) != value)
         key = differing[0] if differing else "name"
         raise StudyError(
             f"{path}: study {study.study_name!r} belongs to another search space: expected {key} = "
-            f"{_as_json(space.to_dict()).get(key)}, got {recorded.get(key)}"
+            f"{expected.get(key)}, got {recorded.get(key)}"
         )
     if study.metric_names != metric_names:
         raise StudyError(
             f"{path}: study {study.study_name!r} has other objectives: expected "
             f"{', '.join(metric_names)}, got {', '.join(study.metric_names or [])}"
         )
-
-
-def _as_json(value: Any) -> Any:
-    """Tuples as lists, the way the storage gives them back."""
-    if isinstance(value, dict):
-        return {key: _as_json(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_as_json(entry) for entry in value]
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def _model_of(results: Path, rank: int, technology: Path | None) -> Target:
         raise StudyError(f"{results}: --model: expected 1 to {len(models)}, got {rank}")
     genotype = Genotype.from_dict(models[rank - 1]["genotype"], f"{results}: model {rank}")
     if "conditions" in found:
-        return Target(genotype, Conditions.from_dict(found["conditions"]).on(technology))
+        return Target(genotype, _recorded(found, results).on(technology))
     folder = RunFolder(results.parent.parent)  # of a version that did not write them down
     return Target(genotype, conditions_of_run(folder, technology))
 
@@ -96,8 +97,19 @@ def _conditions_of(folder: RunFolder, technology: Path | None) -> Conditions:
     if folder.results.exists():
         found = read_results(folder.results)
         if "conditions" in found:
-            return Conditions.from_dict(found["conditions"]).on(technology)
+            return _recorded(found, folder.results).on(technology)
     return conditions_of_run(folder, technology)
+
+
+def _recorded(results: Mapping[str, Any], file: Path) -> Conditions:
+    """The conditions that a run wrote down."""
+    try:
+        return Conditions.from_dict(results["conditions"])
+    except (KeyError, TypeError) as error:
+        raise StudyError(
+            f"{file}: conditions: expected the features and the technology of a run, got "
+            f"{results['conditions']!r:.100}"
+        ) from error
 
 
 def _read(path: Path) -> Any:

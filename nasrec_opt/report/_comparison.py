@@ -13,12 +13,10 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from nasrec_opt._files import atomic_write
-from nasrec_opt.report._figures import LABELS, PALETTE, _styled
-from nasrec_opt.report._html import number
+from nasrec_opt._metrics import LABELS
+from nasrec_opt.report._figures import PALETTE, styled
+from nasrec_opt.report._html import figure_section, number, page
 from nasrec_opt.report._records import StudyRecord, hypervolume_history
-from nasrec_opt.report._report import _figure, _page
-
-MANY = 8  # searches have colours of their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +63,16 @@ def write_comparison(path: Path | str, searches: Sequence[Search], title: str) -
         parts.append(f"<h2>Minimised: {html.escape(labels)}</h2>" + _table(group, volumes))
         best = [(_best(search.record), search.record.name) for search in group]
         label = LABELS.get(names[0], names[0])
-        parts.append(_figure(f"Best {label} so far", "", _lines(best, label), f"best-{place}"))
+        parts.append(
+            figure_section(f"Best {label} so far", "", _lines(best, label), f"best-{place}")
+        )
         if len(names) > 1:
             shares = list(zip(volumes, (search.record.name for search in group), strict=True))
             text = "Share of the box between the best and the worst value of any search here."
             drawn = _lines(shares, "hypervolume")
-            parts.append(_figure("Hypervolume so far", text, drawn, f"hypervolume-{place}"))
+            parts.append(figure_section("Hypervolume so far", text, drawn, f"hypervolume-{place}"))
     with atomic_write(path) as stream:
-        stream.write(_page(title, "\n".join(parts)))
+        stream.write(page(title, "\n".join(parts)))
 
 
 def _table(group: Sequence[Search], volumes: Sequence[npt.NDArray[np.float64]]) -> str:
@@ -118,10 +118,10 @@ def _lines(lines: Sequence[tuple[npt.NDArray[np.float64], str]], label: str) -> 
     """One line a search, over the number of its complete trials."""
     figure = go.Figure()
     for place, (values, name) in enumerate(lines):
-        colour = PALETTE[place % MANY]
+        colour = PALETTE[place % len(PALETTE)]
         trials = np.arange(1, len(values) + 1)
         figure.add_trace(
             go.Scatter(x=trials, y=values, mode="lines", name=name, line={"color": colour})
         )
     figure.update_layout(xaxis_title="complete trials", yaxis_title=label)
-    return _styled(figure, height=380)
+    return styled(figure, height=380)

@@ -67,7 +67,7 @@ def pareto_figure(record: StudyRecord) -> go.Figure:
         yaxis_title=_label(names[0]),
         legend={"orientation": "h", "y": 1.08},
     )
-    return _styled(figure, height=520)
+    return styled(figure, height=520)
 
 
 def history_figure(record: StudyRecord) -> go.Figure:
@@ -110,7 +110,7 @@ def history_figure(record: StudyRecord) -> go.Figure:
         yaxis_title=_label(record.metric_names[0]),
         legend={"orientation": "h", "y": 1.12},
     )
-    return _styled(figure, height=380)
+    return styled(figure, height=380)
 
 
 def importance_figure(study: optuna.Study) -> go.Figure | None:
@@ -158,7 +158,7 @@ def importance_figure(study: optuna.Study) -> go.Figure | None:
     )
     figure.update_layout(barmode="group", xaxis_title="importance (share)")
     figure.update_layout(legend={"orientation": "h", "y": 1.08})
-    return _styled(figure, height=120 + 32 * len(shown))
+    return styled(figure, height=120 + 32 * len(shown))
 
 
 def breakdown_figure(trials: Sequence[TrialRecord], metric: str) -> go.Figure | None:
@@ -179,7 +179,7 @@ def breakdown_figure(trials: Sequence[TrialRecord], metric: str) -> go.Figure | 
         ]
     )
     figure.update_layout(barmode="stack", yaxis_title=_label(metric))
-    return _styled(figure, height=360)
+    return styled(figure, height=360)
 
 
 def summary_of(genotype: Genotype) -> str:
@@ -255,7 +255,8 @@ def _label(name: str) -> str:
     return LABELS.get(name, name)
 
 
-def _styled(figure: go.Figure, *, height: int) -> go.Figure:
+def styled(figure: go.Figure, *, height: int) -> go.Figure:
+    """The figure in the style of the pages."""
     figure.update_layout(
         template="plotly_white",
         height=height,

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nasrec_opt._metrics import LABELS
 from nasrec_opt.errors import StudyError
 from nasrec_opt.report._failures import failed_trials, reasons_in_words
+from nasrec_opt.samplers import is_feasible
 from nasrec_opt.space import Genotype
 
 
@@ -91,7 +92,7 @@ def read_study(study: optuna.Study) -> StudyRecord:
     for trial in trials:
         states[trial.state.name.lower()] = states.get(trial.state.name.lower(), 0) + 1
     # Feasible trials alone; none of them where every trial violates a constraint.
-    front = {trial.number for trial in study.best_trials if _is_feasible(trial)}
+    front = {trial.number for trial in study.best_trials if is_feasible(trial)}
     return StudyRecord(
         name=study.study_name,
         metric_names=tuple(names),
@@ -99,7 +100,7 @@ def read_study(study: optuna.Study) -> StudyRecord:
         front=frozenset(front),
         states=states,
         failures=reasons_in_words(failed_trials(study)),
-        num_infeasible=sum(not _is_feasible(trial) for trial in trials),
+        num_infeasible=sum(not is_feasible(trial) for trial in trials),
     )
 
 
@@ -158,9 +159,5 @@ def _record(trial: FrozenTrial, names: list[str]) -> TrialRecord:
         figures=figures,
         genotype=None if text is None else Genotype.from_json(text, f"trial {trial.number}"),
         breakdown=breakdown,
-        is_feasible=_is_feasible(trial),
+        is_feasible=is_feasible(trial),
     )
-
-
-def _is_feasible(trial: FrozenTrial) -> bool:
-    return all(value <= 0 for value in trial.constraints.values())

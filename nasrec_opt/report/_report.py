@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
 from nasrec_opt._files import atomic_write
 from nasrec_opt._metrics import LABELS
@@ -22,7 +20,7 @@ from nasrec_opt.report._figures import (
     pareto_figure,
     summary_of,
 )
-from nasrec_opt.report._html import number, row, table
+from nasrec_opt.report._html import figure_section, number, page, row, table
 from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
 from nasrec_opt.report._retrained import RETRAINED, meanings, retrained_section, searched_as
 from nasrec_opt.report._words import comparisons, figures_of, is_behind
@@ -30,35 +28,6 @@ from nasrec_opt.space import Genotype
 
 MOST_ROWS = 25  # of the table of searched models
 MOST_DRAWINGS = 4
-
-STYLE = """
-:root { color-scheme: light; --line: #dfe3e8; --soft: #f6f8fa; --text: #1b1f24; --mute: #59636e; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1180px; padding: 2rem 1.5rem 4rem; color: var(--text);
-  background: #fff; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
-h1 { font-size: 1.9rem; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.6rem 0 .4rem; }
-p { margin: .3rem 0 .8rem; } .lead { font-size: 1.08rem; } .mute { color: var(--mute); }
-.cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.2rem 0; }
-.card { border: 1px solid var(--line); border-radius: 10px; padding: .7rem 1rem; min-width: 9.5rem;
-  background: var(--soft); } .card b { display: block; font-size: 1.35rem; }
-.card { max-width: 16rem; } .card span { color: var(--mute); font-size: .86rem; }
-.verdict { border-left: 4px solid #2e7d4f; background: #eef7ee; padding: .6rem .9rem; }
-.verdict.behind { border-color: #b3261e; background: #fdf0ef; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { padding: .42rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
-  white-space: nowrap; }
-th:first-child, td:first-child, td.text, th.text { text-align: left; }
-td.text { white-space: normal; min-width: 16rem; color: var(--mute); font-size: .82rem; }
-thead th { background: var(--soft); position: sticky; top: 0; white-space: normal; }
-.facts td.text { min-width: 0; overflow-wrap: anywhere; }
-tr.best td { background: #eef7ee; font-weight: 600; } tr.base td { color: var(--mute); }
-.models { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(430px, 100%), 1fr));
-  gap: 1rem; }
-figure { margin: 0; border: 1px solid var(--line); border-radius: 10px; padding: .6rem; }
-figure svg { width: 100%; height: auto; } figcaption { font-size: .9rem; padding: .2rem .4rem; }
-@media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } }
-"""
 
 
 def write_report(
@@ -94,42 +63,23 @@ def write_report(
     best = record.front_trials[:MOST_DRAWINGS]
     sections = [
         _headline(title or record.name, record, results, data, searched, proposer),
-        _figure("Pareto front", _pareto_text(record), pareto_figure(record), "pareto"),
+        figure_section("Pareto front", _pareto_text(record), pareto_figure(record), "pareto"),
         retrained_section(results),
         _models(results, best),
         _searched(record, searched),
-        _figure(
+        figure_section(
             "Where time and energy go",
             "Latency on the critical path of one sample, by operator, for the best of the front.",
             breakdown_figure(best, "latency_us"),
             "latency",
         ),
-        _figure("", "", breakdown_figure(best, "energy_uj"), "energy"),
-        _figure("History", "", history_figure(record), "history"),
+        figure_section("", "", breakdown_figure(best, "energy_uj"), "energy"),
+        figure_section("History", "", history_figure(record), "history"),
         _importances(study),
         facts_section(record, data, facts or {}, stages or {}),
     ]
-    page = _page(title or record.name, "\n".join(sections))
     with atomic_write(path) as stream:
-        stream.write(page)
-
-
-def _page(title: str, body: str) -> str:
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>{html.escape(title)} - nasrec-opt</title>
-<style>{STYLE}</style>
-<script>{get_plotlyjs()}</script>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+        stream.write(page(title or record.name, "\n".join(sections)))
 
 
 def _headline(
@@ -178,15 +128,6 @@ def _pareto_text(record: StudyRecord) -> str:
     if len(record.metric_names) == 1:
         return "One objective: the history of the search."
     return "Every point is an architecture; coloured ones are on the front. Hover for details."
-
-
-def _figure(heading: str, text: str, figure: go.Figure | None, name: str) -> str:
-    if figure is None:
-        return ""
-    drawn = figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id=name, config={"displaylogo": False}
-    )
-    return (f"<h2>{heading}</h2>" if heading else "") + (f"<p>{text}</p>" if text else "") + drawn
 
 
 def _models(results: Mapping[str, Any], best: Sequence[TrialRecord]) -> str:
@@ -243,4 +184,4 @@ def _importances(study: optuna.Study) -> str:
             "all of them share.</p>"
         )
     text = "Which choices separate good trials from the rest (PED-ANOVA)."
-    return _figure("Hyperparameter importances", text, figure, "importances")
+    return figure_section("Hyperparameter importances", text, figure, "importances")

@@ -8,11 +8,10 @@ from typing import Any
 
 from nasrec_opt._metrics import COST, SHAPE, definitions
 from nasrec_opt.report._html import number, row, table
-from nasrec_opt.report._words import differences, figures_of, short_difference
+from nasrec_opt.report._words import BASELINES, differences, figures_of, short_difference
 
 RETRAINED = "test rows, trained from scratch"
-NAMES = {"constant": "constant click rate", "logistic_regression": "logistic regression"}
-BASELINES = ("logistic_regression", "constant")
+NAMES = {name: words.removeprefix("the ") for name, words in BASELINES.items()}
 QUALITY = ("test_log_loss", "test_auc", "validation_log_loss")
 COSTS = (*SHAPE, *COST)
 HEADS = ("", "test log loss", "test AUC", "validation log loss")

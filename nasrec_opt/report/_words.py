@@ -6,7 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-BASELINES = {"constant": "the constant click rate", "logistic_regression": "logistic regression"}
+BASELINES = {  # the harder to beat first
+    "logistic_regression": "logistic regression",
+    "constant": "the constant click rate",
+}
 FEW = 10  # test rows of a class below which the standard error itself says little
 NOISE = 2.0  # standard errors below which a difference may well be chance
 
@@ -53,7 +56,7 @@ def differences(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     if not models:
         return {}
     found: dict[str, dict[str, Any]] = {}
-    for name in ("logistic_regression", "constant"):
+    for name in BASELINES:
         if name in (models[0].get("against") or {}):
             found[name] = models[0]["against"][name]
         elif name in baselines:

@@ -4,7 +4,12 @@ from nasrec_opt.samplers._evolution import RegularizedEvolutionSampler
 from nasrec_opt.samplers._hypervolume import hypervolume
 from nasrec_opt.samplers._make import SAMPLERS, make_sampler
 from nasrec_opt.samplers._seeded import PerTrialSeededSampler, SeededRandomSampler
-from nasrec_opt.samplers._selection import crowding_distance, non_dominated, peeled
+from nasrec_opt.samplers._selection import (
+    crowding_distance,
+    is_feasible,
+    non_dominated,
+    peeled,
+)
 from nasrec_opt.samplers._sizes import evolution_sizes, pool_sizes
 
 __all__ = [
@@ -15,6 +20,7 @@ __all__ = [
     "crowding_distance",
     "evolution_sizes",
     "hypervolume",
+    "is_feasible",
     "make_sampler",
     "non_dominated",
     "peeled",

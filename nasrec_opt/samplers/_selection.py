@@ -10,10 +10,16 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial violates no constraint; one that has none is feasible."""
+    return all(violation <= 0 for violation in trial.constraints.values())
 
 
 def non_domination_rank(losses: FloatArray, violation: FloatArray | None = None) -> IntArray:

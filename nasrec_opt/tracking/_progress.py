@@ -21,7 +21,7 @@ import numpy.typing as npt
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nasrec_opt.samplers import hypervolume
+from nasrec_opt.samplers import hypervolume, is_feasible
 from nasrec_opt.tracking._record import milliseconds
 
 REFERENCE_TRIALS = 32
@@ -135,9 +135,7 @@ class Progress:
         counts["trial_seconds"] += trial.duration.total_seconds() if trial.duration else 0.0
         self._moment_ms = max(self._moment_ms, milliseconds(trial.datetime_complete))
         values = trial.values if trial.state == TrialState.COMPLETE else None
-        if values is None or not np.isfinite(values).all():
-            return
-        if any(violation > 0 for violation in trial.constraints.values()):
+        if values is None or not np.isfinite(values).all() or not is_feasible(trial):
             return
         loss = self._signs * np.array(values)
         for name, sign, new, before in zip(self.names, self._signs, loss, self._best, strict=True):

@@ -31,14 +31,11 @@ SEED_TAG = "nasrec.seed"  # of the whole study; `nasrec.seed.model` and so on of
 VERSION_TAG = "nasrec.version"
 COMMIT_TAG = "mlflow.source.git.commit"  # MLflow's own name: shown as the version of a run
 REASON_TAG = "nasrec.fail_reason"
-IDENTITY_TAGS = (PARENT_TAG, KIND_TAG, TRIAL_TAG, MODEL_TAG)  # what a half-written run is of
-
-STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
-
 INCOMPLETE_TAG = "nasrec.incomplete"  # why a run is not written in full; sync tries again
 IDENTITY_TAGS = (PARENT_TAG, KIND_TAG, TRIAL_TAG, MODEL_TAG)  # what a half-written run is of
 
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
+
 INTERMEDIATE = "intermediate"
 
 

@@ -99,8 +99,8 @@ def test_a_server_that_is_not_there_is_one_sentence_before_anything_is_searched(
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ('uri = "mlflow.example"', "[mlflow]: uri: expected the address"),
-        ('experiment = ""', "[mlflow]: experiment: expected a name"),
+        ('uri = "mlflow.example"', "tiny.toml: mlflow: uri: expected the address"),
+        ('experiment = ""', "tiny.toml: mlflow: experiment: expected a name"),
         ("reference_point = { log_loss = 1.0 }", "expected a value for each of log_loss, latency"),
         ('url = "http://x"', "uri"),
     ],

@@ -153,6 +153,23 @@ def test_what_does_not_fit_is_one_sentence(run, tmp_path):
     assert "expected a genotype in JSON, or a run" in refused("cost", tmp_path / "nothing")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("models", [{}], "expected retrained models and baselines"),
+        ("models", [3], "expected retrained models and baselines"),
+        ("models", {}, "expected retrained models and baselines"),
+        ("conditions", {}, "conditions: expected the features and the technology of a run, got {}"),
+        ("conditions", 3, "conditions: expected the features and the technology of a run, got 3"),
+    ],
+)
+def test_results_that_somebody_changed_are_one_sentence(run, tmp_path, key, value, words):
+    changed = tmp_path / "results.json"
+    changed.write_text(json.dumps({**results(run), key: value}))
+    assert words in refused("cost", changed)
+    assert words in refused("show", changed, "--out", tmp_path / "x.svg")
+
+
 def test_a_run_of_before_is_costed_from_its_dataset_and_record(run, tmp_path):
     old = shutil.copytree(run, tmp_path / "old")
     kept = results(old)

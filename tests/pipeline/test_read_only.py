@@ -1,0 +1,100 @@
+"""A run folder that cannot be written: what only reads works, all else says so in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hw import TechnologyFile
+from nasrec_opt import FeatureSpec, MLflowLogger, SearchSpace
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline import RunFolder, StudyConfig, open_run, run_study
+from nasrec_opt.pipeline._conditions import Conditions
+
+DROPPED = "--bounding-set=-dac_override,-dac_read_search"  # what lets root write anywhere
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """What `open`, `cost` and `show` read of a run; it was moved, and cannot be written."""
+    pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
+    where = tmp_path_factory.mktemp("read-only")
+    folder = RunFolder(where / "made")
+    genotype = SearchSpace.nasrec_small(num_blocks=2).sample(np.random.default_rng(0))
+    conditions = Conditions(FeatureSpec(3, (5, 6)), TechnologyFile.read("cpu.toml"))
+    folder.results.parent.mkdir(parents=True)
+    folder.results.write_text(
+        json.dumps(
+            {
+                "models": [{"genotype": genotype.to_dict()}],
+                "baselines": {"constant": {"test_log_loss": 0.5}},
+                "conditions": conditions.to_dict(),
+            }
+        )
+    )
+    folder.finish("retrain", {}, 1.0)
+    place = folder.artifacts.resolve().as_uri()
+    MLflowLogger(f"sqlite:///{folder.mlflow_db}", experiment="x", artifact_location=place).close()
+    moved = shutil.move(folder.path, where / "moved")
+    for path in (moved, *moved.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    yield moved
+    for path in (moved, *moved.rglob("*")):
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def cli():
+    command = [sys.executable, "-m", "nasrec_opt"]
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root writes anywhere, and there is no setpriv to take that away")
+        command = ["setpriv", DROPPED, *command]
+
+    def called(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=120
+        )
+
+    return called
+
+
+def test_what_only_reads_a_run_works(cli, run, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    opened = cli("open", run)
+    assert opened.returncode == 0, opened.stderr
+    assert opened.stdout.splitlines()[-1].startswith("This folder cannot be written")
+    assert cli("cost", run).returncode == 0
+    assert cli("show", run, "--out", tmp_path / "x.svg").returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_what_writes_names_the_place_in_one_sentence(cli, run, tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text("[data]\nsynthetic_rows = 500\n")
+    for command in ("run", "report"):
+        done = cli(command, study, "--out", run)
+        assert done.returncode == 2
+        assert done.stderr.startswith(
+            f"nasrec-opt: {run}: expected a run folder that can be written, got: Permission denied"
+        )
+    drawn = cli("show", run, "--out", run / "x.svg")
+    assert drawn.returncode == 2
+    assert drawn.stderr.startswith(f"nasrec-opt: {run / 'x.svg'}: expected a usable place, got")
+
+
+def test_a_file_in_the_way_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    config = StudyConfig(name="tiny")
+    for out in (tmp_path / "file", tmp_path / "file" / "inside"):
+        with pytest.raises(StudyError, match=rf"{out}: expected a run folder that can be written"):
+            run_study(config, out)
+        with pytest.raises(StudyError, match=rf"{out}: expected a run folder, found no run.json"):
+            open_run(out)
