@@ -189,6 +189,7 @@ def find_parent(
     inherited = {name: text for name, text in known.items() if text is not None}
     own = {PARENT_TAG: run.info.run_id, **code_version()}
     logged = int(run.data.metrics.get("trials", 0))
+    measured = logged if "hypervolume" in run.data.metrics else 0
     compared = Notes().params(_compared(study, tags))
     parent = Parent(
         store=store,
@@ -198,7 +199,7 @@ def find_parent(
         objectives=compared["objectives"],
         is_dated=BEGAN_TAG in run.data.tags,
         given_reference=_in_order(reference_point, names),
-        progress=Progress(names, study.directions, logged),
+        progress=Progress(names, study.directions, logged, measured),
     )
     parent.add_params(compared)
     return parent

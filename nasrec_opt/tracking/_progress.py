@@ -54,11 +54,14 @@ class Progress:
         names: Of the objectives, in order.
         directions: Of the objectives.
         logged: Number of trials up to which points are known already; none of them is made again.
+        measured: The same for the hypervolume, which waits for a reference point.
+        reference: The reference point of the hypervolume, once there is one.
     """
 
     names: Sequence[str]
     directions: Sequence[StudyDirection]
     logged: int = 0
+    measured: int = 0
     reference: tuple[float, ...] | None = None
     _seen: set[int] = field(default_factory=set)
     _counts: dict[str, float] = field(default_factory=dict)
@@ -110,14 +113,15 @@ class Progress:
                 self._hypervolume = self._measured()
         found, self._points = self._points, []
         step = int(self._counts["trials"])
-        if step <= self.logged:
-            return found
-        self.logged = step
-        stand = dict(self._counts)
-        for name, sign, best in zip(self.names, self._signs, self._best, strict=True):
-            if math.isfinite(best):
-                stand[f"best_{name}"] = float(sign * best)
-        if self._hypervolume is not None:
+        stand: dict[str, float] = {}
+        if step > self.logged:
+            self.logged = step
+            stand |= self._counts
+            for name, sign, best in zip(self.names, self._signs, self._best, strict=True):
+                if math.isfinite(best):
+                    stand[f"best_{name}"] = float(sign * best)
+        if step > self.measured and self._hypervolume is not None:
+            self.measured = step
             stand["hypervolume"] = self._hypervolume
         known = {(point.name, point.step) for point in found}
         found += [
@@ -151,7 +155,7 @@ class Progress:
             return
         self._front = np.vstack([self._front[~(loss <= self._front).all(axis=1)], loss])
         self._hypervolume = None
-        if step > self.logged:
+        if step > self.measured:
             self._hypervolume = self._measured()
             self._points.append(Point("hypervolume", self._hypervolume, step, moment_ms))
 

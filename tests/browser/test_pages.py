@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
-from urllib.parse import quote
 
 import optuna
 import pytest
@@ -46,6 +44,16 @@ def storage(tmp_path_factory) -> Path:
 
         callbacks = [MLflowLogger(f"sqlite:///{folder}/mlflow.db")]
     study.optimize(objective, n_trials=24, callbacks=callbacks)
+    if callbacks:
+        other = optuna.create_study(
+            study_name="other",
+            directions=["minimize"] * 3,
+            sampler=optuna.samplers.TPESampler(seed=0),
+        )
+        other.set_metric_names(METRIC_NAMES)
+        second = MLflowLogger(f"sqlite:///{folder}/mlflow.db", experiment="pages")
+        other.optimize(objective, n_trials=12, callbacks=[second])
+        callbacks.append(second)
     for logger in callbacks:
         logger.close()
     describe(study, {"seed": 7, "search": {"sampler": "random", "n_trials": 24}})
@@ -136,42 +144,54 @@ def mlflow_ui(storage):
         yield address
 
 
-def test_mlflow_lists_studies_and_sorts_them_by_what_was_found(browser, storage, mlflow_ui):
+@pytest.fixture
+def two_studies(browser, storage, mlflow_ui):
+    """The list of studies, as a person comes to it: the printed page, and a filter typed in."""
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
     from nasrec_opt.tracking import MLflowLogger
 
     page = MLflowLogger(f"sqlite:///{storage}/mlflow.db").page("pages")
-    browser.get(f"{mlflow_ui}{page}")  # as a run prints it
+    browser.get(f"{mlflow_ui}{page}")
     assert wait_for(browser, "return document.body.innerText.includes('matching run');")
     field = browser.find_element(By.CSS_SELECTOR, "input[placeholder*='metrics.rmse']")
     field.send_keys("tags.nasrec.kind = 'study'", Keys.ENTER)
-    assert wait_for(browser, "return document.body.innerText.includes('1 matching run');")
-    browser.find_element(By.XPATH, "//button[contains(., 'Sort')]").click()
+    assert wait_for(browser, "return document.body.innerText.includes('2 matching runs');")
+    return browser
+
+
+def test_mlflow_lists_studies_and_sorts_them_by_what_was_found(two_studies):
+    from selenium.webdriver.common.by import By
+
+    two_studies.find_element(By.XPATH, "//button[contains(., 'Sort')]").click()
     items = "[...document.querySelectorAll('[role^=menuitem]')].map(item => item.textContent)"
-    names = wait_for(browser, f"const names = {items}; return names.length > 5 && names;")
+    names = wait_for(two_studies, f"const names = {items}; return names.length > 5 && names;")
     for metric in ("best_log_loss", "best_energy_uj", "hypervolume", "trials", "failed_trials"):
         assert metric in names
     assert {"sampler", "objectives", "reference_point"} <= set(names)
 
 
-def test_mlflow_compares_studies_by_parameters_and_metrics(browser, storage, mlflow_ui):
-    from mlflow import MlflowClient
+def test_two_studies_that_are_ticked_are_compared_by_parameters_and_metrics(two_studies):
+    from selenium.webdriver.common.by import By
 
-    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    experiment = client.get_experiment_by_name("pages").experiment_id
-    ids = [run.info.run_id for run in client.search_runs([experiment])]
-    [study] = [
-        run.info.run_id for run in client.search_runs([experiment], "tags.`nasrec.kind` = 'study'")
-    ]
-    pair = json.dumps([study, next(run_id for run_id in ids if run_id != study)])
-    browser.get(
-        f"{mlflow_ui}/#/compare-runs?runs={quote(pair)}&experiments={quote(json.dumps([experiment]))}"
+    ticks = "document.querySelectorAll('input[aria-label*=\"toggle row selection\"]')"
+    for place in range(2):
+        wait_for(two_studies, f"return {ticks}.length === 2;")
+        two_studies.execute_script(f"return {ticks}[{place}];").click()
+    compare = "//button[normalize-space()='Compare']"
+    wait_for(
+        two_studies, f"return document.evaluate({compare!r}, document, null, 9).singleNodeValue;"
     )
-    assert wait_for(browser, "return document.body.innerText.includes('Comparing 2 Runs');")
-    assert wait_for(browser, "return document.body.innerText.includes('best_log_loss');")
-    assert "Nothing to compare" not in browser.page_source
+    two_studies.find_element(By.XPATH, compare).click()
+    assert wait_for(two_studies, "return document.body.innerText.includes('Comparing 2 Runs');")
+    metrics = "document.body.innerText.split('Metrics\\n').pop().split('Artifacts\\n')[0]"
+    text = wait_for(two_studies, f"const text = {metrics}; return text.includes('0.') && text;")
+    for name in ("best_log_loss", "best_latency_us", "best_energy_uj", "hypervolume", "trials"):
+        assert name in text
+    assert {"12", "24"} <= set(text.split())
+    assert "NaN" not in text  # each study has each of them
+    assert "Nothing to compare" not in two_studies.page_source
 
 
 def test_report_works_without_a_network(browser, storage):

@@ -98,6 +98,21 @@ def test_what_is_logged_in_pieces_is_what_is_logged_at_once(uri):
     assert list(volumes.values()) == pytest.approx([after[step - 1] for step in volumes])
 
 
+def test_a_study_too_short_for_a_reference_point_has_a_hypervolume_at_its_end(uri):
+    study = studies.create(name="short")
+    logger = MLflowLogger(uri)
+    study.optimize(studies.objective, n_trials=6, callbacks=[logger])
+    logger._background.flush()  # trials and counts are written; no reference point is known yet
+    assert "hypervolume" not in study_runs(uri, "short")["short"].data.metrics
+    logger.close()
+    run = study_runs(uri, "short")["short"]
+    point = json.loads(run.data.params["reference_point"])
+    after = expected(study, [point[metric] for metric in studies.METRIC_NAMES])
+    volumes = history(uri, run, "hypervolume")
+    assert {1, 6} <= volumes.keys()
+    assert list(volumes.values()) == pytest.approx([after[step - 1] for step in volumes])
+
+
 def test_an_experiment_is_one_of_models_unless_a_person_said_otherwise(uri):
     client = MlflowClient(uri)
     new, chosen = (client.create_experiment(name) for name in ("new", "chosen"))
@@ -141,8 +156,8 @@ TRIALS = st.lists(
 
 
 @settings(deadline=None, max_examples=60)
-@given(trials=TRIALS, maximise=st.booleans(), cut=st.integers(0, 40))
-def test_progress_agrees_with_optuna_however_it_is_cut(trials, maximise, cut):
+@given(trials=TRIALS, maximise=st.booleans(), cut=st.integers(0, 40), is_late=st.booleans())
+def test_progress_agrees_with_optuna_however_it_is_cut(trials, maximise, cut, is_late):
     directions = [StudyDirection.MAXIMIZE if maximise else StudyDirection.MINIMIZE]
     directions.append(StudyDirection.MINIMIZE)
     sign = np.array([-1.0 if maximise else 1.0, 1.0])
@@ -154,9 +169,11 @@ def test_progress_agrees_with_optuna_however_it_is_cut(trials, maximise, cut):
         study.tell(trial, None if kind == "fail" else values, state=_state(kind))
     reference = (-2.5 if maximise else 2.5, 2.5)
     points: dict[tuple[str, int], float] = {}
-    progress = Progress(("a", "b"), directions, reference=reference)
+    progress = Progress(("a", "b"), directions, reference=None if is_late else reference)
     for some in (study.trials[:cut], study.trials):
         progress.add(some)
+        if len(some) == len(trials):
+            progress.reference = reference  # where it is late, it comes with the last trial
         for point in progress.points():
             assert (point.name, point.step) not in points
             points[point.name, point.step] = point.value
@@ -172,6 +189,10 @@ def test_progress_agrees_with_optuna_however_it_is_cut(trials, maximise, cut):
             assert value == sum(kind == "fail" for *_, kind in trials[:step])
     if trials:
         assert points["trials", len(trials)] == len(trials)
+    steps = [step for step, (*_, kind) in enumerate(trials, start=1) if kind == "complete"]
+    if steps:
+        assert ("hypervolume", len(trials)) in points
+        assert ("hypervolume", steps[0]) in points  # its history begins where the front does
 
 
 def _state(kind: str) -> optuna.trial.TrialState:
