@@ -129,7 +129,7 @@ class FlatBreeder:
     def points(self, identities: Sequence[Hashable], space: Distributions) -> FloatArray:
         """Numbers from 0 to 1, a zero or one for each choice, `[identities, dimensions]`.
 
-        What a parameter that was not asked for would have is not a number.
+        A number that was not asked for is in the middle, a choice that was not is all zeros.
         """
         rows: list[dict[str, Hashable]] = [dict(what) for what in identities]  # type: ignore[call-overload]
         columns = [
@@ -142,15 +142,19 @@ def _column(distribution: BaseDistribution, keys: list[Hashable]) -> FloatArray:
     """The dimensions of one parameter, given the keys of its values, `[keys, dimensions]`."""
     if isinstance(distribution, CategoricalDistribution):
         choices = [key_of(choice) for choice in distribution.choices]
-        return np.array([[key == choice for choice in choices] for key in keys], float)
+        found = [[key == choice for choice in choices] for key in keys]
+        return np.array(found, dtype=np.float64).reshape(len(keys), len(choices))
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    numbers = np.array([[np.nan if key is _UNASKED else key] for key in keys], dtype=np.float64)
+    is_asked = np.array([key is not _UNASKED for key in keys], dtype=bool)[:, None]
     low, high = float(distribution.low), float(distribution.high)
+    given = np.array([low if key is _UNASKED else key for key in keys], dtype=np.float64)[:, None]
+    numbers = np.clip(given, low, high)  # an enqueued value may be outside
     if distribution.log:
         numbers, low, high = np.log(numbers), math.log(low), math.log(high)
     if not math.isfinite(high - low):
         numbers, low, high = numbers / 2, low / 2, high / 2
-    return (numbers - low) / (high - low if high > low else 1.0)
+    places = (numbers - low) / (high - low if high > low else 1.0)
+    return np.where(is_asked, places, 0.5)
 
 
 def _inherited(

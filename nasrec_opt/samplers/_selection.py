@@ -58,14 +58,13 @@ def non_dominated(losses: FloatArray) -> BoolArray:
         losses: Objective values, smaller is better, `[individuals, objectives]`.
     """
     order = np.lexsort(losses.T[::-1])  # a dominator comes before whom it dominates
-    ordered = losses[order]
+    left = losses[order]
     kept = np.zeros(len(losses), dtype=bool)
-    best: FloatArray = ordered[:0]
-    for row, point in zip(order, ordered, strict=True):
-        worse = np.all(best <= point, axis=1) & np.any(best < point, axis=1)
-        if not worse.any():
-            kept[row] = True
-            best = np.concatenate((best, point[None]))
+    while len(left):
+        kept[order[0]] = True
+        worse = np.all(left[0] <= left, axis=1) & np.any(left[0] < left, axis=1)
+        worse[0] = True  # has its place
+        left, order = left[~worse], order[~worse]
     return kept
 
 

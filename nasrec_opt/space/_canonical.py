@@ -10,6 +10,7 @@ the dense vector before FM is added. The supernet, the lowering and the drawings
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from nasrec_opt.space._genotype import Bits, BlockGene, Genotype
@@ -97,6 +98,7 @@ def canonical(genotype: Genotype) -> Genotype:
     return genotype if blocks == genotype.blocks else replace(genotype, blocks=blocks)
 
 
+@lru_cache(maxsize=4096)  # a mutation leaves all blocks but one as they were
 def _canonical_block(block: BlockGene, live: BlockLiveness, last: BlockGene) -> BlockGene:
     genes: dict[str, Any] = {}
     if not live.dense_pre:
