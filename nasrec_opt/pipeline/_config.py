@@ -22,6 +22,8 @@ from nasrec_opt.samplers import evolution_sizes, pool_sizes
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.supernet import PrecisionChoice, TrainConfig
 
+PUBLISHED = "published:"  # before the name of a model of the paper, in place of a file
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
@@ -160,6 +162,8 @@ class SearchConfig:
         objectives: What is minimised, in order.
         constraints: Largest value allowed, by metric.
         pruner: Who stops trials on the way, where log loss is the only objective.
+        initial: Genotypes that are the first trials: JSON files, or `published:` and the name of a
+            model of the paper.
         evolution: Options of `sampler = "evolution"`.
         pool_bayes: Options of `sampler = "pool_bayes"`.
         ax: Options of `engine = "ax"`.
@@ -173,6 +177,7 @@ class SearchConfig:
     objectives: tuple[str, ...] = ("log_loss", "latency_us", "energy_uj")
     constraints: Mapping[str, float] = field(default_factory=dict)
     pruner: Literal["none", "median", "hyperband"] = "none"
+    initial: tuple[str, ...] = ()
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
     pool_bayes: PoolBayesConfig = field(default_factory=PoolBayesConfig)
     ax: AxConfig = field(default_factory=AxConfig)
@@ -194,6 +199,11 @@ class SearchConfig:
                 raise StudyError(f"constraints: {name}: expected a finite number, got {largest}")
         if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
             raise StudyError(f"objectives: expected distinct metrics, got {self.objectives}")
+        if len(set(self.initial)) > self.n_trials:
+            raise StudyError(
+                f"initial: expected at most the {self.n_trials} genotypes of n_trials, got "
+                f"{len(set(self.initial))}"
+            )
         if self.pruner != "none" and self.objectives != ("log_loss",):
             raise StudyError(
                 "pruner: expected log_loss as the only objective, which is what trials are pruned "
@@ -384,7 +394,14 @@ class StudyConfig:
                 space.build()
             except GenotypeError as error:
                 raise StudyError(f"{path}: [space]: {error}") from error
-        return dataclasses.replace(config, data=data, space=space, hardware=hardware)
+        search = dataclasses.replace(
+            config.search,
+            initial=tuple(
+                name if name.startswith(PUBLISHED) else str(base / name)
+                for name in config.search.initial
+            ),
+        )
+        return dataclasses.replace(config, data=data, space=space, hardware=hardware, search=search)
 
 
 def _refuse_own_seeds(values: Mapping[str, Any], path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from nasrec_opt.pipeline._config import StudyConfig
@@ -30,11 +31,13 @@ def facts_of(config: StudyConfig, space: SearchSpace, *, source: str, rows: int)
     limits = {name: f"at most {most}" for name, most in search["constraints"].items()}
     fidelity = {k: v for k, v in oracle.items() if k not in ("fidelity", "rows")}
     technology = config.hardware.technology
+    first = [Path(name).name for name in config.search.initial]
     steps = training_steps(rows, config.supernet)
     size = f"{space.num_blocks} choice blocks, {space.cardinality():.2g} genotypes"
     return {
         "space": f"{space.name}, {size}",
         "sampler": _with_options(sampler, options),
+        **({"first trials": ", ".join(first)} if first else {}),
         "seed": str(config.seed),
         "objectives": ", ".join(config.search.objectives),
         **({"constraints": _with_options("", limits)} if limits else {}),

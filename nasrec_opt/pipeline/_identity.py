@@ -12,6 +12,7 @@ from nasrec_opt.data import Schema
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import OracleConfig, StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
+from nasrec_opt.pipeline._initial import initial_genotypes
 from nasrec_opt.space import SearchSpace
 
 STAMP_BYTES = 1 << 20
@@ -70,6 +71,7 @@ def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the search's trials depend on."""
     pruner, pool = config.search.pruner, config.search.pool_bayes
+    initial = initial_genotypes(config.search, space)
     settings = {
         "train": digest(train_settings(config, folder, space)),
         "oracle": _oracle_settings(config.oracle),
@@ -81,6 +83,7 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
         "objectives": list(config.search.objectives),
         "constraints": plain(config.search.constraints),
         **({"pruner": pruner} if pruner != "none" else {}),
+        **({"initial": [genotype.to_json() for genotype in initial]} if initial else {}),
     }
     return without_unread(settings)
 
@@ -149,6 +152,8 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
         del search[name]
     if proposer == "ax":
         del search["sampler"]
+    if not search["initial"]:
+        del search["initial"]
     return settings
 
 

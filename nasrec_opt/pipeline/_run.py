@@ -44,6 +44,7 @@ from nasrec_opt.pipeline._identity import (
     settings_in_force,
     train_settings,
 )
+from nasrec_opt.pipeline._initial import initial_genotypes
 from nasrec_opt.pipeline._opening import settle
 from nasrec_opt.pipeline._precision import (
     keep_precision,
@@ -174,6 +175,7 @@ class Run:
             MissingExtraError: The sampler needs a package that is not installed.
             StudyError: The sampler's options are bad, or the tracking server does not answer.
             DescriptionError: The technology file is.
+            GenotypeError: A genotype of `initial` cannot be read, or is not in the space.
         """
         config = self.config
         accelerator = accelerator_of(config.hardware.technology)
@@ -185,6 +187,7 @@ class Run:
             )
         check_ranked_bits(config.oracle.bits, self._space)
         make_proposer(config.search, self._space, config.seed)
+        initial_genotypes(config.search, self._space)
         if config.data.format != "criteo":
             Schema.from_toml(config.data.format)
         if config.mlflow.uri is not None and find_spec("mlflow"):
@@ -252,6 +255,8 @@ class Run:
         def work() -> str:
             before = time.perf_counter()
             study = self.study(create=True)
+            for genotype in initial_genotypes(config.search, self._space):
+                self._space.enqueue(study, genotype)
             source = self.folder.record()["prepare"]["settings"]["source"]
             describe(study, settings_in_force(config, source))
             oracle = self._oracle()

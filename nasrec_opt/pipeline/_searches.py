@@ -68,13 +68,14 @@ def name_of_search(name: str, settings: Mapping[str, Any], studies: Studies) -> 
 
 
 def proposer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Who proposes the trials of a search: a name, and the options that this one reads."""
+    """Who proposes the trials of a search: a name, options that this one reads, first trials."""
+    first = {"initial": settings.get("initial", [])}
     if "ax" in settings:
-        return {"name": f"ax-{settings['ax']['strategy']}"}
+        return {"name": f"ax-{settings['ax']['strategy']}"} | first
     sampler = settings["sampler"]
     usual = _USUAL.get(sampler, {})  # for a record from before an option came
     options = usual and usual | settings.get(sampler, {})
-    return {"name": sampler, "options": options}
+    return {"name": sampler, "options": options} | first
 
 
 def place_of(name: str, studies: Studies) -> str:

@@ -25,6 +25,7 @@ from nasrec_opt.space._choices import (
     unique_values,
     visit,
 )
+from nasrec_opt.space._enqueue import enqueue
 from nasrec_opt.space._genotype import (
     DENSE_OPS,
     DENSE_WIDTHS,
@@ -37,6 +38,7 @@ from nasrec_opt.space._genotype import (
 from nasrec_opt.space._optuna import Parameters
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.distributions import CategoricalDistribution
     from optuna.trial import BaseTrial
 
@@ -253,6 +255,30 @@ class SearchSpace:
             StudyError: The trial's sampler, or the study's earlier trials, are of another space.
         """
         return self._parameters.suggest(trial)
+
+    def enqueue(self, study: Study, genotype: Genotype) -> int:
+        """Make a genotype one of the next trials of a study.
+
+        Each model is enqueued once: where the study has a trial of it already, in whatever state,
+        nothing is added, though several workers ask for it at the same time.
+
+        Args:
+            study: A study whose objective asks this space.
+            genotype: Of this space.
+
+        Returns:
+            Number of the trial that has the genotype.
+
+        Raises:
+            GenotypeError: The genotype is not in this space; the sentence says which gene is not.
+
+        Example:
+            >>> space = SearchSpace.nasrec_small()
+            >>> study = optuna.create_study()
+            >>> space.enqueue(study, published_model("criteo-small").genotype)
+            0
+        """
+        return enqueue(self._parameters, study, genotype)
 
     def distributions(self) -> dict[str, CategoricalDistribution]:
         """Every parameter that `suggest` may ask, for `study.ask(fixed_distributions=...)`."""

@@ -52,6 +52,7 @@ OTHER: dict[str, Any] = {
     "hardware.technology": "technology.toml",
     "oracle.precision": "bfloat16",
     "supernet.precision": "bfloat16",
+    "search.initial": ("published:criteo-small",),
     "search.n_trials": 999,
     "search.objectives": ("log_loss", "energy_uj"),
     "search.constraints": {"area_mm2": 1.0},

@@ -1,0 +1,58 @@
+"""A genotype as the next trial of a study: once, whoever asks for it and how often."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from nasrec_opt.errors import GenotypeError
+from nasrec_opt.space._genotype import Genotype
+from nasrec_opt.space._optuna import Parameters
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+FIXED = "fixed_params"  # system attribute of Optuna: what was enqueued
+TOKEN = "nasrec:enqueued"  # system attribute: whose trial it is
+DUPLICATE = "duplicate_of"  # user attribute: number of the trial that is evaluated instead
+
+
+def enqueue(parameters: Parameters, study: Study, genotype: Genotype) -> int:
+    """See `SearchSpace.enqueue`."""
+    from optuna.trial import TrialState, create_trial  # takes longer to import than all of ours
+
+    params = parameters.encode(genotype)
+    known = _trials_of(parameters, study, genotype)
+    if known:
+        return known[0].number
+    # Two workers may be here at once. Each adds a trial that is running, so that nobody takes it
+    # up; the storage numbers them one after the other, and the first of them goes to the queue.
+    token = uuid.uuid4().hex
+    study.add_trial(
+        create_trial(state=TrialState.RUNNING, system_attrs={FIXED: params, TOKEN: token})
+    )
+    known = _trials_of(parameters, study, genotype)
+    first = known[0]
+    [own] = [trial for trial in known if trial.system_attrs.get(TOKEN) == token]
+    storage = study._storage  # the public API can end a trial, but not give it to the queue
+    if own.number == first.number:
+        storage.set_trial_state_values(own._trial_id, TrialState.WAITING)
+    else:
+        storage.set_trial_user_attr(own._trial_id, DUPLICATE, first.number)
+        storage.set_trial_state_values(own._trial_id, TrialState.FAIL)
+    return first.number
+
+
+def _trials_of(parameters: Parameters, study: Study, genotype: Genotype) -> list[FrozenTrial]:
+    """The trials of a model, oldest first, whatever became of them."""
+    wanted = genotype.canonical()
+    found = []
+    for trial in study.get_trials(deepcopy=False):
+        try:
+            its = parameters.decode(trial.params | trial.system_attrs.get(FIXED, {}))
+        except GenotypeError:
+            continue  # enqueued in part, not asked for all of it yet, or of another space
+        if its.canonical() == wanted:
+            found.append(trial)
+    return found

@@ -1,0 +1,179 @@
+"""Genotypes as trials of a study: each model once, whoever enqueues it and how often."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
+from samplers.studies import open_storage
+
+from nasrec_opt import Genotype, RegularizedEvolutionSampler, SearchSpace
+from nasrec_opt.errors import GenotypeError
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+SPACE = SearchSpace.codesign(3)
+SPACES = [SPACE, SearchSpace.nasrec_full(2), SearchSpace.nasrec_full(3, codesign=True)]
+STORAGES = ("memory", "sqlite", "journal")
+
+
+def drawn(count: int, space: SearchSpace = SPACE) -> list[Genotype]:
+    """Different models."""
+    rng, found = np.random.default_rng(0), {}
+    for _ in range(10 * count):
+        genotype = space.sample(rng)
+        found.setdefault(genotype.canonical(), genotype)
+    return list(found.values())[:count]
+
+
+def searched(study: optuna.Study, n_trials: int, space: SearchSpace = SPACE) -> list[Genotype]:
+    """The genotypes of all complete trials, oldest first."""
+    study.optimize(lambda trial: float(space.suggest(trial).num_blocks), n_trials=n_trials)
+    states = (TrialState.COMPLETE,)
+    return [space.decode(trial.params) for trial in study.get_trials(states=states)]
+
+
+@given(space=st.sampled_from(SPACES), seeds=st.lists(st.integers(0, 99), min_size=1, max_size=5))
+def test_enqueued_genotypes_are_the_first_trials_each_model_once(space, seeds):
+    genotypes = [space.sample(np.random.default_rng(seed)) for seed in seeds]
+    models = list(dict.fromkeys(genotype.canonical() for genotype in genotypes))
+    study = optuna.create_study(sampler=RegularizedEvolutionSampler(space, seed=0))
+    for _ in range(2):
+        numbers = [space.enqueue(study, genotype) for genotype in genotypes]
+        assert numbers == [models.index(genotype.canonical()) for genotype in genotypes]
+    found = searched(study, len(models) + 1, space)
+    assert [genotype.canonical() for genotype in found[:-1]] == models
+    assert [space.enqueue(study, genotype) for genotype in genotypes] == numbers
+    assert len(study.trials) == len(models) + 1
+
+
+@pytest.mark.parametrize("kind", STORAGES)
+def test_a_study_that_is_opened_again_has_each_once(tmp_path, kind):
+    genotypes = drawn(3)
+
+    def opened(storage: Any) -> optuna.Study:
+        study = optuna.create_study(study_name="a", storage=storage, load_if_exists=True)
+        for genotype in genotypes:
+            SPACE.enqueue(study, genotype)
+        return study
+
+    storage = open_storage(f"{kind}:///{tmp_path / 'study'}")
+    assert searched(opened(storage), 1) == genotypes[:1]
+    if kind != "memory":
+        storage = open_storage(f"{kind}:///{tmp_path / 'study'}")
+    assert searched(opened(storage), 3)[:3] == genotypes
+    assert len(opened(storage).trials) == 4
+
+
+def test_another_spelling_of_a_model_is_the_same_trial():
+    space = SearchSpace.nasrec_full(2)
+    unused = drawn(1, space)[0].blocks[0]
+    last = replace(unused, dense_inputs=(0,), sparse_inputs=(0,), left_input=None, right_input=None,
+                   dense_ops=("fc",))  # fmt: skip
+    one, other = (
+        Genotype((replace(unused, sparse_width=rows), last), space="nasrec_full")
+        for rows in (16, 32)
+    )
+    study = optuna.create_study()
+    assert [space.enqueue(study, genotype) for genotype in (one, other)] == [0, 0]
+    assert searched(study, 1, space) == [one]
+
+
+def test_what_a_sampler_proposed_or_what_failed_is_no_new_trial():
+    [genotype] = drawn(1)
+    study = optuna.create_study()
+    study.enqueue_trial(SPACE.encode(genotype))
+    study.tell(study.ask(), state=TrialState.FAIL)
+    assert SPACE.enqueue(study, genotype) == 0
+    [proposed] = searched(study, 1)
+    assert SPACE.enqueue(study, proposed) == 1
+    assert len(study.trials) == 2
+
+
+@pytest.mark.parametrize("kind", STORAGES)
+def test_workers_at_the_same_time_evaluate_each_once(tmp_path, kind):
+    genotypes, workers, address = drawn(4), 5, f"{kind}:///{tmp_path / 'study'}"
+    shared = open_storage(address)
+    optuna.create_study(study_name="a", storage=shared)
+    barrier, evaluated, errors = threading.Barrier(workers), Counter(), []
+
+    def objective(trial: optuna.Trial) -> float:
+        evaluated[SPACE.suggest(trial)] += 1
+        return 0.0
+
+    def work() -> None:
+        try:
+            storage = shared if kind == "memory" else open_storage(address)
+            study = optuna.load_study(study_name="a", storage=storage)
+            barrier.wait(60)
+            for genotype in genotypes:
+                SPACE.enqueue(study, genotype)
+            study.optimize(objective, n_trials=3)
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    threads = [threading.Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert [evaluated[genotype] for genotype in genotypes] == [1] * 4
+    assert sum(evaluated.values()) == 3 * workers
+
+
+class _Overtaken(InMemoryStorage):
+    """While one worker adds a trial, another one does all that it has to do."""
+
+    def __init__(self, genotype: Genotype) -> None:
+        super().__init__()
+        self.genotype: Genotype | None = genotype
+
+    def create_new_trial(self, study_id: int, template_trial: Any = None) -> int:
+        genotype, self.genotype = self.genotype, None
+        if genotype is not None:
+            other = optuna.load_study(study_name="a", storage=self)
+            assert SPACE.enqueue(other, genotype) == 0
+        return super().create_new_trial(study_id, template_trial)
+
+
+def test_of_two_workers_who_saw_no_trial_the_first_has_it():
+    [genotype] = drawn(1)
+    study = optuna.create_study(study_name="a", storage=_Overtaken(genotype))
+    assert SPACE.enqueue(study, genotype) == 0
+    first, second = study.trials
+    assert (first.state, second.state) == (TrialState.WAITING, TrialState.FAIL)
+    assert second.user_attrs == {"duplicate_of": 0}
+    assert searched(study, 1) == [genotype]
+
+
+def outside() -> dict[str, Genotype]:
+    """Genotypes that are not in the space, by what is said of them."""
+    [inside] = drawn(1)
+    narrow = replace(inside.blocks[0], dense_width=16)
+    return {
+        "blocks: expected 3 of them, got 2": drawn(1, SearchSpace.codesign(2))[0],
+        "space: expected 'codesign', got 'nasrec_small'": drawn(1, SearchSpace.nasrec_small(3))[0],
+        "b1.dense_width: expected one of 64, 128, 256, 512, 768, 1024, got 16": replace(
+            inside, blocks=(narrow, *inside.blocks[1:])
+        ),
+        "hardware: expected accelerator genes, got None": replace(inside, hardware=None),
+    }
+
+
+@pytest.mark.parametrize("sentence", outside())
+def test_a_genotype_outside_the_space_is_one_sentence_and_no_trial(sentence):
+    study = optuna.create_study()
+    with pytest.raises(GenotypeError) as caught:
+        SPACE.enqueue(study, outside()[sentence])
+    assert str(caught.value) == sentence
+    assert study.trials == []
