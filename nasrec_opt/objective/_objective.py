@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
+from numbers import Real
 from typing import Any
 
 from optuna import TrialPruned
@@ -90,6 +91,8 @@ class Objective:
     ) -> None:
         if objectives is None:
             objectives = ("log_loss",) if accelerator is None else DEFAULT_WITH_ACCELERATOR
+        if isinstance(objectives, str):
+            raise StudyError(f"objectives: expected a list of metrics, got {objectives!r}")
         check_parts(space, oracle, accelerator)
         self.space = space
         self.oracle = oracle
@@ -248,5 +251,5 @@ class Objective:
         if not self.metric_names or len(set(self.metric_names)) < len(self.metric_names):
             raise StudyError(f"objectives: expected distinct metrics, got {self.metric_names}")
         for name, largest in self.constraints.items():
-            if math.isnan(largest):
-                raise StudyError(f"constraints: {name}: expected a number, got {largest}")
+            if not isinstance(largest, Real) or math.isnan(largest):
+                raise StudyError(f"constraints: {name}: expected a number, got {largest!r}")

@@ -351,3 +351,18 @@ def test_parts_that_cannot_answer_are_refused_at_the_door(parts, sentence):
     with pytest.raises(StudyError) as caught:
         Objective(*parts, features=FEATURES)
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"objectives": "log_loss"}, "objectives: expected a list of metrics, got 'log_loss'"),
+        ({"constraints": {"mflops": "3"}}, "constraints: mflops: expected a number, got '3'"),
+        ({"constraints": {"mflops": None}}, "constraints: mflops: expected a number, got None"),
+        ({"constraints": {"mflops": float("nan")}}, "constraints: mflops: expected a number, got"),
+    ],
+)
+def test_options_of_another_type_are_refused_at_the_door(options, sentence):
+    with pytest.raises(StudyError) as caught:
+        Objective(SPACE, loss, features=FEATURES, **options)
+    assert str(caught.value).startswith(sentence)
