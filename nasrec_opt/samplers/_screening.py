@@ -9,7 +9,7 @@ where little is known. The idea is that of LINAS (Cummings et al. 2022, arXiv:22
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -105,12 +105,16 @@ class Screening:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Sums of small matrices in one thread: faster, and the same on any number of cores."""
-    with _pools().limit(limits=1, user_api="blas"):
+    pools = _pools()
+    with nullcontext() if pools is None else pools.limit(limits=1, user_api="blas"):
         yield
 
 
 @cache
 def _pools() -> Any:
-    import threadpoolctl  # type: ignore[import-untyped]  # looks for all libraries; once will do
-
+    """The thread pools of this process; None where nothing is installed that could limit them."""
+    try:
+        import threadpoolctl  # type: ignore[import-untyped]  # looks for all libraries; once will do
+    except ImportError:  # the package of optunahub/ has Optuna alone
+        return None
     return threadpoolctl.ThreadpoolController()
