@@ -30,7 +30,9 @@ SPACES = {
     "full": SearchSpace.nasrec_full(3),
     "multi": SearchSpace.nasrec_full(3, multi_operator=True),
     "bits": SearchSpace(num_blocks=3, bits=(4, 8, (5, 7)), multi_operator=True),
+    "wide": SearchSpace.nasrec_small(3, wide=(False, True)),
 }
+TABLES = ("embedding.table", "embedding.first_order")
 SUPERNETS = {name: Supernet(space, CRITEO) for name, space in SPACES.items()}
 seeds = st.integers(0, 2**32 - 1)
 names = st.sampled_from(list(SPACES))
@@ -159,10 +161,10 @@ def test_macs_equal_what_fvcore_counts(name, seed):
 def test_parameters_equal_those_of_the_extracted_subnet(name, seed):
     genotype = draw(name, seed)
     weights = dict(SUPERNETS[name].extract(genotype).named_parameters())
-    table = weights.pop("embedding.table")
+    tables = [weights.pop(table) for table in TABLES if table in weights]
     workload = lower(genotype, CRITEO)
     assert workload.parameters == sum(weight.numel() for weight in weights.values())
-    assert workload.embedding_parameters == table.numel()
+    assert workload.embedding_parameters == sum(table.numel() for table in tables)
 
 
 @settings(max_examples=30, deadline=None)
@@ -170,7 +172,8 @@ def test_parameters_equal_those_of_the_extracted_subnet(name, seed):
 def test_parameters_equal_those_of_a_subnet_of_any_input_shape(name, shape, seed):
     genotype, features = draw(name, seed), FEATURES[shape]
     weights = dict(Subnet(genotype, features).named_parameters())
-    del weights["embedding.table"]
+    for table in TABLES:
+        weights.pop(table, None)
     assert lower(genotype, features).parameters == sum(w.numel() for w in weights.values())
 
 
@@ -218,6 +221,7 @@ def padded_macs(genotype: Genotype, num_dense: int, num_sparse: int, dim: int) -
 def test_the_papers_rule_is_what_fvcore_counts_of_a_model_with_padded_gates(name, shape, seed):
     genotype, features = draw(name, seed), FEATURES[shape]
     counted = padded_macs(genotype, features.num_dense, features.num_sparse, features.embedding_dim)
+    counted += features.num_dense * genotype.wide  # which the paper's models do not have
     assert lower(genotype, features).mflops_paper == pytest.approx(counted * 1e-6, rel=1e-12)
 
 
@@ -327,9 +331,10 @@ def test_only_what_reaches_the_logit_is_there_and_all_of_it_ends_there(name, see
         several_dense = live.dense_pre and len(gene.dense_ops) > 1
         if several_dense or (live.sparse_pre and len(gene.sparse_ops) > 1):
             expected.add((number, "add"))
-    blocks = [o for o in workload.operations if o.name not in ("embedding", "final")]
+    others = ("embedding", "final", "wide/lookup", "wide/dense", "wide/add")
+    blocks = [o for o in workload.operations if o.name not in others]
     assert {(int(o.name.split("/")[0]), o.operator) for o in blocks} == expected
-    needed = {"final"}
+    needed = {"wide/add" if genotype.wide else "final"}
     for operation in reversed(workload.operations):
         assert operation.name in needed
         needed.update(operation.after)

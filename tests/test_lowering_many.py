@@ -29,6 +29,7 @@ SPACES = {
     "multi": SearchSpace.nasrec_full(3, multi_operator=True),
     "bits": SearchSpace(num_blocks=3, bits=(4, 8, (5, 7)), multi_operator=True),
     "codesign": SearchSpace.codesign(2),
+    "first order": SearchSpace.codesign(2, wide=(False, True)),
 }
 WITH_FLOATS = SearchSpace(num_blocks=3, bits=(8, 32))
 TOTALS = (

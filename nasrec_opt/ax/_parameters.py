@@ -126,7 +126,7 @@ class _Tree:
         # By block, by way of reading, the labels of dense_ops that read so.
         self._ops: dict[str, dict[str, list[Value]]] = {}
         for name, labels in choices.items():
-            place, gene = name.split(".")
+            place, _, gene = name.partition(".")
             if gene == "dense_ops":
                 by_reads: dict[str, list[Value]] = {}
                 for label in labels:
@@ -137,7 +137,7 @@ class _Tree:
     def configs(self) -> list[Any]:
         found = []
         for name, labels in self._choices.items():
-            place, gene = name.split(".")
+            place, _, gene = name.partition(".")
             if place not in self._ops or gene not in ("dense_ops", *_CONDITIONAL):
                 found.append(_choice(name, labels))
             elif gene == "dense_ops":
@@ -148,7 +148,7 @@ class _Tree:
         found: dict[str, Value] = {}
         reads_of = {place: self._reads(place, labels[f"{place}.dense_ops"]) for place in self._ops}
         for name, label in labels.items():
-            place, gene = name.split(".")
+            place, _, gene = name.partition(".")
             reads = reads_of.get(place)
             if reads is None or gene not in ("dense_ops", *_CONDITIONAL):
                 found[name] = _typed(self._choices[name])(label)
@@ -163,7 +163,7 @@ class _Tree:
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Value]:
         found: dict[str, Value] = {}
         for name, value in parameters.items():
-            place, *_, gene = name.split(".")
+            place, gene = name.partition(".")[0], name.rpartition(".")[2]
             if gene == "reads":
                 found |= self._below(place, value, parameters)
             elif name in self._choices:

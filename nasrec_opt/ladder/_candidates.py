@@ -38,7 +38,15 @@ class Candidate:
 def feature_names() -> tuple[str, ...]:
     """Names of what `features_of` gives."""
     operators = (*DENSE_OPS, *SPARSE_OPS)
-    return ("log2 MACs", "depth", "log2 dense width", "log2 sparse width", *operators, "mergers")
+    return (
+        "log2 MACs",
+        "depth",
+        "log2 dense width",
+        "log2 sparse width",
+        *operators,
+        "mergers",
+        "wide",
+    )
 
 
 def features_of(genotype: Genotype, features: FeatureSpec) -> tuple[float, ...]:
@@ -50,7 +58,7 @@ def features_of(genotype: Genotype, features: FeatureSpec) -> tuple[float, ...]:
 
     Returns:
         MACs of a sample, blocks, mean widths, all but the number of blocks as logarithms; how many
-        branches have each operator; and the number of mergers.
+        branches have each operator; the number of mergers; and whether there is a first-order term.
     """
     counts = dict.fromkeys((*DENSE_OPS, *SPARSE_OPS), 0)
     dense, sparse, mergers, depth = [], [], 0, 0
@@ -72,6 +80,7 @@ def features_of(genotype: Genotype, features: FeatureSpec) -> tuple[float, ...]:
         _mean(sparse),
         *map(float, counts.values()),
         float(mergers),
+        float(genotype.wide),
     )
 
 

@@ -5,6 +5,10 @@ logit is not there (`liveness`). Layer norms, activations, residuals and the add
 operators' outputs are digital work at the bits of the activations, and count no MACs, as in the
 paper's Table 5. That table counts a Gate with the narrower of its inputs padded with zeros, which
 are not multiplied here; such products say so as their `paper_macs`.
+
+Models with a first-order term, which the paper's do not have, read a weight of 32 bits for each
+sparse feature from a table beside that of the embeddings, and count a MAC and a parameter for each
+dense feature; adding up is digital work at the bits of the final layer.
 """
 
 from nasrec_opt.lowering._cells import CrossbarCells

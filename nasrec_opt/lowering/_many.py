@@ -23,6 +23,7 @@ from nasrec_opt.lowering._operators import (
     Shapes,
     Work,
     dense_to_sparse,
+    first_order,
     fm,
 )
 from nasrec_opt.space import MERGER_ROWS, Genotype
@@ -58,6 +59,7 @@ class _LoweringMany:
         self.dim = features.embedding_dim
         self.blocks = genes_of(genotypes)
         self.final_bits = np.array([genotype.final_bits for genotype in genotypes])
+        self.wide = np.array([genotype.wide for genotype in genotypes])
         self.everywhere = np.arange(len(genotypes))
         width, rows = max(features.num_dense, 1), features.num_sparse
         self.dense: list[IntArray] = [np.full(len(genotypes), width)]
@@ -79,7 +81,18 @@ class _LoweringMany:
         values = self.dense[-1] + self.dim * self.sparse[-1]
         final = (Product("", (DENSE, ROWS), values, 1),)
         given = {DENSE: self.dense_from[-1], ROWS: self.sparse_from[-1]}
-        self._put(self.everywhere, final, given, (self.final_bits, self.final_bits))
+        logit = self._put(self.everywhere, final, given, (self.final_bits, self.final_bits))
+        self._first_order(logit)
+
+    def _first_order(self, logit: Slots) -> None:
+        """The first-order term where it is there."""
+        where, columns = np.flatnonzero(self.wide), self.features.num_sparse
+        if not len(where):
+            return
+        lookup = self.batch.add_lookup(where, rows=columns, dim=1, value_bits=LOOKUP_BITS)
+        parts = first_order(self.features.num_dense, columns)
+        bits = _at((self.final_bits, self.final_bits), where)
+        self._put(where, parts, {ROWS: (lookup,), OTHER: logit}, bits)
 
     def _block(self, genes: Genes, live: Live) -> None:
         dense_bits = (genes.dense_weight_bits, genes.dense_activation_bits)

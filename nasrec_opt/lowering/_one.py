@@ -17,6 +17,7 @@ from nasrec_opt.lowering._operators import (
     Shapes,
     Work,
     dense_to_sparse,
+    first_order,
     fm,
 )
 from nasrec_opt.space import (
@@ -28,7 +29,7 @@ from nasrec_opt.space import (
     reads_sparse_inputs,
 )
 
-EMBEDDING = "embedding"
+EMBEDDING, FIRST_ORDER = "embedding", "wide"
 Names = tuple[str, ...]
 Bits = tuple[int, int]
 
@@ -76,7 +77,9 @@ class _Lowering:
         values, bits = self.dense[last] + self.dim * self.sparse[last], self.genotype.final_bits
         final = (Product("", (DENSE, ROWS), values, 1, extra=1),)
         given = {DENSE: self.dense_from[last], ROWS: self.sparse_from[last]}
-        self._put("final", "final", final, given, (bits, bits))
+        logit = self._put("final", "final", final, given, (bits, bits))
+        if self.genotype.wide:
+            self._first_order(logit, (bits, bits))
         return Workload(tuple(self.operations))
 
     def _block(self, number: int, gene: BlockGene, live: BlockLiveness) -> None:
@@ -113,6 +116,16 @@ class _Lowering:
                 name, parts = "dense_to_sparse", dense_to_sparse(shapes)
                 merged = self._put(f"{number}/{name}", name, parts, given, dense_bits)
                 self.sparse_from[number] = (*sparse_pre, *merged)
+
+    def _first_order(self, logit: Names, bits: Bits) -> None:
+        """The first-order term, added to the final layer's result."""
+        columns, lookup = self.features.num_sparse, f"{FIRST_ORDER}/lookup"
+        rows = sum(self.features.cardinalities)
+        self.operations.append(
+            Lookup(name=lookup, operator=FIRST_ORDER, rows=columns, dim=1, table_rows=rows)
+        )
+        parts = first_order(self.features.num_dense, columns)
+        self._put(FIRST_ORDER, FIRST_ORDER, parts, {ROWS: (lookup,), OTHER: logit}, bits)
 
     def _given(self, gene: BlockGene, live: BlockLiveness) -> tuple[Shapes, dict[str, Names]]:
         """Shapes of a block, and who makes its inputs."""

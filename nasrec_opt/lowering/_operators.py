@@ -182,6 +182,20 @@ def dense_to_sparse(s: Shapes) -> Parts:
     )
 
 
+def first_order(num_dense: int, num_sparse: int) -> Parts:
+    """The first-order term: weights that were looked up and a product, added to the final layer's.
+
+    Args:
+        num_dense: Dense features, a weight each.
+        num_sparse: Weights looked up, one a sparse feature.
+    """
+    has_dense = num_dense > 0
+    return (
+        Product("dense", (), num_dense, 1, present=has_dense),
+        Work("add", (ROWS, "dense", OTHER), additions=num_sparse + has_dense),
+    )
+
+
 def norm(
     part: str,
     after: str,

@@ -55,6 +55,8 @@ def check_fits(genotype: Genotype, space: SearchSpace) -> None:
         raise GenotypeError(
             f"blocks: expected {space.num_blocks}, as the supernet has, got {genotype.num_blocks}"
         )
+    if genotype.wide and not any(space.wide):
+        raise GenotypeError("wide: expected false, as the supernet has no first-order weights")
     for number, gene in enumerate(genotype.blocks, start=1):
         for name, own, most in (
             ("dense_width", gene.dense_width, max(space.dense_widths)),

@@ -15,7 +15,7 @@ from torch import Tensor
 from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Job, Plan, Step, job_of
 from nasrec_opt.oracle._prefix_cache import Key, PrefixCache
 from nasrec_opt.oracle._rows import Rows
-from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.space import MERGER_ROWS, Genotype
 from nasrec_opt.supernet import Activations, Cast, SparseOutput, Supernet, Take, plain
 
 
@@ -66,8 +66,10 @@ class Passes:
         if self._supernet.masking == "zero":  # for comparison only: nothing is shared
             for number in range(rows.num_chunks):
                 dense, embedded = rows.chunk(number)
+                term = _FirstOrder(self._supernet, rows, number)
                 for index, plan in enumerate(plans):
-                    yield index, self._supernet.hidden(plan.genotype, dense, embedded, take)
+                    hidden = self._supernet.hidden(plan.genotype, dense, embedded, take)
+                    yield index, term.put(plan.genotype, hidden)
             return
         schedule = self._schedule(rows, plans)
         keys = {output: (rows.name, output) for output in (*schedule.cached, *schedule.made)}
@@ -79,6 +81,7 @@ class Passes:
         cached = {output: self._cache.read(keys[output]) for output in schedule.cached}
         for number in range(rows.num_chunks):
             start = self._supernet.begin(*rows.chunk(number))
+            term = _FirstOrder(self._supernet, rows, number)
             at_hand: dict[int, Any] = {output: chunks[number] for output, chunks in cached.items()}
             at_hand |= {RAW_DENSE: start.dense[0], RAW_SPARSE: start.sparse[0]}
             for index, job in enumerate(schedule.jobs):
@@ -86,7 +89,7 @@ class Passes:
                 for output in made:
                     if keys[output] in kept:
                         kept[keys[output]].append(at_hand[output])
-                yield index, activations
+                yield index, term.put(job.plan.genotype, activations)
                 for output in _numbers(job.plan):
                     if schedule.last_use.get(output) == index:
                         del at_hand[output]
@@ -164,6 +167,35 @@ class Passes:
                 sparse[block] = at_hand[plan.sparse[block]] = found.sparse
             made += [output for _, _, output, _ in self._made(plan, step)]
         return Activations(dense, sparse), made
+
+
+class _FirstOrder:
+    """The first-order term of one chunk, which all genotypes of the same bits share.
+
+    Args:
+        supernet: Whose weights.
+        rows: The rows.
+        number: Of the chunk.
+    """
+
+    def __init__(self, supernet: Supernet, rows: Rows, number: int) -> None:
+        self._supernet = supernet
+        self._rows = rows
+        self._number = number
+        self._of_bits: dict[int, Tensor] = {}
+
+    def put(self, genotype: Genotype, activations: Activations) -> Activations:
+        """The activations, with the term where the genotype has it."""
+        if not genotype.wide:
+            return activations
+        bits = genotype.final_bits
+        if bits not in self._of_bits:
+            weights = self._rows.first_order(self._number)
+            assert weights is not None  # checked at the oracle's door
+            dense, _ = self._rows.chunk(self._number)
+            self._of_bits[bits] = self._supernet.first_order(bits, dense, weights)
+        activations.first_order = self._of_bits[bits]
+        return activations
 
 
 def _numbers(plan: Plan) -> set[int]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nasrec_opt.space import BlockLiveness, Genotype, liveness, reads_sparse_inputs
 
 RAW_DENSE, RAW_SPARSE = 0, 1  # numbers of the raw features
+Key = tuple[int, int, bool]  # both outputs of the last block, and whether there is a first order
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,9 @@ class Plan:
     sparse_sums: tuple[int, ...]
 
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> Key:
         """What the logit reads: equal exactly when the models are."""
-        return self.dense[-1], self.sparse[-1]
+        return self.dense[-1], self.sparse[-1], self.genotype.wide
 
 
 @dataclass(frozen=True, slots=True)

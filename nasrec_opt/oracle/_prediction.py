@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt.oracle._plan import Plan
+from nasrec_opt.oracle._plan import Key, Plan
 from nasrec_opt.oracle._protocol import Report
 
 Logits = npt.NDArray[np.float32]  # one each row, `[rows]`
@@ -55,16 +55,16 @@ class RecentLogits:
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity_bytes = capacity_bytes
-        self._entries: OrderedDict[tuple[int, int], Logits] = OrderedDict()
+        self._entries: OrderedDict[Key, Logits] = OrderedDict()
 
-    def __contains__(self, key: tuple[int, int]) -> bool:
+    def __contains__(self, key: Key) -> bool:
         return key in self._entries
 
-    def get(self, key: tuple[int, int]) -> Logits:
+    def get(self, key: Key) -> Logits:
         """The logits of a model that is there."""
         return self._entries[key]
 
-    def put(self, key: tuple[int, int], logits: Logits) -> None:
+    def put(self, key: Key, logits: Logits) -> None:
         """Keep logits, and let go of the oldest."""
         self._entries[key] = logits
         self._entries.move_to_end(key)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from nasrec_opt.space import BlockGene, Genotype
 
+Architecture = tuple[tuple[BlockGene, ...], bool]  # canonical blocks, and `wide`
 Report = Callable[[int, float], None]  # (step, log loss) on the way; may raise to stop
 
 
@@ -77,9 +78,9 @@ def can_report(oracle: Oracle | Callable[..., Any]) -> bool:
         return False
 
 
-def architecture(genotype: Genotype) -> tuple[BlockGene, ...]:
+def architecture(genotype: Genotype) -> Architecture:
     """The part of a genotype that an evaluation depends on: equal for equal models.
 
     Accelerator genes and the name of the space change no prediction.
     """
-    return genotype.canonical().blocks
+    return genotype.canonical().blocks, genotype.wide

@@ -20,8 +20,8 @@ class Rows:
         split: Where they are read from, once.
         index: Their numbers.
         chunk_rows: Rows of a chunk.
-        embedding_bytes: Maximum bytes of embeddings kept; those of further chunks are looked up
-            each time.
+        embedding_bytes: Maximum bytes of embeddings and first-order weights kept; those of further
+            chunks are looked up each time.
         dtype: Of features and embeddings.
     """
 
@@ -42,9 +42,13 @@ class Rows:
         self._dtype = dtype
         self._dense: list[Tensor] = []
         self._sparse: list[Tensor] = []  # embeddings where they are kept, otherwise ids
+        self._weights: list[Tensor | None] = []  # first-order, of chunks that are kept
         labels = []
         device = supernet.final.bias.device
-        row_bytes = supernet.features.num_sparse * supernet.features.embedding_dim * dtype.itemsize
+        value_bytes = supernet.features.embedding_dim * dtype.itemsize
+        if supernet.embedding.first_order is not None:
+            value_bytes += torch.float32.itemsize
+        row_bytes = supernet.features.num_sparse * value_bytes
         self._num_embedded = embedding_bytes // (row_bytes * chunk_rows)
         for start in range(0, len(index), chunk_rows):
             batch = split.rows(index[start : start + chunk_rows])
@@ -52,6 +56,8 @@ class Rows:
             ids = torch.from_numpy(batch.sparse).to(device)
             is_kept = len(self._sparse) < self._num_embedded
             self._sparse.append(supernet.embed(ids).to(dtype) if is_kept else ids)
+            if is_kept:
+                self._weights.append(supernet.first_order_of(ids))
             labels.append(batch.labels)
         self.labels = np.concatenate(labels)
         self.embedding_bytes = min(len(self._sparse), self._num_embedded) * row_bytes * chunk_rows
@@ -67,3 +73,9 @@ class Rows:
         if number >= self._num_embedded:
             sparse = self._supernet.embed(sparse).to(self._dtype)
         return self._dense[number], sparse
+
+    def first_order(self, number: int) -> Tensor | None:
+        """First-order weights of a chunk's values, float32 `[batch, num_sparse]`; None = none."""
+        if number < self._num_embedded:
+            return self._weights[number]
+        return self._supernet.first_order_of(self._sparse[number])

@@ -148,15 +148,22 @@ class SharedWeights:
         for number in range(self._validation.num_chunks):
             with torch.no_grad():
                 chunk = self._validation.chunk(number)
+                weights = self._validation.first_order(number)
             take.begin()
             # Where gradients are on, every product is one with the weights as they are held.
             with torch.enable_grad():
                 activations = self._supernet.hidden(genotype, *chunk, take)
+                if genotype.wide:
+                    assert weights is not None  # checked at the oracle's door
+                    term = self._supernet.first_order(bits, chunk[0], weights, take)
+                    activations.first_order = term
                 weight, bias = layer or self._supernet.last_weight(genotype, activations, take)
-                row = weight.unsqueeze(0)
                 features = self._supernet.last_features(genotype, activations)
+                count = len(weight) - genotype.wide  # the first-order term is in no cell
+                row = weight[:count].unsqueeze(0)
                 held = take.held(row, round_to(row, bits), (bits, bits))
-                found.append(functional.linear(features, held).squeeze(1) + bias)
+                logits = functional.linear(features[:, :count], held).squeeze(1) + bias
+                found.append(logits + features[:, count:] @ weight[count:])
         return torch.cat(found).cpu().numpy()
 
     def _fitted(self, plans: Sequence[Plan]) -> Sequence[Layer | None]:

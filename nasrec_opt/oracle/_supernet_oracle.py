@@ -24,7 +24,7 @@ from nasrec_opt.oracle._checks import (
     training_data,
 )
 from nasrec_opt.oracle._metrics import difference, log_losses, score
-from nasrec_opt.oracle._plan import Numbering, Plan
+from nasrec_opt.oracle._plan import Key, Numbering, Plan
 from nasrec_opt.oracle._prediction import Predictor, RecentLogits
 from nasrec_opt.oracle._protocol import Difference, Evaluation, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
@@ -141,7 +141,7 @@ class SupernetOracle:
             )
         self._lock = threading.Lock()
         self._numbering = Numbering()
-        self._answers: dict[tuple[int, int], Evaluation] = {}
+        self._answers: dict[Key, Evaluation] = {}
         self._recent = RecentLogits(RECENT_BYTES)
         self._reference = None if reference is None else self._plan(reference)
         self._reference_losses: npt.NDArray[np.float64] | None = None

@@ -11,8 +11,8 @@ import polars as pl
 from nasrec_opt._files import atomic_write
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.oracle._protocol import Evaluation, architecture
-from nasrec_opt.space import BlockGene, Genotype
+from nasrec_opt.oracle._protocol import Architecture, Evaluation, architecture
+from nasrec_opt.space import Genotype
 
 SCHEMA = {
     "genotype": pl.String,
@@ -39,7 +39,7 @@ class TabularOracle:
     ) -> None:
         self.features = features
         self.table = dict(table)
-        self._answers: dict[tuple[BlockGene, ...], Evaluation] = {}
+        self._answers: dict[Architecture, Evaluation] = {}
         for genotype, answer in self.table.items():
             if self._answers.setdefault(architecture(genotype), answer) != answer:
                 raise StudyError(

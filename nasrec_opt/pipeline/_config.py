@@ -67,6 +67,8 @@ class SpaceConfig:
         max_inputs: Maximum number of inputs of a branch, or None for any number.
         bits: Bits of an operator to choose from, each 4 to 8, `[weights, activations]`, or 32 for
             floating point; None for those of the preset.
+        wide: Whether models have a first-order term, a weight for each value: `[false]` for none,
+            as in the paper, `[false, true]` to search it, `[true]` for all.
     """
 
     preset: Literal["nasrec_small", "nasrec_full", "codesign"] = "nasrec_small"
@@ -76,6 +78,7 @@ class SpaceConfig:
     multi_operator: bool = False
     max_inputs: int | None = None
     bits: tuple[int | tuple[int, ...], ...] | None = None
+    wide: tuple[bool, ...] = (False,)
 
     def build(self) -> SearchSpace:
         """The search space that the table describes."""
@@ -85,6 +88,7 @@ class SpaceConfig:
             "num_blocks": self.num_blocks,
             "multi_operator": self.multi_operator,
             "max_inputs": self.max_inputs,
+            "wide": self.wide,
         }
         if self.preset != "codesign":
             options["codesign"] = self.codesign

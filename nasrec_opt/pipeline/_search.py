@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -20,7 +20,7 @@ from nasrec_opt.oracle import architecture
 from nasrec_opt.pipeline._identity import without_unread
 from nasrec_opt.pipeline._storage import requeue_interrupted
 from nasrec_opt.samplers import is_feasible
-from nasrec_opt.space import BlockGene, Genotype
+from nasrec_opt.space import Genotype
 
 Progress = Callable[[int, int | None], None]
 Callback = Callable[[optuna.Study, FrozenTrial], None]
@@ -167,7 +167,7 @@ def winners(study: optuna.Study, count: int) -> list[tuple[Genotype, FrozenTrial
     ordered = sorted(
         feasible, key=lambda t: (t.number not in front, log_loss_of(study, t), t.number)
     )
-    chosen: dict[tuple[BlockGene, ...], tuple[Genotype, FrozenTrial]] = {}
+    chosen: dict[Hashable, tuple[Genotype, FrozenTrial]] = {}
     for trial in ordered:
         genotype = Genotype.from_json(trial.user_attrs["genotype"], f"trial {trial.number}")
         chosen.setdefault(architecture(genotype), (genotype, trial))

@@ -37,6 +37,7 @@ DEAD_FILL, DEAD_EDGE = "#f6f6f6", "#b9b9b9"
 OTHER_FILL, OTHER_EDGE = "#eeeeee", "#555555"
 DENSE_X, SPARSE_X = 3.0, 7.0  # centres of the two columns
 BOX_WIDTH, BOX_HEIGHT = 2.3, 0.62
+LOGIT_WIDTH = 2.6
 ROW = 1.25  # distance between blocks
 SOURCE_COLORS = (
     "#333333",
@@ -101,6 +102,8 @@ def _render(genotype: Genotype, kind: str, features: FeatureSpec | None) -> byte
     for number, live in enumerate(lives, start=1):
         _draw_block(axes, genotype.blocks[number - 1], live, number)
     _draw_logit(axes, genotype.num_blocks)
+    if genotype.wide:
+        _draw_first_order(axes, genotype.num_blocks)
     stream = io.BytesIO()
     # Text stays text, and identifiers do not change from one drawing to the next.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": genotype.to_json()}):
@@ -172,7 +175,15 @@ def _draw_logit(axes: Any, count: int) -> None:
         side = -0.6 if x < middle else 0.6
         start = (x, _y(count) + BOX_HEIGHT / 2)
         _arrow(axes, _Arrow(start, (middle + side, y - BOX_HEIGHT / 2), color))
-    _box(axes, middle, y, "final FC → logit", OTHER_FILL, OTHER_EDGE, width=2.6)
+    _box(axes, middle, y, "final FC → logit", OTHER_FILL, OTHER_EDGE, width=LOGIT_WIDTH)
+
+
+def _draw_first_order(axes: Any, count: int) -> None:
+    """The first-order term, beside the final layer whose result it is added to."""
+    y, x = _y(count + 1), SPARSE_X + 1.4
+    _box(axes, x, y, "first-order weights", OTHER_FILL, OTHER_EDGE, width=2.6)
+    start, end = (x - 1.3, y), ((DENSE_X + SPARSE_X) / 2 + LOGIT_WIDTH / 2, y)
+    _arrow(axes, _Arrow(start, end, OTHER_EDGE))
 
 
 def _draw_connections(axes: Any, gene: BlockGene, live: BlockLiveness, number: int) -> None:

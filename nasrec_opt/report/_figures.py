@@ -183,7 +183,7 @@ def breakdown_figure(trials: Sequence[TrialRecord], metric: str) -> go.Figure | 
 
 
 def summary_of(genotype: Genotype) -> str:
-    """A genotype in one line: live operators and widths, block by block."""
+    """A genotype in one line: live operators and widths, block by block, and the first order."""
     parts = []
     for number, (gene, live) in enumerate(
         zip(genotype.blocks, liveness(genotype), strict=True), start=1
@@ -195,7 +195,7 @@ def summary_of(genotype: Genotype) -> str:
             ops.append(f"{'+'.join(gene.sparse_ops)} {gene.sparse_width}")
         if ops:
             parts.append(f"{number}: {', '.join(ops)}")
-    return " · ".join(parts)
+    return " · ".join([*parts, "first order"] if genotype.wide else parts)
 
 
 def _add_three_dimensions(

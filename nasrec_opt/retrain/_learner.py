@@ -33,14 +33,20 @@ class Learner:
         self.learning_rate = learning_rate
         self._learnt = trained_as(subnet.genotype)
         self._table = subnet.embedding.table
-        self._weights = [p for p in subnet.parameters() if p is not self._table]
+        self._first_order = subnet.embedding.first_order
+        tables = {id(self._table), id(self._first_order)}
+        self._weights = [p for p in subnet.parameters() if id(p) not in tables]
         self._averages = [p.detach().clone() for p in self._weights]
         self._adam = torch.optim.Adam(self._weights, lr=learning_rate)
         self._squares = torch.empty(len(self._table), device=self._table.device)
+        self._first_order_squares = torch.full_like(self._squares, config.embedding_prior)
         self.steps = 0
 
     def begin_epoch(self, epoch: int) -> None:
-        """A fresh table, which has memorised nothing; every other weight stays."""
+        """A fresh table, which has memorised nothing; every other weight stays.
+
+        First-order weights too: a number for each value memorises little under its prior.
+        """
         generator = torch.Generator().manual_seed((self._config.seed << 16) + epoch)
         bound = self._config.embedding_bound
         fresh = torch.empty(self._table.shape).uniform_(-bound, bound, generator=generator)
@@ -54,7 +60,10 @@ class Learner:
         rows = self.subnet.embedding.rows_of(sparse)
         gathered = self._table.detach()[rows].requires_grad_()  # [batch, num_sparse, dim]
         embedded = gathered.transpose(1, 2).contiguous()  #        [batch, dim, num_sparse]
-        logits = self.subnet.logits(self._learnt, dense, embedded)
+        weights = None
+        if self._first_order is not None:
+            weights = self._first_order.detach()[rows].squeeze(-1).requires_grad_()
+        logits = self.subnet.logits(self._learnt, dense, embedded, weights=weights)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
         self._adam.zero_grad()
         loss.backward()
@@ -65,20 +74,28 @@ class Learner:
         self._adam.step()
         assert gathered.grad is not None  # backward has just put it there
         # Summed over the batch, so that the prior means the same whatever the batch size.
-        self._step_table(rows, gathered.grad * len(labels), self._config.embedding_rate * rise)
+        rate = self._config.embedding_rate * rise
+        self._step_table(self._table, self._squares, rows, gathered.grad * len(labels), rate)
+        if weights is not None and weights.grad is not None:
+            gradients = weights.grad.unsqueeze(-1) * len(labels)
+            squares = self._first_order_squares
+            self._step_table(self._first_order, squares, rows, gradients, rate)
         self._average()
         return loss.detach()
 
-    def _step_table(self, rows: Tensor, gradients: Tensor, rate: float) -> None:
+    @staticmethod
+    def _step_table(
+        table: Tensor, squares_of: Tensor, rows: Tensor, gradients: Tensor, rate: float
+    ) -> None:
         """Row-wise Adagrad: a row's accumulator is the sum of its mean squared gradients."""
         unique, place = torch.unique(rows.reshape(-1), return_inverse=True)
         total = gradients.new_zeros(len(unique), gradients.shape[-1])
         total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
-        squares = self._squares[unique] + total.square().mean(dim=1)
-        self._squares[unique] = squares
+        squares = squares_of[unique] + total.square().mean(dim=1)
+        squares_of[unique] = squares
         scale = -rate / (squares.sqrt() + EPSILON)
         with torch.no_grad():
-            self._table.index_add_(0, unique, total * scale.unsqueeze(1))
+            table.index_add_(0, unique, total * scale.unsqueeze(1))
 
     def _average(self) -> None:
         # The first steps count in full: the average forgets the random weights it began with.

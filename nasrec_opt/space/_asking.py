@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nasrec_opt.errors import GenotypeError, StudyError
-from nasrec_opt.space._choices import BLOCK_GENES, is_active
+from nasrec_opt.space._choices import BLOCK_GENES, WIDE, is_active
 from nasrec_opt.space._genotype import HardwareGene
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def check_sampler(
         StudyError: It names the space, the sampler and a parameter.
     """
     proposed = getattr(trial, "relative_search_space", None) or {}
-    ours = {name: d for name, d in proposed.items() if _is_gene(name)}
+    ours = {name: d for name, d in proposed.items() if _is_gene(name, d)}
     if not ours:
         return
     sampler = type(trial.study.sampler)  # type: ignore[attr-defined]  # of a `Trial` alone
@@ -132,7 +132,10 @@ def _is_conditional(name: str) -> bool:
     return gene in BLOCK_GENES and not is_active(gene, ())
 
 
-def _is_gene(name: str) -> bool:
+def _is_gene(name: str, distribution: Any) -> bool:
+    if name == WIDE:  # unless it is a parameter of the caller's own of that name
+        choices = getattr(distribution, "choices", ())
+        return len(choices) == 2 and all(isinstance(choice, bool) for choice in choices)
     place, _, gene = name.partition(".")
     if place == "hw":
         return gene in HardwareGene.__dataclass_fields__

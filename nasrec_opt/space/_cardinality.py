@@ -9,7 +9,7 @@ from nasrec_opt.space._choices import BlockChoices, Choices, is_active
 
 def cardinality(choices: Choices) -> int:
     """Exact number of genotypes; equivalent genotypes are counted as often as they are spelled."""
-    total = prod(_block_cardinality(block) for block in choices.blocks)
+    total = len(choices.wide) * prod(_block_cardinality(block) for block in choices.blocks)
     if choices.hardware is not None:
         total *= prod(len(values) for _, values in choices.hardware.items())
     return total
@@ -31,7 +31,8 @@ def paper_cardinality(choices: Choices, num_dense_ops: int, num_sparse_ops: int)
 
     Each block counts the non-empty subsets of operators, whatever the search allows, times widths,
     mergers and bits: 5760 in NASRec-Full, 384 in NASRec-Small. All connections together count as
-    `(num_blocks!)**2`. Accelerator genes are not counted.
+    `(num_blocks!)**2`. The first-order term and accelerator genes, which the paper's spaces do not
+    have, are not counted.
     """
     subsets = (2**num_dense_ops - 1) * (2**num_sparse_ops - 1)
     total = factorial(len(choices.blocks)) ** 2

@@ -22,7 +22,8 @@ from nasrec_opt.space._genotype import (
     HardwareGene,
 )
 
-# Whoever picks gets the place ("b3", "hw"), the gene and its values, and answers with one of them.
+# Whoever picks gets the place ("b3", "hw", "" for the whole model), the gene and its values, and
+# answers with one of them.
 Pick = Callable[[str, str, tuple[Any, ...]], Any]
 
 
@@ -102,25 +103,28 @@ BLOCK_GENES = (
     "dense_bits",
     "sparse_bits",
 )
+WIDE = "wide"
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Everything a space may be, block by block, and its accelerator."""
+    """Everything a space may be, block by block, its first-order term and its accelerator."""
 
     space: str
     blocks: tuple[BlockChoices, ...]
     hardware: HardwareChoices | None
+    wide: tuple[bool, ...] = (False,)
 
 
 def build(choices: Choices, pick: Pick) -> Genotype:
     """The genotype whose active genes `pick` chooses, one after the other."""
     blocks = tuple(build_block(block, pick) for block in choices.blocks)
+    wide = pick("", WIDE, choices.wide) if len(choices.wide) > 1 else choices.wide[0]
     hardware = None
     if choices.hardware is not None:
         picked = {gene: pick("hw", gene, values) for gene, values in choices.hardware.items()}
         hardware = HardwareGene(**picked)
-    return Genotype(blocks, hardware, choices.space)
+    return Genotype(blocks, hardware, choices.space, wide)
 
 
 def every(choices: Choices) -> Iterator[Genotype]:
@@ -203,14 +207,26 @@ def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, int, Any
         for block, genes in zip(choices.blocks, genotype.blocks, strict=True)
         for gene, value in genes_of(genes).items()
     ]
+    has.append(("", WIDE, choices.wide, genotype.wide))
     if genotype.hardware is not None and choices.hardware is not None:
         values_of = dict(choices.hardware.items())
         has += [("hw", g, values_of[g], value) for g, value in genotype.hardware.to_dict().items()]
     for place, gene, values, value in has:
         if value not in values:
             shown = ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")
-            raise GenotypeError(f"{place}.{gene}: expected one of {shown}, got {value}")
+            name = parameter_name(place, gene)
+            raise GenotypeError(f"{name}: expected one of {shown}, got {value}")
     return [(place, gene, len(values), value) for place, gene, values, value in has]
+
+
+def parameter_name(place: str, gene: str) -> str:
+    """What storages and sentences call a gene, for example `b3.dense_width`; `wide` has no place.
+
+    Args:
+        place: `b1`, `b2` and so on, `hw`, or empty for a gene of the whole model.
+        gene: Its name there.
+    """
+    return f"{place}.{gene}" if place else gene
 
 
 def subsets(values: tuple[Any, ...], largest: int | None = None) -> tuple[tuple[Any, ...], ...]:

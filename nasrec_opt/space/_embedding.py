@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasrec_opt.space._canonical import BlockLiveness, liveness, reads_sparse_inputs
-from nasrec_opt.space._choices import BlockChoices
+from nasrec_opt.space._choices import WIDE, BlockChoices
 from nasrec_opt.space._genotype import BlockGene, Genotype
 from nasrec_opt.space._search_space import SearchSpace
 
@@ -27,9 +27,9 @@ class GenotypeEmbedding:
     """Points of the unit cube for the genotypes of one space.
 
     Widths, bits and accelerator genes are one number each, their place between the smallest and the
-    largest choice in the logarithm. Operators, inputs and mergers are a zero or a one for each that
-    can be there. A gene that the model does not use is in the middle, or all zeros. Genes with a
-    single value have no dimension.
+    largest choice in the logarithm. Operators, inputs, mergers and the first-order term are a zero
+    or a one for each that can be there. A gene that the model does not use is in the middle, or all
+    zeros. Genes with a single value have no dimension.
 
     Args:
         space: Space of all genotypes that will be encoded.
@@ -50,7 +50,8 @@ class GenotypeEmbedding:
         self._hardware: dict[str, _Axis] = {
             gene: _Scale(values) for gene, values in (hardware.items() if hardware else ())
         }
-        self.names = tuple(
+        self._has_wide = len(space.choices.wide) > 1
+        of_genes = tuple(
             f"{place}.{gene}{name}"
             for place, axes in (
                 *((f"b{number}", axes) for number, axes in enumerate(self._blocks, start=1)),
@@ -59,6 +60,7 @@ class GenotypeEmbedding:
             for gene, axis in axes.items()
             for name in axis.names
         )
+        self.names = (*of_genes, WIDE) if self._has_wide else of_genes
 
     @property
     def num_dimensions(self) -> int:
@@ -94,7 +96,7 @@ class GenotypeEmbedding:
             values = canonical.hardware.to_dict()
             for gene, axis in self._hardware.items():
                 row += axis.place(values[gene])
-        return row
+        return [*row, float(canonical.wide)] if self._has_wide else row
 
 
 class _Axis(Protocol):

@@ -189,6 +189,9 @@ class Genotype:
         hardware: Accelerator genes, or None where the accelerator is not searched.
         space: Name of the search space; a preset's name limits operators and widths to its own. Any
             other name will do that is no misspelt preset's.
+        wide: Whether the logit has a first-order term as well: a weight per value of each sparse
+            feature and per dense feature, as in logistic regression and Wide & Deep. The paper's
+            models have none.
 
     Raises:
         GenotypeError: There is no block, or something else in its place; a block reads itself or a
@@ -204,10 +207,14 @@ class Genotype:
     blocks: tuple[BlockGene, ...]
     hardware: HardwareGene | None = None
     space: str = "nasrec_full"
+    wide: bool = False
 
     def __post_init__(self) -> None:
         _check_types(self.blocks, self.hardware)
         object.__setattr__(self, "blocks", tuple(self.blocks))
+        object.__setattr__(self, "wide", plain(self.wide))
+        if not isinstance(self.wide, bool):
+            raise GenotypeError(f"wide: expected true or false, got {self.wide!r}")
         if not self.blocks:
             raise GenotypeError("blocks: expected at least one block, got none")
         if not isinstance(self.space, str) or not self.space:
@@ -229,7 +236,7 @@ class Genotype:
 
     @property
     def final_bits(self) -> int:
-        """Bits of the final layer, weights and activations alike.
+        """Bits of the final layer and of the first-order term, weights and activations alike.
 
         8, or 32 where every branch that reaches the logit is floating point. The model and its cost
         both ask here.
@@ -265,6 +272,8 @@ class Genotype:
             "space": self.space,
             "blocks": [block.to_dict() for block in self.blocks],
         }
+        if self.wide:  # absent without one, as in files of before there was a choice
+            values["wide"] = True
         if self.hardware is not None:
             values["hardware"] = self.hardware.to_dict()
         return values
@@ -278,7 +287,7 @@ class Genotype:
         """Inverse of `to_dict`; `where` begins the sentence of an error."""
         if not isinstance(values, Mapping):
             raise GenotypeError(f"{where}: expected a JSON object, got {type(values).__name__}")
-        _check_keys(values, ("space", "blocks", "hardware"), where)
+        _check_keys(values, ("space", "blocks", "wide", "hardware"), where)
         blocks = values.get("blocks")
         if not isinstance(blocks, list):
             raise GenotypeError(f"{where}: blocks: expected a list of blocks, got {blocks!r}")
@@ -292,7 +301,7 @@ class Genotype:
         hardware = values.get("hardware")
         gene = None if hardware is None else HardwareGene.from_dict(hardware, f"{where}: hardware")
         try:
-            return cls(genes, gene, space)
+            return cls(genes, gene, space, values.get("wide", False))
         except GenotypeError as error:
             raise GenotypeError(f"{where}: {error}") from None
 

@@ -1,7 +1,8 @@
 """The mutations of section 4.4, a function each, and the draw of one that changes the model.
 
 Each function lists what a block may become, in random order; it changes no other block. Co-design
-adds two: the bits of one branch, and one gene of the accelerator.
+adds two: the bits of one branch, and one gene of the accelerator. A space that searches the
+first-order term adds its switch.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nasrec_opt.space._canonical import BlockLiveness, liveness
-from nasrec_opt.space._choices import BlockChoices, Choices, block_of, genes_of, is_active
+from nasrec_opt.space._choices import WIDE, BlockChoices, Choices, block_of, genes_of, is_active
 from nasrec_opt.space._genotype import BlockGene, Genotype
 
 Mutation = Callable[[BlockGene, BlockChoices, np.random.Generator], Iterator[BlockGene]]
@@ -31,10 +32,15 @@ def mutate(choices: Choices, genotype: Genotype, rng: np.random.Generator) -> Ge
     ]
     if choices.hardware is not None:
         places += [(-1, gene) for gene, _ in choices.hardware.items()]
+    if len(choices.wide) > 1:
+        places.append((-1, WIDE))
     before, live = genotype.canonical(), liveness(genotype)
     for place in rng.permutation(len(places)):
         index, mutation = places[place]
-        if isinstance(mutation, str):
+        children: Iterator[Genotype]
+        if mutation == WIDE:
+            children = iter([replace(genotype, wide=not genotype.wide)])
+        elif isinstance(mutation, str):
             children = resample_hardware(choices, genotype, mutation, rng)
         elif _is_live(live[index], mutation):
             children = _children(choices, genotype, index, mutation, rng)

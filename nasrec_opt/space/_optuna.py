@@ -2,9 +2,10 @@
 
 Block 3 asks `b3.dense_ops`, `b3.dense_width`, `b3.dense_inputs` (a subset of the inputs such as
 `"0+2"`), `b3.gate_inputs` (left and right input, `"0,2"`), `b3.sparse_ops`, `b3.sparse_width`,
-`b3.sparse_inputs`, `b3.mergers`, `b3.dense_bits` and `b3.sparse_bits`; the accelerator asks
-`hw.adc_bits` and so on. Inactive genes and genes with a single value are not asked: every parameter
-is a transaction in Optuna's SQL storages (docs/decisions/encoding.md has the measurements).
+`b3.sparse_inputs`, `b3.mergers`, `b3.dense_bits` and `b3.sparse_bits`; the model as a whole asks
+`wide`, the accelerator `hw.adc_bits` and so on. Inactive genes and genes with a single value are
+not asked: every parameter is a transaction in Optuna's SQL storages (docs/decisions/encoding.md has
+the measurements).
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ from nasrec_opt.space._asking import (
     check_study,
     enqueued,
 )
-from nasrec_opt.space._choices import BLOCK_GENES, Choices, build, is_active, visit
+from nasrec_opt.space._choices import (
+    BLOCK_GENES,
+    WIDE,
+    Choices,
+    build,
+    is_active,
+    parameter_name,
+    visit,
+)
 from nasrec_opt.space._genotype import Genotype
 
 if TYPE_CHECKING:
@@ -57,9 +66,11 @@ class Parameters:
         """Ask for the active genes, one after the other."""
         fixed = enqueued(trial)
         check_known(fixed, self._values, self._called)
+        if WIDE in fixed:  # the walk does not come by where the space leaves no choice
+            check_label(WIDE, fixed[WIDE], self._values[WIDE])
 
         def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
-            name = f"{place}.{gene}"
+            name = parameter_name(place, gene)
             if name in fixed:
                 check_label(name, fixed[name], self._values[name])
             if len(values) == 1:
@@ -90,7 +101,7 @@ class Parameters:
     def encode(self, genotype: Genotype) -> dict[str, Label]:
         """The parameters that `suggest` would ask, with the genotype's values."""
         return {
-            f"{place}.{gene}": _label(gene, value)
+            parameter_name(place, gene): _label(gene, value)
             for place, gene, num_values, value in visit(self._choices, genotype)
             if num_values > 1
         }
@@ -101,7 +112,7 @@ class Parameters:
         def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
             if len(values) == 1:
                 return values[0]
-            name = f"{place}.{gene}"
+            name = parameter_name(place, gene)
             if name not in params:
                 raise GenotypeError(f"{name}: expected a value, got no such parameter")
             check_label(name, params[name], self._value_of[name])
@@ -118,6 +129,7 @@ def _parameters(choices: Choices) -> list[tuple[str, str, tuple[Any, ...]]]:
         for gene in BLOCK_GENES
         if any(is_active(gene, ops) for ops in block.dense_ops)
     ]
+    found.append((WIDE, WIDE, choices.wide))
     if choices.hardware is not None:
         found += [(f"hw.{gene}", gene, values) for gene, values in choices.hardware.items()]
     return found

@@ -64,6 +64,8 @@ class SearchSpace:
         bits: Bit widths of operators to choose from, each 4 to 8, a pair `(weights, activations)`
             of them, or 32 for floating point.
         hardware: Values of the accelerator genes, or None where the accelerator is fixed.
+        wide: Whether models have a first-order term: `(False,)` for none, as in the paper,
+            `(False, True)` to search it, `(True,)` for all.
 
     Raises:
         GenotypeError: A choice is empty, repeated, or none that a genotype can have.
@@ -86,6 +88,7 @@ class SearchSpace:
     mergers: bool = True
     bits: tuple[Bits, ...] = (8,)
     hardware: HardwareChoices | None = None
+    wide: tuple[bool, ...] = (False,)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -98,7 +101,7 @@ class SearchSpace:
         for name in ("multi_operator", "mergers"):
             if not isinstance(getattr(self, name), bool):
                 raise GenotypeError(f"{name}: expected true or false, got {getattr(self, name)!r}")
-        for name in ("dense_ops", "sparse_ops", "dense_widths", "sparse_widths", "bits"):
+        for name in ("dense_ops", "sparse_ops", "dense_widths", "sparse_widths", "bits", "wide"):
             put(self, name, unique_values(name, getattr(self, name)))
         # Genes validate themselves and a genotype its preset, so one of each finds what is wrong.
         block = BlockGene(
@@ -112,6 +115,9 @@ class SearchSpace:
             Genotype((replace(block, dense_width=64, sparse_width=rows),), space=self.name)
         bits = tuple(replace(block, dense_bits=bits).dense_bits for bits in self.bits)
         put(self, "bits", unique_values("bits", bits))  # [8, 8] is 8
+        for is_wide in self.wide:
+            Genotype((block,), space="custom", wide=is_wide)
+        put(self, "wide", tuple(sorted(self.wide)))
         if self.hardware is not None and not isinstance(self.hardware, HardwareChoices):
             raise GenotypeError(f"hardware: expected HardwareChoices, got {self.hardware!r}")
         if len(subsets(tuple(range(min(self.num_blocks, 13))), self.max_inputs)) > MAX_SUBSETS or (
@@ -129,10 +135,13 @@ class SearchSpace:
         codesign: bool = False,
         max_inputs: int | None = None,
         multi_operator: bool = False,
+        wide: tuple[bool, ...] = (False,),
     ) -> SearchSpace:
         """NASRec-Small: FC, dot product and EFC; with `codesign`, the same as `codesign()`."""
         if codesign:
-            return cls.codesign(num_blocks, max_inputs=max_inputs, multi_operator=multi_operator)
+            return cls.codesign(
+                num_blocks, max_inputs=max_inputs, multi_operator=multi_operator, wide=wide
+            )
         return cls(
             name="nasrec_small",
             num_blocks=num_blocks,
@@ -140,6 +149,7 @@ class SearchSpace:
             sparse_ops=("efc",),
             max_inputs=max_inputs,
             multi_operator=multi_operator,
+            wide=wide,
         )
 
     @classmethod
@@ -150,6 +160,7 @@ class SearchSpace:
         codesign: bool = False,
         max_inputs: int | None = None,
         multi_operator: bool = False,
+        wide: tuple[bool, ...] = (False,),
     ) -> SearchSpace:
         """NASRec-Full: all operators; `codesign` adds bits and accelerator genes."""
         space = cls(
@@ -157,6 +168,7 @@ class SearchSpace:
             num_blocks=num_blocks,
             max_inputs=max_inputs,
             multi_operator=multi_operator,
+            wide=wide,
         )
         return replace(space, bits=(4, 8), hardware=HardwareChoices()) if codesign else space
 
@@ -167,11 +179,14 @@ class SearchSpace:
         *,
         max_inputs: int | None = None,
         multi_operator: bool = False,
+        wide: tuple[bool, ...] = (False,),
         hardware: HardwareChoices | None = None,
     ) -> SearchSpace:
         """NASRec-Small with dense widths from 64, 4 or 8 bits per operator, and the accelerator."""
         return replace(
-            cls.nasrec_small(num_blocks, max_inputs=max_inputs, multi_operator=multi_operator),
+            cls.nasrec_small(
+                num_blocks, max_inputs=max_inputs, multi_operator=multi_operator, wide=wide
+            ),
             name="codesign",
             dense_widths=tuple(width for width in DENSE_WIDTHS if width >= 64),
             bits=(4, 8),
@@ -202,7 +217,7 @@ class SearchSpace:
             )
             for number in range(1, self.num_blocks + 1)
         )
-        return Choices(self.name, blocks, self.hardware)
+        return Choices(self.name, blocks, self.hardware, self.wide)
 
     @cached_property
     def _parameters(self) -> Parameters:
@@ -217,7 +232,7 @@ class SearchSpace:
         return build(self.choices, lambda place, gene, values: values[rng.integers(len(values))])
 
     def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
-        """One mutation of section 4.4 in one block, or of one accelerator gene.
+        """One mutation of section 4.4 in one block, of one accelerator gene, or of `wide`.
 
         The child is another model, not only another spelling: its canonical form differs from the
         parent's. Only a space of a single model gives the parent back.
@@ -306,6 +321,8 @@ class SearchSpace:
         if self.hardware is not None:
             values["hardware"] = {gene: list(v) for gene, v in self.hardware.items()}
         values["bits"] = [bits if isinstance(bits, int) else list(bits) for bits in self.bits]
+        if self.wide == (False,):
+            del values["wide"]  # as in a record of before there was a choice
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     @classmethod

@@ -1,5 +1,7 @@
 """All embedding tables as one, with the rows of a column behind an offset.
 
+Beside the table of vectors there may be one of first-order weights, a number for each of its rows.
+
 A step reads and writes only the rows that its batch names: there is no dense gradient of a table.
 """
 
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.supernet._slices import Initializer
+from nasrec_opt.supernet._slices import Initializer, zeros
 
 RESERVED = 2  # ids 0 (rare or unseen) and 1 (missing) keep their rows in a capped table
 INITIAL_BOUND = 0.05
@@ -23,12 +25,21 @@ class FusedEmbedding(nn.Module):
         draw: Draws the initial rows.
         max_rows: Maximum rows of one column; larger ids wrap around (paper, section 5.1: 0.5
             million while searching). None means that there is no maximum.
+        has_first_order: Whether each row has a first-order weight as well; they begin at 0.
     """
 
     offsets: Tensor
     sizes: Tensor
+    first_order: nn.Parameter | None  # [rows, 1]
 
-    def __init__(self, features: FeatureSpec, draw: Initializer, max_rows: int | None) -> None:
+    def __init__(
+        self,
+        features: FeatureSpec,
+        draw: Initializer,
+        max_rows: int | None,
+        *,
+        has_first_order: bool = False,
+    ) -> None:
         super().__init__()
         cap = max_rows or max(features.cardinalities)
         sizes = torch.tensor([min(size, cap) for size in features.cardinalities])
@@ -38,6 +49,7 @@ class FusedEmbedding(nn.Module):
         self.table = draw.tables(
             "table", sizes.tolist(), features.embedding_dim, bound=INITIAL_BOUND
         )
+        self.first_order = zeros(len(self.table), 1) if has_first_order else None
 
     def rows_of(self, sparse: Tensor) -> Tensor:
         """Rows of the table that ids name.
@@ -58,6 +70,11 @@ class FusedEmbedding(nn.Module):
         """Gather rows, `[batch, num_sparse]`."""
         return nn.functional.embedding(rows, self.table)
 
+    def first_order_of(self, rows: Tensor) -> Tensor:  # [batch, num_sparse]
+        """Gather the first-order weights of rows, `[batch, num_sparse]`."""
+        assert self.first_order is not None  # of a model that has the term
+        return nn.functional.embedding(rows, self.first_order).squeeze(-1)
+
 
 class PartialEmbedding(FusedEmbedding):
     """Copies of some rows of an embedding, read by the same ids: small where those are few.
@@ -75,15 +92,21 @@ class PartialEmbedding(FusedEmbedding):
             self.register_buffer(name, getattr(whole, name), persistent=False)
         self.register_buffer("place", kept.cumsum(0) - 1, persistent=False)
         self.is_capped = whole.is_capped
-        self._whole = whole.table.detach()
+        self._whole = whole
         self._kept = kept.nonzero().squeeze(1)
-        self.table = nn.Parameter(self._whole[self._kept])
+        self.table = nn.Parameter(whole.table.detach()[self._kept])
+        self.first_order = None
+        if whole.first_order is not None:
+            self.first_order = nn.Parameter(whole.first_order.detach()[self._kept])
 
     def rows_of(self, sparse: Tensor) -> Tensor:
         """Rows of the small table that ids name; see `FusedEmbedding`."""
         return self.place[super().rows_of(sparse)]
 
     def reset(self) -> None:
-        """Take the rows from the whole table again."""
+        """Take the rows from the whole tables again."""
         with torch.no_grad():
-            torch.index_select(self._whole, 0, self._kept, out=self.table.data)
+            torch.index_select(self._whole.table.data, 0, self._kept, out=self.table.data)
+            if self.first_order is not None and self._whole.first_order is not None:
+                whole = self._whole.first_order.data
+                torch.index_select(whole, 0, self._kept, out=self.first_order.data)

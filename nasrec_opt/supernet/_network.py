@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.space import MERGER_ROWS, Genotype, liveness
@@ -21,6 +22,7 @@ from nasrec_opt.supernet._slices import (
     Initializer,
     Recorder,
     Take,
+    Written,
     first,
     plain,
     zeros,
@@ -36,10 +38,12 @@ class Activations:
     Args:
         dense: `[batch, width]` each.
         sparse: `[batch, dim, rows]` each.
+        first_order: Sum of the first-order weights, `[batch]`, of a model that has them.
     """
 
     dense: dict[int, Tensor] = field(default_factory=dict)
     sparse: dict[int, SparseOutput] = field(default_factory=dict)
+    first_order: Tensor | None = None
 
 
 def best_device() -> torch.device:
@@ -56,12 +60,27 @@ class FinalLayer(nn.Module):
     published code has no such factor; with weights drawn as it draws them, `xavier`, they count
     once.
 
+    Args:
+        dense_width: Widest dense output of the last block.
+        sparse_width: Most rows of its sparse output, merger rows apart.
+        dim: Embedding dimension.
+        draw: Draws the weights.
+        has_merger: Whether the last block may have the rows of a dense-to-sparse merger.
+        num_first_order: Dense features that have a first-order weight.
+
     References:
         Yang et al. 2022 (Tensor Programs V), table 3: output weights in proportion to 1 / fan-in.
     """
 
     def __init__(
-        self, dense_width: int, sparse_width: int, dim: int, draw: Initializer, *, has_merger: bool
+        self,
+        dense_width: int,
+        sparse_width: int,
+        dim: int,
+        draw: Initializer,
+        *,
+        has_merger: bool,
+        num_first_order: int = 0,
     ) -> None:
         super().__init__()
         merger_rows = MERGER_ROWS if has_merger else 0
@@ -71,6 +90,8 @@ class FinalLayer(nn.Module):
         self.sparse = draw.linear("sparse", dim, sparse_width, bound=bound, fans=fans)
         if has_merger:
             self.merger = draw.linear("merger", dim, MERGER_ROWS, bound=bound, fans=fans)
+        if num_first_order:
+            self.first_order = zeros(1, num_first_order)
         self._is_scaled = draw.scheme != "xavier"
         self.bias = zeros(1)
         self._dim = dim
@@ -100,6 +121,7 @@ class Network(nn.Module):
         final: The final layer.
         draw: Draws the embedding, by the same scheme as the blocks and the final layer.
         max_table_rows: Maximum number of rows of one column's embedding table.
+        has_first_order: Whether there are first-order weights.
     """
 
     def __init__(
@@ -110,12 +132,15 @@ class Network(nn.Module):
         draw: Initializer,
         *,
         max_table_rows: int | None,
+        has_first_order: bool,
     ) -> None:
         super().__init__()
         self.features = features
         self.initialization: Initialization = draw.scheme
         self.max_table_rows = max_table_rows
-        self.embedding = FusedEmbedding(features, draw.of("embedding"), max_table_rows)
+        self.embedding = FusedEmbedding(
+            features, draw.of("embedding"), max_table_rows, has_first_order=has_first_order
+        )
         self.blocks = nn.ModuleDict({str(number): block for number, block in blocks.items()})
         self.final = final
 
@@ -129,6 +154,16 @@ class Network(nn.Module):
             float32 `[batch, dim, num_sparse]`, the layout that every sparse operator works in.
         """
         return self.embedding(self.embedding.rows_of(sparse)).transpose(1, 2).contiguous()
+
+    def first_order_of(self, sparse: Tensor) -> Tensor | None:
+        """First-order weights of the ids of a batch, `[batch, num_sparse]`; None = there are none.
+
+        Args:
+            sparse: Ids, integers `[batch, num_sparse]`.
+        """
+        if self.embedding.first_order is None:
+            return None
+        return self.embedding.first_order_of(self.embedding.rows_of(sparse))
 
     def begin(self, dense: Tensor, embedded: Tensor) -> Activations:
         """The raw features as input 0; without dense features, one column of zeros."""
@@ -171,12 +206,40 @@ class Network(nn.Module):
             self.run_block(number, genotype, activations, take)
         return activations
 
+    def first_order(
+        self, bits: int, dense: Tensor, weights: Tensor, take: Take = plain
+    ) -> Tensor:  # [batch]
+        """The first-order term: logistic regression on the raw features.
+
+        Args:
+            bits: Of everything that is multiplied or added, as in the final layer.
+            dense: float32 `[batch, num_dense]`.
+            weights: Of the batch's values, as `first_order_of` returns them.
+            take: How the weights of dense features are read.
+        """
+        total = round_to(wide(weights), bits).sum(dim=1)
+        if not self.features.num_dense:
+            return total
+        row = take(self.final.first_order, first(1), first(self.features.num_dense))
+        rounded = round_to(row, bits)
+        if isinstance(take, Written):
+            rounded = take.held(row, rounded, (bits, bits))
+        return total + functional.linear(round_to(wide(dense), bits), rounded).squeeze(1)
+
     def last_features(self, genotype: Genotype, activations: Activations) -> Tensor:
-        """Input of the final layer at its bits, float32 `[batch, dense_width + dim * rows]`."""
+        """Input of the final layer at its bits, float32 `[batch, dense_width + dim * rows]`.
+
+        The first-order term of a model that has one is a further, last column: the final layer
+        counts it once, and one that is fitted anew may count it more or less.
+        """
         last = genotype.num_blocks
         dense, sparse = activations.dense[last], activations.sparse[last]
         values = wide(torch.cat([dense, sparse.rows.flatten(1)], dim=1))
-        return round_to(values, genotype.final_bits)
+        values = round_to(values, genotype.final_bits)
+        if not genotype.wide:
+            return values
+        assert activations.first_order is not None  # whoever ran the blocks has put it there
+        return torch.cat([values, activations.first_order.unsqueeze(1)], dim=1)
 
     def last_weight(
         self, genotype: Genotype, activations: Activations, take: Take = plain
@@ -184,7 +247,8 @@ class Network(nn.Module):
         """Weights of the final layer for `last_features`, before they are rounded, and its bias."""
         last = genotype.num_blocks
         width = activations.dense[last].shape[1]
-        return self.final.weight(width, activations.sparse[last], take)
+        weight, bias = self.final.weight(width, activations.sparse[last], take)
+        return (torch.cat([weight, weight.new_ones(1)]) if genotype.wide else weight), bias
 
     def last_logits(
         self, genotype: Genotype, features: Tensor, weight: Tensor, bias: Tensor
@@ -197,16 +261,53 @@ class Network(nn.Module):
             weight: As `last_weight` returns it, or fitted anew, `[width]`.
             bias: `[1]`.
         """
-        return features @ round_to(weight, genotype.final_bits) + bias
+        if not genotype.wide:
+            return features @ round_to(weight, genotype.final_bits) + bias
+        # How often the first-order term counts is no weight: its own weights could be as much more.
+        deep = features[:, :-1] @ round_to(weight[:-1], genotype.final_bits)
+        return deep + features[:, -1] * weight[-1] + bias
 
     def logits(
-        self, genotype: Genotype, dense: Tensor, embedded: Tensor, take: Take = plain
+        self,
+        genotype: Genotype,
+        dense: Tensor,
+        embedded: Tensor,
+        take: Take = plain,
+        *,
+        weights: Tensor | None = None,
     ) -> Tensor:
-        """Logits `[batch]` of one subnet from embeddings."""
-        return self.finish(genotype, self.hidden(genotype, dense, embedded, take), take)
+        """Logits `[batch]` of one subnet.
 
-    def finish(self, genotype: Genotype, activations: Activations, take: Take = plain) -> Tensor:
-        """Logits `[batch]` from the outputs of all live blocks."""
+        Args:
+            genotype: Which subnet runs.
+            dense: float32 `[batch, num_dense]`.
+            embedded: As `embed` returns it.
+            take: How weights are read.
+            weights: As `first_order_of` returns them; only a model with that term needs them.
+        """
+        activations = self.hidden(genotype, dense, embedded, take)
+        return self.finish(genotype, activations, take, weights=weights)
+
+    def finish(
+        self,
+        genotype: Genotype,
+        activations: Activations,
+        take: Take = plain,
+        *,
+        weights: Tensor | None = None,
+    ) -> Tensor:
+        """Logits `[batch]` from the outputs of all live blocks, as `hidden` returns them.
+
+        Args:
+            genotype: Which subnet runs.
+            activations: The outputs, and the raw features.
+            take: How weights are read.
+            weights: As `first_order_of` returns them; only a model with that term needs them.
+        """
+        if genotype.wide:
+            assert weights is not None
+            bits, dense = genotype.final_bits, activations.dense[0]
+            activations.first_order = self.first_order(bits, dense, weights, take)
         weight, bias = self.last_weight(genotype, activations, take)
         return self.last_logits(genotype, self.last_features(genotype, activations), weight, bias)
 
@@ -217,7 +318,8 @@ class Network(nn.Module):
         with torch.no_grad():
             dense = bias.new_zeros(1, self.features.num_dense)
             embedded = bias.new_zeros(1, self.features.embedding_dim, self.features.num_sparse)
-            self.logits(genotype, dense, embedded, recorder)
+            weights = bias.new_zeros(1, self.features.num_sparse)
+            self.logits(genotype, dense, embedded, recorder, weights=weights)
         return recorder
 
 

@@ -82,8 +82,8 @@ class SliceAdagrad:
 
     Args:
         network: The network; its weights are updated in place.
-        row_prior: Where the accumulators of the embedding table begin. Large: a rare value moves
-            little, as under an L2 penalty.
+        row_prior: Where the accumulators of the embedding table and of the first-order weights
+            begin. Large: a rare value moves little, as under an L2 penalty.
         options: Epsilon and the norm that gradients are clipped at; the rate is given to `step`.
             None means the defaults.
     """
@@ -97,6 +97,7 @@ class SliceAdagrad:
         self._row_prior = row_prior
         self._names = {id(weight): name for name, weight in network.named_parameters()}
         self._table = network.embedding.table
+        self._first_order = network.embedding.first_order
         self.squares: dict[str, Tensor] = {}  # sums of squared gradients, by weight
 
     def step(
@@ -106,6 +107,7 @@ class SliceAdagrad:
         *,
         rows: Tensor | None = None,
         row_gradients: Tensor | None = None,
+        first_order_gradients: Tensor | None = None,
         embedding_rate: float | None = None,
     ) -> None:
         """Update what a pass used.
@@ -115,31 +117,40 @@ class SliceAdagrad:
             learning_rate: Step size.
             rows: Rows of the embedding table that the pass read, any shape.
             row_gradients: Their gradients, `[*rows.shape, dim]`; duplicates are summed.
-            embedding_rate: Step size of the table; None means `learning_rate`.
+            first_order_gradients: Those of the rows' first-order weights, `[*rows.shape]`, where
+                the pass read them.
+            embedding_rate: Step size of both tables; None means `learning_rate`.
         """
         with torch.no_grad():
             used = [leaf for leaf in leaves if leaf.view.grad is not None]
             gradients = [leaf.view.grad for leaf in used if leaf.view.grad is not None]
-            of_rows = None
+            tables: list[tuple[Tensor, Tensor]] = []  # and the gradients of their rows
             if rows is not None and row_gradients is not None:
-                of_rows = _summed(rows, row_gradients)
-                gradients.append(of_rows[1])
+                distinct, place = torch.unique(rows.reshape(-1), return_inverse=True)
+                tables.append((self._table, _summed(place, len(distinct), row_gradients)))
+                if first_order_gradients is not None:
+                    assert self._first_order is not None  # the pass has read it
+                    summed = _summed(place, len(distinct), first_order_gradients.unsqueeze(-1))
+                    tables.append((self._first_order, summed))
+            gradients += [gradient for _, gradient in tables]
             clip_gradients(gradients, self._clip_norm)
             for leaf, gradient in zip(used, gradients, strict=False):
                 squares = self._squares(leaf.weight)[leaf.index]
                 squares.addcmul_(gradient, gradient)
                 root = squares.sqrt().add_(self._epsilon)
                 leaf.weight[leaf.index].addcdiv_(gradient, root, value=-learning_rate)
-            if of_rows is not None:
-                self._step_rows(*of_rows, embedding_rate or learning_rate)
+            for table, gradient in tables:
+                self._step_rows(table, distinct, gradient, embedding_rate or learning_rate)
 
-    def _step_rows(self, rows: Tensor, gradients: Tensor, learning_rate: float) -> None:
+    def _step_rows(
+        self, table: Tensor, rows: Tensor, gradients: Tensor, learning_rate: float
+    ) -> None:
         """Row-wise Adagrad: the accumulator of a row is the mean of its squared gradients."""
-        squares = self._squares(self._table, per_row=True)
+        squares = self._squares(table, per_row=True)
         sums = squares.index_select(0, rows).add_(gradients.square().mean(dim=1))
         squares.index_copy_(0, rows, sums)
         scale = learning_rate / (sums.sqrt() + self._epsilon)
-        self._table.index_add_(0, rows, gradients * -scale.unsqueeze(1))
+        table.index_add_(0, rows, gradients * -scale.unsqueeze(1))
 
     def _squares(self, weight: Tensor, *, per_row: bool = False) -> Tensor:
         name = self._names[id(weight)]
@@ -158,9 +169,7 @@ class SliceAdagrad:
         self.squares = {name: value.to(self._table.device) for name, value in state.items()}
 
 
-def _summed(rows: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
-    """Distinct rows of a table, and the gradient of each: the sum over where a batch reads it."""
-    unique, place = torch.unique(rows.reshape(-1), return_inverse=True)
-    total = gradients.new_zeros(len(unique), gradients.shape[-1])
-    total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
-    return unique, total
+def _summed(place: Tensor, count: int, gradients: Tensor) -> Tensor:
+    """Gradient of each of `count` distinct rows: the sum over the places where a batch reads it."""
+    total = gradients.new_zeros(count, gradients.shape[-1])
+    return total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))

@@ -147,7 +147,7 @@ def full_supernet(space: SearchSpace) -> Genotype:
         )
         for number in range(1, space.num_blocks + 1)
     )
-    return Genotype(blocks, space=space.name)
+    return Genotype(blocks, space=space.name, wide=any(space.wide))
 
 
 def make_path_sampling(
@@ -198,7 +198,10 @@ def _genotype(
                 sparse_bits=sparse_bits,
             )
         )
-    return Genotype(tuple(blocks), space=space.name)
+    wide = space.wide[0]
+    if len(space.wide) > 1:  # no draw where there is no choice: streams of before stay as they were
+        wide = space.wide[int(rng.integers(len(space.wide)))]
+    return Genotype(tuple(blocks), space=space.name, wide=wide)
 
 
 def _operators(

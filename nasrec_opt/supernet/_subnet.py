@@ -92,6 +92,7 @@ class Subnet(Network):
             features.embedding_dim,
             draw.of("final"),
             has_merger=last.dense_to_sparse,
+            num_first_order=features.num_dense if genotype.wide else 0,
         )
         super().__init__(
             features,
@@ -99,6 +100,7 @@ class Subnet(Network):
             final,
             draw,
             max_table_rows=max_table_rows,
+            has_first_order=genotype.wide,
         )
         self.genotype = genotype
         self.balance = balance
@@ -119,7 +121,8 @@ class Subnet(Network):
             ValueError: A tensor has the wrong shape.
         """
         check_batch(self.features, dense, sparse)
-        return self.logits(self.genotype, dense, self.embed(sparse), take)
+        weights = self.first_order_of(sparse)
+        return self.logits(self.genotype, dense, self.embed(sparse), take, weights=weights)
 
     def _trim(self) -> None:
         """Leave out weights, and parts of weights, that this one genotype never reads."""

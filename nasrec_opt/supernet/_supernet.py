@@ -111,6 +111,7 @@ class Supernet(Network):
             features.embedding_dim,
             draw.of("final"),
             has_merger=space.mergers,
+            num_first_order=features.num_dense if any(space.wide) else 0,
         )
         super().__init__(
             features,
@@ -118,6 +119,7 @@ class Supernet(Network):
             final,
             draw,
             max_table_rows=max_table_rows,
+            has_first_order=any(space.wide),
         )
         self.space = space
         self.masking = masking
@@ -142,7 +144,8 @@ class Supernet(Network):
             ValueError: A tensor has the wrong shape.
         """
         check_batch(self.features, dense, sparse)
-        return self.logits(genotype, dense, self.embed(sparse), take)
+        weights = self.first_order_of(sparse) if genotype.wide else None
+        return self.logits(genotype, dense, self.embed(sparse), take, weights=weights)
 
     def run_block(
         self, number: int, genotype: Genotype, activations: Activations, take: Take = plain
@@ -190,6 +193,8 @@ class Supernet(Network):
                 target[own] = source[index]
             if embedding is None:
                 subnet.embedding.table.copy_(self.embedding.table)
+                if genotype.wide:
+                    subnet.embedding.first_order.copy_(self.embedding.first_order)
         return subnet
 
     def save(self, path: Path | str, **files: Any) -> None:

@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from nasrec_opt._plain import put_plain
 from nasrec_opt.errors import StudyError
+from nasrec_opt.space import Genotype
 from nasrec_opt.supernet._checkpoint import Checkpoint
 from nasrec_opt.supernet._network import Network
 from nasrec_opt.supernet._optimizer import AdagradOptions, SliceAdagrad, learning_rate_at
@@ -91,11 +92,12 @@ class TrainConfig(AdagradOptions):
             published.
         initialization: Where the weights begin: `uniform`, or the published `xavier`. The supernet
             is made with it.
-        embedding_rate: Highest learning rate of the embedding table; None means `learning_rate`.
-            Where a log is small, weights want a lower rate than the rows of a table, each of which
-            few steps see.
-        embedding_prior: Where the table's accumulators begin, in squared gradients of the log loss
-            summed over a batch. What memorises a small log is its table, and this holds it back.
+        embedding_rate: Highest learning rate of the embedding table and of the first-order weights
+            of values; None means `learning_rate`. Where a log is small, weights want a lower rate
+            than the rows of a table, each of which few steps see.
+        embedding_prior: Where the accumulators of both tables begin, in squared gradients of the
+            log loss summed over a batch. What memorises a small log is its table, and this holds it
+            back.
         epochs: Passes over the training rows.
         max_table_rows: Maximum number of rows of one column's embedding table.
         precision: Of the products; `bfloat16` is quicker where the device has instructions for it,
@@ -259,7 +261,7 @@ def train_step(
     network: Network,
     optimizer: SliceAdagrad,
     batch: list[Tensor],
-    genotype: Any,
+    genotype: Genotype,
     *,
     learning_rate: float,
     embedding_rate: float | None = None,
@@ -273,7 +275,7 @@ def train_step(
         batch: Dense `[batch, num_dense]`, sparse `[batch, num_sparse]`, labels `[batch]`.
         genotype: Which subnet.
         learning_rate: Adagrad's.
-        embedding_rate: That of the embedding table; None means the same.
+        embedding_rate: That of the embedding table and of first-order weights; None means the same.
         precision: Of the products in the blocks, forward and backward.
 
     Returns:
@@ -289,7 +291,10 @@ def train_step(
     with torch.autocast(dense.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         activations = network.hidden(genotype, dense, embedded, leaves)
     # The final layer outside: the eight bits of a bfloat16 are too few for a logit.
-    logits = network.finish(genotype, activations, leaves)
+    weights = None
+    if genotype.wide:
+        weights = network.embedding.first_order_of(rows).detach().requires_grad_()
+    logits = network.finish(genotype, activations, leaves, weights=weights)
     loss = functional.binary_cross_entropy_with_logits(logits, labels)
     loss.backward()
     optimizer.step(
@@ -297,6 +302,7 @@ def train_step(
         learning_rate,
         rows=rows,
         row_gradients=gathered.grad,
+        first_order_gradients=None if weights is None else weights.grad,
         embedding_rate=embedding_rate,
     )
     return loss.detach()

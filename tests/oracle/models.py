@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from sklearn import metrics
@@ -35,6 +37,13 @@ SPACES = {
         sparse_widths=(16,),
         bits=(4, 8, (4, 8)),
     ),
+    "wide": SearchSpace(
+        name="tiny wide",
+        num_blocks=2,
+        dense_widths=(16, 32),
+        sparse_widths=(8, 16),
+        wide=(False, True),
+    ),
 }
 SPACE = SPACES["multi"]
 
@@ -56,11 +65,15 @@ def draw(space: SearchSpace, seed: int) -> Genotype:
 
 
 def family(space: SearchSpace, seed: int, children: int = 4) -> list[Genotype]:
-    """A genotype, its children, a child of a child, and a stranger: they share many blocks."""
+    """A genotype, its children, a child of a child, and a stranger: they share many blocks.
+
+    Where the first-order term is searched, also the genotype with the term switched.
+    """
     rng = np.random.default_rng(seed)
     parent = space.sample(rng)
+    twin = [replace(parent, wide=not parent.wide)] if len(space.wide) > 1 else []
     brood = [space.mutate(parent, rng) for _ in range(children)]
-    return [parent, *brood, space.mutate(brood[-1], rng), space.sample(rng)]
+    return [parent, *twin, *brood, space.mutate(brood[-1], rng), space.sample(rng)]
 
 
 def rows_of(dataset: Dataset, split: str, count: int | None = None) -> Batch:

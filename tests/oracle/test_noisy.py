@@ -37,6 +37,7 @@ def test_without_noise_answers_are_the_oracles(supernets, dataset, name, fidelit
     oracle = SupernetOracle(supernets[name], dataset, fidelity=fidelity)
     for seed in range(3):
         genotype = draw(SPACES[name], seed)
+        genotype = replace(genotype, wide=name == "wide" and seed > 0)
         expected = oracle.evaluate(genotype)
         assert NoisyOracle(oracle, None).evaluate(genotype) == expected
         found = NoisyOracle(oracle, cells(0.0), chips=1).evaluate(on(genotype, GENES[1]))
@@ -156,7 +157,7 @@ def clipping(adc_bits: int, **noise) -> CrossbarCells:
 def test_every_product_passes_through_converters_that_clip(supernets, dataset, name):
     """Products by a naive loop: each is known, in order, and what is added reaches the logits."""
     oracle = SupernetOracle(supernets[name], dataset, rows=64)
-    genotype = draw(SPACES[name], 1).canonical()
+    genotype = replace(draw(SPACES[name], 1).canonical(), wide=name == "wide")
     asked, answered = [], []
 
     class Shifting:
@@ -175,11 +176,12 @@ def test_every_product_passes_through_converters_that_clip(supernets, dataset, n
     assert found.log_loss == pytest.approx(oracle.evaluate(genotype).log_loss, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["multi", "bits"])
+@pytest.mark.parametrize("name", ["multi", "bits", "wide"])
 def test_a_product_that_is_wrong_is_the_one_with_wrong_weights(supernets, dataset, name):
     """Two ways to the same: weights that are wrong, and products that are wrong by as much."""
     oracle = SupernetOracle(supernets[name], dataset, rows=200)
     genotype, plain = draw(SPACES[name], 3).canonical(), cells(0.2)
+    genotype = replace(genotype, wide=name == "wide")
 
     class ByProduct:
         def errors(self, weights, bits, genotype, *, product, chip):

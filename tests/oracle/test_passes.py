@@ -48,6 +48,7 @@ def test_outputs_are_those_of_a_pass_of_one_genotype(supernets, dataset, seed, n
                 assert torch.equal(found.dense[last], expected.dense[last])
                 assert torch.equal(found.sparse[last].rows, expected.sparse[last].rows)
                 assert found.sparse[last].has_merger == expected.sparse[last].has_merger
+                assert (found.first_order is not None) == chosen[index].wide
                 seen[index] += 1
             assert seen == dict.fromkeys(range(3), some.num_chunks)
             assert stored_bytes(cache) == cache.num_bytes <= capacity

@@ -140,6 +140,9 @@ def last_layer_of(supernet, genotype, batch, chunk_rows=None):
     features = []
     for rows, ids in zip(dense.split(size), sparse.split(size), strict=True):
         hidden = supernet.hidden(genotype, rows, supernet.embed(ids))
+        if genotype.wide:
+            bits, weights = genotype.final_bits, supernet.first_order_of(ids)
+            hidden.first_order = supernet.first_order(bits, rows, weights)
         features.append(supernet.last_features(genotype, hidden))
     return torch.cat(features), *supernet.last_weight(genotype, hidden)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from nasrec_opt import BlockGene, FeatureSpec, Genotype, SearchSpace
 from nasrec_opt.errors import StudyError
 from nasrec_opt.report import draw
 from nasrec_opt.report._drawing import NAMES, drawing_svg
+from nasrec_opt.report._figures import summary_of
 from nasrec_opt.space import liveness
 
 SPACE = SearchSpace.nasrec_full(num_blocks=7, max_inputs=4)
@@ -48,6 +50,14 @@ def test_bits_and_features_are_in_the_labels():
     assert "FC  128  4 bit" in texts
     assert "EFC  32  w4 a6" in texts
     assert {"13 dense features", "26 embeddings"} <= set(texts)
+
+
+def test_the_first_order_term_is_drawn_where_it_is():
+    without = Genotype((BlockGene(),))
+    assert "first-order weights" not in texts_of(drawing_svg(without))
+    term = replace(without, wide=True)
+    assert "first-order weights" in texts_of(drawing_svg(term))
+    assert summary_of(term) == f"{summary_of(without)} · first order"
 
 
 def test_drawing_is_the_same_each_time(tmp_path):

@@ -20,6 +20,8 @@ SPACES = [
     SearchSpace.codesign(),
     SearchSpace(num_blocks=3, bits=(4, 8, (4, 8)), mergers=False, dense_ops=("gate", "sum")),
     SearchSpace(num_blocks=2, dense_ops=("sum",), sparse_widths=(16,), dense_widths=(8, 24)),
+    SearchSpace.nasrec_small(3, wide=(False, True)),
+    SearchSpace.codesign(3, wide=(True,)),
 ]
 EMBEDDINGS = [GenotypeEmbedding(space) for space in SPACES]
 places = st.integers(0, len(SPACES) - 1)

@@ -18,6 +18,7 @@ SPACES = [
     SearchSpace.nasrec_small(num_blocks=4),
     SearchSpace.nasrec_full(num_blocks=5, multi_operator=True),
     SearchSpace.codesign(num_blocks=3),
+    SearchSpace.codesign(num_blocks=3, wide=(False, True)),
 ]
 cases = st.tuples(st.sampled_from(SPACES), st.integers(0, 2**32 - 1))
 

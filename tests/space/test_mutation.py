@@ -27,6 +27,8 @@ SPACES = [
     SearchSpace.nasrec_full(multi_operator=True),
     SearchSpace.codesign(),
     SearchSpace.nasrec_full(2, max_inputs=1),
+    SearchSpace.nasrec_small(2, wide=(False, True)),
+    SearchSpace.codesign(2, wide=(True, False)),
 ]
 spaces = st.sampled_from(SPACES)
 seeds = st.integers(0, 2**32 - 1)
@@ -38,13 +40,15 @@ def differing_blocks(one: Genotype, other: Genotype) -> list[int]:
 
 
 @given(spaces, seeds)
-def test_a_mutation_changes_one_block_or_one_accelerator_gene(space, seed):
+def test_a_mutation_changes_one_block_or_one_gene_of_the_whole_model(space, seed):
     rng = np.random.default_rng(seed)
     parent = space.sample(rng)
     child = space.mutate(parent, rng)
     blocks = differing_blocks(parent, child)
     if blocks:
         assert len(blocks) == 1
+        assert (child.hardware, child.wide) == (parent.hardware, parent.wide)
+    elif child.wide != parent.wide:
         assert child.hardware == parent.hardware
     else:
         before, after = parent.hardware.to_dict(), child.hardware.to_dict()

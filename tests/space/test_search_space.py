@@ -23,6 +23,8 @@ PRESETS = [
     SearchSpace.nasrec_full(4, codesign=True),
     SearchSpace.codesign(),
     SearchSpace(num_blocks=3, bits=(4, 8, (4, 8)), mergers=False, dense_ops=("gate", "sum")),
+    SearchSpace.nasrec_small(4, wide=(False, True)),
+    SearchSpace.codesign(3, wide=(True,)),
 ]
 spaces = st.sampled_from(PRESETS)
 seeds = st.integers(0, 2**32 - 1)
@@ -121,6 +123,10 @@ TINY = [
         sparse_widths=(16,), bits=(4, 8), multi_operator=True,
         hardware=HardwareChoices(**FIXED_HARDWARE | {"adc_bits": (6, 8)}),
     ),
+    SearchSpace(
+        num_blocks=1, dense_ops=("fc",), sparse_ops=("efc", "attn"), dense_widths=(16, 32),
+        sparse_widths=(16,), mergers=False, wide=(False, True),
+    ),
 ]  # fmt: skip
 
 
@@ -131,7 +137,7 @@ def enumerate_all(space: SearchSpace) -> set[Genotype]:
     return {space.decode(dict(zip(distributions, values, strict=True))) for values in combinations}
 
 
-@pytest.mark.parametrize("space", TINY, ids=["subsets", "two inputs", "codesign"])
+@pytest.mark.parametrize("space", TINY, ids=["subsets", "two inputs", "codesign", "wide"])
 def test_cardinality_equals_enumeration(space):
     genotypes = enumerate_all(space)
     assert space.cardinality() == len(genotypes)
@@ -206,6 +212,9 @@ def test_a_space_from_toml(tmp_path):
         ("preset = 'small'", "preset: expected one of nasrec_small, nasrec_full, codesign"),
         ("preset = 'codesign'\ndense_ops = ['gate']", "expected an operator of codesign"),
         ("preset = 'codesign'\ndense_widths = [65]", "dense_width: expected one of 16"),
+        ("wide = true", "wide: expected a non-empty list of values, got True"),
+        ("wide = [0, 1]", "wide: expected true or false, got 0"),
+        ("wide = [false, false]", "wide: expected every value once"),
         ("preset = ", "expected TOML, got"),
     ],
 )

@@ -28,7 +28,15 @@ SPACES = {
     "floats": SearchSpace(
         num_blocks=3, dense_widths=(16, 64), sparse_widths=(16,), bits=(8, 32), multi_operator=True
     ),
+    "wide": SearchSpace(
+        num_blocks=2,
+        dense_widths=(16, 64),
+        sparse_widths=(16,),
+        bits=(4, 8, 32),
+        wide=(False, True),
+    ),
 }
+TABLES = ("embedding.table", "embedding.first_order")  # read by rows, all else by slices
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -61,7 +61,19 @@ def reference_logits(
     all_bits = {bits for pair in model.live_bits(genotype) for bits in pair}
     final = 32 if all_bits == {32} else 8
     products = rounded(inputs, final) * rounded(joined, final)
-    return 16 * products.mean(dim=1) + weights["final.bias"]
+    logits = 16 * products.mean(dim=1) + weights["final.bias"]
+    if not genotype.wide:
+        return logits
+    offset, found = 0, []
+    for column, size in enumerate(supernet.features.cardinalities):
+        ids = offset + sparse[:, column].long()
+        found.append(weights["embedding.first_order"][ids, 0])
+        offset += size
+    logits = logits + rounded(torch.stack(found, dim=1), final).sum(dim=1)
+    for column in range(supernet.features.num_dense):
+        row = rounded(weights["final.first_order"], final)[0]
+        logits = logits + rounded(dense, final)[:, column] * row[column]
+    return logits
 
 
 class _Reference:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from supernet.cases import SPACES, draw, make_batch, make_supernet, seeds
+from supernet.cases import SPACES, TABLES, draw, make_batch, make_supernet, seeds
 
 from nasrec_opt.supernet import AdagradOptions, SliceAdagrad, full_supernet, train_step
 
@@ -55,27 +57,31 @@ def test_steps_of_slices_equal_torch_adagrad_with_zero_gradients_elsewhere(seed)
                 assert different.float().mean() < 0.01, name
 
 
-@given(seed=seeds, clip_norm=st.sampled_from([1e-3, 0.05, 0.3, 100.0]))
-@settings(max_examples=12, deadline=None)
-def test_gradients_are_clipped_as_torch_clips_those_of_all_parameters(seed, clip_norm):
+@given(seed=seeds, clip_norm=st.sampled_from([1e-3, 0.05, 0.3, 100.0]), is_wide=st.booleans())
+@settings(max_examples=16, deadline=None)
+def test_gradients_are_clipped_as_torch_clips_those_of_all_parameters(seed, clip_norm, is_wide):
     options = AdagradOptions(epsilon=1e-2, clip_norm=clip_norm)
-    ours, theirs = make_supernet("single"), make_supernet("single")
+    space = "wide" if is_wide else "single"
+    ours, theirs = make_supernet(space), make_supernet(space)
     optimizer = SliceAdagrad(ours, options=options)
-    dense_weights = [w for name, w in theirs.named_parameters() if name != "embedding.table"]
+    dense_weights = [w for name, w in theirs.named_parameters() if name not in TABLES]
     torchs = torch.optim.Adagrad(dense_weights, lr=0.05, eps=1e-2)
-    table = theirs.embedding.table
-    sums = torch.zeros(len(table))
+    tables = [w for name, w in theirs.named_parameters() if name in TABLES]
+    sums = [torch.zeros(len(table)) for table in tables]
     for step in range(2):
         # Few categories and many rows: the batch reads entries of the table more than once.
-        genotype, batch = draw("single", seed + step), make_batch(seed + step, rows=40)
+        genotype, batch = draw(space, seed + step), make_batch(seed + step, rows=40)
+        if is_wide:  # in floats: a rounded gradient that ties may fall either way
+            genotype = replace(genotype.with_bits(32), wide=bool((seed + step) % 2))
         logits = theirs(genotype, *batch[:2])
         theirs.zero_grad()
         torch.nn.functional.binary_cross_entropy_with_logits(logits, batch[2]).backward()
         torch.nn.utils.clip_grad_norm_(theirs.parameters(), clip_norm)
         torchs.step()
-        with torch.no_grad():
-            sums += table.grad.square().mean(dim=1)
-            table -= 0.05 * table.grad / (sums.sqrt() + 1e-2)[:, None]
+        for table, squares in zip(tables, sums, strict=True):
+            if table.grad is not None:
+                squares += table.grad.square().mean(dim=1)
+                table.data -= 0.05 * table.grad / (squares.sqrt() + 1e-2)[:, None]
         train_step(ours, optimizer, batch, genotype, learning_rate=0.05)
         for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
             torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-3, msg=name)

@@ -26,6 +26,7 @@ SPACES = [
     SearchSpace.nasrec_small(4, max_inputs=2),
     SearchSpace.codesign(3),
     SearchSpace(num_blocks=3, mergers=False, dense_ops=("gate", "sum")),
+    SearchSpace.nasrec_small(3, wide=(False, True)),
 ]
 STRATEGIES = [
     SingleOperatorSingleConnection,
@@ -108,9 +109,24 @@ def test_warm_up_falls_linearly_and_ends(progress, share):
     assert drawn == pytest.approx(share, abs=0.08 if 0 < share < 1 else 0)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_half_of_the_subnets_have_the_first_order_term_where_it_is_searched(strategy):
+    without = SPACES[0]
+    space = replace(without, wide=(False, True))
+    drawn = [strategy(space).sample(np.random.default_rng(seed), 1.0) for seed in range(300)]
+    assert 0.4 < np.mean([genotype.wide for genotype in drawn]) < 0.6
+    always = replace(without, wide=(True,))
+    for seed in range(5):  # no draw where there is no choice
+        one, other = (
+            strategy(s).sample(np.random.default_rng(seed), 1.0) for s in (without, always)
+        )
+        assert replace(one, wide=True) == other
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_the_full_supernet_holds_everything(space):
     full = full_supernet(space)
+    assert full.wide == (True in space.wide)
     for number, block in enumerate(full.blocks, start=1):
         assert block.dense_ops == space.dense_ops
         assert block.sparse_ops == space.sparse_ops

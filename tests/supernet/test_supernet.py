@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from supernet.cases import FEATURES, SPACES, draw, make_batch, make_supernet, seeds
+from supernet.cases import FEATURES, SPACES, TABLES, draw, make_batch, make_supernet, seeds
 
 from nasrec_opt import FeatureSpec, Subnet, Supernet
 from nasrec_opt.errors import StudyError
@@ -47,8 +47,11 @@ def test_subnet_in_supernet_equals_its_extraction_forward_and_gradients(name, se
         torch.testing.assert_close(weight.grad[index], copy.grad[own])
         weight.grad[index] = 0
     for name_of, weight in supernet.named_parameters():
-        if weight.grad is not None and name_of != "embedding.table":
+        if weight.grad is not None and name_of not in TABLES:
             assert not weight.grad.any(), f"{name_of}: a gradient outside the slice"
+    for name_of, weight in subnet.named_parameters():
+        if name_of in TABLES:
+            torch.testing.assert_close(supernet.get_parameter(name_of).grad, weight.grad)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -59,7 +62,7 @@ def test_a_subnet_holds_exactly_the_weights_that_it_uses(name, seed):
     subnet = Subnet(genotype, FEATURES, seed=3)
     used = subnet.slices_of(genotype).used
     assert sum(weight[index].numel() for weight, index in used) == sum(
-        weight.numel() for key, weight in subnet.named_parameters() if key != "embedding.table"
+        weight.numel() for key, weight in subnet.named_parameters() if key not in TABLES
     )
     loss_of(subnet, make_batch(seed)).backward()
     assert all(weight.grad is not None for weight in subnet.parameters())
@@ -100,10 +103,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
         assert not torch.equal(one["embedding.table"], other["embedding.table"])
 
 
-@given(seed=seeds)
-@settings(max_examples=8, deadline=None)
-def test_a_step_changes_only_the_slices_and_rows_that_it_used(seed):
-    supernet, genotype, batch = make_supernet("single"), draw("single", seed), make_batch(seed)
+@given(seed=seeds, name=st.sampled_from(["single", "wide"]))
+@settings(max_examples=12, deadline=None)
+def test_a_step_changes_only_the_slices_and_rows_that_it_used(seed, name):
+    supernet, genotype, batch = make_supernet(name), draw(name, seed), make_batch(seed)
     optimizer = SliceAdagrad(supernet)
     before = {name: weight.detach().clone() for name, weight in supernet.named_parameters()}
     train_step(supernet, optimizer, batch, genotype, learning_rate=0.1)
@@ -112,21 +115,26 @@ def test_a_step_changes_only_the_slices_and_rows_that_it_used(seed):
     names = {id(weight): name for name, weight in weights.items()}
     for weight, index in supernet.slices_of(genotype).used:
         allowed[names[id(weight)]][index] = True
-    allowed["embedding.table"][supernet.embedding.rows_of(batch[1]).flatten()] = True
+    tables = [name for name in TABLES if name in weights]
+    for table in tables if genotype.wide else tables[:1]:
+        allowed[table][supernet.embedding.rows_of(batch[1]).flatten()] = True
     changed = {name: weights[name] != before[name] for name in weights}
     assert not any((changed[name] & ~allowed[name]).any() for name in weights)
     assert changed["final.bias"].all()
+    if genotype.wide:
+        assert changed["final.first_order"].all()
+        assert torch.equal(changed[TABLES[1]], allowed[TABLES[1]])
     for name, squares in optimizer.state_dict().items():
-        rows = allowed[name].any(dim=1) if name == "embedding.table" else allowed[name]
+        rows = allowed[name].any(dim=1) if name in TABLES else allowed[name]
         assert not squares[~rows].any()
 
 
 @settings(max_examples=10, deadline=None)
-@given(seeds, st.sampled_from([None, 5]))
-def test_a_subnet_that_embeds_with_some_rows_learns_what_one_with_all_rows_learns(seed, cap):
-    supernet = make_supernet("single", max_table_rows=cap)
+@given(seeds, st.sampled_from([None, 5]), st.sampled_from(["single", "wide"]))
+def test_a_subnet_that_embeds_with_some_rows_learns_what_one_with_all_rows_learns(seed, cap, name):
+    supernet = make_supernet(name, max_table_rows=cap)
     before = {name: weight.clone() for name, weight in supernet.named_parameters()}
-    genotype, batches = draw("single", seed), [make_batch(seed), make_batch(seed // 2)]
+    genotype, batches = draw(name, seed), [make_batch(seed), make_batch(seed // 2)]
     whole = supernet.embedding
     kept = torch.zeros(len(whole.table), dtype=torch.bool)
     for _, sparse, _ in batches:
@@ -139,15 +147,19 @@ def test_a_subnet_that_embeds_with_some_rows_learns_what_one_with_all_rows_learn
             train_step(subnet, optimizer, batch, genotype, learning_rate=0.1)
     alone, other = (dict(subnet.named_parameters()) for subnet in subnets)
     assert len(some.table) == int(kept.sum()) <= len(whole.table)
-    assert torch.equal(alone.pop("embedding.table")[kept], other.pop("embedding.table"))
+    for table in TABLES if genotype.wide else TABLES[:1]:
+        assert torch.equal(alone.pop(table)[kept], other.pop(table))
+    other.pop(TABLES[1], None)  # rows that a model without the term never reads
     assert all(torch.equal(weight, other[name]) for name, weight in alone.items())
     assert all(torch.equal(w, before[name]) for name, w in supernet.named_parameters())
     some.reset()
     assert torch.equal(some.table, whole.table[kept])
+    if whole.first_order is not None:
+        assert torch.equal(some.first_order, whole.first_order[kept])
 
 
 @pytest.mark.parametrize("masking", ["slice", "zero"])
-@pytest.mark.parametrize("name", ["single", "bits"])
+@pytest.mark.parametrize("name", ["single", "bits", "wide"])
 def test_a_saved_supernet_loads_as_it_was(tmp_path, name, masking):
     supernet = make_supernet(name, masking=masking, balance=False, max_table_rows=8)
     supernet.save(tmp_path / "net", note={"by": "a test"})
@@ -263,7 +275,7 @@ def test_zero_masking_reads_all_weights_and_is_not_extracted():
         masked.extract(genotype)
 
 
-@pytest.mark.parametrize("name", ["single", "multi"])
+@pytest.mark.parametrize("name", ["single", "multi", "wide"])
 def test_zero_masking_equals_slices_for_the_full_supernet(name):
     # Nothing is masked there, so that the two must agree; elsewhere they normalise other units.
     genotype, (dense, sparse, _) = full_supernet(SPACES[name]), make_batch(0)
