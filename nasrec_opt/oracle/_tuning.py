@@ -8,7 +8,7 @@ same bit for bit at the same number of threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nasrec_opt._plain import put_plain
+from nasrec_opt._recipe import SupernetRecipe, supernet_recipe
 from nasrec_opt.data import Batch, Dataset, Split, spread
 from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle._checks import rows_of
@@ -31,12 +32,17 @@ from nasrec_opt.supernet import (
     Subnet,
     Supernet,
     TrainConfig,
-    learning_rate_at,
+    learning_rates_at,
+    row_prior,
     start_at_click_rate,
     train_batches,
     train_step,
     trained_as,
+    training_steps,
 )
+
+ADAGRAD = ("epsilon", "clip_norm", "rate_warmup_fraction")
+FROM_LOG = ("epochs", "batch_size", "learning_rate", "embedding_rate", "embedding_prior")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +72,25 @@ class FineTune(AdagradOptions):
         _check_counts(steps=self.steps, batch_size=self.batch_size, evaluations=self.evaluations)
         self.check_adagrad()
 
+    def as_train_config(self) -> TrainConfig:
+        """The same in the words of a supernet's training, whose number of steps does not count."""
+        shared = ("batch_size", "learning_rate", "seed", *ADAGRAD)
+        return TrainConfig(**{name: getattr(self, name) for name in shared}, epochs=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scratch(AdagradOptions):
     """The supernet's own training, of fresh weights of one subnet alone.
+
+    A field that is None follows the number of training rows, as in `TrainConfig`.
 
     Args:
         learning_rate: Adagrad's, at its highest.
         epsilon: See `AdagradOptions`, as for the two that follow.
         clip_norm: Maximum L2 norm of a step's gradient.
         rate_warmup_fraction: Share of the steps over which the rate rises.
+        embedding_rate: See `TrainConfig`, as for the next.
+        embedding_prior: Where the accumulators of the embedding table begin.
         epochs: Passes over the training rows.
         batch_size: Training rows of a step.
         evaluations: How often the validation rows are scored on the way, evenly spread, the last
@@ -83,16 +98,36 @@ class Scratch(AdagradOptions):
         seed: Seed of weights and of the order of rows.
     """
 
-    epochs: int = 1
-    batch_size: int = 512
-    learning_rate: float = 0.12
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    embedding_rate: float | None = None
+    embedding_prior: float | None = None
     evaluations: int = 4
     seed: int = 0
 
     def __post_init__(self) -> None:
         put_plain(self)
-        _check_counts(epochs=self.epochs, batch_size=self.batch_size, evaluations=self.evaluations)
-        self.check_adagrad()
+        _check_counts(evaluations=self.evaluations)
+        self.as_train_config()  # checks the rest
+
+    def for_rows(self, rows: int) -> Scratch:
+        """The same with every field that follows the log filled in.
+
+        Args:
+            rows: Training rows.
+        """
+        return self.with_recipe(supernet_recipe(rows))
+
+    def with_recipe(self, recipe: SupernetRecipe) -> Scratch:
+        """The same with every field that follows the log as a recipe has it."""
+        settled = self.as_train_config().with_recipe(recipe)
+        return replace(self, **{name: getattr(settled, name) for name in FROM_LOG})
+
+    def as_train_config(self) -> TrainConfig:
+        """The same in the words of a supernet's training."""
+        shared = ("seed", *ADAGRAD, *FROM_LOG)
+        return TrainConfig(**{name: getattr(self, name) for name in shared})
 
 
 class Tuning:
@@ -128,9 +163,12 @@ class Tuning:
             )
         self._train = rows_of(dataset, "train")
         self._how = how
-        self._recipe = _recipe(how)
-        per_epoch = max(1, self._train.num_rows // how.batch_size)
-        self._steps = how.steps if isinstance(how, FineTune) else per_epoch * how.epochs
+        self._recipe = how.as_train_config().for_rows(self._train.num_rows)
+        if isinstance(how, FineTune):
+            self._steps, self._row_prior = how.steps, 0.0
+        else:
+            self._steps = training_steps(self._train.num_rows, self._recipe)
+            self._row_prior = row_prior(self._recipe)
         count = min(how.evaluations, self._steps)
         self._points = {round(self._steps * i / count) for i in range(1, count + 1)}
         self._device = supernet.final.bias.device
@@ -155,7 +193,7 @@ class Tuning:
 
     def _trained(self, genotype: Genotype, report: Report | None) -> Prediction:
         subnet = self._begin(genotype)
-        optimizer = SliceAdagrad(subnet, options=self._how)
+        optimizer = SliceAdagrad(subnet, row_prior=self._row_prior, options=self._recipe)
         learnt = trained_as(genotype)
         scored: list[tuple[int, float]] = []
         logits = np.empty(0, np.float32)
@@ -170,12 +208,14 @@ class Tuning:
 
         score_at(0)
         for step, batch in train_batches(self._train, self._recipe, self._steps):
+            rate, of_table = learning_rates_at(step, self._steps, self._recipe)
             train_step(
                 subnet,
                 optimizer,
                 self._tensors(batch),
                 learnt,
-                learning_rate=learning_rate_at(step, self._steps, self._how),
+                learning_rate=rate,
+                embedding_rate=of_table,
             )
             score_at(step + 1)
         return Prediction(logits, tuple(scored))
@@ -237,11 +277,6 @@ def _from_scratch(supernet: Supernet, seed: int, train: Split) -> Callable[[Geno
         return subnet.to(supernet.final.bias.device)
 
     return begin
-
-
-def _recipe(how: FineTune | Scratch) -> TrainConfig:
-    """Which rows each step has, in the words of the supernet's training."""
-    return TrainConfig(batch_size=how.batch_size, epochs=1, seed=how.seed)
 
 
 def _check_counts(**counts: int) -> None:

@@ -33,7 +33,8 @@ class DataConfig:
         source: The click log; None means the synthetic log, unless `--data` names one.
         format: `criteo`, or the path of a schema TOML.
         split_seed: Seed of the 80/10/10 split.
-        min_count: Values seen less often in the training rows share the id of rare values.
+        min_count: Values seen less often in the training rows share the id of rare values; None =
+            as the number of training rows wants it.
         binned_dense: Whether dense columns are read as binned sparse columns as well.
         synthetic_rows: Rows of the synthetic log.
         synthetic_seed: Seed of the synthetic log.
@@ -42,13 +43,14 @@ class DataConfig:
     source: Path | None = None
     format: str = "criteo"
     split_seed: int = 0
-    min_count: int = 1
+    min_count: int | None = None
     binned_dense: bool = False
     synthetic_rows: int = 120_000
     synthetic_seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least("min_count", self.min_count, 1)
+        if self.min_count is not None:
+            _at_least("min_count", self.min_count, 1)
         _at_least("synthetic_rows", self.synthetic_rows, 100)
         _at_least("split_seed", self.split_seed, 0)
         _at_least("synthetic_seed", self.synthetic_seed, 0)

@@ -44,8 +44,18 @@ def facts_of(config: StudyConfig, space: SearchSpace, *, source: str, rows: int)
         "fidelity": _with_options(oracle["fidelity"], fidelity)
         + f", scored on {_rows(config.oracle.rows)} validation rows",
         "technology": SHIPPED if technology is None else technology.name,
-        "supernet": f"{steps:,} steps of {config.supernet.batch_size:,} rows",
+        "supernet": f"{steps:,} steps of {config.supernet.for_rows(rows).batch_size:,} rows",
+        "retraining": _training(config, rows),
     }
+
+
+def _training(config: StudyConfig, rows: int) -> str:
+    """How the winners are trained, as it came out for this log."""
+    recipe, least = config.retrain.model.recipe(rows), config.data.min_count or 1
+    most = max(1, rows // recipe.batch_size) * recipe.epochs
+    return f"at most {most:,} steps of {recipe.batch_size:,} rows, stopped on validation rows" + (
+        f"; values of fewer than {least:,} rows are one" if least > 1 else ""
+    )
 
 
 def _with_options(name: str, options: Mapping[str, Any] | None) -> str:

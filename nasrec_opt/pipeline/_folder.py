@@ -100,6 +100,11 @@ class RunFolder:
         return self.path / "precision.json"
 
     @property
+    def recipe(self) -> Path:
+        """What the study leaves open and the log decides, as it was when the run began."""
+        return self.path / "recipe.json"
+
+    @property
     def record_path(self) -> Path:
         """Where the finished stages are written down."""
         return self.path / "run.json"

@@ -109,8 +109,11 @@ def _oracle_settings(oracle: OracleConfig) -> dict[str, Any]:
     if trained is not None:
         usual = plain(type(trained)())
         table = values[oracle.fidelity]
-        for name in ("epsilon", "clip_norm", "rate_warmup_fraction"):
-            if table[name] == usual[name]:
+        if "embedding_rate" in table and table["embedding_rate"] == table["learning_rate"]:
+            table["embedding_rate"] = None
+        later = {name: usual[name] for name in ("epsilon", "clip_norm", "rate_warmup_fraction")}
+        for name, before in (later | {"embedding_rate": None, "embedding_prior": 0.0}).items():
+            if name in table and table[name] == before:
                 del table[name]
     return values
 

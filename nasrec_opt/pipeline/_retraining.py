@@ -19,8 +19,9 @@ from nasrec_opt.oracle import Oracle
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import architecture_cost
-from nasrec_opt.pipeline._folder import RunFolder, digest
+from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.pipeline._search import Progress, log_loss_of, winners
+from nasrec_opt.report import winner
 from nasrec_opt.retrain import Baseline, baselines, compare, predict, retrain
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Subnet, Supernet, best_device
@@ -49,8 +50,9 @@ def retrain_winners(
 
     Returns:
         What `results.json` holds from then on: `models`, the best on validation first,
-        `baselines`, `clicks` and rows of the splits, the `conditions` that the costs hold for, and
-        `bayes` where the least possible log loss is known. `against` of a model is its difference
+        `baselines`, the `winner` among them, `clicks` and rows of the splits, how the models were
+        trained (`training`), the `conditions` that the costs hold for, and `bayes` where the least
+        possible log loss is known. `against` of a model is its difference
         from each baseline on the test rows.
     """
     supernet = Supernet.load(folder.supernet)
@@ -88,8 +90,10 @@ def retrain_winners(
             name: [int(values.sum(dtype=np.int64)), len(values)]
             for name, values in (("train", train), ("test", labels))
         },
+        "training": plain(config.retrain.model) | {"min_count": dataset.view["min_count"]},
         "conditions": conditions.to_dict(),
     }
+    results["winner"] = winner(results)
     if dataset.bayes_log_loss is not None:
         results["bayes"] = dataset.bayes_log_loss["test"]
     write_json(file, results)

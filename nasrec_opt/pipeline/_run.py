@@ -45,6 +45,7 @@ from nasrec_opt.pipeline._identity import (
     train_settings,
 )
 from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._log_recipe import with_recipe
 from nasrec_opt.pipeline._opening import settle
 from nasrec_opt.pipeline._precision import (
     keep_precision,
@@ -61,7 +62,13 @@ from nasrec_opt.pipeline._search import (
 )
 from nasrec_opt.pipeline._searches import compare, name_of_search, place_of, studies_of
 from nasrec_opt.pipeline._storage import open_study
-from nasrec_opt.report import comparisons, failed_trials, reasons_in_words, write_report
+from nasrec_opt.report import (
+    comparisons,
+    failed_trials,
+    reasons_in_words,
+    winner_in_words,
+    write_report,
+)
 from nasrec_opt.space import FLOAT_BITS
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger, require_server
@@ -220,6 +227,8 @@ class Run:
             return f"{_rows(dataset)} from {source}"
 
         self._stage("prepare", source, settings, work)
+        rows = Dataset.open(folder.dataset).split("train").num_rows
+        self.config = with_recipe(self.config, folder, rows)
 
     def train(self) -> None:
         """The supernet, in `supernet/`."""
@@ -240,7 +249,8 @@ class Run:
             result = train_supernet(
                 supernet, dataset, self.folder.supernet, train, progress=self._reporter.advance
             )
-            return f"supernet of {self._space.name} trained for {result.steps:,} steps"
+            of = f"of {train.batch_size:,} rows"
+            return f"supernet of {self._space.name} trained for {result.steps:,} steps {of}"
 
         self._stage("train", self._space.name, settings, work)
 
@@ -320,7 +330,14 @@ class Run:
                 with files_of_models(models, folders, dataset.features) as files:
                     logger.log_models(study, models, files=files)
             best = f"test log loss {models[0]['test_log_loss']:.4f} of the best on validation rows."
-            return " ".join([best, *comparisons(results), *_ranked_in_floats(models[0])])
+            return " ".join(
+                [
+                    best,
+                    *winner_in_words(results),
+                    *comparisons(results),
+                    *_ranked_in_floats(models[0]),
+                ]
+            )
 
         self._stage("retrain", f"{top} models", settings, work)
 
@@ -379,7 +396,7 @@ class Run:
         """The dataset as this study reads it."""
         data = self.config.data
         return Dataset.open(
-            self.folder.dataset, min_count=data.min_count, binned_dense=data.binned_dense
+            self.folder.dataset, min_count=data.min_count or 1, binned_dense=data.binned_dense
         )
 
     def study(self, *, create: bool = False) -> Any:

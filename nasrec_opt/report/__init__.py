@@ -7,7 +7,7 @@ from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._records import read_study
 from nasrec_opt.report._report import write_report
-from nasrec_opt.report._words import comparisons
+from nasrec_opt.report._words import comparisons, winner, winner_in_words
 
 __all__ = [
     "Search",
@@ -18,6 +18,8 @@ __all__ = [
     "plot_cost",
     "read_study",
     "reasons_in_words",
+    "winner",
+    "winner_in_words",
     "write_comparison",
     "write_report",
 ]

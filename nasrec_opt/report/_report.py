@@ -23,7 +23,7 @@ from nasrec_opt.report._figures import (
 from nasrec_opt.report._html import figure_section, number, page, row, table
 from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
 from nasrec_opt.report._retrained import RETRAINED, meanings, retrained_section, searched_as
-from nasrec_opt.report._words import comparisons, figures_of, is_behind
+from nasrec_opt.report._words import comparisons, figures_of, is_behind, winner_in_words
 from nasrec_opt.space import Genotype
 
 MOST_ROWS = 25  # of the table of searched models
@@ -116,7 +116,7 @@ def _headline(
         for b, s in cards
     )
     kind = "verdict behind" if is_behind(results) else "verdict"
-    verdict = " ".join(comparisons(results))
+    verdict = " ".join([*winner_in_words(results), *comparisons(results)])
     return (
         f"<h1>{html.escape(title)}</h1><p class=lead>{html.escape(lead)}</p>"
         + (f"<p class='{kind}'>{html.escape(verdict)}</p>" if verdict else "")

@@ -8,7 +8,13 @@ from typing import Any
 
 from nasrec_opt._metrics import COST, SHAPE, definitions
 from nasrec_opt.report._html import number, row, table
-from nasrec_opt.report._words import BASELINES, differences, figures_of, short_difference
+from nasrec_opt.report._words import (
+    BASELINES,
+    differences,
+    figures_of,
+    short_difference,
+    winner,
+)
 
 RETRAINED = "test rows, trained from scratch"
 NAMES = {name: words.removeprefix("the ") for name, words in BASELINES.items()}
@@ -41,19 +47,21 @@ def retrained_section(results: Mapping[str, Any]) -> str:
     if not models:
         return ""
     known = [name for name in BASELINES if name in differences(results)]
-    rows = _baseline_rows(results, len(known))
+    best = (winner(results) or {}).get("name")
+    rows = _baseline_rows(results, len(known), best)
     for place, model in enumerate(models):
         against = differences({**results, "models": [model]})
         cells = [f"model {place + 1} (trial {model.get('trial', '-')})"]
         cells += [number(model.get(key)) for key in QUALITY]
         cells += [short_difference(against[name]) for name in known]
         cells += [number(model.get(metric.name)) for metric in COSTS]
-        rows.append(row(cells, "best" if place == 0 else ""))
+        rows.append(row(cells, "best" if place == 0 and best == "model" else ""))
     heads = [*HEADS, *(f"difference from {NAMES[name]}" for name in known)]
     heads += [metric.label for metric in COSTS]
     return (
         "<h2>Retrained models and baselines</h2><p>Trained from scratch; the first is the best on "
-        "validation rows, and test rows decide nothing. A difference is the model's test log loss "
+        "validation rows. Test rows decide one thing: a baseline is the winner where that model is "
+        "behind it by more than a standard error. A difference is the model's test log loss "
         "less the baseline's, ± its standard error over the rows: below 0, the model is better; "
         "within two standard errors of 0, it is noise.</p>"
         + table(heads, rows)
@@ -83,13 +91,13 @@ def meanings() -> str:
     return f"<p class=mute>{html.escape(definitions(*(metric.name for metric in SHAPE)))}</p>"
 
 
-def _baseline_rows(results: Mapping[str, Any], num_differences: int) -> Sequence[str]:
+def _baseline_rows(results: Mapping[str, Any], num_differences: int, best: str | None) -> list[str]:
     empty = [""] * (num_differences + len(COSTS))
     rows = []
     for name, baseline in (results.get("baselines") or {}).items():
         figures = figures_of(baseline)
         cells = [NAMES.get(name, name), *(number(figures.get(key)) for key in QUALITY), *empty]
-        rows.append(row(cells, "base"))
+        rows.append(row(cells, "best" if name == best else "base"))
     if results.get("bayes") is not None:
         cells = ["Bayes (true probabilities)", number(results["bayes"]), "", "", *empty]
         rows.append(row(cells, "base"))

@@ -11,6 +11,7 @@ BASELINES = {  # the harder to beat first
     "constant": "the constant click rate",
 }
 FEW = 10  # test rows of a class below which the standard error itself says little
+BEHIND = 1.0  # standard errors above which a model's difference makes the baseline the winner
 NOISE = 2.0  # standard errors below which a difference may well be chance
 
 
@@ -38,6 +39,49 @@ def comparisons(results: Mapping[str, Any]) -> list[str]:
             f"The comparison is on {_of_rows(*clicks['test'])}, too few of one class to rely on."
         )
     return sentences
+
+
+def winner(results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a run recommends: the best on validation rows, or a baseline that is ahead of it.
+
+    A baseline is ahead where the model's log loss on the test rows is higher by more than a
+    standard error of the paired difference; of two, the better one wins. Nothing else is decided
+    by test rows.
+
+    Args:
+        results: What `retrained/results.json` holds, of this version or an older one.
+
+    Returns:
+        `name`, which is `model`, `logistic_regression` or `constant`, and `test_log_loss`; None
+        without models.
+    """
+    models, baselines = results.get("models") or [], results.get("baselines") or {}
+    if not models:
+        return None
+    ahead = {
+        name: figures_of(baselines[name])["test_log_loss"]
+        for name, by in differences(results).items()
+        if by["difference"] > BEHIND * (by.get("standard_error") or 0.0) and name in baselines
+    }
+    ahead = {name: loss for name, loss in ahead.items() if loss == min(ahead.values())}
+    for name, loss in ahead.items():
+        return {"name": name, "test_log_loss": loss}
+    return {"name": "model", "test_log_loss": models[0]["test_log_loss"]}
+
+
+def winner_in_words(results: Mapping[str, Any]) -> list[str]:
+    """A sentence where a baseline is the winner, none otherwise.
+
+    Args:
+        results: What `retrained/results.json` holds, of this version or an older one.
+    """
+    found = winner(results)
+    if found is None or found["name"] == "model":
+        return []
+    return [
+        f"The winner is {BASELINES[found['name']]}, test log loss {found['test_log_loss']:.4f}: "
+        "the best retrained model is not as good."
+    ]
 
 
 def is_behind(results: Mapping[str, Any]) -> bool:

@@ -1,11 +1,12 @@
-"""How one model is trained from scratch. The defaults are what a small log needs."""
+"""How one model is trained from scratch; what a configuration leaves open follows the log."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from nasrec_opt._plain import put_plain
+from nasrec_opt._recipe import ModelRecipe, filled, model_recipe
 from nasrec_opt.errors import StudyError
 
 
@@ -13,21 +14,27 @@ from nasrec_opt.errors import StudyError
 class RetrainConfig:
     """Training of one model; what is chosen is chosen on validation rows, never on test rows.
 
+    A field that is None follows the number of training rows; `for_rows` says what it comes to.
+
     A click log of some 100,000 rows is memorised in its second epoch, and what memorises is the
     embedding table. Hence each epoch begins with a fresh table while the other weights go on from
     where they were (Fan et al. 2024, "Multi-Epoch Learning with Data Augmentation for Deep
     Click-Through Rate Prediction").
 
     Args:
-        learning_rates: Candidates for Adam's learning rate; each is tried on the first
-            `trial_fraction` of the first epoch, and the best on validation is kept.
-        trial_fraction: Share of an epoch on which the candidates are compared.
+        learning_rates: Candidates for Adam's learning rate; each is tried on the first steps, and
+            the best on validation is kept.
+        trial_fraction: Share of the first epoch on which the candidates are compared. None = as
+            many steps as the log wants, and more until one of them beats the constant click rate.
         embedding_rate: Learning rate of the embedding table (row-wise Adagrad).
         embedding_prior: Where the table's Adagrad accumulators begin, in squared gradients of the
             log loss summed over a batch. Large: a rare value moves little, as under an L2 penalty.
         embedding_bound: Fresh embeddings are uniform in [-bound, bound].
         batch_size: Rows of a step.
-        epochs: Maximum number of epochs. Training stops after one that was no better on validation.
+        epochs: Maximum number of epochs.
+        least_steps: Steps before which training does not stop.
+        patience: Training stops at the end of an epoch if the best validation log loss is
+            that many steps old; at the least an epoch.
         evaluations_per_epoch: How often an epoch is scored on validation; the best weights stay.
         averaging: Decay a step of the moving average of the weights besides the table; that average
             is what is scored and kept. 0 means no averaging.
@@ -40,12 +47,14 @@ class RetrainConfig:
     """
 
     learning_rates: tuple[float, ...] = (1e-3, 3e-3)
-    trial_fraction: float = 0.25
+    trial_fraction: float | None = None
     embedding_rate: float = 0.05
     embedding_prior: float = 0.25
     embedding_bound: float = 0.02
-    batch_size: int = 512
-    epochs: int = 6
+    batch_size: int | None = None
+    epochs: int | None = None
+    least_steps: int | None = None
+    patience: int | None = None
     evaluations_per_epoch: int = 4
     averaging: float = 0.98
     rate_warmup_steps: int = 10
@@ -58,7 +67,7 @@ class RetrainConfig:
         if not self.learning_rates:
             raise StudyError("learning_rates: expected at least one, got none")
         above_zero = {f"learning_rates[{i}]": r for i, r in enumerate(self.learning_rates)}
-        above_zero |= {n: getattr(self, n) for n in ("embedding_rate", "embedding_bound")}
+        above_zero |= self._given("embedding_rate", "embedding_bound")
         for name, value in above_zero.items():
             if not 0 < value < math.inf:
                 raise StudyError(f"{name}: expected a finite number above 0, got {value}")
@@ -66,15 +75,34 @@ class RetrainConfig:
             raise StudyError(
                 f"embedding_prior: expected a finite number from 0, got {self.embedding_prior}"
             )
-        if not 0 < self.trial_fraction <= 1:
+        if self.trial_fraction is not None and not 0 < self.trial_fraction <= 1:
             raise StudyError(f"trial_fraction: expected above 0, to 1, got {self.trial_fraction}")
         if not 0 <= self.averaging < 1:
             raise StudyError(f"averaging: expected 0 to below 1, got {self.averaging}")
-        counts = {n: getattr(self, n) for n in ("batch_size", "epochs", "evaluations_per_epoch")}
-        if self.evaluation_rows is not None:
-            counts["evaluation_rows"] = self.evaluation_rows
-        for name, value in counts.items():
+        counts = ("batch_size", "epochs", "evaluations_per_epoch", "evaluation_rows")
+        for name, value in self._given(*counts).items():
             if value < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {value}")
-        if self.rate_warmup_steps < 0:
-            raise StudyError(f"rate_warmup_steps: expected 0 or more, got {self.rate_warmup_steps}")
+        for name, value in self._given("rate_warmup_steps", "least_steps", "patience").items():
+            if value < 0:
+                raise StudyError(f"{name}: expected 0 or more, got {value}")
+
+    def for_rows(self, rows: int) -> RetrainConfig:
+        """The same with every field that follows the log filled in.
+
+        Args:
+            rows: Training rows.
+        """
+        return filled(self, model_recipe(rows))
+
+    def recipe(self, rows: int) -> ModelRecipe:
+        """What the log decides, and what was given in its place.
+
+        Args:
+            rows: Training rows.
+        """
+        settled = self.for_rows(rows)
+        return ModelRecipe(**{f.name: getattr(settled, f.name) for f in fields(ModelRecipe)})
+
+    def _given(self, *names: str) -> dict[str, float]:
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}

@@ -93,7 +93,8 @@ def retrain(
         genotype: The architecture.
         dataset: The log, opened as the model is to read it (`min_count`, `binned_dense`).
         out_dir: The model's folder: `model/` (safetensors and JSON) and `result.json`.
-        config: How.
+        config: How; what it leaves open follows the number of training rows, and `result.json` has
+            what that came to.
         supernet: Says whether dot products project their rows, where `config` does not. No weight
             of it is used.
         progress: Called with (steps done, maximum number of steps).
@@ -101,7 +102,8 @@ def retrain(
     Raises:
         StudyError: Training came to no finite log loss.
     """
-    config = config or RetrainConfig()
+    train = dataset.split("train")
+    config = (config or RetrainConfig()).for_rows(train.num_rows)
     out_dir = Path(out_dir)
     balance = config.balance
     if balance is None:
@@ -116,7 +118,7 @@ def retrain(
         return finished
     started = time.perf_counter()
     subnet = Subnet(genotype, dataset.features, config.seed, balance=balance)
-    start_at_click_rate(subnet, dataset.split("train").labels)
+    start_at_click_rate(subnet, train.labels)
     subnet.to(best_device())
     history = Training(dataset, config, progress).run(subnet)
     validation = predict(subnet, dataset.split("validation"))

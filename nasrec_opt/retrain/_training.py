@@ -10,14 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from nasrec_opt.data import Batch, Dataset
+from nasrec_opt.data import Batch, Dataset, spread
 from nasrec_opt.errors import StudyError
 from nasrec_opt.retrain._config import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._metrics import log_loss, predict
-from nasrec_opt.supernet import Subnet
+from nasrec_opt.supernet import Subnet, log_odds
 
 Progress = Callable[[int, int | None], None]
+
+TRIAL_STEPS = 100  # on which learning rates are compared, if a quarter of an epoch is not more
+TRIAL_GROWTH = 4  # how many times as long at most, until one of them beats the constant
+BEATEN = 0.995  # share of the constant's log loss below which a model has learnt something
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,12 @@ class History:
 
 
 class BestWeights:
-    """The weights with the lowest log loss so far, and when an epoch brought nothing."""
+    """The weights with the lowest log loss so far, and how long ago they were there."""
 
     def __init__(self) -> None:
         self.log_loss = math.inf
         self.step = 0
         self.weights: dict[str, Tensor] = {}
-        self._before_epoch = math.inf
 
     def offer(self, value: float, step: int, subnet: Subnet) -> None:
         """Keep a copy of the weights if they are the best so far."""
@@ -53,19 +56,13 @@ class BestWeights:
             self.log_loss, self.step = value, step
             self.weights = {name: w.clone() for name, w in subnet.state_dict().items()}
 
-    def is_epoch_wasted(self) -> bool:
-        """Ask at the end of each epoch: whether nothing in it beat the epochs before."""
-        wasted = self.log_loss >= self._before_epoch
-        self._before_epoch = self.log_loss
-        return wasted
-
 
 class Training:
     """Trains a subnet on one dataset.
 
     Args:
         dataset: Its train split is learnt, its validation split decides; test is never read.
-        config: How.
+        config: How; what it leaves open follows the number of training rows.
         progress: Called with (steps done, maximum number of steps).
     """
 
@@ -73,13 +70,19 @@ class Training:
         self, dataset: Dataset, config: RetrainConfig, progress: Progress | None = None
     ) -> None:
         self._train, self._validation = dataset.split("train"), dataset.split("validation")
+        rows = self._train.num_rows
+        recipe = config.recipe(rows)
         self._config = config
-        self._progress = progress
+        self._batch_size = recipe.batch_size
         # Rows short of a last batch are left out; each epoch leaves out others.
-        self.epoch_steps = max(1, self._train.num_rows // config.batch_size)
-        self.trial_steps = max(1, round(self.epoch_steps * config.trial_fraction))
+        self.epoch_steps = max(1, rows // recipe.batch_size)
+        self._steps = self.epoch_steps * recipe.epochs
+        self._least_steps = recipe.least_steps
+        self._patience = max(recipe.patience, self.epoch_steps)
+        self.trial_steps, self._longest_trial = self._trial(config.trial_fraction)
         losers = len(config.learning_rates) - 1
-        self._most_steps = self.epoch_steps * config.epochs + self.trial_steps * losers
+        self._most_steps = self._steps + self.trial_steps * losers
+        self._progress = progress
         self._done = 0
 
     def run(self, subnet: Subnet) -> History:
@@ -91,57 +94,83 @@ class Training:
         learner, trials = self._choose_rate(subnet)
         best = BestWeights()
         validation: list[tuple[int, float]] = []
-        if trials and self.trial_steps == self.epoch_steps:  # the trial was a whole epoch
+        if trials:  # what it came to there is a score like any other
             with learner.averaged() as averaged:
                 best.offer(trials[learner.learning_rate], learner.steps, averaged)
-            validation.append((learner.steps, best.log_loss))
+            validation.append((learner.steps, trials[learner.learning_rate]))
         scored = self._scored_steps()
-        for epoch in range(self._config.epochs):
-            if epoch:
-                learner.begin_epoch(epoch)
-            done = learner.steps - epoch * self.epoch_steps  # the learning rate's trial
-            for step, batch in self._batches(epoch, done):
-                self._step(learner, batch)
-                if step + 1 in scored:
-                    with learner.averaged() as averaged:
-                        value = self._score(averaged)
-                        best.offer(value, learner.steps, averaged)
-                    validation.append((learner.steps, value))
-            if best.is_epoch_wasted():
-                break
+        while not self._is_over(learner.steps, best):
+            due = next(step for step in scored if step > learner.steps % self.epoch_steps)
+            self._learn(learner, learner.steps - learner.steps % self.epoch_steps + due)
+            with learner.averaged() as averaged:
+                value = self._score(averaged)
+                best.offer(value, learner.steps, averaged)
+            validation.append((learner.steps, value))
         if not best.weights:
             raise StudyError("training: expected a finite validation log loss, got none")
         learner.subnet.load_state_dict(best.weights)
         subnet.load_state_dict(best.weights)
         return History(learner.learning_rate, trials, tuple(validation), best.step)
 
+    def _is_over(self, steps: int, best: BestWeights) -> bool:
+        """Asked at the end of each epoch: a fresh table is at its best there."""
+        if steps % self.epoch_steps or not steps:
+            return False
+        is_patient = steps < self._least_steps or steps - best.step < self._patience
+        return steps >= self._steps or not is_patient
+
     def _choose_rate(self, subnet: Subnet) -> tuple[Learner, dict[float, float]]:
         """The learner, already begun, whose rate was best, and every rate's log loss."""
         rates = self._config.learning_rates
-        trials: dict[float, float] = {}
-        chosen: Learner | None = None
         if len(rates) == 1:
-            chosen = Learner(subnet, self._config, rates[0])
-            chosen.begin_epoch(0)
-            return chosen, {}
-        for rate in rates:
-            learner = Learner(copy.deepcopy(subnet), self._config, rate)
-            learner.begin_epoch(0)
-            for step, batch in self._batches(0, 0):
-                if step == self.trial_steps:
-                    break
-                self._step(learner, batch)
-            with learner.averaged() as averaged:
-                trials[rate] = self._score(averaged)
-            if chosen is None or trials[rate] < min(v for r, v in trials.items() if r != rate):
-                chosen = learner
-        assert chosen is not None  # there is at least one rate
-        return chosen, trials
+            return Learner(subnet, self._config, rates[0]), {}
+        learners = [Learner(copy.deepcopy(subnet), self._config, rate) for rate in rates]
+        constant = self._constant_log_loss()
+        steps = self.trial_steps
+        while True:
+            trials: dict[float, float] = {}
+            for learner in learners:
+                self._learn(learner, steps)
+                with learner.averaged() as averaged:
+                    trials[learner.learning_rate] = self._score(averaged)
+            # Of rates that are no better than a constant, none can be said to be the best.
+            if min(trials.values()) < BEATEN * constant or steps >= self._longest_trial:
+                break
+            longer = min(2 * steps, self._longest_trial)
+            self._most_steps += (longer - steps) * (len(rates) - 1)
+            steps = longer
+        return min(learners, key=lambda learner: trials[learner.learning_rate]), trials
 
-    def _scored_steps(self) -> set[int]:
-        """Steps of an epoch after which it is scored; the last is one of them."""
+    def _trial(self, fraction: float | None) -> tuple[int, int]:
+        """Steps on which learning rates are compared, and the most that they may become."""
+        if fraction is not None:
+            steps = max(1, round(self.epoch_steps * fraction))
+            return steps, steps
+        steps = min(max(TRIAL_STEPS, self.epoch_steps // 4), self._steps)
+        return steps, min(TRIAL_GROWTH * steps, self._steps)
+
+    def _constant_log_loss(self) -> float:
+        """Validation log loss of the training rows' click rate."""
+        labels = self._validation.rows(
+            spread(self._validation.num_rows, self._config.evaluation_rows)
+        ).labels
+        return log_loss(np.full(len(labels), log_odds(self._train.labels)), labels)
+
+    def _learn(self, learner: Learner, steps: int) -> None:
+        """Train until so many steps are done; every epoch begins with a fresh table."""
+        while learner.steps < steps:
+            epoch, done = divmod(learner.steps, self.epoch_steps)
+            if not done:
+                learner.begin_epoch(epoch)
+            for _, batch in self._batches(epoch, done):
+                self._step(learner, batch)
+                if learner.steps == steps:
+                    return
+
+    def _scored_steps(self) -> list[int]:
+        """Steps of an epoch after which it is scored, in order; the last is one of them."""
         count = min(self._config.evaluations_per_epoch, self.epoch_steps)
-        return {round(self.epoch_steps * (i + 1) / count) for i in range(count)}
+        return [round(self.epoch_steps * (i + 1) / count) for i in range(count)]
 
     def _step(self, learner: Learner, batch: Batch) -> None:
         learner.step(batch)
@@ -158,9 +187,9 @@ class Training:
         """Steps `start` to the end of an epoch; every epoch has an order of its own."""
         seed = int(np.random.SeedSequence([self._config.seed, epoch]).generate_state(1)[0])
         batches = self._train.batches(
-            self._config.batch_size,
+            self._batch_size,
             seed=seed,
             start_step=start,
-            drop_last=self._train.num_rows >= self._config.batch_size,
+            drop_last=self._train.num_rows >= self._batch_size,
         )
         return enumerate(batches, start=start)

@@ -23,7 +23,7 @@ class AdagradOptions:
     """Options of every training by Adagrad: of a supernet, of a subnet, of a last layer.
 
     Args:
-        learning_rate: Adagrad's, at its highest.
+        learning_rate: Adagrad's, at its highest. None = it follows the log.
         epsilon: Added to the root of an accumulator. Large: a weight's first steps are small, where
             otherwise they have the size of the learning rate whatever the gradient.
         clip_norm: Maximum L2 norm of the gradient of everything that a step updates, the embedding
@@ -32,7 +32,7 @@ class AdagradOptions:
             a cosine down to 0 follows.
     """
 
-    learning_rate: float = 0.12
+    learning_rate: float | None = None
     epsilon: float = 1e-10
     clip_norm: float | None = None
     rate_warmup_fraction: float = 0.02
@@ -55,11 +55,12 @@ class AdagradOptions:
 
 def learning_rate_at(step: int, steps: int, options: AdagradOptions) -> float:
     """Linear rise, then half a cosine down to 0 (Loshchilov and Hutter 2016, one period)."""
-    warmup = options.rate_warmup_fraction * steps
+    highest, warmup = options.learning_rate, options.rate_warmup_fraction * steps
+    assert highest is not None  # the log has filled it in
     if step < warmup:
-        return options.learning_rate * (step + 1) / (warmup + 1)
+        return highest * (step + 1) / (warmup + 1)
     share = (step - warmup) / max(1.0, steps - warmup)
-    return options.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+    return highest * 0.5 * (1 + math.cos(math.pi * share))
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nasrec_opt._plain import put_plain
+from nasrec_opt._recipe import SupernetRecipe, filled, supernet_recipe
 from nasrec_opt.errors import StudyError
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet._checkpoint import Checkpoint
@@ -41,6 +42,7 @@ from nasrec_opt.supernet._start import start_at_click_rate
 from nasrec_opt.supernet._supernet import Supernet
 
 TRAINING = "training.json"
+Number = TypeVar("Number", int, float)
 Progress = Callable[[int, int | None], None]
 
 
@@ -79,6 +81,8 @@ LATER_OPTIONS = ("epsilon", "clip_norm", "initialization")
 class TrainConfig(AdagradOptions):
     """How the supernet is trained (paper, section 5.1).
 
+    A field that is None follows the number of training rows; `for_rows` says what it comes to.
+
     Args:
         path_sampling: Which subnets: operators and connections, each single or any.
         connections: How the number of inputs is drawn, where any: uniform, or 1 + binomial(0.5).
@@ -93,8 +97,8 @@ class TrainConfig(AdagradOptions):
         initialization: Where the weights begin: `uniform`, or the published `xavier`. The supernet
             is made with it.
         embedding_rate: Highest learning rate of the embedding table and of the first-order weights
-            of values; None means `learning_rate`. Where a log is small, weights want a lower rate
-            than the rows of a table, each of which few steps see.
+            of values; None means `learning_rate`, where that is given. Where a log is small,
+            weights want a lower rate than the rows of a table, each of which few steps see.
         embedding_prior: Where the accumulators of both tables begin, in squared gradients of the
             log loss summed over a batch. What memorises a small log is its table, and this holds it
             back.
@@ -111,11 +115,12 @@ class TrainConfig(AdagradOptions):
     path_sampling: Literal["single-any", "single-single", "any-any"] = "single-any"
     connections: Connections = "binomial"
     warmup_fraction: float = 0.2
-    batch_size: int = 512
+    batch_size: int | None = None
+    learning_rate: float | None = None
     initialization: Initialization = "uniform"
     embedding_rate: float | None = None
-    embedding_prior: float = 0.0
-    epochs: int = 1
+    embedding_prior: float | None = None
+    epochs: int | None = None
     max_table_rows: int = 500_000
     precision: PrecisionChoice = "float32"
     checkpoint_s: float = 60.0
@@ -124,24 +129,43 @@ class TrainConfig(AdagradOptions):
     def __post_init__(self) -> None:
         put_plain(self)
         for name in ("batch_size", "epochs", "max_table_rows"):
-            if getattr(self, name) < 1:
-                raise StudyError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise StudyError(f"{name}: expected 1 or more, got {count}")
         self.check_adagrad()
         check_initialization(self.initialization)
         rate = self.embedding_rate
         if rate is not None and not 0 < rate < math.inf:
             raise StudyError(f"embedding_rate: expected a finite number above 0, got {rate}")
         for name in ("checkpoint_s", "embedding_prior"):
-            if not getattr(self, name) >= 0:
-                raise StudyError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise StudyError(f"{name}: expected 0 or more, got {value}")
         check_precision(self.precision)
         if not 0 <= self.warmup_fraction <= 1:
             raise StudyError(f"warmup_fraction: expected 0 to 1, got {self.warmup_fraction}")
+
+    def for_rows(self, rows: int) -> TrainConfig:
+        """The same with every field that follows the log filled in.
+
+        Args:
+            rows: Training rows.
+        """
+        return self.with_recipe(supernet_recipe(rows))
+
+    def with_recipe(self, recipe: SupernetRecipe) -> TrainConfig:
+        """The same with every field that follows the log as a recipe has it."""
+        settled = filled(self, recipe)
+        if self.learning_rate is not None:
+            settled = replace(settled, embedding_rate=self.embedding_rate)
+        return settled
 
     def identity(self) -> dict[str, Any]:
         """All that the weights depend on, as JSON values; equal for trainings that are equal."""
         values = asdict(self)
         del values["checkpoint_s"]  # changes no weight
+        if values["embedding_rate"] == values["learning_rate"]:
+            values["embedding_rate"] = None
         defaults = TrainConfig()
         for name in LATER_OPTIONS:  # a training of before them is one at their defaults
             if values[name] == getattr(defaults, name):
@@ -180,7 +204,7 @@ def train_supernet(
         dataset: Where the training rows come from.
         out_dir: Gets the supernet when done, and checkpoints until then. A checkpoint of the same
             configuration is taken up; `precision = "auto"` must come to what it was then.
-        config: How.
+        config: How; what it leaves open follows the number of training rows.
         progress: Called with (steps done, steps).
         strategy: A user's own path sampling, in place of the configuration's.
 
@@ -198,10 +222,10 @@ def train_supernet(
     precision = choose_precision(
         config.precision, device, is_quantized=not learns_in_floats(supernet.space)
     )
-    config = replace(config, precision=precision)
     out_dir = Path(out_dir)
     started = time.perf_counter()
     rows = dataset.split("train")
+    config = replace(config, precision=precision).for_rows(rows.num_rows)
     steps = training_steps(rows.num_rows, config)
     strategy = strategy or make_path_sampling(
         config.path_sampling,
@@ -209,10 +233,7 @@ def train_supernet(
         connections=config.connections,
         warmup_fraction=config.warmup_fraction,
     )
-    # Gradients here are means over the batch, not sums.
-    optimizer = SliceAdagrad(
-        supernet, row_prior=config.embedding_prior / config.batch_size**2, options=config
-    )
+    optimizer = SliceAdagrad(supernet, row_prior=row_prior(config), options=config)
     settings = config.identity()
     settings |= {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
     start_at_click_rate(supernet, rows.labels)  # a checkpoint, if there is one, replaces it
@@ -222,15 +243,14 @@ def train_supernet(
     saved = time.monotonic()
     for step, batch in train_batches(rows, config, steps, done):
         sampled = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
-        rate = learning_rate_at(step, steps, config)
-        of_table = config.embedding_rate
+        rate, of_table = learning_rates_at(step, steps, config)
         loss = train_step(
             supernet,
             optimizer,
             [torch.from_numpy(a).to(device) for a in (batch.dense, batch.sparse, batch.labels)],
             trained_as(sampled),
             learning_rate=rate,
-            embedding_rate=of_table and of_table * rate / config.learning_rate,
+            embedding_rate=of_table,
             precision=precision,
         )
         if step >= steps * 0.9:
@@ -254,7 +274,8 @@ def training_steps(num_rows: int, config: TrainConfig) -> int:
         num_rows: Training rows. Those short of a last batch are left out of an epoch.
         config: How it is trained.
     """
-    return max(1, num_rows // config.batch_size) * config.epochs
+    config = config.for_rows(num_rows)
+    return max(1, num_rows // _given(config.batch_size)) * _given(config.epochs)
 
 
 def train_step(
@@ -318,15 +339,45 @@ def train_batches(
     """
     if rows.num_rows < 1:
         raise StudyError("train: expected at least one training row, got none")
-    per_epoch = max(1, rows.num_rows // config.batch_size)
-    whole = rows.num_rows >= config.batch_size  # a log of less than a batch is one short batch
+    batch_size = _given(config.for_rows(rows.num_rows).batch_size)
+    per_epoch = max(1, rows.num_rows // batch_size)
+    whole = rows.num_rows >= batch_size  # a log of less than a batch is one short batch
     while done < steps:
         epoch, start = divmod(done, per_epoch)
         seed = int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
-        batches = rows.batches(config.batch_size, seed=seed, start_step=start, drop_last=whole)
+        batches = rows.batches(batch_size, seed=seed, start_step=start, drop_last=whole)
         for batch in islice(batches, steps - done):
             yield done, batch
             done += 1
+
+
+def learning_rates_at(step: int, steps: int, config: TrainConfig) -> tuple[float, float]:
+    """Adagrad's learning rate for the weights, and for the embedding table.
+
+    Args:
+        step: From 0.
+        steps: Of the whole training.
+        config: How it is trained, filled in by `TrainConfig.for_rows`.
+    """
+    rate, of_table = learning_rate_at(step, steps, config), config.embedding_rate
+    if of_table is None:
+        return rate, rate
+    return rate, of_table * rate / _given(config.learning_rate)
+
+
+def row_prior(config: TrainConfig) -> float:
+    """Where the accumulators of the embedding table begin: gradients are means, not sums.
+
+    Args:
+        config: How it is trained, filled in by `TrainConfig.for_rows`.
+    """
+    return _given(config.embedding_prior) / _given(config.batch_size) ** 2
+
+
+def _given(value: Number | None) -> Number:
+    """A value that the log has filled in where its configuration left it open."""
+    assert value is not None
+    return value
 
 
 def _check(loss: Tensor, step: int) -> None:

@@ -27,11 +27,14 @@ from nasrec_opt.supernet import (
     train_batches,
     train_step,
     trained_as,
+    training_steps,
 )
 
 HOWS = {
     "fine_tune": FineTune(steps=6, batch_size=64, evaluations=3),
-    "scratch": Scratch(batch_size=256, evaluations=2),
+    "scratch": Scratch(
+        batch_size=256, epochs=1, learning_rate=0.12, embedding_prior=0.0, evaluations=2
+    ),
 }
 seeds = st.integers(0, 2**32 - 1)
 names = st.sampled_from(sorted(SPACES))
@@ -113,9 +116,22 @@ def test_a_tuning_may_be_longer_than_an_epoch_and_a_log_shorter_than_a_batch(sup
 
 
 def test_names_are_the_defaults(supernet, dataset):
-    for name, how, steps in (("fine_tune", FineTune(), 100), ("scratch", Scratch(), 3)):
+    of_the_log = training_steps(2000, TrainConfig())
+    for name, how, steps in (("fine_tune", FineTune(), 100), ("scratch", Scratch(), of_the_log)):
         tuning = SupernetOracle(supernet, dataset, rows=10, fidelity=name)._predictor
         assert (tuning._steps, tuning._how) == (steps, how)
+
+
+def test_a_scratch_of_the_log_is_one_whose_options_are_all_given(supernet, dataset):
+    genotype, how = draw(SPACE, 1), Scratch(epochs=1, evaluations=1)
+    given = how.for_rows(2000)
+    assert (given.batch_size, given.learning_rate, given.embedding_rate) == (32, 0.03, 0.05)
+    found = [
+        SupernetOracle(supernet, dataset, rows=90, fidelity=h).evaluate(genotype).log_loss
+        for h in (how, given, replace(given, embedding_prior=0.0), replace(given, embedding_rate=1))
+    ]
+    assert found[0] == found[1]
+    assert len({*found}) == 3  # prior and rate of the table count
 
 
 @hows

@@ -45,6 +45,7 @@ def test_facts_are_those_of_the_study_file(tmp_path):
     assert "steps" not in found["fidelity"]  # of fine-tuning, which this study does not do
     assert found["fidelity"].endswith("scored on 5,000 validation rows")
     assert found["supernet"] == "20 steps of 100 rows"
+    assert found["retraining"] == "at most 4,000 steps of 32 rows, stopped on validation rows"
     assert found["constraints"] == "area_mm2 at most 4.0"
     assert found["technology"] == "reram_32nm.toml, which ships"
 

@@ -170,6 +170,8 @@ def test_the_page_says_better_or_worse_and_on_which_rows(tmp_path):
     )
     page = re.sub(r"<script.*?</script>", "", path.read_text(), flags=re.DOTALL)
     for text in (
+        "The winner is logistic regression, test log loss 0.4203: the best retrained model is not",
+        "<tr class='best'><td>logistic regression</td>",
         "worse than logistic regression by 0.0118 ± 0.0031",
         "better than the constant click rate by 0.1420 ± 0.0040",
         "12,000 rows",

@@ -49,17 +49,6 @@ def test_the_lowest_log_loss_is_kept_with_the_weights_of_its_step(values):
     assert best.weights["weight"].item() == best.step
 
 
-def test_an_epoch_is_wasted_when_nothing_in_it_was_better():
-    best, model = BestWeights(), torch.nn.Linear(1, 1)
-    best.offer(0.5, 1, model)
-    assert not best.is_epoch_wasted()
-    best.offer(0.6, 2, model)
-    best.offer(0.4, 3, model)
-    assert not best.is_epoch_wasted()
-    best.offer(0.4, 4, model)
-    assert best.is_epoch_wasted()
-
-
 def test_a_log_loss_that_is_not_a_number_is_never_kept():
     best = BestWeights()
     best.offer(math.inf, 1, torch.nn.Linear(1, 1))

@@ -83,7 +83,8 @@ def test_the_table_has_a_rate_of_its_own(tmp_path):
     moved = {}
     for name, rate in (("same", None), ("equal", 0.01), ("faster", 0.04)):
         supernet = Supernet(SPACES["single"], FEATURES, seed=0)
-        config = TrainConfig(batch_size=200, learning_rate=0.01, embedding_rate=rate)
+        options = {"batch_size": 200, "epochs": 1, "learning_rate": 0.01, "embedding_prior": 0.0}
+        config = TrainConfig(**options, embedding_rate=rate)
         train_supernet(supernet, log, tmp_path / name, config)  # a single step
         moved[name] = {
             key: weight - first.state_dict()[key] for key, weight in supernet.state_dict().items()
@@ -101,7 +102,8 @@ def test_a_prior_holds_the_table_back_and_nothing_else(tmp_path):
     moved = {}
     for prior in (0.0, 1e4):
         supernet = Supernet(SPACES["single"], FEATURES, seed=0)
-        config = TrainConfig(batch_size=200, learning_rate=0.01, embedding_prior=prior)
+        options = {"batch_size": 200, "epochs": 1, "learning_rate": 0.01}
+        config = TrainConfig(**options, embedding_prior=prior)
         train_supernet(supernet, log, tmp_path / str(prior), config)  # a single step
         moved[prior] = {key: w - first[key] for key, w in supernet.state_dict().items()}
     for key, change in moved[0.0].items():
@@ -116,7 +118,7 @@ def test_a_prior_holds_the_table_back_and_nothing_else(tmp_path):
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     out = tmp_path / "out"
     killed_after_a_checkpoint(out, 1)
-    with pytest.raises(StudyError, match=r"learning_rate was 0\.12, is 0\.2 now"):
+    with pytest.raises(StudyError, match=r"learning_rate was 0\.03, is 0\.2 now"):
         train(out, learning_rate=0.2)
 
 

@@ -1,0 +1,112 @@
+"""What a training takes from the log where its configuration leaves it open.
+
+All that follows the number of rows is here: for the supernet, for a subnet trained alone, and for
+the threshold of rare values. The numbers were chosen by `python -m studies.recipe` on logs other
+than those that docs/decisions/small_logs.md reports.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+Config = TypeVar("Config")
+
+SMALL_LOG = 50_000  # training rows: below, no value is left out, and steps are smaller
+PUBLISHED_LOG = 10_000_000  # training rows from which on the paper's settings hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecipe:
+    """Of a model trained from scratch with Adam; see `nasrec_opt.retrain.RetrainConfig`."""
+
+    batch_size: int
+    epochs: int
+    least_steps: int
+    patience: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupernetRecipe:
+    """Of a supernet trained with Adagrad; see `nasrec_opt.supernet.TrainConfig`."""
+
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    embedding_rate: float
+    embedding_prior: float
+
+
+def model_recipe(rows: int) -> ModelRecipe:
+    """How a model is trained from scratch.
+
+    Args:
+        rows: Training rows.
+    """
+    steps_per_epoch = 400 if rows < SMALL_LOG else 200
+    batch_size = _batch_size(rows, steps_per_epoch=steps_per_epoch, least=32, most=512)
+    per_epoch = max(1, rows // batch_size)
+    return ModelRecipe(
+        batch_size=batch_size,
+        epochs=max(2, round(4000 / per_epoch)),
+        least_steps=400,
+        patience=150,
+    )
+
+
+def supernet_recipe(rows: int) -> SupernetRecipe:
+    """How a supernet is trained, and a subnet alone where it is trained as the supernet is.
+
+    Args:
+        rows: Training rows.
+    """
+    if rows >= PUBLISHED_LOG:
+        return SupernetRecipe(
+            batch_size=512,
+            epochs=1,
+            learning_rate=0.12,
+            embedding_rate=0.12,
+            embedding_prior=0.0,
+        )
+    batch_size = _batch_size(rows, steps_per_epoch=750, least=32, most=512)
+    per_epoch = max(1, rows // batch_size)
+    return SupernetRecipe(
+        batch_size=batch_size,
+        epochs=min(10, max(3, math.ceil(2000 / per_epoch))),
+        learning_rate=0.03,
+        embedding_rate=0.05,
+        embedding_prior=0.25,
+    )
+
+
+def min_count(rows: int) -> int:
+    """Training rows that a value needs for an id of its own.
+
+    Args:
+        rows: Training rows.
+    """
+    if rows < SMALL_LOG:
+        return 1
+    return 4 if rows < PUBLISHED_LOG else 10
+
+
+def filled(config: Config, recipe: Any) -> Config:
+    """A configuration whose open fields, those that are None, have the recipe's values.
+
+    Args:
+        config: A dataclass; it may lack fields of the recipe.
+        recipe: A dataclass.
+    """
+    taken = {
+        name: value
+        for name, value in asdict(recipe).items()
+        if getattr(config, name, value) is None
+    }
+    return replace(config, **taken)  # type: ignore[type-var]
+
+
+def _batch_size(rows: int, *, steps_per_epoch: int, least: int, most: int) -> int:
+    """The power of two that comes nearest to so many steps an epoch."""
+    nearest = 2 ** round(math.log2(max(1.0, rows / steps_per_epoch)))
+    return int(min(most, max(least, nearest)))

@@ -1,0 +1,115 @@
+"""What a study leaves open and its log decides is settled once for a run.
+
+A later version may want something else of the same log; a run that has begun goes on as it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from nasrec_opt._files import read_json, write_json
+from nasrec_opt._recipe import (
+    ModelRecipe,
+    SupernetRecipe,
+    filled,
+    min_count,
+    model_recipe,
+    supernet_recipe,
+)
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._folder import RunFolder, plain
+
+Recipe = dict[str, Any]
+
+FIRST_SCRATCH = {
+    "batch_size": 512,
+    "epochs": 1,
+    "learning_rate": 0.12,
+    "embedding_rate": 0.12,
+    "embedding_prior": 0.0,
+}
+
+
+def with_recipe(config: StudyConfig, folder: RunFolder, rows: int) -> StudyConfig:
+    """The study with everything that follows the log filled in; the folder keeps what that was.
+
+    Args:
+        config: The study.
+        folder: Its run folder, with the prepared log.
+        rows: Training rows.
+
+    Raises:
+        StudyError: What the folder holds of it is damaged.
+    """
+    recipe = _kept(folder, rows)
+    if not folder.recipe.exists():
+        write_json(folder.recipe, recipe)
+    of_supernet, of_scratch, of_model = (
+        SupernetRecipe(**recipe["supernet"]),
+        SupernetRecipe(**recipe["scratch"]),
+        ModelRecipe(**recipe["model"]),
+    )
+    data, oracle, retrain = config.data, config.oracle, config.retrain
+    least = recipe["data"]["min_count"] if data.min_count is None else data.min_count
+    scratch, model = oracle.scratch.with_recipe(of_scratch), filled(retrain.model, of_model)
+    return replace(
+        config,
+        data=replace(data, min_count=least),
+        supernet=config.supernet.with_recipe(of_supernet),
+        oracle=replace(oracle, scratch=scratch),
+        retrain=replace(retrain, model=model),
+    )
+
+
+def recipe_of(rows: int) -> Recipe:
+    """All that follows a log's number of training rows, by table of a study file.
+
+    Args:
+        rows: Training rows.
+    """
+    of_supernet = plain(supernet_recipe(rows))
+    return {
+        "data": {"min_count": min_count(rows)},
+        "supernet": of_supernet,
+        "scratch": of_supernet,
+        "model": plain(model_recipe(rows)),
+    }
+
+
+def _kept(folder: RunFolder, rows: int) -> Recipe:
+    """What a run has begun with, or begins with now.
+
+    Raises:
+        StudyError: The file is damaged.
+    """
+    usual = recipe_of(rows)
+    try:
+        kept = read_json(folder.recipe)
+        if {name: set(table) for name, table in kept.items()} == {
+            name: set(table) for name, table in usual.items()
+        }:
+            return dict(kept)
+        found = str(kept)
+    except FileNotFoundError:
+        return usual | _of_before(folder)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        found = repr(error)
+    raise StudyError(
+        f"{folder.recipe}: expected what this version writes there, got: {found}; remove it, and "
+        "it is written again"
+    )
+
+
+def _of_before(folder: RunFolder) -> Recipe:
+    """What a run of a version without recipes began with: its defaults did not follow the log."""
+    try:
+        settings = folder.record()["train"]["settings"]
+        trained = {name: settings["supernet"][name] for name in FIRST_SCRATCH}
+    except KeyError:
+        return {}
+    if trained["embedding_rate"] is None:
+        trained["embedding_rate"] = trained["learning_rate"]
+    data = {"min_count": settings["min_count"]}
+    return {"data": data, "supernet": trained, "scratch": FIRST_SCRATCH}
