@@ -1,6 +1,8 @@
-"""How well scores rank models: correlations with bootstrap intervals."""
+"""How well scores rank models, and by how much one contender is better than another."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -55,3 +57,47 @@ def _pearson(a: FloatArray, b: FloatArray) -> float:
 
 def _kendall(a: FloatArray, b: FloatArray) -> float:
     return float(stats.kendalltau(a, b).statistic)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """By how much one side of pairs is above the other.
+
+    Args:
+        mean: Over the pairs.
+        half_width: Of its 95 % interval; None where one pair says nothing of the spread.
+        pairs: How many.
+    """
+
+    mean: float
+    half_width: float | None
+    pairs: int
+
+    @property
+    def verdict(self) -> str:
+        """`better` or `worse` where the interval leaves out 0, lower being better, or nothing."""
+        if self.half_width is None or abs(self.mean) <= self.half_width:
+            return ""
+        return "better" if self.mean < 0 else "worse"
+
+    def in_words(self) -> str:
+        """The difference with its interval and the verdict."""
+        if self.half_width is None:
+            return f"{self.mean:+.4f}"
+        return f"{self.mean:+.4f} ± {self.half_width:.4f} {self.verdict}".rstrip()
+
+
+def paired_difference(own: npt.ArrayLike, others: npt.ArrayLike) -> PairedDifference:
+    """The mean of paired differences with Student's 95 % interval.
+
+    Args:
+        own: One side of each pair, `[pairs]`.
+        others: The other side, `[pairs]`.
+    """
+    differences = np.asarray(own, np.float64) - np.asarray(others, np.float64)
+    pairs = len(differences)
+    if pairs < 2:
+        return PairedDifference(float(differences.mean()), None, pairs)
+    error = float(differences.std(ddof=1)) / pairs**0.5
+    quantile = float(stats.t.ppf(0.5 + LEVEL / 2, pairs - 1))
+    return PairedDifference(float(differences.mean()), quantile * error, pairs)

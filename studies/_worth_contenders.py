@@ -1,0 +1,285 @@
+"""Who competes for the best model in a given time: our chains, searches from scratch, hand-made.
+
+A contender works until the clock of its `Race` ends it, and takes down every model that it has
+finished. It learns from training and validation rows alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.pruners import BasePruner, HyperbandPruner, NopPruner
+from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.trial import Trial, TrialState
+
+from nasrec_opt._files import read_json
+from nasrec_opt.data import Dataset
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline import Run, RunFolder, SilentReporter, run_study
+from nasrec_opt.retrain import RetrainConfig, logistic_regression, retrain
+from nasrec_opt.space import Genotype
+from studies import _handmade
+from studies._anytime import Race
+from studies._worth_plan import DEFAULT, PAPER, WITHOUT, Plan
+
+Report = Callable[[int, float], None]
+
+POPULATION = 10  # of NSGA-II: with Optuna's 50 it would draw at random for the whole budget
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a contender is given.
+
+    Args:
+        run: A run folder in which the log is prepared; it belongs to this contender.
+        race: Its clock, and where its models go.
+        folder: For its other files.
+    """
+
+    run: Run
+    race: Race
+    folder: Path
+
+    @property
+    def seed(self) -> int:
+        """Of all draws and trainings."""
+        return self.run.config.seed
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The log as our chain reads it."""
+        return self.run.dataset()
+
+    @cached_property
+    def recipe(self) -> RetrainConfig:
+        """How our chain trains a model from scratch."""
+        return replace(self.run.config.retrain.model, seed=self.seed)
+
+    def train(self, genotype: Genotype, name: str) -> float:
+        """Train a genotype from scratch; its validation log loss, infinite where it diverged."""
+        folder = self.folder / name
+        try:
+            model = retrain(
+                genotype,
+                self.dataset,
+                folder,
+                self.recipe,
+                progress=self.race.check,
+            )
+        except StudyError:
+            return math.inf
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.race.finished(model.validation_log_loss, model.test_log_loss, name)
+        return model.validation_log_loss
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Somebody to compare.
+
+    Args:
+        label: For people.
+        compete: Works until its time is over, or until it knows no more to do.
+        reads: Tables of the default study file that it depends on; None for all of a file of its
+            own.
+    """
+
+    label: str
+    compete: Callable[[Bench], None]
+    reads: tuple[str, ...] | None = None
+
+
+def contenders(plan: Plan) -> dict[str, Contender]:
+    """All that a plan knows, by name, ours first."""
+    labels = {DEFAULT: "ours, by default", PAPER: "the paper's protocol"}
+    chains = {
+        name: Contender(
+            labels.get(name, f"ours, without {name.removeprefix(WITHOUT)}"), follow_chain
+        )
+        for name in plan.chains
+    }
+    own = {DEFAULT: chains.pop(DEFAULT)}
+    return own | _OTHERS | {PAPER: chains.pop(PAPER)} | chains
+
+
+def follow_chain(bench: Bench) -> None:
+    """`nasrec-opt run`, as far as its models go; its best one is its final answer."""
+    folder = bench.run.folder
+    run_study(bench.run.config, folder.path, until="retrain", reporter=_Watch(bench.race, folder))
+    best = read_json(folder.results)["models"][0]
+    bench.race.finished(best["validation_log_loss"], best["test_log_loss"], "final", is_final=True)
+
+
+class _Watch(SilentReporter):
+    """Takes down what a run retrains as soon as it is there, and ends a run out of time."""
+
+    def __init__(self, race: Race, folder: RunFolder) -> None:
+        self._race, self._folder = race, folder
+        self._stage = ""
+        self._seen: set[Path] = set()
+
+    def begin(self, stage: str, detail: str = "") -> None:
+        self._stage = stage
+
+    def advance(self, done: int, total: int | None) -> None:
+        if self._stage == "retrain":
+            self._look()
+        self._race.check()
+
+    def end(self, sentence: str) -> None:
+        if self._stage == "retrain":
+            self._look()
+
+    def _look(self) -> None:
+        for file in sorted(self._folder.retrained.glob("*/result.json")):
+            if file not in self._seen:
+                self._seen.add(file)
+                model = read_json(file)["figures"]
+                self._race.finished(
+                    model["validation_log_loss"], model["test_log_loss"], file.parent.name
+                )
+
+
+def draw_at_random(bench: Bench) -> None:
+    """Random genotypes, each trained from scratch."""
+    space = bench.run.config.space.build()
+    rng = np.random.default_rng([bench.seed, 2])
+    for number in count():
+        bench.train(space.sample(rng), str(number))
+        bench.race.check()
+
+
+def search_from_scratch(bench: Bench, *, sampler: Callable[[int], BaseSampler]) -> None:
+    """An Optuna study over the space whose trials are trained from scratch."""
+    space = bench.run.config.space.build()
+
+    def train(trial: Trial, _report: Report) -> float:
+        return bench.train(space.suggest(trial), str(trial.number))
+
+    _optimize(bench.race, sampler(bench.seed), NopPruner(), train)
+
+
+def tune_handmade(bench: Bench, *, families: tuple[str, ...]) -> None:
+    """Hand-made models and their hyperparameters, by TPE with Hyperband; the defaults first."""
+
+    def train(trial: Trial, report: Report) -> float:
+        options = _handmade.Options.suggest(trial, families)
+        try:
+            validation, test = _handmade.train(
+                options, bench.dataset, bench.seed, progress=bench.race.check, report=report
+            )
+        except StudyError:
+            return math.inf
+        bench.race.finished(validation, test, options.family)
+        return validation
+
+    _optimize(bench.race, _tpe(bench.seed), HyperbandPruner(), train, first=_usual(families))
+
+
+def fit_logistic_regression(bench: Bench) -> None:
+    """Logistic regression, its penalty chosen on validation rows, as our runs report it."""
+    fitted = logistic_regression(bench.dataset, bench.race.check)
+    bench.race.finished(fitted.validation_log_loss, fitted.test_log_loss, "logistic regression")
+
+
+def _optimize(
+    race: Race,
+    sampler: BaseSampler,
+    pruner: BasePruner,
+    train: Callable[[Trial, Report], float],
+    first: list[dict[str, Any]] | None = None,
+) -> None:
+    """Ask, train, tell until the time is over."""
+    optuna.logging.set_verbosity(logging.ERROR)
+    study = optuna.create_study(sampler=sampler, pruner=pruner)
+    for parameters in first or ():
+        study.enqueue_trial(parameters)
+    while True:
+        race.check()
+        trial = study.ask()
+        try:
+            value = train(trial, _reporting(trial))
+        except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+            continue
+        if math.isfinite(value):
+            study.tell(trial, value)
+        else:
+            study.tell(trial, state=TrialState.FAIL)
+
+
+def _reporting(trial: Trial) -> Report:
+    """Tells a trial of validation log losses; the resource is how many there have been."""
+    numbers = count(1)
+
+    def report(_step: int, value: float) -> None:
+        trial.report(value, next(numbers))
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    return report
+
+
+def _usual(families: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The package's hyperparameters, for each family."""
+    usual = asdict(_handmade.Options())
+    del usual["family"]
+    if len(families) == 1:
+        return [usual]
+    return [usual | {"family": family} for family in families]
+
+
+def _tpe(seed: int) -> TPESampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, group=True)
+
+
+def _nsga2(seed: int) -> NSGAIISampler:
+    return NSGAIISampler(seed=seed, population_size=POPULATION)
+
+
+_SCRATCH = ("data", "space", "retrain")
+_OTHERS = {
+    "random": Contender("random, from scratch", draw_at_random, _SCRATCH),
+    "tpe": Contender("TPE, from scratch", partial(search_from_scratch, sampler=_tpe), _SCRATCH),
+    "nsga2": Contender(
+        "NSGA-II, from scratch", partial(search_from_scratch, sampler=_nsga2), _SCRATCH
+    ),
+    "handmade": Contender(
+        "hand-made, tuned", partial(tune_handmade, families=_handmade.FAMILIES), ()
+    ),
+    **{
+        name: Contender(f"{family}, tuned", partial(tune_handmade, families=(family,)), ())
+        for name, family in zip(
+            ("deepfm", "wide-deep", "dcn", "xdeepfm", "autoint"), _handmade.FAMILIES, strict=True
+        )
+    },
+    "logistic": Contender("logistic regression", fit_logistic_regression, ()),
+}
+HANDMADE = tuple(n for n, c in _OTHERS.items() if getattr(c.compete, "func", 0) is tune_handmade)
+
+
+def load_libraries(name: str) -> None:
+    """Import what a contender needs before its clock runs."""
+    import sklearn.linear_model  # noqa: F401
+    import torch  # noqa: F401
+
+    with suppress(ImportError):
+        import mlflow  # noqa: F401
+    if name in HANDMADE:
+        _handmade.load_package()
