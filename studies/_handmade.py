@@ -85,12 +85,13 @@ def load_package() -> Any:
     Raises:
         MissingExtraError: The package is not installed.
     """
+    before = set(threading.enumerate())
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             import deepctr_torch.models
 
             # Importing it asks PyPI for its latest version, in a thread, and prints what comes.
-            for thread in set(threading.enumerate()) - {threading.current_thread()}:
+            for thread in set(threading.enumerate()) - before:
                 thread.join(timeout=10)
     except ImportError as error:
         raise MissingExtraError("deepctr-torch", "bench") from error

@@ -274,12 +274,13 @@ _OTHERS = {
 HANDMADE = tuple(n for n, c in _OTHERS.items() if getattr(c.compete, "func", 0) is tune_handmade)
 
 
-def load_libraries(name: str) -> None:
+def load_libraries(name: str, contender: Contender) -> None:
     """Import what a contender needs before its clock runs."""
     import sklearn.linear_model  # noqa: F401
     import torch  # noqa: F401
 
-    with suppress(ImportError):
-        import mlflow  # noqa: F401
+    if contender.reads is None:
+        with suppress(ImportError):
+            import mlflow  # noqa: F401
     if name in HANDMADE:
         _handmade.load_package()

@@ -155,7 +155,7 @@ def compete(task: Task) -> dict[str, Any]:
     plan = Plan.from_toml(Path(task["plan"]))
     contender = contenders(plan)[name]
     logs = Logs(out, plan, task["data"])
-    load_libraries(name)
+    load_libraries(name, contender)
     chain = name if contender.reads is None else DEFAULT
     config = logs.config(chain, task["log"], task["seed"])
     with tempfile.TemporaryDirectory(dir=out, prefix=SCRATCH) as folder:
