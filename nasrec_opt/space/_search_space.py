@@ -275,8 +275,8 @@ class SearchSpace:
         """Make a genotype one of the next trials of a study.
 
         Each model is enqueued once: where the study has a trial of it already, in whatever state,
-        nothing is added, though several workers ask for it at the same time. On SQLite, Optuna itself
-        may hand that trial to two of them (docs/howto/several_workers.md).
+        nothing is added, though several workers ask for it at the same time. On SQLite, Optuna
+        itself may hand that trial to two of them (docs/howto/several_workers.md).
 
         Args:
             study: A study whose objective asks this space.
