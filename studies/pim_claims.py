@@ -48,9 +48,9 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
     if options.designs:
         fronts = read_designs(options.designs)
     else:
-        runs = options.run or [_search(study, out, reporter) for study in options.study]
+        runs = options.run or _search(options.study, out, reporter)
         fronts = [found_designs(run, options.slack) for run in runs]
-    _check_blocks(fronts)
+    _check_blocks([front[0].num_blocks for front in fronts])
     reporter.begin("compare")
     out.mkdir(parents=True, exist_ok=True)
     found = tables(fronts)
@@ -64,18 +64,19 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
     reporter.end(f"{out / 'pim_claims.md'}, {out / 'pim_claims.svg'}")
 
 
-def _search(study: Path, out: Path, reporter: Reporter) -> Path:
-    """Run the search of a study file; its folder."""
-    config = StudyConfig.from_toml(study)
-    run_study(config, out / config.name, until="search", reporter=reporter)
-    return out / config.name
+def _search(studies: Sequence[Path], out: Path, reporter: Reporter) -> list[Path]:
+    """Run the searches of study files; their folders."""
+    configs = [StudyConfig.from_toml(study) for study in studies]
+    _check_blocks([config.space.build().num_blocks for config in configs])  # now, not after hours
+    for config in configs:
+        run_study(config, out / config.name, until="search", reporter=reporter)
+    return [out / config.name for config in configs]
 
 
-def _check_blocks(fronts: Sequence[Sequence[Genotype]]) -> None:
+def _check_blocks(blocks: Sequence[int]) -> None:
     """Designs of several searches are told apart by their numbers of blocks."""
-    blocks = [front[0].num_blocks for front in fronts]
     if len(set(blocks)) < len(blocks):
-        raise StudyError(f"runs: expected a different number of blocks in each, got {blocks}")
+        raise StudyError(f"runs: expected a different number of blocks in each, got {list(blocks)}")
 
 
 def found_designs(folder: Path, slack: float) -> list[Genotype]:

@@ -174,6 +174,14 @@ def test_a_search_goes_on_and_its_front_gives_the_design(tmp_path, capsys):
     assert page.with_suffix(".svg").read_text().startswith("<?xml")
 
 
+def test_studies_of_as_many_blocks_are_refused_before_they_are_searched(tmp_path, capsys):
+    study, out = tmp_path / "tiny.toml", tmp_path / "out"
+    study.write_text(TINY)
+    assert main(["--study", str(study), str(study), "--out", str(out)]) == 2
+    assert "expected a different number of blocks in each, got [1, 1]" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_what_does_not_fit_is_a_sentence(tmp_path, capsys):
     with pytest.raises(StudyError, match=r"expected a run with a search, found no study.db"):
         found_designs(tmp_path, 0.1)
