@@ -38,7 +38,7 @@ class RetrainedModel:
         rate_trials: Validation log loss of each candidate learning rate after its trial.
         best_step: Steps behind the weights that were kept.
         validation_history: `(steps, validation log loss)` while training.
-        embedding_parameters: Weights of the embedding table.
+        embedding_parameters: Weights of the embedding table, and of first-order weights of values.
         seconds: Wall time of choosing, training and scoring.
     """
 
@@ -134,7 +134,7 @@ def retrain(
         rate_trials=history.rate_trials,
         best_step=history.best_step,
         validation_history=history.validation,
-        embedding_parameters=subnet.embedding.table.numel(),
+        embedding_parameters=sum(weight.numel() for weight in subnet.embedding.parameters()),
         seconds=time.perf_counter() - started,
     )
     (out_dir / RESULT).unlink(missing_ok=True)  # weights and figures never disagree

@@ -66,8 +66,7 @@ class Parameters:
         """Ask for the active genes, one after the other."""
         fixed = enqueued(trial)
         check_known(fixed, self._values, self._called)
-        if WIDE in fixed:  # the walk does not come by where the space leaves no choice
-            check_label(WIDE, fixed[WIDE], self._values[WIDE])
+        self._check_wide(fixed)
 
         def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
             name = parameter_name(place, gene)
@@ -87,6 +86,14 @@ class Parameters:
         genotype = build(self._choices, pick)
         self._check_sampler(trial)  # now: a sampler is asked as late as possible
         return genotype
+
+    def _check_wide(self, params: Mapping[str, Any]) -> None:
+        """Refuse a first-order term that the space does not have: no gene is asked that could.
+
+        Where there is no choice the name is free, so that other values may be the caller's own.
+        """
+        if isinstance(params.get(WIDE), bool):
+            check_label(WIDE, params[WIDE], self._values[WIDE])
 
     def _check_sampler(self, trial: BaseTrial) -> None:
         check_sampler(trial, self._value_of, len(self._choices.blocks), self._called)
@@ -108,6 +115,7 @@ class Parameters:
 
     def decode(self, params: Mapping[str, Any]) -> Genotype:
         """The genotype that `suggest` would build from these parameters."""
+        self._check_wide(params)
 
         def pick(place: str, gene: str, values: tuple[Any, ...]) -> Any:
             if len(values) == 1:

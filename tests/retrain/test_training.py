@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from nasrec_opt.supernet import Subnet, trained_as
 
 FEATURES = FeatureSpec(3, (6, 5), 8)
 GENOTYPE = Genotype((BlockGene(dense_width=16, sparse_width=16),), space="nasrec_small")
+TERM = replace(GENOTYPE, wide=True)
 
 
 def batch_of(rows: int, seed: int = 0) -> Batch:
@@ -31,8 +33,8 @@ def batch_of(rows: int, seed: int = 0) -> Batch:
     )
 
 
-def learner_of(**settings) -> Learner:
-    learner = Learner(Subnet(GENOTYPE, FEATURES), RetrainConfig(**settings), 0.01)
+def learner_of(genotype: Genotype = GENOTYPE, **settings) -> Learner:
+    learner = Learner(Subnet(genotype, FEATURES), RetrainConfig(**settings), 0.01)
     learner.begin_epoch(0)
     return learner
 
@@ -55,11 +57,14 @@ def test_a_log_loss_that_is_not_a_number_is_never_kept():
     assert not best.weights
 
 
-def test_table_step_equals_rowwise_adagrad_with_a_dense_gradient():
-    learner = learner_of(embedding_rate=0.1, embedding_prior=0.5, rate_warmup_steps=0)
+@pytest.mark.parametrize("genotype", [GENOTYPE, TERM], ids=["without", "first order"])
+def test_steps_of_tables_equal_rowwise_adagrad_with_dense_gradients(genotype):
+    learner = learner_of(genotype, embedding_rate=0.1, embedding_prior=0.5, rate_warmup_steps=0)
     twin = copy.deepcopy(learner.subnet)
     twin.genotype = trained_as(twin.genotype)  # its steps are in floating point
-    squares = torch.full((len(twin.embedding.table),), 0.5)
+    names = [name for name, _ in twin.named_parameters() if name.startswith("embedding.")]
+    assert len(names) == 1 + genotype.wide
+    squares = {name: torch.full((len(twin.embedding.table),), 0.5) for name in names}
     batch = batch_of(32)
     for _ in range(2):
         twin.load_state_dict(learner.subnet.state_dict())
@@ -69,21 +74,38 @@ def test_table_step_equals_rowwise_adagrad_with_a_dense_gradient():
         torch.nn.functional.binary_cross_entropy_with_logits(
             logits, labels, reduction="sum"
         ).backward()
-        gradient = twin.embedding.table.grad
-        squares += gradient.square().mean(1)
-        expected = twin.embedding.table.detach() - 0.1 * gradient / squares.sqrt()[:, None]
+        expected = {}
+        for name in names:
+            weight = twin.get_parameter(name)
+            squares[name] += weight.grad.square().mean(1)
+            step = 0.1 * weight.grad / squares[name].sqrt()[:, None]
+            expected[name] = weight.detach() - step
         learner.step(batch)
-        torch.testing.assert_close(learner.subnet.embedding.table.detach(), expected)
+        for name in names:
+            torch.testing.assert_close(learner.subnet.state_dict()[name], expected[name])
+
+
+def test_first_order_weights_of_dense_features_are_learnt_by_adam_and_averaged():
+    learner = learner_of(TERM, rate_warmup_steps=0)
+    assert not learner.subnet.final.first_order.any()
+    learner.step(batch_of(32))
+    moved = learner.subnet.final.first_order.detach().clone()
+    torch.testing.assert_close(moved.abs(), torch.full_like(moved, 0.01))  # Adam's first step
+    with learner.averaged() as averaged:
+        assert 0 < averaged.final.first_order.abs().max() <= 0.01
 
 
 def test_a_step_leaves_rows_that_the_batch_lacks_alone():
-    learner = learner_of()
-    before = learner.subnet.embedding.table.detach().clone()
+    learner = learner_of(TERM)
+    embedding = learner.subnet.embedding
+    tables = (embedding.table, embedding.first_order)
+    before = [table.detach().clone() for table in tables]
     batch = batch_of(16)
     learner.step(batch)
-    rows = learner.subnet.embedding.rows_of(torch.from_numpy(batch.sparse)).unique()
-    changed = (learner.subnet.embedding.table != before).any(1).nonzero().flatten()
-    assert set(changed.tolist()) == set(rows.tolist())
+    rows = embedding.rows_of(torch.from_numpy(batch.sparse)).unique()
+    for table, old in zip(tables, before, strict=True):
+        changed = (table != old).any(1).nonzero().flatten()
+        assert set(changed.tolist()) == set(rows.tolist())
 
 
 def test_averaged_weights_are_lent_and_given_back():
@@ -99,12 +121,13 @@ def test_averaged_weights_are_lent_and_given_back():
 
 
 def test_a_new_epoch_draws_a_fresh_table_and_keeps_the_rest():
-    learner = learner_of()
+    learner = learner_of(TERM)
     learner.step(batch_of(16))
+    assert learner.subnet.embedding.first_order.any()
     before = {name: w.clone() for name, w in learner.subnet.state_dict().items()}
     learner.begin_epoch(1)
     for name, weight in learner.subnet.state_dict().items():
-        assert torch.equal(weight, before[name]) == ("table" not in name)
+        assert torch.equal(weight, before[name]) == (name != "embedding.table")
     assert learner.subnet.embedding.table.abs().max() <= RetrainConfig().embedding_bound
 
 

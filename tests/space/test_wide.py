@@ -109,6 +109,9 @@ def test_a_parameter_that_the_space_does_not_leave_open_is_refused_not_ignored(s
         space.suggest(study.ask())
     study.enqueue_trial({"wide": False})
     assert not space.suggest(study.ask()).wide
+    params = space.encode(space.sample(np.random.default_rng(0)))
+    with pytest.raises(GenotypeError, match="wide: expected one of False, got True"):
+        space.decode(params | {"wide": True})  # of a study of another space
 
 
 def test_an_enqueued_value_of_another_kind_is_one_sentence():
@@ -135,7 +138,9 @@ def test_a_parameter_of_the_users_own_may_be_called_wide():
         space.suggest(trial)
         return trial.suggest_float("wide", 0, 1)
 
+    study.enqueue_trial({"wide": 0.25})
     study.optimize(objective, n_trials=5)
+    assert all(not space.decode(trial.params).wide for trial in study.trials)
     assert all(0 <= trial.params["wide"] <= 1 for trial in study.trials)
 
 
