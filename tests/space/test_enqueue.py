@@ -27,7 +27,12 @@ from nasrec_opt.samplers import make_sampler
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 SPACE = SearchSpace.codesign(3)
-SPACES = [SPACE, SearchSpace.nasrec_full(2), SearchSpace.nasrec_full(3, codesign=True)]
+SPACES = [
+    SPACE,
+    SearchSpace.nasrec_full(2),
+    SearchSpace.nasrec_full(3, codesign=True),
+    SearchSpace.nasrec_small(2, wide=(False, True)),
+]
 STORAGES = ("memory", "sqlite", "journal")
 
 
