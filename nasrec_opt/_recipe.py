@@ -49,7 +49,7 @@ def model_recipe(rows: int) -> ModelRecipe:
     per_epoch = max(1, rows // batch_size)
     return ModelRecipe(
         batch_size=batch_size,
-        epochs=max(2, round(4000 / per_epoch)),
+        epochs=max(6, round(4000 / per_epoch)),  # patience ends most trainings long before
         least_steps=400,
         patience=150,
     )
@@ -69,7 +69,7 @@ def supernet_recipe(rows: int) -> SupernetRecipe:
             embedding_rate=0.12,
             embedding_prior=0.0,
         )
-    batch_size = _batch_size(rows, steps_per_epoch=750, least=32, most=512)
+    batch_size = _batch_size(rows, steps_per_epoch=750, least=32, most=128)
     per_epoch = max(1, rows // batch_size)
     return SupernetRecipe(
         batch_size=batch_size,

@@ -339,7 +339,9 @@ class Run:
                 ]
             )
 
-        self._stage("retrain", f"{top} models", settings, work)
+        recipe = self.config.retrain.model.recipe(self.dataset().split("train").num_rows)
+        detail = f"{top} models in steps of {recipe.batch_size:,} rows"
+        self._stage("retrain", detail, settings, work)
 
     def _check_search(self) -> None:
         """What a person removed since the search was finished is made again."""

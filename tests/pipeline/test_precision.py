@@ -12,6 +12,7 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle import AdagradFit, FineTune
 from nasrec_opt.pipeline import RunFolder, StudyConfig
 from nasrec_opt.pipeline._identity import search_settings, settings_in_force, train_settings
+from nasrec_opt.pipeline._log_recipe import with_recipe
 from nasrec_opt.pipeline._precision import keep_precision, warnings_as_notes, with_precision
 from nasrec_opt.supernet import has_bfloat16
 
@@ -51,7 +52,7 @@ def study(tmp_path, text: str = "") -> StudyConfig:
 
 def settings_of(config: StudyConfig, folder: RunFolder) -> tuple[dict, dict]:
     space = config.space.build()
-    config = with_precision(config, folder, space)
+    config = with_recipe(with_precision(config, folder, space), folder, rows=96_000)
     supernet = train_settings(config, folder, space)["supernet"]
     return supernet, search_settings(config, folder, space)["oracle"]
 
@@ -63,9 +64,10 @@ def folder(tmp_path) -> RunFolder:
 
 @pytest.fixture
 def old(folder) -> RunFolder:
-    """The folder of a run of the first release, as far as precision is concerned."""
+    """The folder of a run of the first release, whose defaults did not follow the log."""
     folder.supernet.mkdir(parents=True)
     folder.study_db.touch()
+    folder.finish("train", {"supernet": OLD_SUPERNET, "min_count": 1}, 1.0)
     return folder
 
 
