@@ -79,7 +79,5 @@ def test_a_retrained_model_with_the_term_is_saved_and_loaded(tmp_path):
 def test_a_switch_that_is_none_is_one_sentence(tmp_path):
     file = tmp_path / "tiny.toml"
     file.write_text(STUDY.replace("[false, true]", '["yes"]'))
-    with pytest.raises(
-        StudyError, match=r"space: wide\[0\]: expected true or false, got 'yes'"
-    ):
+    with pytest.raises(StudyError, match=r"space: wide\[0\]: expected true or false, got 'yes'"):
         StudyConfig.from_toml(file)
