@@ -125,7 +125,7 @@ def test_names_are_the_defaults(supernet, dataset):
 def test_a_scratch_of_the_log_is_one_whose_options_are_all_given(supernet, dataset):
     genotype, how = draw(SPACE, 1), Scratch(epochs=1, evaluations=1)
     given = how.for_rows(2000)
-    assert (given.batch_size, given.learning_rate, given.embedding_rate) == (32, 0.03, 0.05)
+    assert (given.batch_size, given.learning_rate, given.embedding_rate) == (128, 0.03, 0.05)
     found = [
         SupernetOracle(supernet, dataset, rows=90, fidelity=h).evaluate(genotype).log_loss
         for h in (how, given, replace(given, embedding_prior=0.0), replace(given, embedding_rate=1))
