@@ -10,20 +10,29 @@ from nasrec_opt.retrain._baselines import (
 )
 from nasrec_opt.retrain._comparison import Comparison, compare
 from nasrec_opt.retrain._config import RetrainConfig
-from nasrec_opt.retrain._metrics import predict
+from nasrec_opt.retrain._expected import Expected, expected_log_loss
+from nasrec_opt.retrain._metrics import log_losses, predict
+from nasrec_opt.retrain._partial import PartialModel, epoch_steps, forget_training, train_epochs
 from nasrec_opt.retrain._retrain import RetrainedModel, retrain
 
 __all__ = [
     "Baseline",
     "Comparison",
+    "Expected",
     "LogisticRegressionBaseline",
+    "PartialModel",
     "RetrainConfig",
     "RetrainedModel",
     "baselines",
     "compare",
     "constant",
     "constant_log_loss",
+    "epoch_steps",
+    "expected_log_loss",
+    "forget_training",
+    "log_losses",
     "logistic_regression",
     "predict",
     "retrain",
+    "train_epochs",
 ]

@@ -5,7 +5,7 @@ The embedding table is read and written by the rows of a batch only: no dense gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -102,6 +102,46 @@ class Learner:
         decay = min(self._config.averaging, self.steps / (self.steps + 9))
         weights = [w.detach() for w in self._weights]
         torch._foreach_lerp_(self._averages, weights, 1 - decay if self._config.averaging else 1.0)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All that the next step depends on beside its batch and its number."""
+        tensors = {f"weights.{name}": w for name, w in self.subnet.state_dict().items()}
+        tensors |= {f"averages.{i}": average for i, average in enumerate(self._averages)}
+        for i, moments in self._adam.state_dict()["state"].items():
+            tensors |= {f"adam.{i}.{name}": value for name, value in moments.items()}
+        return tensors | self._sums()
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor], steps: int) -> None:
+        """Inverse of `state_dict`.
+
+        Args:
+            tensors: What it gave.
+            steps: Steps done then.
+
+        Raises:
+            KeyError: A tensor is missing.
+            RuntimeError: One has another shape.
+        """
+        weights = {
+            n.removeprefix("weights."): w for n, w in tensors.items() if n.startswith("weights.")
+        }
+        self.subnet.load_state_dict(weights)
+        with torch.no_grad():
+            for i, average in enumerate(self._averages):
+                average.copy_(tensors[f"averages.{i}"])
+        for name, sums in self._sums().items():
+            sums.copy_(tensors[name])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("adam."):
+                _, i, key = name.split(".")
+                moments.setdefault(int(i), {})[key] = value
+        self._adam.load_state_dict(self._adam.state_dict() | {"state": moments})
+        self.steps = steps
+
+    def _sums(self) -> dict[str, Tensor]:
+        """Adagrad's accumulators."""
+        return {"squares": self._squares, "first_order_squares": self._first_order_squares}
 
     @contextmanager
     def averaged(self) -> Iterator[Subnet]:

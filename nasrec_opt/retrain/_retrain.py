@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.retrain._job import Job
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
-from nasrec_opt.retrain._training import Training
+from nasrec_opt.retrain._partial import forget_training
+from nasrec_opt.retrain._training import Progress, Training
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Subnet, Supernet, best_device, start_at_click_rate
+from nasrec_opt.supernet import Supernet
 
 RESULT = "result.json"
 MODEL = "model"
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +85,8 @@ def retrain(
     All figures, those behind a choice too, and the saved model are those of a model at the
     genotype's bits. The learning rate and the end of training are chosen on validation rows; the
     test rows are scored once, at the end. A folder that holds the finished model of the same
-    genotype, data and configuration is read instead; any other result in it is replaced.
+    genotype, data and configuration is read instead; any other result in it is replaced. One that
+    `train_epochs` has trained in part is trained on, with the same result.
 
     Args:
         genotype: The architecture.
@@ -102,25 +101,17 @@ def retrain(
     Raises:
         StudyError: Training came to no finite log loss.
     """
-    train = dataset.split("train")
-    config = (config or RetrainConfig()).for_rows(train.num_rows)
-    out_dir = Path(out_dir)
-    balance = config.balance
-    if balance is None:
-        balance = supernet is None or supernet.balance
-    wanted = {
-        "genotype": genotype.to_dict(),
-        "dataset": dataset.fingerprint,
-        "config": json.loads(json.dumps(asdict(config))) | {"balance": balance},
-    }
+    job = Job.of(genotype, dataset, out_dir, config, supernet)
+    out_dir, wanted = job.out_dir, job.wanted
     finished = _finished(out_dir, wanted)
     if finished:
         return finished
     started = time.perf_counter()
-    subnet = Subnet(genotype, dataset.features, config.seed, balance=balance)
-    start_at_click_rate(subnet, train.labels)
-    subnet.to(best_device())
-    history = Training(dataset, config, progress).run(subnet)
+    training = Training(dataset, job.config, progress)
+    state = job.state(training)
+    training.advance(state)
+    subnet = state.learner.subnet
+    history = training.finish(state, subnet)
     validation = predict(subnet, dataset.split("validation"))
     test = predict(subnet, dataset.split("test"))
     model = RetrainedModel(
@@ -135,11 +126,12 @@ def retrain(
         best_step=history.best_step,
         validation_history=history.validation,
         embedding_parameters=sum(weight.numel() for weight in subnet.embedding.parameters()),
-        seconds=time.perf_counter() - started,
+        seconds=state.seconds + time.perf_counter() - started,
     )
     (out_dir / RESULT).unlink(missing_ok=True)  # weights and figures never disagree
     subnet.save(out_dir / MODEL)
     write_json(out_dir / RESULT, {"wanted": wanted, "figures": model.to_dict()})
+    forget_training(out_dir)
     return model
 
 

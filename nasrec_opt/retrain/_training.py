@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
+import numpy.typing as npt
 
 from nasrec_opt.data import Batch, Dataset, spread
-from nasrec_opt.errors import StudyError
 from nasrec_opt.retrain._config import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._metrics import log_loss, predict
+from nasrec_opt.retrain._state import TrainingState
 from nasrec_opt.supernet import Subnet, log_odds
 
 Progress = Callable[[int, int | None], None]
@@ -40,21 +40,6 @@ class History:
     rate_trials: dict[float, float]
     validation: tuple[tuple[int, float], ...]
     best_step: int
-
-
-class BestWeights:
-    """The weights with the lowest log loss so far, and how long ago they were there."""
-
-    def __init__(self) -> None:
-        self.log_loss = math.inf
-        self.step = 0
-        self.weights: dict[str, Tensor] = {}
-
-    def offer(self, value: float, step: int, subnet: Subnet) -> None:
-        """Keep a copy of the weights if they are the best so far."""
-        if value < self.log_loss:
-            self.log_loss, self.step = value, step
-            self.weights = {name: w.clone() for name, w in subnet.state_dict().items()}
 
 
 class Training:
@@ -91,33 +76,63 @@ class Training:
         Raises:
             StudyError: No candidate learning rate gave a finite log loss.
         """
+        state = self.begin(subnet)
+        self.advance(state)
+        return self.finish(state, subnet)
+
+    def begin(self, subnet: Subnet) -> TrainingState:
+        """Choose the learning rate on the first steps; `subnet` may be trained in place."""
         learner, trials = self._choose_rate(subnet)
-        best = BestWeights()
-        validation: list[tuple[int, float]] = []
+        state = TrainingState(learner, trials)
         if trials:  # what it came to there is a score like any other
-            with learner.averaged() as averaged:
-                best.offer(trials[learner.learning_rate], learner.steps, averaged)
-            validation.append((learner.steps, trials[learner.learning_rate]))
+            self._evaluate(state)
+        return state
+
+    def advance(self, state: TrainingState, steps: int | None = None) -> None:
+        """Train until so many steps are done and scored, or until training is over.
+
+        Where it stops on the way changes nothing of what it comes to.
+
+        Args:
+            state: Of `begin`, or of a file; it is changed in place.
+            steps: Least number of steps, or None for all.
+        """
         scored = self._scored_steps()
-        while not self._is_over(learner.steps, best):
+        learner = state.learner
+        while not self.is_over(state) and (steps is None or learner.steps < steps):
             due = next(step for step in scored if step > learner.steps % self.epoch_steps)
             self._learn(learner, learner.steps - learner.steps % self.epoch_steps + due)
-            with learner.averaged() as averaged:
-                value = self._score(averaged)
-                best.offer(value, learner.steps, averaged)
-            validation.append((learner.steps, value))
-        if not best.weights:
-            raise StudyError("training: expected a finite validation log loss, got none")
-        learner.subnet.load_state_dict(best.weights)
-        subnet.load_state_dict(best.weights)
-        return History(learner.learning_rate, trials, tuple(validation), best.step)
+            self._evaluate(state)
 
-    def _is_over(self, steps: int, best: BestWeights) -> bool:
-        """Asked at the end of each epoch: a fresh table is at its best there."""
+    def is_over(self, state: TrainingState) -> bool:
+        """Whether training is over. It ends with an epoch: a fresh table is at its best there."""
+        steps = state.learner.steps
         if steps % self.epoch_steps or not steps:
             return False
-        is_patient = steps < self._least_steps or steps - best.step < self._patience
+        is_patient = steps < self._least_steps or steps - state.best.step < self._patience
         return steps >= self._steps or not is_patient
+
+    def finish(self, state: TrainingState, subnet: Subnet) -> History:
+        """Put the best weights into `subnet`.
+
+        Raises:
+            StudyError: There is no finite validation log loss.
+        """
+        state.require_finite()
+        subnet.load_state_dict(state.best.weights)
+        return History(
+            state.learner.learning_rate,
+            state.rate_trials,
+            tuple(state.validation),
+            state.best.step,
+        )
+
+    def _evaluate(self, state: TrainingState) -> None:
+        """Score the averaged weights, and keep them if they are the best so far."""
+        with state.learner.averaged() as averaged:
+            logits, value = self._score(averaged)
+            state.best.offer(value, state.learner.steps, averaged, logits)
+        state.validation.append((state.learner.steps, value))
 
     def _choose_rate(self, subnet: Subnet) -> tuple[Learner, dict[float, float]]:
         """The learner, already begun, whose rate was best, and every rate's log loss."""
@@ -132,7 +147,7 @@ class Training:
             for learner in learners:
                 self._learn(learner, steps)
                 with learner.averaged() as averaged:
-                    trials[learner.learning_rate] = self._score(averaged)
+                    trials[learner.learning_rate] = self._score(averaged)[1]
             # Of rates that are no better than a constant, none can be said to be the best.
             if min(trials.values()) < BEATEN * constant or steps >= self._longest_trial:
                 break
@@ -178,10 +193,11 @@ class Training:
         if self._progress:
             self._progress(self._done, self._most_steps)
 
-    def _score(self, subnet: Subnet) -> float:
-        """Validation log loss; infinite where it is not a number, so that it is never chosen."""
-        value = log_loss(*predict(subnet, self._validation, self._config.evaluation_rows))
-        return value if math.isfinite(value) else math.inf
+    def _score(self, subnet: Subnet) -> tuple[npt.NDArray[np.float32], float]:
+        """Logits and log loss on validation; infinite, and never chosen, where it is no number."""
+        logits, labels = predict(subnet, self._validation, self._config.evaluation_rows)
+        value = log_loss(logits, labels)
+        return logits, value if math.isfinite(value) else math.inf
 
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[int, Batch]]:
         """Steps `start` to the end of an epoch; every epoch has an order of its own."""

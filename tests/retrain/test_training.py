@@ -15,7 +15,7 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._metrics import auc, log_loss
-from nasrec_opt.retrain._training import BestWeights
+from nasrec_opt.retrain._state import BestWeights
 from nasrec_opt.space import BlockGene, Genotype
 from nasrec_opt.supernet import Subnet, trained_as
 

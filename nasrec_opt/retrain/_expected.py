@@ -1,0 +1,68 @@
+"""What log loss to expect of a model that is trained once more: over seeds and over rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A mean log loss with its interval, at a confidence of 95 %.
+
+    Args:
+        mean: Over rows and seeds.
+        low: Lower end of the interval.
+        high: Upper end.
+        standard_error: Of the mean: other rows, and where there are several seeds other seeds.
+        seeds: Number of models, alike but for their seeds.
+        rows: Number of rows.
+    """
+
+    mean: float
+    low: float
+    high: float
+    standard_error: float
+    seeds: int
+    rows: int
+
+    def to_dict(self) -> dict[str, float | int]:
+        """The same as JSON values."""
+        return asdict(self)
+
+
+def expected_log_loss(losses: Sequence[npt.ArrayLike]) -> Expected:
+    """The log loss to expect of a model with another seed on other rows.
+
+    Args:
+        losses: Log loss of each row, of one model a seed, `[seeds, rows]`; two rows or more.
+
+    Returns:
+        The mean with Student's interval; the degrees of freedom are those of Welch and
+        Satterthwaite. Of one seed the interval is over the rows alone.
+
+    Example:
+        >>> expected_log_loss([[0.1, 0.3], [0.3, 0.5]]).mean
+        0.3
+    """
+    from scipy.stats import t
+
+    values = np.asarray(losses, dtype=np.float64)
+    seeds, rows = values.shape
+    parts = [(float(values.mean(axis=0).var(ddof=1)) / rows, rows - 1)]
+    if seeds > 1:
+        parts.append((float(values.mean(axis=1).var(ddof=1)) / seeds, seeds - 1))
+    variance = sum(part for part, _ in parts)
+    mean = float(values.mean())
+    if variance == 0.0:
+        return Expected(mean, mean, mean, 0.0, seeds, rows)
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    error = math.sqrt(variance)
+    reach = float(t.ppf((1 + LEVEL) / 2, freedom)) * error
+    return Expected(mean, mean - reach, mean + reach, error, seeds, rows)

@@ -1,0 +1,79 @@
+"""What is trained in which folder: the identity of a training, and where it begins or goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nasrec_opt.data import Dataset
+from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.retrain._state import TrainingState
+from nasrec_opt.retrain._training import Training
+from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import Subnet, Supernet, best_device, start_at_click_rate
+
+STATE = "training.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One genotype, trained on one dataset, in one folder.
+
+    Args:
+        genotype: The architecture.
+        dataset: The log.
+        out_dir: The model's folder.
+        config: How, without open fields.
+        balance: Whether dot products project their rows.
+    """
+
+    genotype: Genotype
+    dataset: Dataset
+    out_dir: Path
+    config: RetrainConfig
+    balance: bool
+
+    @classmethod
+    def of(
+        cls,
+        genotype: Genotype,
+        dataset: Dataset,
+        out_dir: Path | str,
+        config: RetrainConfig | None,
+        supernet: Supernet | None,
+    ) -> Job:
+        """A job from what `retrain` is given."""
+        config = (config or RetrainConfig()).for_rows(dataset.split("train").num_rows)
+        balance = config.balance
+        if balance is None:
+            balance = supernet is None or supernet.balance
+        return cls(genotype, dataset, Path(out_dir), config, balance)
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """All that the trained model depends on, as JSON values."""
+        return {
+            "genotype": self.genotype.to_dict(),
+            "dataset": self.dataset.fingerprint,
+            "config": json.loads(json.dumps(asdict(self.config))) | {"balance": self.balance},
+        }
+
+    @property
+    def state_file(self) -> Path:
+        """Where a training under way is kept."""
+        return self.out_dir / STATE
+
+    def subnet(self) -> Subnet:
+        """The model before its first step."""
+        subnet = Subnet(
+            self.genotype, self.dataset.features, self.config.seed, balance=self.balance
+        )
+        start_at_click_rate(subnet, self.dataset.split("train").labels)
+        return subnet.to(best_device())
+
+    def state(self, training: Training) -> TrainingState:
+        """The training as its folder has it, or else begun now."""
+        found = TrainingState.load(self.state_file, self.wanted, self.subnet(), self.config)
+        return found or training.begin(self.subnet())

@@ -1,0 +1,156 @@
+"""A training in parts: for some epochs now, and on from there later, or never.
+
+So many models can be compared after little training, and only the good ones trained on (successive
+halving; Jamieson and Talwalkar 2016). What a training comes to does not depend on its parts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from nasrec_opt._files import atomic_write
+from nasrec_opt.data import Dataset, spread
+from nasrec_opt.errors import StudyError
+from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.retrain._job import STATE, Job
+from nasrec_opt.retrain._metrics import log_losses
+from nasrec_opt.retrain._training import Progress, Training
+from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import Supernet
+
+HEAD, LOGITS = "part", "logits"
+
+
+@dataclass(frozen=True, slots=True)
+class PartialModel:
+    """What a training came to on its way.
+
+    Args:
+        steps: Steps done.
+        log_loss: Validation log loss of the best weights so far, on `evaluation_rows` rows.
+        row_losses: Log loss of each of these rows, `[rows]`: models are compared row by row.
+        seconds: Wall time of the training so far, that of choosing the learning rate included.
+        is_over: Whether more epochs would change nothing.
+    """
+
+    steps: int
+    log_loss: float
+    row_losses: npt.NDArray[np.float64]
+    seconds: float
+    is_over: bool
+
+
+def train_epochs(
+    genotype: Genotype,
+    dataset: Dataset,
+    out_dir: Path | str,
+    config: RetrainConfig | None = None,
+    *,
+    epochs: float,
+    supernet: Supernet | None = None,
+    progress: Progress | None = None,
+) -> PartialModel:
+    """Train a genotype's model up to a number of epochs, from scratch or from where it stands.
+
+    The folder keeps weights and the optimizers' state, from which more epochs, or `retrain`, go on.
+    What was asked before is answered from the folder.
+
+    Args:
+        genotype: The architecture.
+        dataset: The log, opened as the model shall read it (`min_count`, `binned_dense`).
+        out_dir: The model's folder, the same as that of `retrain`.
+        config: How, as for `retrain`.
+        epochs: Passes over the training rows, all parts together, or a part of the first; training
+            goes on to where it is scored next, and no farther than to its end.
+        supernet: See `retrain`.
+        progress: Called with (steps done now, maximum number of steps).
+
+    Raises:
+        StudyError: `epochs` is not above 0, or training came to no finite log loss.
+    """
+    if not 0 < epochs < math.inf:
+        raise StudyError(f"epochs: expected a finite number above 0, got {epochs}")
+    job = Job.of(genotype, dataset, out_dir, config, supernet)
+    validation = dataset.split("validation")
+    rows = spread(validation.num_rows, job.config.evaluation_rows)
+    labels = validation.rows(rows).labels
+    file = job.out_dir / f"epochs-{epochs:g}.safetensors"
+    known = _read(file, job.wanted, labels)
+    if known:
+        return known
+    training = Training(dataset, job.config, progress)
+    steps = math.ceil(epochs * training.epoch_steps)
+    started = time.perf_counter()
+    state = job.state(training)
+    is_beyond = state.learner.steps > steps  # its part was removed, or other epochs were asked for
+    if is_beyond:
+        state = training.begin(job.subnet())
+    training.advance(state, steps)
+    state.require_finite()
+    state.seconds += time.perf_counter() - started
+    if not is_beyond:
+        state.save(job.state_file, job.wanted)
+    head = {
+        "wanted": job.wanted,
+        "steps": state.learner.steps,
+        "log_loss": state.best.log_loss,
+        "seconds": state.seconds,
+        "is_over": training.is_over(state),
+    }
+    content = save({LOGITS: torch.from_numpy(state.best.logits)}, {HEAD: json.dumps(head)})
+    with atomic_write(file, "wb") as stream:
+        stream.write(content)
+    return _model(head, state.best.logits, labels)
+
+
+def epoch_steps(dataset: Dataset, config: RetrainConfig | None = None) -> int:
+    """Steps of an epoch.
+
+    Args:
+        dataset: The log.
+        config: How models are trained.
+    """
+    return Training(dataset, config or RetrainConfig()).epoch_steps
+
+
+def forget_training(out_dir: Path | str) -> None:
+    """Remove what a training would go on from; what it came to stays.
+
+    Args:
+        out_dir: The model's folder.
+    """
+    (Path(out_dir) / STATE).unlink(missing_ok=True)
+
+
+def _read(file: Path, wanted: dict[str, Any], labels: npt.ArrayLike) -> PartialModel | None:
+    try:
+        with safe_open(file, framework="pt") as stored:
+            head = json.loads(stored.metadata()[HEAD])
+            if head["wanted"] != wanted:
+                return None
+            return _model(head, stored.get_tensor(LOGITS).numpy(), labels)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None  # not there, or not ours: what is trained now replaces it
+
+
+def _model(
+    head: dict[str, Any], logits: npt.NDArray[np.float32], labels: npt.ArrayLike
+) -> PartialModel:
+    return PartialModel(
+        steps=int(head["steps"]),
+        log_loss=float(head["log_loss"]),
+        row_losses=log_losses(logits, labels),
+        seconds=float(head["seconds"]),
+        is_over=bool(head["is_over"]),
+    )

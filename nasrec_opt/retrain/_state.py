@@ -1,0 +1,148 @@
+"""A training under way: all that its next step depends on, in memory and as one file.
+
+A training that goes on from a file comes to what one without an interruption comes to, bit for bit
+on a processor at the same number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from nasrec_opt._files import atomic_write
+from nasrec_opt.errors import StudyError
+from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.retrain._learner import Learner
+from nasrec_opt.supernet import Subnet
+
+HEAD = "training"  # key of the file's metadata; they are text
+BEST, LOGITS = "best.", "logits"
+
+
+class BestWeights:
+    """The weights with the lowest log loss so far, and how long ago they were there."""
+
+    def __init__(self) -> None:
+        self.log_loss = math.inf
+        self.step = 0
+        self.weights: dict[str, Tensor] = {}
+        self.logits: npt.NDArray[np.float32] = np.empty(0, np.float32)  # on the rows of the score
+
+    def offer(
+        self,
+        value: float,
+        step: int,
+        subnet: nn.Module,
+        logits: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """Keep a copy of the weights, and what they answered, if they are the best so far."""
+        if value < self.log_loss:
+            self.log_loss, self.step = value, step
+            self.logits = np.empty(0, np.float32) if logits is None else logits
+            self.weights = {name: w.clone() for name, w in subnet.state_dict().items()}
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """A training under way.
+
+    Args:
+        learner: Weights, their average and the optimizers' state.
+        rate_trials: Validation log loss of every candidate learning rate; empty of one candidate.
+        best: What would be kept if training ended now.
+        validation: `(steps, validation log loss)` so far.
+        seconds: Wall time so far.
+    """
+
+    learner: Learner
+    rate_trials: dict[float, float]
+    best: BestWeights = field(default_factory=BestWeights)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def require_finite(self) -> None:
+        """Refuse a training that has come to nothing.
+
+        Raises:
+            StudyError: No validation log loss so far is finite.
+        """
+        if not self.best.weights:
+            raise StudyError("training: expected a finite validation log loss, got none")
+
+    def save(self, file: Path, wanted: Mapping[str, Any]) -> None:
+        """Write the state, whole or not at all.
+
+        Args:
+            file: A safetensors file.
+            wanted: All that the training depends on, as JSON values.
+        """
+        best = self.best
+        tensors = self.learner.state_dict() | {LOGITS: torch.from_numpy(best.logits)}
+        tensors |= {BEST + name: weight for name, weight in best.weights.items()}
+        head = {
+            "wanted": wanted,
+            "learning_rate": self.learner.learning_rate,
+            "rate_trials": list(self.rate_trials.items()),
+            "steps": self.learner.steps,
+            "best": [best.step, best.log_loss],
+            "validation": self.validation,
+            "seconds": self.seconds,
+        }
+        content = save(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+            {HEAD: json.dumps(head)},
+        )
+        with atomic_write(file, "wb") as stream:
+            stream.write(content)
+
+    @classmethod
+    def load(
+        cls, file: Path, wanted: Mapping[str, Any], subnet: Subnet, config: RetrainConfig
+    ) -> TrainingState | None:
+        """The state in a file.
+
+        Args:
+            file: The file.
+            wanted: All that the training depends on.
+            subnet: Of the training's shape; it gets the weights, and is trained in place.
+            config: That of the training.
+
+        Returns:
+            The state, or None where the file is missing, damaged, or of another training.
+        """
+        try:
+            with safe_open(file, framework="pt") as stored:
+                head = json.loads(stored.metadata()[HEAD])
+                if head["wanted"] != wanted:
+                    return None
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            learner = Learner(subnet, config, float(head["learning_rate"]))
+            learner.load_state_dict(tensors, int(head["steps"]))
+            best = BestWeights()
+            best.step, best.log_loss = int(head["best"][0]), float(head["best"][1])
+            best.logits = tensors[LOGITS].numpy()
+            best.weights = {
+                name.removeprefix(BEST): weight
+                for name, weight in tensors.items()
+                if name.startswith(BEST)
+            }
+            return cls(
+                learner,
+                {float(rate): float(value) for rate, value in head["rate_trials"]},
+                best,
+                [(int(step), float(value)) for step, value in head["validation"]],
+                float(head["seconds"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
+            return None  # not there, or not ours: what is trained anew replaces it

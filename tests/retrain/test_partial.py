@@ -1,0 +1,150 @@
+"""A training in parts comes to what the whole comes to, however it was cut."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import environment
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nasrec_opt.data import Dataset, generate_synthetic
+from nasrec_opt.errors import StudyError
+from nasrec_opt.retrain import RetrainConfig, forget_training, retrain, train_epochs
+from nasrec_opt.space import BlockGene, Genotype
+from nasrec_opt.supernet import Subnet
+
+GENOTYPE = Genotype(
+    (
+        BlockGene(dense_ops=("fc",), dense_width=16, sparse_width=16),
+        BlockGene(
+            dense_ops=("dot",), dense_width=16, sparse_width=16, sparse_inputs=(0, 1), dense_bits=4
+        ),
+    ),
+    space="nasrec_small",
+    wide=True,
+)
+OTHER = dataclasses.replace(GENOTYPE, blocks=GENOTYPE.blocks[:1])
+CONFIG = RetrainConfig(batch_size=64, epochs=4, trial_fraction=0.5, seed=2)
+STATE = "training.safetensors"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    path = tmp_path_factory.mktemp("data") / "log"
+    generate_synthetic(path, rows=2000, seed=1)
+    return Dataset.open(path, min_count=2, binned_dense=True)
+
+
+@pytest.fixture(scope="module")
+def whole(dataset, tmp_path_factory):
+    return retrain(GENOTYPE, dataset, tmp_path_factory.mktemp("whole"), CONFIG)
+
+
+def assert_same_model(one, other) -> None:
+    skipped = {"path": None, "seconds": None}
+    figures = [{**model.to_dict(), **skipped} for model in (one, other)]
+    assert figures[0] == figures[1]
+    weights = [Subnet.load(model.path / "model").state_dict() for model in (one, other)]
+    for name, weight in weights[0].items():
+        assert torch.equal(weight, weights[1][name]), name
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    cuts=st.lists(
+        st.sampled_from((0.2, 0.5, 0.7, 1, 1.5, 2, 3, 9)), min_size=1, max_size=3, unique=True
+    ).map(sorted)
+)
+def test_a_training_in_parts_ends_as_the_whole_one(dataset, whole, tmp_path_factory, cuts):
+    folder = tmp_path_factory.mktemp("parts")
+    history = dict(whole.validation_history)
+    for epochs in cuts:
+        part = train_epochs(GENOTYPE, dataset, folder, CONFIG, epochs=epochs)
+        so_far = [value for step, value in history.items() if step <= part.steps]
+        assert part.log_loss == min(so_far)
+        assert part.row_losses.mean() == pytest.approx(part.log_loss, abs=1e-9)
+        assert part.is_over == (part.steps == max(history))
+    assert_same_model(retrain(GENOTYPE, dataset, folder, CONFIG), whole)
+    assert not (folder / STATE).exists()
+
+
+def test_a_part_is_trained_once(dataset, tmp_path):
+    first = train_epochs(GENOTYPE, dataset, tmp_path, CONFIG, epochs=1)
+    forget_training(tmp_path)
+    assert not (tmp_path / STATE).exists()
+    steps: list[int] = []
+    again = train_epochs(
+        GENOTYPE, dataset, tmp_path, CONFIG, epochs=1, progress=lambda done, _: steps.append(done)
+    )
+    assert not steps
+    np.testing.assert_array_equal(again.row_losses, first.row_losses)
+    assert dataclasses.replace(again, row_losses=first.row_losses) == first
+
+
+def test_an_earlier_part_asked_for_late_leaves_the_later_one(dataset, whole, tmp_path):
+    train_epochs(GENOTYPE, dataset, tmp_path, CONFIG, epochs=3)
+    early = train_epochs(GENOTYPE, dataset, tmp_path, CONFIG, epochs=1)
+    alone = train_epochs(GENOTYPE, dataset, tmp_path / "alone", CONFIG, epochs=1)
+    assert early.log_loss == alone.log_loss
+    assert_same_model(retrain(GENOTYPE, dataset, tmp_path, CONFIG), whole)
+
+
+@pytest.mark.parametrize("damage", ["seed", "torn", "genotype"])
+def test_a_state_of_another_training_is_not_gone_on_from(dataset, whole, tmp_path, damage):
+    """One that was begun with another seed or genotype, or was cut short, is begun anew."""
+    begun, config = GENOTYPE, CONFIG
+    if damage == "seed":
+        config = dataclasses.replace(CONFIG, seed=9)
+    if damage == "genotype":
+        begun = OTHER
+    train_epochs(begun, dataset, tmp_path, config, epochs=1)
+    if damage == "torn":
+        content = (tmp_path / STATE).read_bytes()
+        (tmp_path / STATE).write_bytes(content[: len(content) // 2])
+    assert_same_model(retrain(GENOTYPE, dataset, tmp_path, CONFIG), whole)
+
+
+def test_no_epoch_is_no_training(dataset, tmp_path):
+    with pytest.raises(StudyError, match="epochs: expected a finite number above 0, got 0"):
+        train_epochs(GENOTYPE, dataset, tmp_path, CONFIG, epochs=0)
+
+
+SCRIPT = """
+import sys
+from nasrec_opt.data import Dataset
+from nasrec_opt.retrain import RetrainConfig, train_epochs
+from nasrec_opt.space import Genotype
+data, out, genotype = sys.argv[1:]
+dataset = Dataset.open(data, min_count=2, binned_dense=True)
+config = RetrainConfig(batch_size=64, epochs=4, trial_fraction=0.5, seed=2)
+for epochs in (1, 2, 3, 4):
+    train_epochs(Genotype.from_json(genotype), dataset, out, config, epochs=epochs)
+"""
+
+
+def test_a_killed_process_goes_on_from_its_last_part(dataset, whole, tmp_path):
+    command = [sys.executable, "-c", SCRIPT, str(dataset.path), str(tmp_path), GENOTYPE.to_json()]
+    process = subprocess.Popen(command, env=environment())
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if (tmp_path / "epochs-1.safetensors").exists():
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert Path(tmp_path / STATE).exists()
+    steps: list[int] = []
+    resumed = retrain(
+        GENOTYPE, dataset, tmp_path, CONFIG, progress=lambda done, _: steps.append(done)
+    )
+    assert_same_model(resumed, whole)
+    assert max(steps, default=0) < max(step for step, _ in whole.validation_history)
