@@ -37,7 +37,7 @@ def quickstart(cli, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     text = (REPOSITORY / "studies" / "quickstart.toml").read_text()
     text = text.replace("[data]", "[data]\nsynthetic_rows = 3000").replace(
-        "n_trials = 256", "n_trials = 4"
+        "n_trials = 96", "n_trials = 4"
     )
     (folder / "quickstart.toml").write_text(text)
     result = cli("search", folder / "quickstart.toml", cwd=folder)

@@ -7,7 +7,7 @@ seconds and ranks well. The ladder spends its seconds on both: see `climb`.
 from nasrec_opt.ladder._candidates import Candidate, feature_names, features_of
 from nasrec_opt.ladder._climb import Climb, Rung, Train, Trained, climb
 from nasrec_opt.ladder._config import LadderConfig
-from nasrec_opt.ladder._correction import Correction, kendall_tau
+from nasrec_opt.ladder._correction import Correction, corrected_tau, kendall_tau
 from nasrec_opt.ladder._plan import affordable_models, first_epochs, rung_epochs, rung_sizes
 from nasrec_opt.ladder._promotion import promote
 from nasrec_opt.ladder._summary import summary
@@ -22,6 +22,7 @@ __all__ = [
     "Trained",
     "affordable_models",
     "climb",
+    "corrected_tau",
     "feature_names",
     "features_of",
     "first_epochs",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder._candidates import Candidate
-from nasrec_opt.ladder._correction import Correction
+from nasrec_opt.ladder._correction import Correction, corrected_tau, kendall_tau
 from nasrec_opt.ladder._plan import FIRST_MODELS, rung_epochs, rung_sizes
 from nasrec_opt.ladder._promotion import promote
 from nasrec_opt.space import Genotype
@@ -44,7 +44,7 @@ class Trained(Protocol):
         """Wall time of the training so far."""
 
 
-Train: TypeAlias = Callable[[Genotype, int], Trained]  # up to so many epochs
+Train: TypeAlias = Callable[[Genotype, float], Trained]  # up to so many epochs
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Rung:
         promoted: The candidates that go on, in order; empty until all are trained.
     """
 
-    epochs: int
+    epochs: float
     size: int
     trained: dict[int, Trained | None] = field(default_factory=dict)
     promoted: list[int] = field(default_factory=list)
@@ -80,6 +80,8 @@ class Climb:
         finalists: Models that the last rung leaves.
         rungs: The lowest first.
         correction: Fitted to all truths of the first rung so far; None of too few.
+        tau: How well corrected scores rank, where the first rung is complete; see `corrected_tau`.
+        tau_of_score: The same of the scores as they are.
         failures: Why trainings failed, by the candidate's number.
     """
 
@@ -87,6 +89,8 @@ class Climb:
     finalists: int
     rungs: list[Rung] = field(default_factory=list)
     correction: Correction | None = None
+    tau: float | None = None
+    tau_of_score: float | None = None
     failures: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -105,7 +109,7 @@ def climb(
     train: Train,
     *,
     finalists: int,
-    epochs: int,
+    epochs: float,
     models: int | Callable[[float], int],
     on_change: Callable[[Climb], None] | None = None,
 ) -> Climb:
@@ -139,13 +143,13 @@ def climb(
     state.rungs.append(first)
     while len(first.trained) < first.size:
         _train(state, first, _next(state, first), train)
-        truths = {i: result for i, result in first.trained.items() if result is not None}
-        state.correction = Correction.fit(
-            state.features, list(truths), [truths[i].log_loss for i in truths]
-        )
+        truths = _truths(first)
+        state.correction = Correction.fit(state.features, list(truths), list(truths.values()))
         if callable(models) and len(first.trained) == min(FIRST_MODELS, len(candidates)):
             first.size = max(first.size, min(models(first.seconds), len(candidates)))
         tell(state)
+    state.tau = corrected_tau(state.features, list(truths), list(truths.values()))
+    state.tau_of_score = kendall_tau([candidates[i].score for i in truths], list(truths.values()))
     for number, size in enumerate(rung_sizes(first.size, finalists)[1:], start=1):
         going_on = _promote(state, size)
         tell(state)
@@ -157,6 +161,11 @@ def climb(
     _promote(state, finalists)
     tell(state)
     return state
+
+
+def _truths(rung: Rung) -> dict[int, float]:
+    """Log losses of a rung's models, by the candidate's number."""
+    return {i: result.log_loss for i, result in rung.trained.items() if result is not None}
 
 
 def _train(state: Climb, rung: Rung, number: int, train: Train) -> None:

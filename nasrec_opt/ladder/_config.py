@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from nasrec_opt._plain import put_plain
@@ -14,21 +15,21 @@ class LadderConfig:
 
     Args:
         models: Models of the first rung, or None for as many as `share` pays for.
-        epochs: Epochs of the first rung; every further rung has twice as many. None = 1, and on a
-            small log so many that a rung has 150 steps.
+        epochs: Epochs of the first rung; every further rung has twice as many. None for the fewest
+            with 300 steps: a quarter or a half of one on a long log, several on a short one.
         share: Share of the run's time, from the supernet to the last rung, that the ladder takes
             where `models` is None. It is measured, once a run.
     """
 
     models: int | None = None
-    epochs: int | None = None
+    epochs: float | None = None
     share: float = 0.5
 
     def __post_init__(self) -> None:
         put_plain(self)
-        for name in ("models", "epochs"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise StudyError(f"{name}: expected 1 or more, got {value}")
+        if self.models is not None and self.models < 1:
+            raise StudyError(f"models: expected 1 or more, got {self.models}")
+        if self.epochs is not None and not 0 < self.epochs < math.inf:
+            raise StudyError(f"epochs: expected a finite number above 0, got {self.epochs}")
         if not 0 < self.share < 1:
             raise StudyError(f"share: expected above 0 and below 1, got {self.share}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
@@ -33,9 +34,6 @@ class Correction:
         residual: Root mean square of the leave-one-out errors, nats.
         penalty: Of the ridge; chosen by leave-one-out errors.
         truths: Number of trained models behind it.
-        tau: Kendall's tau of log losses predicted with the model itself, and the choice of the
-            penalty, left out; None where it is not defined.
-        tau_of_score: The same of the search's scores as they are.
     """
 
     mean: FloatArray
@@ -46,8 +44,6 @@ class Correction:
     residual: float
     penalty: float
     truths: int
-    tau: float | None
-    tau_of_score: float | None
 
     @classmethod
     def fit(
@@ -65,14 +61,11 @@ class Correction:
         """
         if len(trained) < LEAST_TRUTHS:
             return None
-        spread = features.std(axis=0)
-        scale = np.where(spread > 1e-12, spread, np.inf)
-        scaled = (features - features.mean(axis=0)) / scale
+        scaled, scale = _scaled(features)
         x, y = scaled[list(trained)], np.asarray(log_losses, dtype=np.float64)
         penalty = _choose_penalty(x, y)
         weights, inverse = _ridge(x, y, penalty)
         residual = math.sqrt(float(np.mean(_left_out(x, y, penalty) ** 2)))
-        predicted = [_without(x, y, i) for i in range(len(y))]
         return cls(
             mean=features.mean(axis=0) + x.mean(axis=0) * np.where(np.isinf(scale), 0.0, scale),
             scale=scale,
@@ -82,8 +75,6 @@ class Correction:
             residual=residual,
             penalty=penalty,
             truths=len(y),
-            tau=kendall_tau(predicted, y),
-            tau_of_score=kendall_tau(x[:, 0], y),
         )
 
     def predict(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -101,6 +92,39 @@ class Correction:
         return self.intercept + x @ self.weights, self.residual * np.sqrt(variance)
 
 
+def corrected_tau(
+    features: FloatArray, trained: Sequence[int], log_losses: Sequence[float]
+) -> float | None:
+    """Kendall's tau of corrected scores with trained log losses, of models left out of the fit.
+
+    Each pair of models is ordered by a correction that has seen neither, nor let them choose its
+    penalty. To leave out one model at a time would not do: a correction that knows nothing predicts
+    the mean of the others, which is the lower, the higher the one left out is, and so has tau -1.
+
+    Args:
+        features: As for `Correction.fit`, as for the others.
+        trained: Which candidates were trained.
+        log_losses: What they came to.
+
+    Returns:
+        Tau, or None of fewer than six models, or where all came to the same.
+
+    References:
+        Airola et al. 2011: leave-pair-out cross-validation, without bias where leave-one-out has
+        one.
+    """
+    if len(trained) < LEAST_TRUTHS + 2:
+        return None
+    x, y = _scaled(features)[0][list(trained)], np.asarray(log_losses, dtype=np.float64)
+    orders = []
+    for i, j in combinations(range(len(y)), 2):
+        if y[i] != y[j]:
+            others_x, others_y = np.delete(x, [i, j], axis=0), np.delete(y, [i, j])
+            weights, _ = _ridge(others_x, others_y, _choose_penalty(others_x, others_y))
+            orders.append(float(np.sign((x[i] - x[j]) @ weights) * np.sign(y[i] - y[j])))
+    return sum(orders) / len(orders) if orders else None
+
+
 def kendall_tau(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
     """Kendall's tau-b of two rankings, or None where one of them has no order."""
     from scipy.stats import kendalltau
@@ -108,6 +132,13 @@ def kendall_tau(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
     if len(np.unique(one)) < 2 or len(np.unique(other)) < 2:
         return None
     return float(kendalltau(one, other).statistic)
+
+
+def _scaled(features: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Features with mean 0 and spread 1 over the candidates, and the spread."""
+    spread = features.std(axis=0)
+    scale = np.where(spread > 1e-12, spread, np.inf)
+    return (features - features.mean(axis=0)) / scale, scale
 
 
 def _ridge(x: FloatArray, y: FloatArray, penalty: float) -> tuple[FloatArray, FloatArray]:
@@ -128,10 +159,3 @@ def _left_out(x: FloatArray, y: FloatArray, penalty: float) -> FloatArray:
 
 def _choose_penalty(x: FloatArray, y: FloatArray) -> float:
     return min(PENALTIES, key=lambda penalty: float(np.sum(_left_out(x, y, penalty) ** 2)))
-
-
-def _without(x: FloatArray, y: FloatArray, left_out: int) -> float:
-    """Prediction of a model by all others, which choose the penalty as well."""
-    others_x, others_y = np.delete(x, left_out, axis=0), np.delete(y, left_out)
-    weights, _ = _ridge(others_x, others_y, _choose_penalty(others_x, others_y))
-    return float(others_y.mean() + (x[left_out] - others_x.mean(axis=0)) @ weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-LEAST_STEPS = 150  # of the first rung: after fewer, log losses say nothing
+LEAST_STEPS = 300  # of the first rung: log losses after fewer say little of those at the end
 LEAST_MODELS, MOST_MODELS = 8, 64
 FIRST_MODELS = 4  # trained before the correction is asked, and from whose time the rest is planned
 
@@ -26,7 +26,7 @@ def rung_sizes(models: int, finalists: int) -> list[int]:
     return sizes
 
 
-def rung_epochs(number: int, first: int) -> int:
+def rung_epochs(number: int, first: float) -> float:
     """Epochs that a model has been trained for at the end of a rung.
 
     Args:
@@ -36,12 +36,22 @@ def rung_epochs(number: int, first: int) -> int:
     return first * 2**number
 
 
-def first_epochs(epoch_steps: int) -> int:
+def first_epochs(epoch_steps: int) -> float:
     """Epochs of the first rung where nobody says.
+
+    An embedding table is fresh at the beginning of each epoch and at its best at the end of one, so
+    that only the first epoch is cut.
 
     Args:
         epoch_steps: Steps of an epoch.
+
+    Example:
+        >>> first_epochs(187), first_epochs(1562)
+        (2, 0.25)
     """
+    for part in (0.25, 0.5):
+        if part * epoch_steps >= LEAST_STEPS:
+            return part
     return math.ceil(LEAST_STEPS / epoch_steps)
 
 

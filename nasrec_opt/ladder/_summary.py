@@ -19,7 +19,8 @@ def summary(climb: Climb) -> dict[str, Any]:
         `candidates`: how many there were; `rungs`: epochs, models, models promoted and mean seconds
         of a model; `models`: of each model that was trained its trial, score, costs and features,
         and the validation log loss at the end of each of its rungs; `finalists`: their trials;
-        `correction`: how well it and the scores rank; `failures`: by trial.
+        `tau` and `tau_of_score`: how well corrected and raw scores rank the first rung's models;
+        `correction`: its weights, for features of mean 0 and spread 1; `failures`: by trial.
     """
     trials = [candidate.trial for candidate in climb.candidates]
     last = climb.rungs[-1] if climb.rungs else None
@@ -36,6 +37,8 @@ def summary(climb: Climb) -> dict[str, Any]:
         ],
         "models": [_model(climb, number) for number in (climb.rungs[0].trained if last else ())],
         "finalists": [trials[i] for i in last.promoted] if last else [],
+        "tau": climb.tau,
+        "tau_of_score": climb.tau_of_score,
         "correction": None if climb.correction is None else _correction(climb.correction),
         "failures": {str(trials[i]): reason for i, reason in climb.failures.items()},
     }
@@ -57,8 +60,6 @@ def _correction(correction: Correction) -> dict[str, Any]:
     names = ("score", *feature_names())
     return {
         "truths": correction.truths,
-        "tau": correction.tau,
-        "tau_of_score": correction.tau_of_score,
         "residual": correction.residual,
         "penalty": correction.penalty,
         "weights": dict(zip(names, correction.weights.tolist(), strict=True)),

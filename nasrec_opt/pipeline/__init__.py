@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
     from nasrec_opt.pipeline._opening import how_to_open, open_run
-    from nasrec_opt.pipeline._run import Run, Stage, run_study
+    from nasrec_opt.pipeline._run import Run, Stage
+    from nasrec_opt.pipeline._run_study import run_study
     from nasrec_opt.pipeline._target import Target, read_target
 
 __all__ = [
@@ -48,7 +49,7 @@ _HOMES = {
     "open_run": "_opening",
     "print_cost": "_console",
     "read_target": "_target",
-    "run_study": "_run",
+    "run_study": "_run_study",
 }
 
 

@@ -15,6 +15,7 @@ from nasrec_opt._files import read_toml
 from nasrec_opt._settings import build_settings
 from nasrec_opt.ax import Strategy
 from nasrec_opt.errors import GenotypeError, StudyError
+from nasrec_opt.ladder import LadderConfig
 from nasrec_opt.objective import METRICS
 from nasrec_opt.oracle import AdagradFit, FineTune, RankedBits, Scratch
 from nasrec_opt.retrain import RetrainConfig
@@ -173,6 +174,8 @@ class SearchConfig:
         evolution: Options of `sampler = "evolution"`.
         pool_bayes: Options of `sampler = "pool_bayes"`.
         ax: Options of `engine = "ax"`.
+        ladder: How searched models are trained for a while before some are retrained, or None for
+            winners by the search's scores alone.
     """
 
     engine: Literal["optuna", "ax"] = "optuna"
@@ -187,6 +190,7 @@ class SearchConfig:
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
     pool_bayes: PoolBayesConfig = field(default_factory=PoolBayesConfig)
     ax: AxConfig = field(default_factory=AxConfig)
+    ladder: LadderConfig | None = None
 
     def __post_init__(self) -> None:
         _at_least("n_trials", self.n_trials, 1)
@@ -289,15 +293,20 @@ class RetrainStageConfig:
     """`[retrain]`: which winners are trained from scratch, and how (`[retrain.model]`).
 
     Args:
-        top: How many searched architectures, best validation log loss first.
+        top: How many searched architectures, best validation log loss first, or finalists of the
+            ladder.
+        seeds: Models of each architecture, alike but for their seeds; the best architecture is the
+            one whose models are best on validation in the mean.
         model: Training of one model.
     """
 
     top: int = 4
+    seeds: int = 1
     model: RetrainConfig = field(default_factory=RetrainConfig)
 
     def __post_init__(self) -> None:
         _at_least("top", self.top, 1)
+        _at_least("seeds", self.seeds, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,14 @@ class RunFolder:
         """
         return (self.path / "searches" / search if search else self.retrained) / "results.json"
 
+    def ladder_of(self, search: str) -> Path:
+        """How far the models of a search have climbed.
+
+        Args:
+            search: Name of its study; empty for the first search of the folder.
+        """
+        return (self.path / "searches" / search if search else self.path) / "ladder.json"
+
     def report_of(self, search: str) -> Path:
         """The HTML report of a search.
 
@@ -140,6 +148,7 @@ class RunFolder:
             "prepare": self.dataset / "dataset.json",
             "train": self.supernet / "model.json",
             "search": self.study_db,
+            "ladder": self.ladder_of(search),
             "retrain": self.results_of(search),
             "report": self.report_of(search),
         }
@@ -238,6 +247,17 @@ class RunFolder:
             number += 1
         path.rename(aside)
         return aside
+
+
+def model_folder(folder: RunFolder, genotype: Mapping[str, Any], seed: int | None = None) -> Path:
+    """Where the trained model of a genotype is.
+
+    Args:
+        folder: The run folder.
+        genotype: As a dictionary.
+        seed: Of the model, or None for the study's own.
+    """
+    return folder.retrained / (digest(genotype) + ("" if seed is None else f"-seed-{seed}"))
 
 
 def plain(value: Any) -> Any:

@@ -126,9 +126,26 @@ def finished_search_settings(
 
 
 def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """All that the retrained models depend on."""
-    search = finished_search_settings(config, folder, space)
-    return {"search": digest(search), "retrain": plain(config.retrain)}
+    """All that the retrained models depend on; what came later counts from its default."""
+    search, retrain = finished_search_settings(config, folder, space), plain(config.retrain)
+    if retrain["seeds"] == 1:
+        del retrain["seeds"]
+    ladder = config.search.ladder
+    return {
+        "search": digest(search),
+        "retrain": retrain,
+        **({} if ladder is None else {"ladder": plain(ladder)}),
+    }
+
+
+def ladder_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
+    """All that the climb of searched models depends on."""
+    return {
+        "search": digest(finished_search_settings(config, folder, space)),
+        "ladder": plain(config.search.ladder),
+        "finalists": config.retrain.top,
+        "model": plain(config.retrain.model),
+    }
 
 
 def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 import optuna
+from optuna.trial import FrozenTrial
 
 from hw import TechnologyFile
 from nasrec_opt._files import atomic_write, read_json, write_json
@@ -19,10 +20,19 @@ from nasrec_opt.oracle import Oracle
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import architecture_cost
-from nasrec_opt.pipeline._folder import RunFolder, digest, plain
-from nasrec_opt.pipeline._search import Progress, log_loss_of, winners
+from nasrec_opt.pipeline._folder import RunFolder, model_folder, plain
+from nasrec_opt.pipeline._search import Progress, log_loss_of
 from nasrec_opt.report import winner
-from nasrec_opt.retrain import Baseline, baselines, compare, predict, retrain
+from nasrec_opt.retrain import (
+    Baseline,
+    RetrainedModel,
+    baselines,
+    compare,
+    expected_log_loss,
+    log_losses,
+    predict,
+    retrain,
+)
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Subnet, Supernet, best_device
 
@@ -32,6 +42,8 @@ def retrain_winners(
     folder: RunFolder,
     study: optuna.Study,
     dataset: Dataset,
+    chosen: Sequence[tuple[Genotype, FrozenTrial]],
+    ladder: Mapping[str, Any] | None,
     progress: Progress,
     *,
     file: Path,
@@ -44,45 +56,49 @@ def retrain_winners(
         folder: The run folder; what it holds already is not trained again.
         study: The finished search.
         dataset: What the models are trained on.
+        chosen: The architectures, and the trials that found them.
+        ladder: What the climb that chose them came to, or None without one.
         progress: Called with (models begun, models and the baselines).
         file: The `results.json` to write.
         at_bits: Scores models at their bits, where the search ranked them in floating point.
 
     Returns:
-        What `results.json` holds from then on: `models`, the best on validation first,
-        `baselines`, the `winner` among them, `clicks` and rows of the splits, how the models were
-        trained (`training`), the `conditions` that the costs hold for, and `bayes` where the least
-        possible log loss is known. `against` of a model is its difference
+        What `results.json` holds from then on: `models`, the best on validation over their seeds
+        first, each with the figures of its best seed, `ladder` where there is one, `baselines`, the
+        `winner` among them, `clicks` and rows of the splits, how the models were trained
+        (`training`), the `conditions` that the costs hold for, and `bayes` where the least possible
+        log loss is known. `against` of a model is its difference
         from each baseline on the test rows.
     """
     supernet = Supernet.load(folder.supernet)
-    chosen = winners(study, config.retrain.top)
-    progress(0, len(chosen) + 1)
+    total = len(chosen) * config.retrain.seeds + 1
+    progress(0, total)
     reference = _baselines(folder, Dataset.open(folder.dataset))
     conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
     labels, train = dataset.split("test").labels, dataset.split("train").labels
-    models = []
-    for done, (genotype, trial) in enumerate(chosen, start=1):
-        progress(done, len(chosen) + 1)
-        model = retrain(
-            genotype,
-            dataset,
-            model_folder(folder, genotype.to_dict()),
-            dataclasses.replace(config.retrain.model, seed=config.seed),
-            supernet=supernet,
-        )
+    models: list[dict[str, Any]] = []
+    for genotype, trial in chosen:
+        trained: dict[int, RetrainedModel] = {}
+        for seed in range(config.seed, config.seed + config.retrain.seeds):
+            progress(len(models) * config.retrain.seeds + len(trained) + 1, total)
+            trained[seed] = retrain(
+                genotype,
+                dataset,
+                model_folder(folder, genotype.to_dict(), None if seed == config.seed else seed),
+                dataclasses.replace(config.retrain.model, seed=seed),
+                supernet=supernet,
+            )
         models.append(
             {
                 "genotype": genotype.to_dict(),
                 "trial": trial.number,
                 "search_log_loss": log_loss_of(study, trial),
                 **_at_bits(at_bits, genotype),
-                **model.to_dict(),
+                **_over_seeds(trained, dataset, reference),
                 **_cost(genotype, conditions),
-                "against": _against(model.path, dataset, reference, labels),
             }
         )
-    models.sort(key=lambda model: model["validation_log_loss"])
+    models.sort(key=lambda model: model["mean_validation_log_loss"])
     results: dict[str, Any] = {
         "models": models,
         "baselines": {name: baseline.to_dict() for name, baseline in reference.items()},
@@ -92,6 +108,7 @@ def retrain_winners(
         },
         "training": plain(config.retrain.model) | {"min_count": dataset.view["min_count"]},
         "conditions": conditions.to_dict(),
+        **({} if ladder is None else {"ladder": dict(ladder)}),
     }
     results["winner"] = winner(results)
     if dataset.bayes_log_loss is not None:
@@ -100,9 +117,16 @@ def retrain_winners(
     return results
 
 
-def model_folder(folder: RunFolder, genotype: Mapping[str, Any]) -> Path:
-    """Where the retrained model of a genotype is."""
-    return folder.retrained / digest(genotype)
+def folder_of_model(folder: RunFolder, config: StudyConfig, model: Mapping[str, Any]) -> Path:
+    """Where the model is whose figures an entry of `results.json` has.
+
+    Args:
+        folder: The run folder.
+        config: The study.
+        model: The entry, of this version or an older one.
+    """
+    seed = model.get("seed", config.seed)
+    return model_folder(folder, model["genotype"], None if seed == config.seed else seed)
 
 
 def _at_bits(oracle: Oracle | None, genotype: Genotype) -> dict[str, float]:
@@ -119,18 +143,35 @@ def _cost(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:
     return figures
 
 
-def _against(
-    model: Path,
-    dataset: Dataset,
-    reference: Mapping[str, Baseline],
-    labels: npt.NDArray[np.uint8],
+def _over_seeds(
+    trained: Mapping[int, RetrainedModel], dataset: Dataset, reference: Mapping[str, Baseline]
 ) -> dict[str, Any]:
-    """How a retrained model compares with each baseline on the test rows."""
-    subnet = Subnet.load(model / "model").to(best_device())
-    logits, _ = predict(subnet, dataset.split("test"))
+    """Figures of the seed that is best on validation, and what to expect of any.
+
+    `against` compares that one model with each baseline on the test rows.
+    """
+    logits: dict[int, npt.NDArray[np.float32]] = {}
+    for seed, model in trained.items():
+        subnet = Subnet.load(model.path / "model").to(best_device())
+        logits[seed], labels = predict(subnet, dataset.split("test"))
+    best = min(trained, key=lambda seed: trained[seed].validation_log_loss)
+    names = ("validation_log_loss", "test_log_loss")
+    losses = [log_losses(logits[seed], labels) for seed in trained]
     return {
-        name: compare(logits, baseline.test_logits, labels).to_dict()
-        for name, baseline in reference.items()
+        **trained[best].to_dict(),
+        "seed": best,
+        "seeds": [
+            {"seed": seed, **{name: getattr(model, name) for name in names}}
+            for seed, model in trained.items()
+        ],
+        "mean_validation_log_loss": float(
+            np.mean([model.validation_log_loss for model in trained.values()])
+        ),
+        "expected_test_log_loss": expected_log_loss(losses).to_dict(),
+        "against": {
+            name: compare(logits[best], baseline.test_logits, labels).to_dict()
+            for name, baseline in reference.items()
+        },
     }
 
 

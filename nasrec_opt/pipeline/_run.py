@@ -1,4 +1,4 @@
-"""The stages of a run: prepare, train, search, retrain, report.
+"""The stages of a run: prepare, train, search, ladder, retrain, report.
 
 Each stage looks at what the run folder already holds, does what is missing, and writes itself down
 in `run.json` at its end; a killed process finds its place again.
@@ -21,11 +21,11 @@ from hw import ReRAM
 from nasrec_opt._files import write_json
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
-from nasrec_opt.errors import DataError, MissingExtraError, StudyError
+from nasrec_opt.errors import MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import RankedBits, SupernetOracle, check_ranked_bits
 from nasrec_opt.pipeline._config import StudyConfig
-from nasrec_opt.pipeline._console import Reporter, SilentReporter
+from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._dashboard import (
     describe,
@@ -34,10 +34,10 @@ from nasrec_opt.pipeline._dashboard import (
     show_importances,
 )
 from nasrec_opt.pipeline._facts import facts_of
-from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._folder import RunFolder, digest
 from nasrec_opt.pipeline._identity import (
     finished_search_settings,
-    is_same_log,
+    ladder_settings,
     prepare_settings,
     retrain_settings,
     search_settings,
@@ -45,25 +45,24 @@ from nasrec_opt.pipeline._identity import (
     train_settings,
 )
 from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._ladder import climb_ladder, finalists_of
+from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._log_recipe import with_recipe
-from nasrec_opt.pipeline._opening import settle
-from nasrec_opt.pipeline._precision import (
-    keep_precision,
-    warnings_as_notes,
-    with_precision,
-)
+from nasrec_opt.pipeline._precision import keep_precision, with_precision
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
 from nasrec_opt.pipeline._results import read_results
-from nasrec_opt.pipeline._retraining import model_folder, retrain_winners
+from nasrec_opt.pipeline._retraining import folder_of_model, retrain_winners
 from nasrec_opt.pipeline._search import (
     finished_trials,
     require_settings,
     search,
+    winners,
 )
 from nasrec_opt.pipeline._searches import compare, name_of_search, place_of, studies_of
 from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.report import (
     comparisons,
+    expectation_in_words,
     failed_trials,
     reasons_in_words,
     winner_in_words,
@@ -73,72 +72,13 @@ from nasrec_opt.space import FLOAT_BITS
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger, require_server
 
-Stage = Literal["prepare", "train", "search", "retrain", "report"]
-STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "retrain", "report")
+Stage = Literal["prepare", "train", "search", "ladder", "retrain", "report"]
+STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "ladder", "retrain", "report")
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": NopPruner,
     "median": lambda: MedianPruner(n_warmup_steps=1),  # before a step no subnet has learnt anything
     "hyperband": HyperbandPruner,
 }
-
-
-def run_study(
-    config: StudyConfig,
-    out: Path,
-    *,
-    data: Path | None = None,
-    until: Stage = "report",
-    reporter: Reporter | None = None,
-) -> Run:
-    """Do the stages of a study up to `until`; those already done are skipped.
-
-    Args:
-        config: The study.
-        out: The run folder; created where it is missing.
-        data: The click log, before the one the study names. A folder that holds a run on another
-            log is renamed, and the run begins anew.
-        until: Last stage.
-        reporter: Who is told of progress.
-
-    Raises:
-        DataError: The log is bad.
-        StudyError: The folder holds something made with other settings, or another process works in
-            it.
-    """
-    reporter = reporter or SilentReporter()
-    folder = RunFolder(out)
-    folder.require_utf8()
-    if data is not None:
-        _require_log(folder, data)
-        _make_way(folder, data, reporter)
-    with (
-        warnings_as_notes(reporter),
-        folder.locked(),
-        Run(config, folder, data or config.data.source, reporter) as run,
-    ):
-        settle(folder)
-        run.check()
-        for stage in STAGES[: STAGES.index(until) + 1]:
-            getattr(run, stage)()
-    return run
-
-
-def _require_log(folder: RunFolder, data: Path) -> None:
-    """A log that is gone is missed only where it was not prepared before."""
-    previous = folder.record().get("prepare")
-    is_prepared = previous and folder.output("prepare").exists()
-    if not data.exists() and not (is_prepared and is_same_log(previous["settings"], data)):
-        raise DataError(f"{data}: expected a click log, found nothing there")
-
-
-def _make_way(folder: RunFolder, data: Path, reporter: Reporter) -> None:
-    """Rename a folder that holds a run on another log."""
-    previous = folder.record().get("prepare")
-    if previous and not is_same_log(previous["settings"], data):
-        with folder.locked():  # nobody works in it now
-            aside = folder.set_aside()
-            settle(RunFolder(aside))
-        reporter.note(f"{folder.path} holds a run on other data; it is now {aside}")
 
 
 class Run:
@@ -307,6 +247,28 @@ class Run:
 
         self._stage("search", sampler, settings, work)
 
+    def ladder(self) -> None:
+        """Searched models trained rung by rung, in `ladder.json`; nothing without a ladder."""
+        config = self.config
+        if config.search.ladder is None:
+            return
+        settings = ladder_settings(config, self.folder, self._space)
+
+        def work() -> str:
+            record = self.folder.record()
+            return climb_ladder(
+                config,
+                self.folder,
+                self.study(),
+                self.dataset(),
+                self._reporter.advance,
+                place=self.place,
+                settings=settings,
+                spent=sum(record[key]["seconds"] for key in ("train", self._key("search"))),
+            )
+
+        self._stage("ladder", "models trained for a while", settings, work)
+
     def retrain(self) -> None:
         """The winners trained from scratch and the baselines, in `retrained/`."""
         top = self.config.retrain.top
@@ -314,19 +276,28 @@ class Run:
 
         def work() -> str:
             study, dataset = self.study(), self.dataset()
+            if self.config.search.ladder is None:
+                chosen, ladder = winners(study, top), None
+            else:
+                chosen, ladder = finalists_of(self.folder, self.place, study)
             results = retrain_winners(
                 self.config,
                 self.folder,
                 study,
                 dataset,
+                chosen,
+                ladder,
                 self._reporter.advance,
                 file=self.folder.results_of(self.place),
                 at_bits=self._oracle("genotype") if self.config.oracle.bits == "float" else None,
             )
             models = results["models"]
+            if ladder is not None:
+                key = digest(ladder_settings(self.config, self.folder, self._space))
+                LadderView(study, key).finish(models)
             logger = self.logger()
             if logger:
-                folders = [model_folder(self.folder, model["genotype"]) for model in models]
+                folders = [folder_of_model(self.folder, self.config, model) for model in models]
                 with files_of_models(models, folders, dataset.features) as files:
                     logger.log_models(study, models, files=files)
             best = f"test log loss {models[0]['test_log_loss']:.4f} of the best on validation rows."
@@ -335,6 +306,7 @@ class Run:
                     best,
                     *winner_in_words(results),
                     *comparisons(results),
+                    *expectation_in_words(results),
                     *_ranked_in_floats(models[0]),
                 ]
             )
@@ -359,7 +331,8 @@ class Run:
         logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
         source = self.folder.record()["prepare"]["settings"]["source"]
         settings = settings_in_force(self.config, source)
-        del settings["search"]["n_trials"]  # may be raised, and parameters in MLflow never change
+        for name in ("n_trials", "ladder"):  # may change, and parameters in MLflow never do
+            del settings["search"][name]
         tables = ("space", "supernet", "oracle", "hardware", "search")
         logger.log_settings(study, {name: settings[name] for name in tables})
 

@@ -5,6 +5,7 @@ from nasrec_opt.report._cost_plot import plot_cost
 from nasrec_opt.report._drawing import draw
 from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.report._figures import importance_figure
+from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words
 from nasrec_opt.report._records import read_study
 from nasrec_opt.report._report import write_report
 from nasrec_opt.report._words import comparisons, winner, winner_in_words
@@ -13,8 +14,10 @@ __all__ = [
     "Search",
     "comparisons",
     "draw",
+    "expectation_in_words",
     "failed_trials",
     "importance_figure",
+    "ladder_in_words",
     "plot_cost",
     "read_study",
     "reasons_in_words",

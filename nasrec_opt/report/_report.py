@@ -21,6 +21,7 @@ from nasrec_opt.report._figures import (
     summary_of,
 )
 from nasrec_opt.report._html import figure_section, number, page, row, table
+from nasrec_opt.report._ladder import expectation_in_words, ladder_section
 from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
 from nasrec_opt.report._retrained import RETRAINED, meanings, retrained_section, searched_as
 from nasrec_opt.report._words import comparisons, figures_of, is_behind, winner_in_words
@@ -65,6 +66,7 @@ def write_report(
         _headline(title or record.name, record, results, data, searched, proposer),
         figure_section("Pareto front", _pareto_text(record), pareto_figure(record), "pareto"),
         retrained_section(results),
+        ladder_section(results),
         _models(results, best),
         _searched(record, searched),
         figure_section(
@@ -116,7 +118,9 @@ def _headline(
         for b, s in cards
     )
     kind = "verdict behind" if is_behind(results) else "verdict"
-    verdict = " ".join([*winner_in_words(results), *comparisons(results)])
+    verdict = " ".join(
+        [*winner_in_words(results), *comparisons(results), *expectation_in_words(results)]
+    )
     return (
         f"<h1>{html.escape(title)}</h1><p class=lead>{html.escape(lead)}</p>"
         + (f"<p class='{kind}'>{html.escape(verdict)}</p>" if verdict else "")

@@ -66,6 +66,7 @@ def retrained_section(results: Mapping[str, Any]) -> str:
         "within two standard errors of 0, it is noise.</p>"
         + table(heads, rows)
         + _at_bits(models)
+        + _over_seeds(models)
         + meanings()
     )
 
@@ -83,6 +84,27 @@ def _at_bits(models: Sequence[Mapping[str, Any]]) -> str:
     return (
         "<p>The search ranked models in floating point. Searched validation log loss of "
         f"{'; '.join(lines)}. All figures of retrained models are at their bits.</p>"
+    )
+
+
+def _over_seeds(models: Sequence[Mapping[str, Any]]) -> str:
+    """What several seeds of each architecture came to."""
+    lines = []
+    for place, model in enumerate(models, start=1):
+        seeds, expected = model.get("seeds") or [], model.get("expected_test_log_loss")
+        if expected and len(seeds) > 1:
+            losses = ", ".join(number(seed["test_log_loss"]) for seed in seeds)
+            lines.append(
+                f"model {place}: {losses}; expected {number(expected['mean'])} "
+                f"({number(expected['low'])} to {number(expected['high'])})"
+            )
+    if not lines:
+        return ""
+    return (
+        "<p>Models are ordered by their validation log loss in the mean over seeds, and have the "
+        "figures of the seed that is best on validation. Test log loss of all seeds, and what to "
+        "expect of another seed and other test rows of the same number, at 95 %: "
+        f"{'. '.join(lines)}.</p>"
     )
 
 

@@ -107,7 +107,7 @@ def test_truths_overcome_a_score_that_prefers_small_models(seed):
     by_score = sorted(landscape.candidates, key=lambda c: c.score)[:16]
     assert min(found) < min(landscape.truth[c.genotype] for c in by_score)
     assert min(found) <= np.quantile(list(landscape.truth.values()), 0.1)
-    assert climbed.correction.tau > max(0.3, climbed.correction.tau_of_score)
+    assert climbed.tau > max(0.3, climbed.tau_of_score)
 
 
 def test_models_go_on_with_twice_the_epochs_and_half_of_them():

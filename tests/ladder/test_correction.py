@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from nasrec_opt.ladder import Correction, kendall_tau
+from nasrec_opt.ladder import Correction, corrected_tau, kendall_tau
 from nasrec_opt.ladder._correction import PENALTIES
 
 
@@ -44,19 +46,32 @@ def test_predictions_are_those_of_scikit_learn(seed, count):
     np.testing.assert_allclose(correction.predict(features)[0], expected, rtol=1e-8)
 
 
-def test_its_tau_is_of_models_that_neither_the_weights_nor_the_penalty_have_seen():
-    features, truth = landscape(3, candidates=12)
-    everything = range(12)
-    predicted = []
-    for left_out in everything:
-        others = [i for i in everything if i != left_out]
-        # Fitted on candidates without the one: their scale differs a little, their order does not.
-        predicted.append(
-            Correction.fit(features, others, truth[others]).predict(features)[0][left_out]
+def test_its_tau_is_of_pairs_that_neither_the_weights_nor_the_penalty_have_seen():
+    features, truth = landscape(3, candidates=9)
+    scaled = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-9)
+    orders = []
+    for pair in combinations(range(9), 2):
+        others = np.delete(np.arange(9), pair)
+        x, y = scaled[others], truth[others]
+        best = min(
+            PENALTIES,
+            key=lambda penalty: np.sum(
+                (y - cross_val_predict(Ridge(alpha=penalty), x, y, cv=LeaveOneOut())) ** 2
+            ),
         )
-    correction = Correction.fit(features, everything, truth)
-    assert correction.tau == pytest.approx(kendall_tau(predicted, truth), abs=1e-9)
-    assert correction.tau_of_score == pytest.approx(kendall_tau(features[:, 0], truth), abs=1e-9)
+        first, second = Ridge(alpha=best).fit(x, y).predict(scaled[list(pair)])
+        orders.append(np.sign(first - second) * np.sign(truth[pair[0]] - truth[pair[1]]))
+    assert corrected_tau(features, range(9), truth) == pytest.approx(np.mean(orders))
+
+
+def test_a_correction_that_knows_nothing_has_no_tau_in_the_mean():
+    """Each model left out in turn would give -1: the mean of the others is against it."""
+    taus = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        features, truth = rng.normal(size=(12, 5)), rng.normal(size=12)
+        taus.append(corrected_tau(features, range(12), truth))
+    assert abs(np.mean(taus)) < 0.15
 
 
 def test_a_bias_toward_small_models_is_found_and_taken_off():
@@ -65,7 +80,7 @@ def test_a_bias_toward_small_models_is_found_and_taken_off():
     corrected = correction.predict(features)[0]
     assert kendall_tau(features[12:, 0], truth[12:]) < 0.0
     assert kendall_tau(corrected[12:], truth[12:]) > 0.5
-    assert correction.tau > 0.4
+    assert corrected_tau(features, range(12), truth[:12]) > 0.4
 
 
 def test_unlike_models_are_less_certain():
@@ -84,5 +99,5 @@ def test_three_truths_are_too_few():
 def test_equal_truths_have_no_tau():
     features, _ = landscape(0)
     correction = Correction.fit(features, range(6), np.full(6, 0.5))
-    assert correction.tau is None
+    assert corrected_tau(features, range(6), np.full(6, 0.5)) is None
     np.testing.assert_allclose(correction.predict(features)[0], 0.5)

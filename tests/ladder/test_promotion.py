@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nasrec_opt.ladder import affordable_models, promote, rung_epochs, rung_sizes
+from nasrec_opt.ladder import affordable_models, first_epochs, promote, rung_epochs, rung_sizes
 
 VALUES = st.integers(0, 6).map(float)
 
@@ -104,3 +104,12 @@ def test_affordable_models_take_no_longer_than_they_may(seconds, per_model, fina
     assert 8 <= models <= 64
     assert models == 8 or takes(models) <= seconds
     assert models == 64 or all(takes(more) > seconds for more in range(models + 1, 65))
+
+
+@given(epoch_steps=st.integers(1, 100_000))
+def test_a_first_rung_has_steps_enough_and_no_epoch_cut_but_the_first(epoch_steps):
+    epochs = first_epochs(epoch_steps)
+    assert epochs * epoch_steps >= 300
+    assert epochs in (0.25, 0.5) or epochs == int(epochs)
+    if epochs > 1:
+        assert (epochs - 1) * epoch_steps < 300

@@ -13,10 +13,12 @@ import pytest
 from conftest import REPOSITORY
 
 from nasrec_opt.errors import StudyError
+from nasrec_opt.ladder import LadderConfig
 from nasrec_opt.pipeline import RunFolder, StudyConfig
 from nasrec_opt.pipeline._console import SilentReporter
 from nasrec_opt.pipeline._identity import (
     finished_search_settings,
+    ladder_settings,
     prepare_settings,
     retrain_settings,
     train_settings,
@@ -48,11 +50,13 @@ OTHER: dict[str, Any] = {
     "data.source": "y.txt",
     "data.format": "schema.toml",
     "space.bits": (4, 8),
+    "space.wide": (False, True),
     "space.file": "space.toml",
     "hardware.technology": "technology.toml",
     "oracle.precision": "bfloat16",
     "supernet.precision": "bfloat16",
     "search.initial": ("published:criteo-small",),
+    "search.ladder": LadderConfig(models=9),
     "search.n_trials": 999,
     "search.objectives": ("log_loss", "energy_uj"),
     "search.constraints": {"area_mm2": 1.0},
@@ -168,6 +172,10 @@ def effect(config: StudyConfig, folder: RunFolder) -> str:
         return "refused" if re.search("other settings|other objectives", str(error)) else str(error)
     if not folder.is_done("search", finished_search_settings(run.config, folder, space)):
         return "the search goes on"
+    if run.config.search.ladder is not None and not folder.is_done(
+        "ladder", ladder_settings(run.config, folder, space)
+    ):
+        return "models climb again, and winners are retrained"
     if not folder.is_done("retrain", retrain_settings(run.config, folder, space)):
         return "winners are retrained"
     return "nothing"

@@ -1,0 +1,175 @@
+"""The ladder stage: searched models are trained rung by rung, and a few of them are left.
+
+What is decided follows from the search, from what training came to, and from one measured number,
+which the run keeps: how many models the first rung can have. Trained models are remembered in their
+folders, so that a stage begun again repeats no more than the rung of one model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from nasrec_opt._files import read_json, write_json
+from nasrec_opt.data import Dataset
+from nasrec_opt.errors import StudyError
+from nasrec_opt.features import FeatureSpec
+from nasrec_opt.ladder import (
+    Candidate,
+    Climb,
+    LadderConfig,
+    affordable_models,
+    climb,
+    features_of,
+    first_epochs,
+    summary,
+)
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._folder import RunFolder, digest, model_folder
+from nasrec_opt.pipeline._ladder_view import LadderView
+from nasrec_opt.pipeline._search import Progress, complete_trials, log_loss_of, winners
+from nasrec_opt.report import ladder_in_words
+from nasrec_opt.retrain import PartialModel, epoch_steps, forget_training, train_epochs
+from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import Supernet
+
+
+def climb_ladder(
+    config: StudyConfig,
+    folder: RunFolder,
+    study: optuna.Study,
+    dataset: Dataset,
+    progress: Progress,
+    *,
+    place: str,
+    settings: Mapping[str, Any],
+    spent: float,
+) -> str:
+    """Train the models of a search rung by rung.
+
+    Args:
+        config: The study, with a ladder.
+        folder: The run folder.
+        study: The finished search.
+        dataset: What the models are trained on.
+        progress: Called with (trainings done, trainings).
+        place: Of the search in the folder.
+        settings: All that the climb depends on.
+        spent: Seconds that supernet and search have taken.
+
+    Returns:
+        A sentence on what came out; `ladder.json` has the rest.
+
+    Raises:
+        StudyError: No trial keeps the constraints, or no training came to anything.
+    """
+    ladder = config.search.ladder or LadderConfig()
+    file, key = folder.ladder_of(place), digest(settings)
+    supernet = Supernet.load(folder.supernet)
+    recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
+    view = LadderView(study, key)
+    planned = ladder.models or _planned(folder, place, key)
+
+    def train(genotype: Genotype, epochs: float) -> PartialModel:
+        where = model_folder(folder, genotype.to_dict())
+        return train_epochs(genotype, dataset, where, recipe, epochs=epochs, supernet=supernet)
+
+    def affordable(seconds_per_model: float) -> int:
+        nonlocal planned
+        seconds = spent * ladder.share / (1 - ladder.share)
+        planned = affordable_models(seconds, seconds_per_model, config.retrain.top)
+        return planned
+
+    def keep(state: Climb) -> None:
+        write_json(file, {"settings": key, "planned": planned, **summary(state)})
+        view.update(state)
+        _forget(folder, state)
+        trained = [rung.trained for rung in state.rungs]
+        progress(sum(map(len, trained)), sum(rung.size for rung in state.rungs))
+
+    state = climb(
+        candidates_of(study, dataset.features),
+        train,
+        finalists=config.retrain.top,
+        epochs=ladder.epochs or first_epochs(epoch_steps(dataset, recipe)),
+        models=planned or affordable,
+        on_change=keep,
+    )
+    return ladder_in_words(summary(state))
+
+
+def candidates_of(study: optuna.Study, features: FeatureSpec) -> list[Candidate]:
+    """What may climb: the best trial of each architecture that keeps the constraints.
+
+    Args:
+        study: The finished search.
+        features: Shape of the input.
+
+    Raises:
+        StudyError: No trial keeps the constraints.
+    """
+    names = study.metric_names or []
+    others = [i for i, name in enumerate(names) if name != "log_loss"]
+    return [
+        Candidate(
+            genotype=genotype,
+            trial=trial.number,
+            score=log_loss_of(study, trial),
+            costs=tuple(trial.values[i] for i in others),
+            features=features_of(genotype, features),
+        )
+        for genotype, trial in winners(study, len(complete_trials(study)))
+    ]
+
+
+def finalists_of(
+    folder: RunFolder, place: str, study: optuna.Study
+) -> tuple[list[tuple[Genotype, FrozenTrial]], dict[str, Any]]:
+    """The finalists of a finished climb with their trials, and its summary.
+
+    Args:
+        folder: The run folder.
+        place: Of the search in the folder.
+        study: The search.
+
+    Raises:
+        StudyError: `ladder.json` is missing or damaged.
+    """
+    file = folder.ladder_of(place)
+    try:
+        told = read_json(file)
+        trials = {trial.number: trial for trial in complete_trials(study)}
+        finalists = [trials[number] for number in told["finalists"]]
+        del told["settings"], told["planned"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"{file}: expected the finalists of a climb, got: {error!r}; remove it, and the "
+            "climb is read from the trained models again"
+        ) from error
+    where = "trial {}".format
+    return [
+        (Genotype.from_json(trial.user_attrs["genotype"], where(trial.number)), trial)
+        for trial in finalists
+    ], told
+
+
+def _planned(folder: RunFolder, place: str, key: str) -> int | None:
+    """The measured number of models, where this climb has begun before."""
+    try:
+        told = read_json(folder.ladder_of(place))
+        return int(told["planned"]) if told["settings"] == key and told["planned"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _forget(folder: RunFolder, state: Climb) -> None:
+    """Remove what models that do not go on would go on from: their weights and optimizers."""
+    for rung in state.rungs:
+        for number in rung.trained if rung.promoted else ():
+            if number not in rung.promoted:
+                genotype = state.candidates[number].genotype
+                forget_training(model_folder(folder, genotype.to_dict()))

@@ -1,0 +1,73 @@
+"""A whole run: its folder made ready, then one stage after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nasrec_opt.errors import DataError
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._console import Reporter, SilentReporter
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._identity import is_same_log
+from nasrec_opt.pipeline._opening import settle
+from nasrec_opt.pipeline._precision import warnings_as_notes
+from nasrec_opt.pipeline._run import STAGES, Run, Stage
+
+
+def run_study(
+    config: StudyConfig,
+    out: Path,
+    *,
+    data: Path | None = None,
+    until: Stage = "report",
+    reporter: Reporter | None = None,
+) -> Run:
+    """Do the stages of a study up to `until`; those already done are skipped.
+
+    Args:
+        config: The study.
+        out: The run folder; created where it is missing.
+        data: The click log, before the one the study names. A folder that holds a run on another
+            log is renamed, and the run begins anew.
+        until: Last stage.
+        reporter: Who is told of progress.
+
+    Raises:
+        DataError: The log is bad.
+        StudyError: The folder holds something made with other settings, or another process works in
+            it.
+    """
+    reporter = reporter or SilentReporter()
+    folder = RunFolder(out)
+    folder.require_utf8()
+    if data is not None:
+        _require_log(folder, data)
+        _make_way(folder, data, reporter)
+    with (
+        warnings_as_notes(reporter),
+        folder.locked(),
+        Run(config, folder, data or config.data.source, reporter) as run,
+    ):
+        settle(folder)
+        run.check()
+        for stage in STAGES[: STAGES.index(until) + 1]:
+            getattr(run, stage)()
+    return run
+
+
+def _require_log(folder: RunFolder, data: Path) -> None:
+    """A log that is gone is missed only where it was not prepared before."""
+    previous = folder.record().get("prepare")
+    is_prepared = previous and folder.output("prepare").exists()
+    if not data.exists() and not (is_prepared and is_same_log(previous["settings"], data)):
+        raise DataError(f"{data}: expected a click log, found nothing there")
+
+
+def _make_way(folder: RunFolder, data: Path, reporter: Reporter) -> None:
+    """Rename a folder that holds a run on another log."""
+    previous = folder.record().get("prepare")
+    if previous and not is_same_log(previous["settings"], data):
+        with folder.locked():  # nobody works in it now
+            aside = folder.set_aside()
+            settle(RunFolder(aside))
+        reporter.note(f"{folder.path} holds a run on other data; it is now {aside}")
