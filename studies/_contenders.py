@@ -1,4 +1,4 @@
-"""Who proposes in a comparison of samplers: ours, those of Optuna and Ax, and of other libraries.
+"""Who proposes in a comparison of samplers: ours, those of Optuna, and others (`_peers`).
 
 Every contender is a function that spends a budget of trials on a problem. What each trial cost
 besides its evaluation is taken down with its values.
@@ -6,46 +6,20 @@ besides its evaluation is taken down with its values.
 
 from __future__ import annotations
 
-import time
+import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import BaseTrial, FixedTrial
 
 from nasrec_opt.errors import MissingExtraError
-from nasrec_opt.samplers import make_sampler
+from nasrec_opt.samplers import RegularizedEvolutionSampler, make_sampler
+from studies._peers import Record, linas, pymoo_nsga2, smac, syne_tune_evolution
 from studies._problems import Floats, Problem
-
-
-@dataclass
-class Record:
-    """The trials of one contender on one problem, in their order.
-
-    Args:
-        problem: The problem.
-    """
-
-    problem: Problem
-    values: list[tuple[float, ...]] = field(default_factory=list)
-    overheads_s: list[float] = field(default_factory=list)
-    _last: float = field(default_factory=time.perf_counter)
-
-    def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
-        """Score a trial; whatever passed since the one before, but evaluation, is its overhead."""
-        point = self.problem.suggest(trial)
-        before = time.perf_counter()
-        values = self.problem.evaluate(point)
-        self.overheads_s.append(before - self._last)
-        self.values.append(values)
-        self._last = time.perf_counter()
-        return values[0] if len(values) == 1 else values
-
 
 Search = Callable[[Record, int, int], None]  # what it records, trials, seed
 
@@ -100,6 +74,31 @@ def named(name: str, **options: Any) -> Search:
     return of_optuna(make)
 
 
+def of_hub(package: str, name: str) -> Search:
+    """A sampler of OptunaHub: from the folder that `OPTUNAHUB_REGISTRY` names, or the registry."""
+
+    def make(problem: Problem, seed: int) -> BaseSampler:
+        try:
+            import optunahub
+        except ImportError as error:
+            raise MissingExtraError("optunahub", "bench") from error
+        registry = os.environ.get(REGISTRY)
+        where = f"samplers/{package}"
+        module = (
+            optunahub.load_local_module(where, registry_root=registry)
+            if registry
+            else optunahub.load_module(where)
+        )
+        sampler: BaseSampler = getattr(module, name)(seed=seed)
+        return sampler
+
+    return of_optuna(make)
+
+
+def _paper(problem: Problem, seed: int) -> BaseSampler:
+    return RegularizedEvolutionSampler.paper(problem.space, seed=seed)
+
+
 def _pool_bayes(problem: Problem, seed: int) -> BaseSampler:
     from nasrec_opt.bayes import PoolBayesSampler
 
@@ -115,94 +114,28 @@ def _ax(problem: Problem, seed: int) -> BaseSampler:
     return AxSampler(problem.space, metric_names=names, seed=seed)
 
 
-def pymoo_nsga2(record: Record, num_trials: int, seed: int) -> None:
-    """NSGA-II of pymoo: simulated binary crossover for numbers, its mixed variables for genes."""
-    try:
-        from pymoo.algorithms.moo.nsga2 import NSGA2, RankAndCrowdingSurvival
-        from pymoo.core.mixed import MixedVariableGA
-        from pymoo.core.problem import ElementwiseProblem
-        from pymoo.core.variable import Choice, Integer
-        from pymoo.operators.crossover.sbx import SBX
-        from pymoo.operators.mutation.pm import PM
-        from pymoo.operators.repair.rounding import RoundingRepair
-        from pymoo.operators.sampling.rnd import IntegerRandomSampling
-        from pymoo.optimize import minimize
-    except ImportError as error:
-        raise MissingExtraError("pymoo", "bench") from error
-
-    space = record.problem.distributions()
-    is_numeric = all(isinstance(d, IntDistribution) for d in space.values())
-
-    class Asked(ElementwiseProblem):  # type: ignore[misc]  # pymoo has no types
-        def _evaluate(self, x: Any, out: dict[str, Any], *_: Any, **__: Any) -> None:
-            params = dict(zip(space, map(int, x), strict=True)) if is_numeric else dict(x)
-            out["F"] = np.atleast_1d(record(FixedTrial(params)))
-
-    if is_numeric:
-        low, high = zip(*((d.low, d.high) for d in space.values()), strict=True)  # type: ignore[attr-defined]
-        problem = Asked(
-            n_var=len(space), n_obj=record.problem.num_objectives, xl=low, xu=high, vtype=int
-        )
-        algorithm = NSGA2(
-            pop_size=50,  # as Optuna's
-            sampling=IntegerRandomSampling(),
-            crossover=SBX(prob=0.9, eta=15, vtype=float, repair=RoundingRepair()),
-            mutation=PM(eta=20, vtype=float, repair=RoundingRepair()),
-        )
-    else:
-        problem = Asked(
-            vars={
-                name: Choice(options=distribution.choices)
-                if isinstance(distribution, CategoricalDistribution)
-                else Integer(bounds=(distribution.low, distribution.high))  # type: ignore[attr-defined]
-                for name, distribution in space.items()
-            },
-            n_obj=record.problem.num_objectives,
-        )
-        algorithm = MixedVariableGA(pop_size=50, survival=RankAndCrowdingSurvival())
-    minimize(problem, algorithm, ("n_eval", num_trials), seed=seed, verbose=False)
-
-
-def syne_tune_evolution(record: Record, num_trials: int, seed: int) -> None:
-    """Regularized evolution of Syne Tune, one objective, with the paper's population."""
-    try:
-        from syne_tune.config_space import choice
-        from syne_tune.optimizer.schedulers.searchers.regularized_evolution import (
-            RegularizedEvolution,
-        )
-    except ImportError as error:
-        raise MissingExtraError("Syne Tune", "bench") from error
-    np.random.seed(seed)  # noqa: NPY002  # its first population ignores its own seed
-    choices = {name: choice(_choices(d)) for name, d in record.problem.distributions().items()}
-    searcher = RegularizedEvolution(
-        choices, population_size=128, sample_size=64, random_seed=seed, points_to_evaluate=[]
-    )
-    for number in range(num_trials):
-        config = searcher.suggest()
-        searcher.on_trial_complete(str(number), config, record(FixedTrial(config)))
-
-
-def _choices(distribution: BaseDistribution) -> list[Any]:
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    assert isinstance(distribution, IntDistribution)
-    return list(range(distribution.low, distribution.high + 1, distribution.step))
-
-
 SPACE = frozenset({"space"})
+REGISTRY = "OPTUNAHUB_REGISTRY"  # environment variable: a copy of its folder `package`
 EVOLUTION = "evolution"  # whom the others are compared with
 RANDOM = "random"
 CONTENDERS: Mapping[str, Contender] = {
     EVOLUTION: Contender("ours", named("evolution")),
-    "evolution_screened": Contender("ours, screened", named("evolution", screening=32)),
-    "evolution_crowding": Contender(
-        "ours, ties by crowding", named("evolution", tie_break="crowding")
-    ),
+    "evolution_paper": Contender("ours, as in the paper", of_optuna(_paper)),
+    "evolution_small": Contender("ours, 32, 16, 8", named("evolution", population_size=32)),
     "nsga2": Contender("Optuna NSGA-II", named("nsga2")),
     "nsga3": Contender("Optuna NSGA-III", named("nsga3")),
-    "tpe": Contender("Optuna TPE, multivariate", named("tpe", multivariate=True, group=True), 500),
+    "tpe": Contender("Optuna TPE, multivariate", named("tpe", multivariate=True, group=True), 300),
     RANDOM: Contender("random", named("random")),
+    "hub_auto": Contender("OptunaHub AutoSampler", of_hub("auto_sampler", "AutoSampler"), 300),
+    "hub_hype": Contender(
+        "OptunaHub HypE", of_hub("hype", "HypESampler"), only=frozenset({"several"})
+    ),
+    "hub_moead": Contender(
+        "OptunaHub MOEA/D", of_hub("moead", "MOEADSampler"), only=frozenset({"several"})
+    ),
     "pymoo_nsga2": Contender("pymoo NSGA-II", pymoo_nsga2),
+    "linas": Contender("LINAS (pymoo, ridge)", linas, 600),
+    "smac": Contender("SMAC3", smac, 100),
     "syne_tune": Contender(
         "Syne Tune regularized evolution", syne_tune_evolution, only=frozenset({"single", "space"})
     ),

@@ -1,9 +1,9 @@
-"""What samplers are compared on: a table of subnets, a live supernet, public functions."""
+"""What samplers are compared on: a table of subnets, a live supernet, landscapes, functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,9 +19,11 @@ from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.samplers import hypervolume, non_dominated
 from nasrec_opt.space import SearchSpace
+from studies._landscapes import LANDSCAPES, Landscape
 
 Floats = npt.NDArray[np.float64]
 MARGIN = 0.1  # of the front's range, between the worst of the front and the reference point
+LANDSCAPE_SEED = 0
 LEVELS = 32  # values of each parameter of a public function
 
 
@@ -157,6 +159,10 @@ PROBLEMS = {
     "table": "the table of subnets: log loss, latency, energy",
     "table_log_loss": "the table of subnets: log loss alone",
     "live": "a live supernet with an accelerator: log loss, latency, energy",
+    "blocks": "blocks, a made-up landscape: 7-block Full genotypes, loss, latency, energy",
+    "trap": "trap, a made-up landscape: 7-block Full genotypes, loss, latency, energy",
+    "pairs": "pairs, a made-up landscape that the defaults were chosen on",
+    "flow": "flow, a made-up landscape that the defaults were chosen on",
     "zdt1": "ZDT1: 10 parameters, 2 objectives",
     "zdt3": "ZDT3: 10 parameters, 2 objectives, a front in pieces",
     "dtlz2": "DTLZ2: 10 parameters, 3 objectives",
@@ -181,6 +187,7 @@ def make_problem(name: str, supernet: tuple[SearchSpace, Path, int] | None = Non
     make: dict[str, Callable[[], Problem]] = {
         "table": lambda: Table("log_loss", "latency_us", "energy_uj"),
         "table_log_loss": lambda: Table("log_loss"),
+        **{kind: partial(Landscape, kind, LANDSCAPE_SEED) for kind in LANDSCAPES},
         "zdt1": lambda: Public("zdt1", 10, 2),
         "zdt3": lambda: Public("zdt3", 10, 2),
         "dtlz2": lambda: Public("dtlz2", 10, 3),

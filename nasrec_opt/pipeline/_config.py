@@ -19,7 +19,7 @@ from nasrec_opt.ladder import LadderConfig
 from nasrec_opt.objective import METRICS
 from nasrec_opt.oracle import AdagradFit, FineTune, RankedBits, Scratch
 from nasrec_opt.retrain import RetrainConfig
-from nasrec_opt.samplers import evolution_sizes, pool_sizes
+from nasrec_opt.samplers import children_bred, evolution_sizes, pool_sizes
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.supernet import PrecisionChoice, TrainConfig
 
@@ -113,18 +113,19 @@ class EvolutionConfig:
     archive: bool = False
     mutations: int = 1
     decay_rounds: int | None = None
-    screening: int = 1
+    screening: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("children_per_round", "mutations", "screening"):
+        for name in ("children_per_round", "mutations"):
             _at_least(name, getattr(self, name), 1)
-        for name in ("population_size", "tournament_size", "decay_rounds"):
+        for name in ("population_size", "tournament_size", "decay_rounds", "screening"):
             if getattr(self, name) is not None:
                 _at_least(name, getattr(self, name), 1)
         # What follows from the sizes that were given is written down with them.
         sizes = evolution_sizes(self.population_size, self.tournament_size)
-        for name, size in zip(("population_size", "tournament_size"), sizes, strict=True):
+        for name, size in zip(("population_size", "tournament_size"), sizes or (), strict=False):
             object.__setattr__(self, name, size)
+        object.__setattr__(self, "screening", children_bred(self.screening, sizes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,14 @@ from nasrec_opt.samplers._selection import (
     non_dominated,
     peeled,
 )
-from nasrec_opt.samplers._sizes import evolution_sizes, pool_sizes
+from nasrec_opt.samplers._sizes import children_bred, evolution_sizes, pool_sizes
 
 __all__ = [
     "SAMPLERS",
     "PerTrialSeededSampler",
     "RegularizedEvolutionSampler",
     "SeededRandomSampler",
+    "children_bred",
     "crowding_distance",
     "evolution_sizes",
     "hypervolume",

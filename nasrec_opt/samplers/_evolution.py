@@ -9,6 +9,10 @@ Nothing is remembered but what the study holds. The population of round *r* are 
 completed trials, by number, from `r * children_per_round` on; the tournament of a round is drawn
 from `(seed, r)` and a trial's own draws from `(seed, trial number, name)`. So a study that was
 stopped continues as if it had not been, and workers that share a storage agree.
+
+Unless its size is given, the population grows with the study, and a model of the trials screens the
+children (`grown_sizes`, `Screening`). Both are the same function of the study, and nothing
+has to know how many trials there will be.
 """
 
 from __future__ import annotations
@@ -29,7 +33,12 @@ from nasrec_opt.samplers._breeding import (
 from nasrec_opt.samplers._draw import stream
 from nasrec_opt.samplers._population import History, Snapshot, proposed_before
 from nasrec_opt.samplers._screening import Screening
-from nasrec_opt.samplers._sizes import evolution_sizes
+from nasrec_opt.samplers._sizes import (
+    POPULATION_SIZE,
+    TOURNAMENT_SIZE,
+    children_bred,
+    evolution_sizes,
+)
 from nasrec_opt.samplers._streams import StreamSampler, hand_out, known_at_once
 from nasrec_opt.samplers._tournament import Rounds, Settings, TieBreak
 from nasrec_opt.space import SearchSpace
@@ -40,16 +49,20 @@ _ATTEMPTS = 64  # proposals that are drawn before a duplicate is accepted, by mu
 class RegularizedEvolutionSampler(StreamSampler):
     """Tournament, one mutation, and death by age.
 
-    One objective is the paper's algorithm. Several are compared by constraint violation, then
-    non-domination rank, then `tie_break`, within the whole population. Constraints are those set
-    with `trial.set_constraint`. Failed and pruned trials never become parents. A model that was
-    evaluated, or is being evaluated, is not proposed again while a new one can be found.
+    With a population of a given size and one objective it is the paper's algorithm, which
+    `RegularizedEvolutionSampler.paper` has with the paper's sizes. By default the population grows
+    with the study, and a model of the finished trials chooses among the children. Several
+    objectives are compared by constraint violation, then non-domination rank, then `tie_break`,
+    within the whole population. Constraints are those set with `trial.set_constraint`. Failed and
+    pruned trials never become parents. A model that was evaluated, or is being evaluated, is not
+    proposed again while a new one can be found.
 
     Args:
         space: Space whose genotypes `space.suggest(trial)` asks for, or None for any other set of
             parameters, of which a mutation changes one.
-        population_size: Completed trials that can become parents; None for the paper's 128, or
-            the tournament's size where that is larger.
+        population_size: Completed trials that can become parents. None for a quarter of those
+            that there are, at least 16 and at most the paper's 128; where a tournament's size is
+            given, for 128 or that size if it is larger.
         tournament_size: Members drawn without replacement, of which the best becomes the parent;
             None for the paper's 64, or half of a smaller population.
         children_per_round: Children of one parent, and how many of the oldest then leave.
@@ -62,7 +75,8 @@ class RegularizedEvolutionSampler(StreamSampler):
             paper's published code does what `mutations=6, decay_rounds=240` does.
         screening: Children bred for each that is proposed. Of more than one, a model of the
             finished trials keeps those that promise most, and rounds begin after 32 trials where
-            the population is larger; a few milliseconds a trial turn into some tens. 32 does well.
+            the population is larger; a few milliseconds a trial turn into some 15. None for 16
+            where the population grows, and for 1 where a size is given.
         seed: Of all draws, or None for one that differs every time.
 
     Raises:
@@ -93,12 +107,14 @@ class RegularizedEvolutionSampler(StreamSampler):
         archive: bool = False,
         mutations: int = 1,
         decay_rounds: int | None = None,
-        screening: int = 1,
+        screening: int | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
+        sizes = evolution_sizes(population_size, tournament_size)
+        screening = children_bred(screening, sizes)
         self._settings = Settings(
-            *evolution_sizes(population_size, tournament_size),
+            sizes,
             children_per_round,
             tie_break,
             archive,
@@ -115,6 +131,24 @@ class RegularizedEvolutionSampler(StreamSampler):
             bred=self._settings.screening,
             wanted=self._settings.children_per_round,
             seed=self._seed,
+        )
+
+    @classmethod
+    def paper(
+        cls, space: SearchSpace | None = None, *, seed: int | None = None
+    ) -> RegularizedEvolutionSampler:
+        """The paper's algorithm (section 5.1): a population of 128, tournaments of 64, 8 children.
+
+        Args:
+            space: As above.
+            seed: As above.
+        """
+        return cls(
+            space,
+            population_size=POPULATION_SIZE,
+            tournament_size=TOURNAMENT_SIZE,
+            children_per_round=8,
+            seed=seed,
         )
 
     def population(self, study: Study) -> list[FrozenTrial]:

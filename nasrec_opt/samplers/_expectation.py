@@ -25,7 +25,7 @@ from nasrec_opt.samplers._selection import (
 from nasrec_opt.samplers._surrogate import Kernel, Process, fit_kernel
 
 _MOST = 256  # trials that condition a process: its cost grows with their cube
-_DRAWS = 16  # of what the candidates could come to
+_DRAWS = 32  # of what the candidates could come to
 _FIRST_FIT = 8  # trials
 
 

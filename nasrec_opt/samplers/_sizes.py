@@ -9,6 +9,9 @@ from nasrec_opt._plain import plain
 from nasrec_opt.errors import StudyError
 
 POPULATION_SIZE, TOURNAMENT_SIZE = 128, 64  # the paper's, section 5.1
+SMALLEST_POPULATION = 16
+TRIALS_PER_MEMBER = 4  # of a population that grows with the study
+SCREENING = 16  # children bred for each that is proposed, where the population grows
 POOL_SIZE, BATCH_SIZE = 256, 8
 
 
@@ -27,18 +30,22 @@ def check_counts(**counts: int) -> tuple[int, ...]:
 
 def evolution_sizes(
     population_size: int | None = None, tournament_size: int | None = None
-) -> tuple[int, int]:
-    """Sizes of the population and of the tournaments in it.
+) -> tuple[int, int] | None:
+    """Sizes of the population and of the tournaments in it, or None for those of `grown_sizes`.
 
     Args:
-        population_size: None for the paper's 128, or the tournament's size where that is larger.
-        tournament_size: None for the paper's 64, or half of a smaller population.
+        population_size: Where only the tournament's is given, the paper's 128, or as many as the
+            tournament draws if that is more.
+        tournament_size: Where only the population's is given, the paper's 64, or half of a smaller
+            population. Without either, both grow with the study.
 
     Raises:
         StudyError: A size is not positive, or the tournament is larger than the population.
     """
     population_size = _given(population_size=population_size)
     tournament_size = _given(tournament_size=tournament_size)
+    if population_size is None and tournament_size is None:
+        return None
     if population_size is None:
         population_size = max(POPULATION_SIZE, tournament_size or 0)
     if tournament_size is None:
@@ -49,6 +56,33 @@ def evolution_sizes(
             f"{tournament_size}"
         )
     return population_size, tournament_size
+
+
+def grown_sizes(num_told: int) -> tuple[int, int]:
+    """Sizes of population and tournaments after so many completed trials.
+
+    A quarter of the trials, from 16 up to the paper's 128, so that breeding begins early and the
+    population is as wide as the paper's once there are trials enough to fill it. Half of it is
+    drawn, as in the paper.
+
+    Args:
+        num_told: Completed trials.
+    """
+    grown = min(max(num_told // TRIALS_PER_MEMBER, SMALLEST_POPULATION), POPULATION_SIZE)
+    return grown, grown // 2
+
+
+def children_bred(screening: int | None, sizes: tuple[int, int] | None) -> int:
+    """Children bred for each that is proposed.
+
+    Args:
+        screening: None for 16 where the population grows, and for 1, which is all of them, where
+            its size is given: as in the paper.
+        sizes: What `evolution_sizes` gives.
+    """
+    if screening is None:
+        return SCREENING if sizes is None else 1
+    return screening
 
 
 def pool_sizes(pool_size: int | None = None, batch_size: int | None = None) -> tuple[int, int]:

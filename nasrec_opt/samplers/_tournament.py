@@ -19,7 +19,7 @@ from nasrec_opt.samplers._selection import (
     non_dominated,
     non_domination_rank,
 )
-from nasrec_opt.samplers._sizes import check_counts
+from nasrec_opt.samplers._sizes import SMALLEST_POPULATION, check_counts, grown_sizes
 
 TieBreak = Literal["crowding", "hypervolume", "none"]
 TIE_BREAKS = ("crowding", "hypervolume", "none")
@@ -29,13 +29,12 @@ MARGIN = 0.1  # of the front's range, between its worst values and the reference
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The sizes of an evolution, the first two as `evolution_sizes` checks them.
+    """The sizes of an evolution, the first as `evolution_sizes` checks them.
 
     See `RegularizedEvolutionSampler`.
     """
 
-    population_size: int
-    tournament_size: int
+    sizes: tuple[int, int] | None
     children_per_round: int
     tie_break: TieBreak
     archive: bool
@@ -62,9 +61,14 @@ class Settings:
     @property
     def num_random(self) -> int:
         """Completed trials before the first round."""
-        if self.screening == 1:
-            return self.population_size
-        return min(self.population_size, LEAST_OBSERVED)
+        if self.sizes is None:
+            return SMALLEST_POPULATION
+        population_size, _ = self.sizes
+        return population_size if self.screening == 1 else min(population_size, LEAST_OBSERVED)
+
+    def sizes_after(self, num_told: int) -> tuple[int, int]:
+        """Sizes of the population and of the tournaments after so many completed trials."""
+        return grown_sizes(num_told) if self.sizes is None else self.sizes
 
     def mutations_in(self, number: int) -> int:
         """Mutations between parent and child in one round."""
@@ -138,13 +142,14 @@ class Rounds:
     def _begin(self, number: int, before: list[Individual]) -> Round:
         settings = self._settings
         # The oldest leave by birth, not by score: that is what regularizes.
-        oldest = max(len(before) - settings.population_size, 0)
+        population_size, tournament_size = settings.sizes_after(len(before))
+        oldest = max(len(before) - population_size, 0)
         dead, alive = before[:oldest], before[oldest:]
         candidates = [*_elders(dead, alive), *alive] if settings.archive else alive
         ranks, width = fitness(candidates, settings.tie_break)
         places = np.empty(len(candidates), dtype=np.int64)
         places[np.lexsort((-width, ranks))] = np.arange(len(candidates))
-        drawn = min(settings.tournament_size, len(candidates))
+        drawn = min(tournament_size, len(candidates))
         mutations = settings.mutations_in(number)
         rng = stream(settings.seed, number, "tournament")
         return Round(number, before, alive, candidates, places, drawn, mutations, rng)

@@ -31,6 +31,7 @@ SMALL_OPTIONS = {
         "children_per_round": 2,
         "screening": 8,
     },
+    "evolution, growing": {},
     "nsga2": {"population_size": 6},
     "nsga3": {"population_size": 6},
     "tpe": {"n_startup_trials": 5},

@@ -27,7 +27,7 @@ COUNTS = st.none() | st.integers(1, 1000)
 @pytest.mark.parametrize(
     ("given_sizes", "expected"),
     [
-        ({}, (128, 64)),
+        ({}, None),
         ({"population_size": 8}, (8, 4)),
         ({"population_size": 1}, (1, 1)),
         ({"population_size": 1000}, (1000, 64)),
@@ -59,7 +59,12 @@ def test_only_two_given_sizes_can_disagree(population_size, tournament_size, poo
             ):
                 sizes(whole, part)
             continue
-        found_whole, found_part = sizes(whole, part)
+        found = sizes(whole, part)
+        if found is None:  # they grow
+            assert sizes is evolution_sizes
+            assert whole is part is None
+            continue
+        found_whole, found_part = found
         assert 1 <= found_part <= found_whole
         assert whole in (None, found_whole)
         assert part in (None, found_part)
@@ -87,13 +92,15 @@ def read(text: str, folder: Any) -> StudyConfig:
 def test_a_study_file_of_one_size(tmp_path):
     evolution = read("[search.evolution]\npopulation_size = 8", tmp_path).search.evolution
     assert (evolution.population_size, evolution.tournament_size) == (8, 4)
+    assert evolution.screening == 1  # as older runs wrote down
     pool = read("[search.pool_bayes]\npool_size = 4", tmp_path).search.pool_bayes
     assert (pool.pool_size, pool.batch_size) == (4, 4)
 
 
-def test_a_study_file_of_none_has_the_sizes_that_older_runs_wrote_down(tmp_path):
+def test_a_study_file_of_none_has_a_population_that_grows_and_is_screened(tmp_path):
     search = read("", tmp_path).search
-    assert (search.evolution.population_size, search.evolution.tournament_size) == (128, 64)
+    assert (search.evolution.population_size, search.evolution.tournament_size) == (None, None)
+    assert search.evolution.screening == 16
     assert (search.pool_bayes.pool_size, search.pool_bayes.batch_size) == (256, 8)
 
 

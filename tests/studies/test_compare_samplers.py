@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 from scipy.stats import mannwhitneyu
 
 from nasrec_opt.benchmark import TabularBenchmark
-from studies._contenders import CONTENDERS, Record, records
+from studies._contenders import CONTENDERS, records
+from studies._landscapes import LANDSCAPES, Landscape
+from studies._peers import Record
 from studies._problems import PROBLEMS, Yardstick, make_problem
 from studies.compare_samplers import main
 
@@ -30,7 +36,7 @@ batch_size = 64
 def arguments(folder: Path, **options) -> list[str]:
     options = {
         "out": folder, "seeds": 2, "workers": 1, "problems": "table,table_log_loss",
-        "contenders": "evolution,evolution_screened,random",
+        "contenders": "evolution,evolution_paper,random",
     } | options  # fmt: skip
     return ["--trials", "20", "40", *(f"--{name}={value}" for name, value in options.items())]
 
@@ -70,14 +76,14 @@ def test_the_table_is_what_the_trials_say(finished):
 def test_what_was_searched_is_in_the_table(finished):
     benchmark = TabularBenchmark.load()
     known = {tuple(row) for row in benchmark.values}
-    for found in trials(finished, "table-evolution_screened"):
+    for found in trials(finished, "table-evolution_paper"):
         assert {tuple(row) for row in found} <= known
         assert len(found) == 40
 
 
 def test_report_and_runs(finished):
     text = (finished / "comparison.md").read_text()
-    assert text.count("| ours, screened |") == 2
+    assert text.count("| ours, as in the paper |") == 2
     assert "20 trials | 40 trials" in text
     assert (finished / "comparison.png").read_bytes().startswith(b"\x89PNG")
     client = MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
@@ -92,7 +98,7 @@ def test_a_page_gets_tables_and_picture(finished, tmp_path):
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "| ours, screened |" in text
+    assert "| ours, as in the paper |" in text
     assert "old" not in text
     assert (tmp_path / "page.png").exists()
 
@@ -149,7 +155,8 @@ def test_public_functions_have_the_fronts_that_are_published(problem):
 
 
 @pytest.mark.parametrize(
-    ("peer", "package"), [("pymoo_nsga2", "pymoo"), ("syne_tune", "syne_tune")]
+    ("peer", "package"),
+    [("pymoo_nsga2", "pymoo"), ("syne_tune", "syne_tune"), ("linas", "pymoo")],
 )
 def test_peers_search_the_table_and_improve(peer, package):
     pytest.importorskip(package, reason=f"{package} comes with the extra bench")
@@ -158,6 +165,74 @@ def test_peers_search_the_table_and_improve(peer, package):
     values = np.array(record.values)[:, 0]
     assert len(values) >= 300
     assert values[-50:].mean() < values[:50].mean()
+
+
+def test_samplers_of_optunahub_come_from_the_folder_that_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("optunahub.hub", reason="the extra 'dev' is not installed")
+    package = tmp_path / "samplers" / "hype"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "from optuna.samplers import RandomSampler\nclass HypESampler(RandomSampler): ...\n"
+    )
+    monkeypatch.setenv("OPTUNAHUB_REGISTRY", str(tmp_path))
+    values, _ = records(CONTENDERS["hub_hype"], make_problem("table"), 5, 0)
+    assert values.shape == (5, 3)
+
+
+@pytest.mark.parametrize("kind", LANDSCAPES)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_landscape_says_the_same_of_every_spelling_of_a_model(kind, seed):
+    landscape = made(kind)
+    genotype = landscape.space.sample(np.random.default_rng(seed))
+    values = landscape.evaluate(genotype)
+    assert (
+        values == landscape.evaluate(genotype.canonical()) == Landscape(kind, 0).evaluate(genotype)
+    )
+    assert np.isfinite(values).all()
+    assert min(values) > 0
+
+
+@cache
+def made(kind: str) -> Landscape:
+    return Landscape(kind, 0)
+
+
+def test_no_landscape_is_the_sum_of_what_each_block_is_worth():
+    # With blocks that did not interact, two changes together would do what each does.
+    rng = np.random.default_rng(0)
+    for kind in LANDSCAPES:
+        landscape, found = made(kind), []
+        for _ in range(60):
+            one = landscape.space.sample(rng)
+            other = landscape.space.sample(rng)
+            swapped = [
+                replace(
+                    one,
+                    blocks=tuple(
+                        (o if n in kept else b)
+                        for n, (b, o) in enumerate(zip(one.blocks, other.blocks, strict=True))
+                    ),
+                )
+                for kept in ((), (5,), (6,), (5, 6))
+            ]
+            zero, five, six, both = (np.log(landscape.evaluate(g)[0]) for g in swapped)
+            found.append(abs((five - zero) + (six - zero) - (both - zero)))
+        assert np.median(found) > 1e-3, kind
+
+
+def test_whoever_follows_the_slope_of_the_trap_ends_beside_what_is_best():
+    landscape = made("trap")
+    rng = np.random.default_rng(0)
+    ends = []
+    for _ in range(5):
+        genotype = landscape.space.sample(rng)
+        for _ in range(400):
+            child = landscape.space.mutate(genotype, rng)
+            if landscape.evaluate(child)[0] <= landscape.evaluate(genotype)[0]:
+                genotype = child
+        ends.append(landscape.evaluate(genotype)[0])
+    best = np.exp(-1.6 * 7 * 1.5 / 5.0)  # not reached: a bound, all blocks right
+    assert min(ends) > 1.2 * best
 
 
 def test_every_problem_has_someone_to_search_it():
