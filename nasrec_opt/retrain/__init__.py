@@ -3,6 +3,7 @@
 from nasrec_opt.retrain._baselines import (
     Baseline,
     LogisticRegressionBaseline,
+    OneHot,
     baselines,
     constant,
     constant_log_loss,
@@ -14,15 +15,18 @@ from nasrec_opt.retrain._expected import Expected, expected_log_loss
 from nasrec_opt.retrain._metrics import log_losses, predict
 from nasrec_opt.retrain._partial import PartialModel, epoch_steps, forget_training, train_epochs
 from nasrec_opt.retrain._retrain import RetrainedModel, retrain
+from nasrec_opt.retrain._training import Training
 
 __all__ = [
     "Baseline",
     "Comparison",
     "Expected",
     "LogisticRegressionBaseline",
+    "OneHot",
     "PartialModel",
     "RetrainConfig",
     "RetrainedModel",
+    "Training",
     "baselines",
     "compare",
     "constant",

@@ -183,18 +183,22 @@ class OneHot:
     Args:
         train: The training rows: values that they lack get no column, and count for nothing.
         cardinalities: Of each sparse column.
+
+    Attributes:
+        values: Which value each column of the vectors is, as an entry of all columns' tables one
+            below the other, ascending, `[values]`.
     """
 
     def __init__(self, train: Batch, cardinalities: tuple[int, ...]) -> None:
         self._offsets = np.concatenate([[0], np.cumsum(cardinalities)[:-1]])
-        self._values = np.unique(train.sparse + self._offsets)
+        self.values = np.unique(train.sparse + self._offsets)
 
     def __call__(self, batch: Batch) -> csr_matrix:
         """`[rows, values]`, one 1 for each known value of a row."""
         values = (batch.sparse + self._offsets).ravel()
-        columns = np.searchsorted(self._values, values)
-        columns[columns == len(self._values)] = 0
-        known = self._values[columns] == values
+        columns = np.searchsorted(self.values, values)
+        columns[columns == len(self.values)] = 0
+        known = self.values[columns] == values
         rows = np.repeat(np.arange(len(batch.sparse)), batch.sparse.shape[1])
-        shape = (len(batch.sparse), len(self._values))
+        shape = (len(batch.sparse), len(self.values))
         return csr_matrix((np.ones(known.sum()), (rows[known], columns[known])), shape=shape)

@@ -29,6 +29,7 @@ class RetrainConfig:
         embedding_rate: Learning rate of the embedding table (row-wise Adagrad).
         embedding_prior: Where the table's Adagrad accumulators begin, in squared gradients of the
             log loss summed over a batch. Large: a rare value moves little, as under an L2 penalty.
+            Those of first-order weights begin at 16 times as much.
         embedding_bound: Fresh embeddings are uniform in [-bound, bound].
         batch_size: Rows of a step.
         epochs: Maximum number of epochs.

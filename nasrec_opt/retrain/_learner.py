@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nasrec_opt.data import Batch
 from nasrec_opt.retrain._config import RetrainConfig
-from nasrec_opt.supernet import Subnet, trained_as
+from nasrec_opt.supernet import FIRST_ORDER_PRIOR, Subnet, trained_as
 
 EPSILON = 1e-10
 
@@ -39,13 +39,15 @@ class Learner:
         self._averages = [p.detach().clone() for p in self._weights]
         self._adam = torch.optim.Adam(self._weights, lr=learning_rate)
         self._squares = torch.empty(len(self._table), device=self._table.device)
-        self._first_order_squares = torch.full_like(self._squares, config.embedding_prior)
+        first_order_prior = config.embedding_prior * FIRST_ORDER_PRIOR
+        self._first_order_squares = torch.full_like(self._squares, first_order_prior)
         self.steps = 0
 
     def begin_epoch(self, epoch: int) -> None:
         """A fresh table, which has memorised nothing; every other weight stays.
 
-        First-order weights too: a number for each value memorises little under its prior.
+        First-order weights too: a number for each value memorises little under its prior, which is
+        stronger.
         """
         generator = torch.Generator().manual_seed((self._config.seed << 16) + epoch)
         bound = self._config.embedding_bound

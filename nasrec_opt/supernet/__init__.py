@@ -5,6 +5,7 @@ from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._network import Activations, Network, best_device
 from nasrec_opt.supernet._operators import balanced_rows
 from nasrec_opt.supernet._optimizer import (
+    FIRST_ORDER_PRIOR,
     AdagradOptions,
     SliceAdagrad,
     clip_gradients,
@@ -45,6 +46,7 @@ from nasrec_opt.supernet._train import (
 )
 
 __all__ = [
+    "FIRST_ORDER_PRIOR",
     "TRAINING",
     "Activations",
     "AdagradOptions",

@@ -17,6 +17,10 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet._network import Network
 from nasrec_opt.supernet._slices import Leaf
 
+# A first-order weight is the whole of what its value says, and wants a stronger prior than an
+# embedding, which the blocks weigh (docs/decisions/wide.md).
+FIRST_ORDER_PRIOR = 16.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdagradOptions:
@@ -83,8 +87,9 @@ class SliceAdagrad:
 
     Args:
         network: The network; its weights are updated in place.
-        row_prior: Where the accumulators of the embedding table and of the first-order weights
-            begin. Large: a rare value moves little, as under an L2 penalty.
+        row_prior: Where the accumulators of the embedding table begin; those of first-order weights
+            begin at `FIRST_ORDER_PRIOR` times as much. Large: a rare value moves little, as under
+            an L2 penalty.
         options: Epsilon and the norm that gradients are clipped at; the rate is given to `step`.
             None means the defaults.
     """
@@ -158,6 +163,7 @@ class SliceAdagrad:
         if name not in self.squares:
             shape = weight.shape[:1] if per_row else weight.shape
             begin = self._row_prior if per_row else 0.0
+            begin *= FIRST_ORDER_PRIOR if weight is self._first_order else 1.0
             self.squares[name] = torch.full(shape, begin, device=weight.device)
         return self.squares[name]
 

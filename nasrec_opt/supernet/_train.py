@@ -99,9 +99,9 @@ class TrainConfig(AdagradOptions):
         embedding_rate: Highest learning rate of the embedding table and of the first-order weights
             of values; None means `learning_rate`, where that is given. Where a log is small,
             weights want a lower rate than the rows of a table, each of which few steps see.
-        embedding_prior: Where the accumulators of both tables begin, in squared gradients of the
-            log loss summed over a batch. What memorises a small log is its table, and this holds it
-            back.
+        embedding_prior: Where the table's accumulators begin, in squared gradients of the log loss
+            summed over a batch; those of first-order weights begin at 16 times as much. What
+            memorises a small log is its table, and this holds it back.
         epochs: Passes over the training rows.
         max_table_rows: Maximum number of rows of one column's embedding table.
         precision: Of the products; `bfloat16` is quicker where the device has instructions for it,

@@ -64,7 +64,8 @@ def test_steps_of_tables_equal_rowwise_adagrad_with_dense_gradients(genotype):
     twin.genotype = trained_as(twin.genotype)  # its steps are in floating point
     names = [name for name, _ in twin.named_parameters() if name.startswith("embedding.")]
     assert len(names) == 1 + genotype.wide
-    squares = {name: torch.full((len(twin.embedding.table),), 0.5) for name in names}
+    priors = {"embedding.table": 0.5, "embedding.first_order": 16 * 0.5}
+    squares = {name: torch.full((len(twin.embedding.table),), priors[name]) for name in names}
     batch = batch_of(32)
     for _ in range(2):
         twin.load_state_dict(learner.subnet.state_dict())

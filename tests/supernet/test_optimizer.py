@@ -57,17 +57,27 @@ def test_steps_of_slices_equal_torch_adagrad_with_zero_gradients_elsewhere(seed)
                 assert different.float().mean() < 0.01, name
 
 
-@given(seed=seeds, clip_norm=st.sampled_from([1e-3, 0.05, 0.3, 100.0]), is_wide=st.booleans())
+@given(
+    seed=seeds,
+    clip_norm=st.sampled_from([1e-3, 0.05, 0.3, 100.0]),
+    is_wide=st.booleans(),
+    prior=st.sampled_from([0.0, 0.01]),
+)
 @settings(max_examples=16, deadline=None)
-def test_gradients_are_clipped_as_torch_clips_those_of_all_parameters(seed, clip_norm, is_wide):
+def test_gradients_are_clipped_as_torch_clips_those_of_all_parameters(
+    seed, clip_norm, is_wide, prior
+):
     options = AdagradOptions(epsilon=1e-2, clip_norm=clip_norm)
     space = "wide" if is_wide else "single"
     ours, theirs = make_supernet(space), make_supernet(space)
-    optimizer = SliceAdagrad(ours, options=options)
+    optimizer = SliceAdagrad(ours, options=options, row_prior=prior)
     dense_weights = [w for name, w in theirs.named_parameters() if name not in TABLES]
     torchs = torch.optim.Adagrad(dense_weights, lr=0.05, eps=1e-2)
     tables = [w for name, w in theirs.named_parameters() if name in TABLES]
-    sums = [torch.zeros(len(table)) for table in tables]
+    sums = [
+        torch.full((len(table),), begin)
+        for table, begin in zip(tables, (prior, 16 * prior), strict=False)
+    ]
     for step in range(2):
         # Few categories and many rows: the batch reads entries of the table more than once.
         genotype, batch = draw(space, seed + step), make_batch(seed + step, rows=40)
