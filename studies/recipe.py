@@ -196,7 +196,7 @@ def trained(
 def as_table(rows: Sequence[Mapping[str, Any]], logs: Sequence[str]) -> str:
     """A line for each log and recipe: the mean of its models, and the pick of each seed."""
     head = ["log", "constant", "logistic regression", "training", "mean of the models"]
-    head += ["best on validation", "less logistic regression", "seconds a model"]
+    head += ["best on validation", "less logistic regression"]
     lines = []
     for log in logs:
         for recipe in dict.fromkeys(row["recipe"] for row in rows):
@@ -217,7 +217,6 @@ def as_table(rows: Sequence[Mapping[str, Any]], logs: Sequence[str]) -> str:
                     f"{np.mean([row['test'] for row in chosen]):.4f}",
                     "; ".join(f"{pick['test']:.4f}" for pick in picks),
                     "; ".join(gaps),
-                    f"{np.mean([row['seconds'] for row in chosen]):.1f}",
                 ]
             )
     return markdown(head, lines)
