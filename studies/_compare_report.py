@@ -160,7 +160,7 @@ def _chance(own: Floats, ours: Floats) -> float:
 
 def as_markdown(table: Rows, unit: str, budgets: Sequence[int]) -> str:
     """The table of one problem for people: a line a contender."""
-    head = [unit, *(f"{budget:,} trials" for budget in budgets), "fewer", "ms a trial"]
+    head = [unit, *(f"{budget:,} trials" for budget in budgets), "fewer", "CPU ms a trial"]
     lines = []
     for name, rows in _grouped(table, "contender").items():
         at = {row["trials"]: _cell(row) for row in rows}

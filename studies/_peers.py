@@ -1,6 +1,7 @@
 """Searches that are no Optuna samplers: of pymoo, Syne Tune and SMAC3, and the loop of LINAS.
 
-Each spends a budget of trials by calling a `Record`, which answers and takes the time.
+Each spends a budget of trials by calling a `Record`, which answers and takes the time: that of the
+processor, so that what else the machine does counts for little.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ class Record:
     problem: Problem
     values: list[tuple[float, ...]] = field(default_factory=list)
     overheads_s: list[float] = field(default_factory=list)
-    _last: float = field(default_factory=time.perf_counter)
+    _last: float = field(default_factory=time.process_time)
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
         """Score a trial; whatever passed since the one before, but evaluation, is its overhead."""
         point = self.problem.suggest(trial)
-        before = time.perf_counter()
+        before = time.process_time()
         values = self.problem.evaluate(point)
         self.overheads_s.append(before - self._last)
         self.values.append(values)
-        self._last = time.perf_counter()
+        self._last = time.process_time()
         return values[0] if len(values) == 1 else values
 
 

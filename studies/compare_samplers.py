@@ -1,4 +1,4 @@
-"""Samplers side by side: hypervolume over trials, time a trial, and whether differences are chance.
+"""Samplers side by side: hypervolume over trials, CPU time a trial, and whether it is chance.
 
     python -m studies.compare_samplers --out runs/compare [--data criteo.txt] [--seeds 5]
         [--trials 500 2000] [--problems table,live,zdt1] [--contenders evolution,nsga2,random]
