@@ -75,7 +75,7 @@ class RegularizedEvolutionSampler(StreamSampler):
             paper's published code does what `mutations=6, decay_rounds=240` does.
         screening: Children bred for each that is proposed. Of more than one, a model of the
             finished trials keeps those that promise most, and rounds begin after 32 trials where
-            the population is larger; a few milliseconds a trial turn into some 15. None for 16
+            the population is larger; a few milliseconds a trial turn into some 20. None for 16
             where the population grows, and for 1 where a size is given.
         seed: Of all draws, or None for one that differs every time.
 
