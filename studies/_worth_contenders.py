@@ -6,7 +6,6 @@ finished. It learns from training and validation rows alone.
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import warnings
@@ -28,7 +27,7 @@ from nasrec_opt._files import read_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline import Run, RunFolder, SilentReporter, run_study
-from nasrec_opt.retrain import RetrainConfig, logistic_regression, retrain
+from nasrec_opt.retrain import RetrainConfig, logistic_regression, retrain, train_epochs
 from nasrec_opt.space import Genotype
 from studies import _handmade
 from studies._anytime import Race
@@ -68,10 +67,21 @@ class Bench:
         """How our chain trains a model from scratch."""
         return replace(self.run.config.retrain.model, seed=self.seed)
 
-    def train(self, genotype: Genotype, name: str) -> float:
-        """Train a genotype from scratch; its validation log loss, infinite where it diverged."""
+    def train(self, genotype: Genotype, name: str, report: Report | None = None) -> float:
+        """Train a genotype from scratch.
+
+        Args:
+            genotype: The architecture.
+            name: Of the model.
+            report: Called with (epochs, validation log loss) after every epoch; it may raise.
+
+        Returns:
+            Its validation log loss, infinite where it diverged.
+        """
         folder = self.folder / name
         try:
+            if report:
+                self._train_by_epochs(genotype, folder, report)
             model = retrain(
                 genotype,
                 self.dataset,
@@ -85,6 +95,21 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
         self.race.finished(model.validation_log_loss, model.test_log_loss, name)
         return model.validation_log_loss
+
+    def _train_by_epochs(self, genotype: Genotype, folder: Path, report: Report) -> None:
+        """Train to the end, with a report on the way; `retrain` reads what is there."""
+        for epochs in count(1):
+            part = train_epochs(
+                genotype,
+                self.dataset,
+                folder,
+                self.recipe,
+                epochs=epochs,
+                progress=self.race.check,
+            )
+            report(epochs, part.log_loss)
+            if part.is_over:
+                break
 
 
 @dataclass(frozen=True)
@@ -145,7 +170,7 @@ class _Watch(SilentReporter):
             self._look()
 
     def _look(self) -> None:
-        for file in sorted(self._folder.retrained.glob("*/result.json")):
+        for file in sorted(self._folder.retrained.rglob("result.json")):
             if file not in self._seen:
                 self._seen.add(file)
                 model = read_json(file)["figures"]
@@ -163,14 +188,19 @@ def draw_at_random(bench: Bench) -> None:
         bench.race.check()
 
 
-def search_from_scratch(bench: Bench, *, sampler: Callable[[int], BaseSampler]) -> None:
+def search_from_scratch(
+    bench: Bench,
+    *,
+    sampler: Callable[[int], BaseSampler],
+    pruner: Callable[[], BasePruner] | None = None,
+) -> None:
     """An Optuna study over the space whose trials are trained from scratch."""
     space = bench.run.config.space.build()
 
-    def train(trial: Trial, _report: Report) -> float:
-        return bench.train(space.suggest(trial), str(trial.number))
+    def train(trial: Trial, report: Report) -> float:
+        return bench.train(space.suggest(trial), str(trial.number), report if pruner else None)
 
-    _optimize(bench.race, sampler(bench.seed), NopPruner(), train)
+    _optimize(bench.race, sampler(bench.seed), pruner() if pruner else NopPruner(), train)
 
 
 def tune_handmade(bench: Bench, *, families: tuple[str, ...]) -> None:
@@ -204,7 +234,6 @@ def _optimize(
     first: list[dict[str, Any]] | None = None,
 ) -> None:
     """Ask, train, tell until the time is over."""
-    optuna.logging.set_verbosity(logging.ERROR)
     study = optuna.create_study(sampler=sampler, pruner=pruner)
     for parameters in first or ():
         study.enqueue_trial(parameters)
@@ -256,6 +285,11 @@ def _nsga2(seed: int) -> NSGAIISampler:
 _SCRATCH = ("data", "space", "retrain")
 _OTHERS = {
     "random": Contender("random, from scratch", draw_at_random, _SCRATCH),
+    "tpe-hyperband": Contender(
+        "TPE with Hyperband, from scratch",
+        partial(search_from_scratch, sampler=_tpe, pruner=HyperbandPruner),
+        _SCRATCH,
+    ),
     "tpe": Contender("TPE, from scratch", partial(search_from_scratch, sampler=_tpe), _SCRATCH),
     "nsga2": Contender(
         "NSGA-II, from scratch", partial(search_from_scratch, sampler=_nsga2), _SCRATCH
@@ -275,10 +309,11 @@ HANDMADE = tuple(n for n, c in _OTHERS.items() if getattr(c.compete, "func", 0) 
 
 
 def load_libraries(name: str, contender: Contender) -> None:
-    """Import what a contender needs before its clock runs."""
+    """Import what a contender needs before its clock runs, and keep Optuna quiet."""
     import sklearn.linear_model  # noqa: F401
     import torch  # noqa: F401
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     if contender.reads is None:
         with suppress(ImportError):
             import mlflow  # noqa: F401

@@ -146,9 +146,17 @@ class _Read:
 
 
 def merged(tables: Tables, overrides: Tables) -> dict[str, Any]:
-    """Tables with overrides, key by key at every depth; the arguments stay as they are."""
+    """Tables with overrides, key by key at every depth; the arguments stay as they are.
+
+    Args:
+        tables: What is overridden.
+        overrides: New values; `false` in place of a table removes it.
+    """
     found = dict(deepcopy(tables))
     for key, value in overrides.items():
+        if value is False and isinstance(found.get(key), Mapping):
+            del found[key]
+            continue
         if isinstance(value, Mapping):
             inner = found.get(key)
             value = merged(inner if isinstance(inner, Mapping) else {}, value)

@@ -1,7 +1,7 @@
 """What a search is worth: the model a user ends up with, against all the time it took.
 
     python -m studies.worth --out runs/worth --logs synthetic-10k,synthetic-120k --seeds 0..4
-        [--contenders default,random,tpe,handmade] [--data criteo=criteo.txt]
+        [--contenders default,random,tpe-hyperband,handmade] [--data criteo=criteo.txt]
 
 Every contender has the same seconds on every log (`studies/worth.toml`) for all that it does:
 training of supernets, search, training from scratch, tuning, scoring. What it has in hand at any
@@ -17,7 +17,7 @@ The folder gets `results.parquet`, a row for each run with all its models; the t
 the plot `worth.svg`, which hold our default against the others in pairs of the same seed; and the
 study file of every chain, in `studies/`. An interrupted study goes on where it was, and more seeds,
 logs and contenders are added to what is there. A result made with settings that have changed since
-is made again.
+is made again; one with a larger budget serves for a smaller one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
@@ -104,22 +104,34 @@ def _compete_and_report(
         for seed in seeds
         for name in names
     ]
-    for log, seed in dict.fromkeys((t["log"], t["seed"]) for t in ledger.missing(tasks)):
+    missing = [task for task in tasks if not any(answers(row, task) for row in ledger.rows)]
+    for log, seed in dict.fromkeys((task["log"], task["seed"]) for task in missing):
         logs.prepare(log, seed, reporter)
-    run_tasks("compete", compete, tasks, ledger, reporter, workers=options.workers, is_fresh=True)
+    run_tasks("compete", compete, missing, ledger, reporter, workers=options.workers, is_fresh=True)
     reporter.begin("report")
-    rows = [
-        row
+    current = {
+        (row["log"], row["contender"], row["seed"]): row | {"budget_s": race["budget_s"]}
         for row in ledger.rows
-        if row["log"] in plan.logs
-        and row["contender"] in known
-        and race_on(row["log"], row["contender"], options, plan, logs).items() <= row.items()
-    ]
+        if row["log"] in plan.logs and row["contender"] in known
+        for race in [race_on(row["log"], row["contender"], options, plan, logs)]
+        if answers(row, race | {"seed": row["seed"]})
+    }
     labels = {name: contender.label for name, contender in known.items()}
-    write_report(options.out, rows, labels, options.write)
-    others = len(ledger.rows) - len(rows)
+    write_report(options.out, list(current.values()), labels, options.write)
+    others = len(ledger.rows) - len(current)
     left_out = f"; {others} results of other settings, budgets or clocks left out" if others else ""
     reporter.end(f"{options.out / 'worth.md'}{left_out}")
+
+
+def answers(row: Mapping[str, Any], task: Task) -> bool:
+    """Whether a result is that of a task: no contender knows its budget, so a longer one will do.
+
+    Args:
+        row: Of the ledger.
+        task: What a result depends on.
+    """
+    is_long = bool(row["budget_s"] >= task["budget_s"])
+    return is_long and all(row[key] == task[key] for key in KEYS if key != "budget_s")
 
 
 def race_on(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from studies._anytime import Event, OutOfTime, Race, cpu_seconds, steps, value_at
@@ -27,6 +27,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(EVENTS, st.floats(0.0, 11.0))
 def test_the_pick_is_the_best_on_validation_of_what_is_finished(events, seconds):
     there = [e for e in events if e.seconds <= seconds and math.isfinite(e.validation)]
@@ -39,6 +40,7 @@ def test_the_pick_is_the_best_on_validation_of_what_is_finished(events, seconds)
         assert found == min(tied, key=lambda event: event.seconds).test
 
 
+@settings(deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_the_order_of_the_events_does_not_matter(events, random):
     shuffled = list(events)
@@ -46,6 +48,7 @@ def test_the_order_of_the_events_does_not_matter(events, random):
     assert steps(shuffled) == steps(events)
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_test_rows_have_no_say(events):
     worsened = [event._replace(test=event.test + 1.0) for event in events]
@@ -53,6 +56,7 @@ def test_test_rows_have_no_say(events):
     assert steps(worsened) == shifted
 
 
+@settings(deadline=None)
 @given(EVENTS, st.data())
 def test_a_final_answer_stands_whatever_comes(events, data):
     assume(events)

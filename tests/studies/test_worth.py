@@ -36,12 +36,19 @@ binned_dense = true
 num_blocks = 1
 [supernet]
 batch_size = 64
+epochs = 1
 [oracle]
 fidelity = "last_layer"
 [search]
 n_trials = 4
+[search.ladder]
+models = 3
 [retrain]
 top = 2
+[retrain.model]
+batch_size = 64
+epochs = 2
+least_steps = 0
 """
 PLAN = """
 study = "study.toml"
@@ -138,6 +145,18 @@ def test_seeds_are_added_and_nothing_is_done_twice(finished, plan):
     assert re.search(r"\| logistic regression .* \| 3 \|\n", text)
 
 
+def test_a_longer_run_serves_for_a_shorter_budget(finished, plan):
+    before = pl.read_parquet(finished / "results.parquet")
+    end = results(finished)["default", 0]["seconds"][0]
+    options = {"contenders": "default,logistic", "seeds": "0", "budget": end}
+    assert main(arguments(finished, plan, **options)) == 0
+    assert pl.read_parquet(finished / "results.parquet").equals(before)
+    text = (finished / "worth.md").read_text()
+    assert f"test log loss after | {end / 4:g} s | {end / 2:g} s | {end:g} s" in text
+    ours = next(line for line in text.splitlines() if "ours, by default" in line)
+    assert ours.count("no model yet") >= 2  # seed 0 has its first model at the end, not before
+
+
 def test_changed_settings_are_measured_anew(finished, plan, tmp_path):
     changed = tmp_path / "plan.toml"
     changed.write_text(PLAN)
@@ -150,30 +169,44 @@ def test_changed_settings_are_measured_anew(finished, plan, tmp_path):
     assert len(re.findall(r"\| ours, by default .* \| 1 \|\n", (finished / "worth.md").read_text()))
 
 
+class ShortRace(Race):
+    """Time is over with the second model, however fast the machine is."""
+
+    def finished(self, *model, **options) -> None:
+        super().finished(*model, **options)
+        if len(self.events) == 2:
+            raise OutOfTime
+
+
 @pytest.fixture
 def bench(finished, tmp_path):
     """A contender's place, with the log of seed 0."""
     folder = tmp_path / "run"
     config = StudyConfig.from_toml(finished / "studies" / "tiny" / "default.toml")
     run = run_study(config, folder, until="prepare")
-    return Bench(run, Race(1.5, "cpu"), tmp_path / "models")
+    return Bench(run, ShortRace(1e6, "cpu"), tmp_path / "models")
 
 
-@pytest.mark.parametrize("name", ["random", "tpe", "nsga2"])
+@pytest.mark.parametrize("name", ["random", "tpe-hyperband", "nsga2"])
 def test_searches_from_scratch_train_until_their_time_is_over(name, bench, plan):
     with pytest.raises(OutOfTime):
         contenders(Plan.from_toml(plan))[name].compete(bench)
-    assert bench.race.events
-    assert not any((bench.folder).glob("*"))
+    assert len(bench.race.events) == 2
+    assert not list(bench.folder.glob("*"))  # weights do not pile up
     assert [e.seconds for e in bench.race.events] == sorted(e.seconds for e in bench.race.events)
 
 
 def test_a_model_from_scratch_has_the_recipe_of_the_chain(bench, tmp_path):
     genotype = bench.run.config.space.build().sample(np.random.default_rng(0))
     bench.train(genotype, "one")
+    reported: list[float] = []
+    with pytest.raises(OutOfTime):  # after the second model
+        bench.train(genotype, "two", lambda _, value: reported.append(value))
     model = retrain(genotype, bench.dataset, tmp_path / "model", bench.run.config.retrain.model)
-    event = bench.race.events[0]
-    assert (event.validation, event.test) == (model.validation_log_loss, model.test_log_loss)
+    for event in bench.race.events:
+        assert (event.validation, event.test) == (model.validation_log_loss, model.test_log_loss)
+    assert reported == sorted(reported, reverse=True)  # of the best weights so far
+    assert reported[-1] == pytest.approx(model.validation_log_loss)
 
 
 @pytest.mark.parametrize("name", ["handmade", "deepfm"])

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasrec_opt.errors import DataError, StudyError
@@ -30,6 +30,7 @@ TABLES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(tables=TABLES)
 def test_toml_is_read_as_it_was_written(tables, tmp_path_factory):
     file = tmp_path_factory.mktemp("toml") / "study.toml"
@@ -37,17 +38,26 @@ def test_toml_is_read_as_it_was_written(tables, tmp_path_factory):
     assert tomllib.loads(file.read_text(encoding="utf-8")) == tables
 
 
+@settings(deadline=None)
 @given(TABLES, TABLES)
 def test_overrides_win_and_the_rest_stays(tables, overrides):
     found = merged(tables, overrides)
     for key in found.keys() | tables.keys() | overrides.keys():
         if key not in overrides:
             assert found[key] == tables[key]
+        elif overrides[key] is False and isinstance(tables.get(key), dict):
+            assert key not in found
         elif isinstance(overrides[key], dict):
             inner = tables.get(key)
             assert found[key] == merged(inner if isinstance(inner, dict) else {}, overrides[key])
         else:
             assert found[key] == overrides[key]
+
+
+def test_false_removes_a_table():
+    tables = {"search": {"ladder": {"epochs": 1}, "archive": True}}
+    overrides = {"search": {"ladder": False, "archive": False}}
+    assert merged(tables, overrides) == {"search": {"archive": False}}
 
 
 @pytest.fixture(scope="module")
