@@ -115,8 +115,9 @@ def test_workers_at_the_same_time_evaluate_each_once(tmp_path, kind):
     shared = open_storage(address)
     optuna.create_study(study_name="a", storage=shared)
     barrier, evaluated, errors = threading.Barrier(workers), Counter(), []
-    # On SQLite Optuna itself may hand one waiting trial to two workers (optuna/optuna#4621).
-    queues_are_safe = kind != "sqlite"
+    # Optuna itself may hand one waiting trial to two workers (optuna/optuna#4621), on SQLite often,
+    # in a journal on a busy machine; not in memory.
+    queues_are_safe = kind == "memory"
 
     def objective(trial: optuna.Trial) -> float:
         evaluated[SPACE.suggest(trial)] += 1

@@ -217,7 +217,8 @@ def test_no_landscape_is_the_sum_of_what_each_block_is_worth():
             ]
             zero, five, six, both = (np.log(landscape.evaluate(g)[0]) for g in swapped)
             found.append(abs((five - zero) + (six - zero) - (both - zero)))
-        assert np.median(found) > 1e-3, kind
+        # In a trap most pairs of changes meet nothing: its blocks interact where a trap closes.
+        assert np.mean(found) > 1e-3, kind
 
 
 def test_whoever_follows_the_slope_of_the_trap_ends_beside_what_is_best():

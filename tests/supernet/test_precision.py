@@ -34,7 +34,14 @@ def train(out, *, rows: int, stop_at: int | None = None, precision="bfloat16"):
     torch.set_num_threads(1)
     supernet = Supernet(SPACES["single"], FEATURES, seed=5)
     config = TrainConfig(
-        batch_size=100, epochs=3, seed=5, precision=precision, checkpoint_s=0 if stop_at else 60
+        batch_size=100,
+        epochs=3,
+        learning_rate=0.12,
+        embedding_rate=0.12,
+        embedding_prior=0.0,
+        seed=5,
+        precision=precision,
+        checkpoint_s=0 if stop_at else 60,
     )
     return train_supernet(supernet, Log(out.parent, rows), out, config, give_up)
 
