@@ -61,6 +61,8 @@ def pymoo_nsga2(record: Record, num_trials: int, seed: int) -> None:
     space = record.problem.distributions()
 
     class Asked(ElementwiseProblem):  # type: ignore[misc]  # pymoo has no types
+        """The problem itself, one point at a time."""
+
         def _evaluate(self, x: Any, out: dict[str, Any], *_: Any, **__: Any) -> None:
             out["F"] = np.atleast_1d(record(FixedTrial(_params(x, space))))
 
@@ -189,6 +191,8 @@ def linas(record: Record, num_trials: int, seed: int) -> None:
         surrogate = Ridge(alpha=1.0).fit(_one_hot(known, listed), np.array(values))
 
         class Expected(ElementwiseProblem):  # type: ignore[misc]  # pymoo has no types
+            """What the surrogate expects of a point."""
+
             def _evaluate(self, x: Any, out: dict[str, Any], *_: Any, **__: Any) -> None:
                 row = _one_hot([_params(x, space)], listed)
                 out["F"] = surrogate.predict(row)[0]  # noqa: B023 -- called before the next round

@@ -10,7 +10,7 @@ FIRST_MODELS = 4  # trained before the correction is asked, and from whose time 
 
 
 def rung_sizes(models: int, finalists: int) -> list[int]:
-    """Models of each rung: half of them go on, as long as more are left than shall be.
+    """Models of each rung: half of them go on, until no more than the finalists are left.
 
     Args:
         models: Of the first rung.

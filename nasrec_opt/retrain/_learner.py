@@ -77,20 +77,26 @@ class Learner:
         assert gathered.grad is not None  # backward has just put it there
         # Summed over the batch, so that the prior means the same whatever the batch size.
         rate = self._config.embedding_rate * rise
-        self._step_table(self._table, self._squares, rows, gathered.grad * len(labels), rate)
+        unique, place = torch.unique(rows.reshape(-1), return_inverse=True)  # for both tables
+        gradients = gathered.grad * len(labels)
+        self._step_table(self._table, self._squares, unique, place, gradients, rate)
         if weights is not None and weights.grad is not None:
             gradients = weights.grad.unsqueeze(-1) * len(labels)
             squares = self._first_order_squares
-            self._step_table(self._first_order, squares, rows, gradients, rate)
+            self._step_table(self._first_order, squares, unique, place, gradients, rate)
         self._average()
         return loss.detach()
 
     @staticmethod
     def _step_table(
-        table: Tensor, squares_of: Tensor, rows: Tensor, gradients: Tensor, rate: float
+        table: Tensor,
+        squares_of: Tensor,
+        unique: Tensor,
+        place: Tensor,
+        gradients: Tensor,
+        rate: float,
     ) -> None:
         """Row-wise Adagrad: a row's accumulator is the sum of its mean squared gradients."""
-        unique, place = torch.unique(rows.reshape(-1), return_inverse=True)
         total = gradients.new_zeros(len(unique), gradients.shape[-1])
         total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
         squares = squares_of[unique] + total.square().mean(dim=1)
