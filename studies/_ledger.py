@@ -18,20 +18,24 @@ class Ledger:
     Args:
         path: The Parquet file; read where it exists, replaced as a whole with every new row.
         keys: Columns that name a task.
+        later: Columns that an older file lacks, and what its rows count as there.
 
     Raises:
         StudyError: The file is no table with these columns.
     """
 
-    def __init__(self, path: Path, keys: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, keys: Sequence[str], *, later: Mapping[str, Any] | None = None
+    ) -> None:
         self._path = path
         self._keys = tuple(keys)
         self._rows: list[dict[str, Any]] = []
         if path.exists():
             try:
-                self._rows = (
-                    pl.read_parquet(path).select(*self._keys, pl.exclude(self._keys)).to_dicts()
-                )
+                frame = pl.read_parquet(path)
+                missing = {k: v for k, v in (later or {}).items() if k not in frame.columns}
+                frame = frame.with_columns(**{k: pl.lit(v) for k, v in missing.items()})
+                self._rows = frame.select(*self._keys, pl.exclude(self._keys)).to_dicts()
             except (OSError, pl.exceptions.PolarsError) as error:
                 reason = str(error).splitlines()[0]
                 raise StudyError(

@@ -21,6 +21,7 @@ from nasrec_opt.supernet import SingleOperatorAnyConnection
 
 FILE = "setup.json"
 MIN_COUNT = 4
+GROWING = ("num_subnets", "num_repeated")  # more of them change no result that is there
 # Where subnets are drawn from by default: the operators and connections of NASRec-Full, with fewer
 # blocks and widths, as the paper's own sample of 100 subnets has them (section 6.3), in floating
 # point.
@@ -85,19 +86,22 @@ class Setup:
     def keep(self, folder: Path) -> None:
         """Write the setup into the folder of its results.
 
+        A folder may gain subnets and second seeds: those that it has stay as they are.
+
         Raises:
-            StudyError: The folder holds results of another setup.
+            StudyError: The folder holds results of another setup, or of more subnets.
         """
         if not (folder / FILE).exists():
             write_json(folder / FILE, asdict(self))
             return
         before: Mapping[str, Any] = asdict(self.load(folder))
         for name, value in json.loads(json.dumps(asdict(self))).items():
-            if before[name] != value:
+            if before[name] != value and not (name in GROWING and value > before[name]):
                 raise StudyError(
                     f"{folder}: holds results of another setup: {name} was {before[name]}, is "
                     f"{value} now; name another folder"
                 )
+        write_json(folder / FILE, asdict(self))
 
     @cached_property
     def search_space(self) -> SearchSpace:

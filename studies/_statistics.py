@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,54 +11,156 @@ import numpy.typing as npt
 from scipy import stats
 
 FloatArray = npt.NDArray[np.float64]
+Measure = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 RESAMPLES = 1000
 LEVEL = 0.95
 
 
-def rank_quality(truth: npt.ArrayLike, scores: npt.ArrayLike, *, seed: int = 0) -> dict[str, float]:
+def rank_quality(
+    truth: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    *,
+    reference: npt.ArrayLike | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
     """Pearson's rho and Kendall's tau between true losses and scores, lower being better in both.
 
     Args:
         truth: Log loss of each model trained from scratch, `[models]`.
-        scores: What the oracle says, `[models]`.
+        scores: What the oracle says, `[models]`; or what several say, `[oracles, models]`, of whom
+            everything is the mean.
+        reference: Scores to compare with, likewise; None means none.
         seed: Seed of the bootstrap.
 
     Returns:
         `rho`, `tau` and `tau_better_half` (over the models whose truth is not above the median),
         each with `_low` and `_high`, a 95 % interval over resampled models; `regret`, by how much
-        the model with the best score is worse than the best.
+        the model with the best score is worse than the best; and with a reference `tau_difference`,
+        by how much tau is above that of the reference, with its interval over the same models.
 
     References:
         Efron and Tibshirani 1993, chapter 13: the percentile interval.
     """
-    true, score = np.asarray(truth, np.float64), np.asarray(scores, np.float64)
+    true, score = np.asarray(truth, np.float64), np.atleast_2d(np.asarray(scores, np.float64))
     better = true <= np.median(true)
+    everyone = np.ones_like(better)
     found: dict[str, float] = {}
+
+    def drawn(measure: Measure, values: FloatArray, subset: npt.NDArray[np.bool_]) -> FloatArray:
+        counts = _resamples(int(subset.sum()), seed)
+        of_each = [measure(true[subset], one[subset], counts) for one in values]
+        return np.asarray(np.mean(of_each, axis=0))
+
     for name, measure, subset in (
-        ("rho", _pearson, np.ones_like(better)),
-        ("tau", _kendall, np.ones_like(better)),
+        ("rho", _pearson, everyone),
+        ("tau", _kendall, everyone),
         ("tau_better_half", _kendall, better),
     ):
-        a, b = true[subset], score[subset]
-        found[name] = measure(a, b)
-        rng = np.random.default_rng(seed)
-        drawn = [measure(a[i], b[i]) for i in rng.integers(len(a), size=(RESAMPLES, len(a)))]
-        tail = (1 - LEVEL) / 2
-        found[f"{name}_low"], found[f"{name}_high"] = (
-            float(value) for value in np.nanquantile(drawn, [tail, 1 - tail])
-        )
-    found["regret"] = float(true[np.argmin(score)] - true.min())
+        found |= _interval(name, drawn(measure, score, subset))
+    if reference is not None:
+        other = np.atleast_2d(np.asarray(reference, np.float64))
+        difference = drawn(_kendall, score, everyone) - drawn(_kendall, other, everyone)
+        found |= _interval("tau_difference", difference)
+    found["regret"] = float(np.mean(true[score.argmin(axis=1)] - true.min()))
     return found
 
 
-def _pearson(a: FloatArray, b: FloatArray) -> float:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
+def _resamples(models: int, seed: int) -> FloatArray:
+    """How often each resample has each model, `[1 + resamples, models]`; the first has all once."""
+    drawn = np.random.default_rng(seed).integers(models, size=(RESAMPLES, models))
+    counts = [np.bincount(indices, minlength=models) for indices in drawn]
+    return np.array([np.ones(models), *counts])
 
 
-def _kendall(a: FloatArray, b: FloatArray) -> float:
-    return float(stats.kendalltau(a, b).statistic)
+def _interval(name: str, drawn: FloatArray) -> dict[str, float]:
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(drawn[1:], [tail, 1 - tail])
+    return {name: float(drawn[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def _pearson(a: FloatArray, b: FloatArray, counts: FloatArray) -> FloatArray:
+    """Correlation in each resample, `[resamples]`; NaN where one side does not vary."""
+    share = counts / counts.sum(axis=1, keepdims=True)
+    a, b = a - a.mean(), b - b.mean()
+    mean_a, mean_b = share @ a, share @ b
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.sqrt((share @ a**2 - mean_a**2) * (share @ b**2 - mean_b**2))
+        return np.asarray((share @ (a * b) - mean_a * mean_b) / spread)
+
+
+def _kendall(a: FloatArray, b: FloatArray, counts: FloatArray) -> FloatArray:
+    """Kendall's tau-b in each resample, `[resamples]`; NaN where one side does not vary."""
+    one, other = (np.sign(x[:, None] - x[None, :]) for x in (a, b))
+    agreed, untied_a, untied_b = (
+        np.einsum("ri,ij,rj->r", counts, pairs, counts, optimize=True)
+        for pairs in (one * other, np.abs(one), np.abs(other))
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(agreed / np.sqrt(untied_a * untied_b))
+
+
+def tau_of_a_perfect_score(agreement: float, seeds: Sequence[int]) -> float:
+    """Kendall's tau between models' expected log losses and their truths, means over some seeds.
+
+    Expected log losses and what a seed adds are taken to be normal. The tau between two seeds then
+    says how much a seed adds, and that says how often a mean over seeds orders two models as their
+    expected log losses do.
+
+    Args:
+        agreement: Kendall's tau between two seeds.
+        seeds: Of how many each model's truth is the mean, `[models]`.
+
+    References:
+        Greiner 1909: tau = 2 / pi asin(rho) of two normal variables.
+    """
+    if agreement <= 0:
+        return 0.0
+    reliability = math.sin(math.pi / 2 * min(agreement, 1.0))  # of a single seed
+    added = (1 - reliability) / reliability / np.asarray(seeds, np.float64)
+    of_pairs = np.sqrt(2 / (2 + added[:, None] + added[None, :]))
+    pairs = ~np.eye(len(added), dtype=bool)
+    return float(np.mean(2 / np.pi * np.arcsin(of_pairs[pairs])))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Least squares.
+
+    Args:
+        slopes: Of each feature, `[features]`.
+        errors: Their standard errors, `[features]`.
+    """
+
+    slopes: FloatArray
+    errors: FloatArray
+
+
+def least_squares(features: npt.ArrayLike, values: npt.ArrayLike) -> Fit:
+    """Regression with an intercept.
+
+    Features that say nothing new (all the same, or the sum of others) have a slope of NaN, if they
+    come after what they repeat.
+
+    Args:
+        features: `[models, features]`, or `[models]` of a single one.
+        values: `[models]`.
+    """
+    y = np.asarray(values, np.float64)
+    x = np.asarray(features, np.float64).reshape(len(y), -1)
+    kept: list[int] = []
+    design = np.ones((len(y), 1))
+    for column in range(x.shape[1]):
+        wider = np.column_stack([design, x[:, column] - x[:, column].mean()])
+        if np.linalg.matrix_rank(wider) == wider.shape[1]:
+            design, kept = wider, [*kept, column]
+    slopes, errors = np.full(x.shape[1], np.nan), np.full(x.shape[1], np.nan)
+    inverse = np.linalg.inv(design.T @ design)
+    found = inverse @ design.T @ y
+    left, freedom = y - design @ found, len(y) - design.shape[1]
+    variance = left @ left / freedom if freedom > 0 else np.nan
+    slopes[kept] = found[1:]
+    errors[kept] = np.sqrt(variance * np.diag(inverse))[1:]
+    return Fit(slopes, errors)
 
 
 @dataclass(frozen=True)

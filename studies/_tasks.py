@@ -17,18 +17,21 @@ from nasrec_opt.oracle import SupernetOracle, log_losses
 from nasrec_opt.retrain import predict, retrain
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import (
+    SingleOperatorAnyConnection,
     Subnet,
     Supernet,
     TrainConfig,
     WarmUp,
     train_supernet,
 )
+from studies._loop import train_in_loop
 from studies._setup import Setup, true_probabilities
 from studies._techniques import SCORINGS, TECHNIQUES
 
 TRUTH_KEYS = ("subnet", "repeat", "balance")
-SUPERNET_KEYS = ("technique",)
-SCORE_KEYS = ("technique", "scoring", "subnet")
+SUPERNET_KEYS = ("technique", "repeat")
+SCORE_KEYS = ("technique", "repeat", "scoring", "subnet")
+ONE_SUPERNET = {"repeat": 0}  # what results of before there could be several count as
 
 Task = Mapping[str, Any]
 
@@ -65,14 +68,15 @@ def truth_of(
 
 
 def train_one_supernet(task: Task) -> dict[str, Any]:
-    """A supernet trained as a technique has it, below `supernets/`."""
+    """A supernet trained as a technique has it, below `supernets/`; a seed for each repeat."""
     setup, dataset = _study(task["folder"])
     technique = TECHNIQUES[task["technique"]]
-    config = TrainConfig(**(setup.train | dict(technique.train)), seed=setup.seed)
+    seed = setup.seed + task["repeat"]
+    config = TrainConfig(**(setup.train | dict(technique.train)), seed=seed)
     supernet = Supernet(
         setup.search_space,
         dataset.features,
-        setup.seed,
+        seed,
         balance=technique.balance,
         masking=technique.masking,
         initialization=config.initialization,
@@ -82,9 +86,15 @@ def train_one_supernet(task: Task) -> dict[str, Any]:
         space = setup.search_space
         strategy = WarmUp(technique.sampling(space), space, config.warmup_fraction)
     folder = _supernet_folder(task)
-    result = train_supernet(supernet, dataset, folder, config, strategy=strategy)
-    return {
-        "technique": task["technique"],
+    if technique.loop:
+        space = setup.search_space
+        paths = strategy or WarmUp(
+            SingleOperatorAnyConnection(space), space, config.warmup_fraction
+        )
+        result = train_in_loop(supernet, dataset, folder, config, technique.loop, strategy=paths)
+    else:
+        result = train_supernet(supernet, dataset, folder, config, strategy=strategy)
+    return {name: task[name] for name in SUPERNET_KEYS} | {
         "steps": result.steps,
         "train_log_loss": result.train_log_loss,
         "seconds": result.seconds,
@@ -93,7 +103,7 @@ def train_one_supernet(task: Task) -> dict[str, Any]:
 
 def score_subnet(task: Task) -> dict[str, Any]:
     """What a supernet says of a subnet."""
-    oracle = _oracle(task["folder"], task["technique"], task["scoring"])
+    oracle = _oracle(task["folder"], task["technique"], task["scoring"], task["repeat"])
     genotype = _subnets(task["folder"])[task["subnet"]]
     began = time.perf_counter()
     evaluation = oracle.evaluate(genotype)
@@ -105,9 +115,9 @@ def score_subnet(task: Task) -> dict[str, Any]:
     }
 
 
-def load_oracle(folder: str, technique: str, scoring: str) -> SupernetOracle:
-    """An oracle on the supernet of a technique."""
-    task = {"folder": folder, "technique": technique}
+def load_oracle(folder: str, technique: str, scoring: str, repeat: int = 0) -> SupernetOracle:
+    """An oracle on a supernet of a technique."""
+    task = {"folder": folder, "technique": technique, "repeat": repeat}
     _, dataset = _study(folder)
     return SupernetOracle.load(_supernet_folder(task), dataset, **SCORINGS[scoring].oracle)
 
@@ -128,7 +138,9 @@ def _subnets(folder: str) -> list[Genotype]:
 
 
 def _supernet_folder(task: Task) -> Path:
-    return Path(task["folder"]) / "supernets" / task["technique"]
+    repeat = task["repeat"]
+    name = task["technique"] if repeat == 0 else f"{task['technique']}-{repeat}"
+    return Path(task["folder"]) / "supernets" / name
 
 
 def _expected_log_loss(subnet: Subnet, dataset: Dataset) -> float | None:

@@ -14,6 +14,7 @@ from nasrec_opt.supernet import (
     SandwichWidths,
     SingleOperatorAnyConnection,
 )
+from studies._loop import Loop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Technique:
         masking: `slice`, or the paper's `zero`.
         train: Options of `TrainConfig` that differ from the study's.
         sampling: A path sampling of its own, to which warm-up is added.
+        loop: What its training does that the library's does not.
         scorings: Scorings it is compared in, or None for all of them.
     """
 
@@ -34,6 +36,7 @@ class Technique:
     masking: str = "slice"
     train: Mapping[str, Any] = field(default_factory=dict)
     sampling: Callable[[SearchSpace], PathSampling] | None = None
+    loop: Loop | None = None
     scorings: tuple[str, ...] | None = None
 
 
@@ -63,7 +66,7 @@ PUBLISHED = {
     "rate_warmup_fraction": 0.1,
     "initialization": "xavier",
 }
-DEFAULT = "single-any"
+DEFAULT, DEFAULT_SCORING = "single-any", "newton"
 QUICK = ("supernet", "newton")
 PAPER_RATES: dict[str, Any] = {
     "learning_rate": 0.12,
@@ -102,6 +105,27 @@ TECHNIQUES = {
     ),
     "fair": Technique(label="fair operators", sampling=FairOperators, scorings=QUICK),
     "sandwich": Technique(label="sandwich widths", sampling=_sandwich, scorings=QUICK),
+    "six-passes": Technique(label="six passes", train={"epochs": 6}, scorings=QUICK),
+    "averaged": Technique(
+        label="averaged over the last quarter", loop=Loop(average=0.25), scorings=QUICK
+    ),
+    "constant-averaged": Technique(
+        label="constant rate, averaged over the last third",
+        loop=Loop(average=1 / 3, constant_rate=True),
+        scorings=QUICK,
+    ),
+    "fresh-tables": Technique(
+        label="a fresh table each pass", loop=Loop(fresh_tables=True), scorings=QUICK
+    ),
+    "twelve-fresh-tables": Technique(
+        label="twelve passes, a fresh table each",
+        train={"epochs": 12},
+        loop=Loop(fresh_tables=True),
+        scorings=QUICK,
+    ),
+    "distilled": Technique(
+        label="distilled from the full supernet", loop=Loop(teacher_every=4), scorings=QUICK
+    ),
 }
 SCORINGS = {
     "supernet": Scoring(label="weights as they are", oracle={"fidelity": "supernet"}),

@@ -42,6 +42,7 @@ from studies._mlflow import log_runs
 from studies._setup import FILE, Setup
 from studies._subnets import Subnets, as_markdown, plot, subnets_of
 from studies._tasks import (
+    ONE_SUPERNET,
     SUPERNET_KEYS,
     TRUTH_KEYS,
     Task,
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
     others = [subnets_of(other) for other in options.logs]  # refused now, not after hours
     setup = Setup.load(folder) if (folder / FILE).exists() else make_setup(options, reporter)
     techniques = list(dict.fromkeys(technique for technique, _ in METHODS.values()))
-    supernets = Ledger(folder / "supernets.parquet", SUPERNET_KEYS)
+    supernets = Ledger(folder / "supernets.parquet", SUPERNET_KEYS, later=ONE_SUPERNET)
     train_supernets(folder, techniques, supernets, reporter, options.workers)
     base = {"folder": str(folder), "seed": setup.seed}
     truth = Ledger(folder / "truth.parquet", TRUTH_KEYS)

@@ -9,8 +9,9 @@ synthetic log, the default, truth is the log loss under the true click probabili
 rows; on another log it is the log loss of its test rows.
 
 The folder gets `truth.parquet`, `supernets.parquet` and `scores.parquet`, the tables
-`ranking.parquet` and `ranking.md`, the plot `ranking.png`, and MLflow runs in `mlflow.db`. An
-interrupted study goes on where it was when it is started again.
+`ranking.parquet` and `ranking.md`, what the scores' errors go with as `bias.parquet` and `bias.md`,
+plots of both, and MLflow runs in `mlflow.db`. An interrupted study goes on where it was when it is
+started again, also with more subnets or supernets than before.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from studies._ledger import Ledger
 from studies._ranking_report import write_report
 from studies._setup import SPACE, Setup, open_log
 from studies._tasks import (
+    ONE_SUPERNET,
     SCORE_KEYS,
     SUPERNET_KEYS,
     TRUTH_KEYS,
@@ -59,8 +61,8 @@ class Results:
         """
         return cls(
             Ledger(folder / "truth.parquet", TRUTH_KEYS),
-            Ledger(folder / "supernets.parquet", SUPERNET_KEYS),
-            Ledger(folder / "scores.parquet", SCORE_KEYS),
+            Ledger(folder / "supernets.parquet", SUPERNET_KEYS, later=ONE_SUPERNET),
+            Ledger(folder / "scores.parquet", SCORE_KEYS, later=ONE_SUPERNET),
         )
 
 
@@ -74,11 +76,13 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
     folder: Path = options.out
     techniques = chosen("techniques", options.techniques, TECHNIQUES)
     scorings = chosen("scorings", options.scorings, SCORINGS)
-    if options.workers < 1:
-        raise StudyError(f"workers: expected 1 or more, got {options.workers}")
+    for name in ("workers", "supernets"):
+        if getattr(options, name) < 1:
+            raise StudyError(f"{name}: expected 1 or more, got {getattr(options, name)}")
     setup = make_setup(options, reporter)
     results = Results.open(folder)
-    train_supernets(folder, techniques, results.supernets, reporter, options.workers)
+    repeats = range(options.supernets)
+    train_supernets(folder, techniques, results.supernets, reporter, options.workers, repeats)
     run_tasks(
         "truth",
         train_from_scratch,
@@ -90,7 +94,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
     run_tasks(
         "score",
         score_subnet,
-        score_tasks(folder, setup, techniques, scorings),
+        score_tasks(folder, setup, techniques, scorings, repeats),
         results.scores,
         reporter,
         workers=options.workers,
@@ -153,10 +157,19 @@ def prepared(options: argparse.Namespace, reporter: Reporter) -> Dataset:
 
 
 def train_supernets(
-    folder: Path, techniques: Sequence[str], ledger: Ledger, reporter: Reporter, workers: int
+    folder: Path,
+    techniques: Sequence[str],
+    ledger: Ledger,
+    reporter: Reporter,
+    workers: int,
+    repeats: Sequence[int] = (0,),
 ) -> None:
-    """A supernet for each technique."""
-    tasks = [{"folder": str(folder), "technique": name} for name in techniques]
+    """Supernets for each technique, of one seed each."""
+    tasks = [
+        {"folder": str(folder), "technique": name, "repeat": repeat}
+        for repeat in repeats
+        for name in techniques
+    ]
     run_tasks("supernets", train_one_supernet, tasks, ledger, reporter, workers=workers)
 
 
@@ -177,11 +190,17 @@ def truth_tasks(folder: Path, setup: Setup, techniques: Sequence[str]) -> list[d
 
 
 def score_tasks(
-    folder: Path, setup: Setup, techniques: Sequence[str], scorings: Sequence[str]
+    folder: Path,
+    setup: Setup,
+    techniques: Sequence[str],
+    scorings: Sequence[str],
+    repeats: Sequence[int],
 ) -> list[dict[str, Any]]:
-    """Every subnet by every technique and scoring, those of one oracle side by side."""
+    """Every subnet by every supernet and scoring, those of one oracle side by side."""
     return [
-        {"folder": str(folder), "technique": technique, "scoring": scoring, "subnet": subnet}
+        {"folder": str(folder), "subnet": subnet}
+        | {"technique": technique, "repeat": repeat, "scoring": scoring}
+        for repeat in repeats
         for technique in techniques
         for scoring in scorings
         if applies(technique, scoring)
@@ -196,6 +215,9 @@ def _parser() -> argparse.ArgumentParser:
     add_setup_options(parser)
     parser.add_argument(
         "--techniques", default=",".join(TECHNIQUES), help="ways to train (default: all)"
+    )
+    parser.add_argument(
+        "--supernets", type=int, default=1, help="supernets for each technique, of one seed each"
     )
     parser.add_argument("--scorings", default=",".join(SCORINGS), help="ways to ask (default: all)")
     return parser

@@ -26,3 +26,14 @@ def test_what_is_no_ledger_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(StudyError, match=r"results\.parquet: expected results of this study"):
         Ledger(path, ["subnet"])
+
+
+def test_a_column_that_came_later_counts_as_it_was_before(tmp_path):
+    path = tmp_path / "results.parquet"
+    Ledger(path, ["subnet"]).add({"subnet": 1, "log_loss": 0.5})
+    ledger = Ledger(path, ["subnet", "repeat"], later={"repeat": 0})
+    tasks = [{"subnet": 1, "repeat": repeat} for repeat in (0, 1)]
+    assert ledger.missing(tasks) == [tasks[1]]
+    ledger.add(tasks[1] | {"log_loss": 0.4})
+    again = Ledger(path, ["subnet", "repeat"], later={"repeat": 7})  # there now: it stays
+    assert again.missing(tasks) == []

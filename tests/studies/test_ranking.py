@@ -1,5 +1,6 @@
 """The study end to end on a tiny log, killed on the way."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, linregress
 
 from nasrec_opt.lowering import lower
 from nasrec_opt.retrain import retrain
@@ -42,7 +43,7 @@ def arguments(folder, **options):
     options = {
         "out": folder, "rows": 600, "subnets": 5, "repeated": 4, "workers": 1, "space": space,
         "techniques": "single-any,unbalanced", "scorings": "supernet,newton,fine-tune",
-        "batch_size": 64,
+        "supernets": 2, "batch_size": 64,
     } | options  # fmt: skip
     return [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
 
@@ -58,7 +59,8 @@ def test_table_is_what_the_results_say(finished):
     table = pl.read_parquet(finished / "ranking.parquet")
     truth = pl.read_parquet(finished / "truth.parquet")
     scores = pl.read_parquet(finished / "scores.parquet")
-    assert len(table) == 1 + 2 + 3  # ceiling, two for unbalanced, three for the default
+    lines = 2 * (2 + 3)  # two for unbalanced, three for the default, and again their ensembles
+    assert len(table) == 2 + 1 + lines + 1  # ceilings and the rule; two scorings together
     for technique, scoring in (("single-any", "newton"), ("unbalanced", "supernet")):
         true, scored = [], []
         for subnet in range(5):
@@ -67,11 +69,15 @@ def test_table_is_what_the_results_say(finished):
             own = own if len(own) else rows.filter(balance=True)
             true.append(own["expected_log_loss"].mean())
             row = scores.filter(technique=technique, scoring=scoring, subnet=subnet)
-            scored.append(row["log_loss"].item())
-        line = table.filter(technique=technique, scoring=scoring)
-        assert line["tau"].item() == pytest.approx(kendalltau(true, scored).statistic)
+            scored.append(row.sort("repeat")["log_loss"].to_list())
+        line = table.filter(technique=technique, scoring=scoring).sort("ensemble")
+        taus = [kendalltau(true, of_one).statistic for of_one in zip(*scored, strict=True)]
+        together = kendalltau(true, np.mean(scored, axis=1)).statistic
+        assert line["tau"].to_list() == pytest.approx([np.mean(taus), together])
+    assert len(scores.filter(subnet=0, scoring="newton")["log_loss"].unique()) == 4
     text = (finished / "ranking.md").read_text()
     assert "noise ceiling" in text
+    assert "a rule | more MACs is better" in text
     assert (finished / "ranking.png").stat().st_size > 10_000
 
 
@@ -104,10 +110,10 @@ def test_runs_are_in_mlflow_once(finished):
     assert main(arguments(finished)) == 0  # nothing left to do; the runs are replaced
     runs = client.search_runs([experiment])
     names = [run.info.run_name for run in runs]
-    assert len(names) == len(set(names)) == 1 + 6
+    assert len(names) == len(set(names)) == 1 + 14
     newton = next(run for run in runs if run.info.run_name == "single-any/newton")
     table = pl.read_parquet(finished / "ranking.parquet")
-    line = table.filter(technique="single-any", scoring="newton")
+    line = table.filter(technique="single-any", scoring="newton", ensemble="")
     assert newton.data.metrics["tau"] == pytest.approx(line["tau"].item())
 
 
@@ -125,7 +131,7 @@ def test_study_killed_on_the_way_ends_like_one_left_alone(finished, tmp_path):
     after = pl.read_parquet(folder / "truth.parquet")
     assert after.head(len(before)).equals(before)  # what was done is not done again
     for name, keys in (("truth", ["subnet", "repeat", "balance"]),
-                       ("scores", ["technique", "scoring", "subnet"])):  # fmt: skip
+                       ("scores", ["technique", "repeat", "scoring", "subnet"])):  # fmt: skip
         mine, its = (
             pl.read_parquet(run / f"{name}.parquet").drop("seconds").sort(keys)
             for run in (folder, finished)
@@ -134,13 +140,50 @@ def test_study_killed_on_the_way_ends_like_one_left_alone(finished, tmp_path):
 
 
 def test_other_settings_are_refused(finished, capsys):
-    assert main(arguments(finished, subnets=6)) == 2
+    assert main(arguments(finished, subnets=4)) == 2
     error = capsys.readouterr().err
-    assert "num_subnets was 5, is 6 now" in error
+    assert "num_subnets was 5, is 4 now" in error
     assert main(arguments(finished, rows=700)) == 2
     assert "source was synthetic, 600 rows, is synthetic, 700 rows now" in capsys.readouterr().err
     assert main(arguments(finished, techniques="single-any,none")) == 2
     assert "techniques: expected of single-any" in capsys.readouterr().err
+
+
+def test_a_folder_may_gain_subnets_and_keeps_those_it_has(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    setup = json.loads((folder / "setup.json").read_text())
+    setup["dataset"] = str((folder / "dataset").resolve())
+    (folder / "setup.json").write_text(json.dumps(setup))
+    before = pl.read_parquet(finished / "truth.parquet")
+    assert main(arguments(folder, subnets=6, repeated=5)) == 0
+    after = pl.read_parquet(folder / "truth.parquet")
+    assert after.head(len(before)).equals(before)
+    new = after.tail(len(after) - len(before)).filter(balance=True).sort("subnet")
+    assert new.select("subnet", "repeat").rows() == [(4, 1), (5, 0)]
+    assert Setup.load(folder).subnets()[:5] == Setup.load(finished).subnets()
+    assert len(pl.read_parquet(folder / "scores.parquet").filter(subnet=5)) == 2 * 5
+
+
+def test_bias_is_what_a_regression_of_score_minus_truth_finds(finished):
+    setup = Setup.load(finished)
+    macs = [lower(g, setup.open_dataset().features).macs for g in setup.subnets()]
+    truth = pl.read_parquet(finished / "truth.parquet").filter(balance=True)
+    scores = pl.read_parquet(finished / "scores.parquet")
+    scores = scores.filter(technique="single-any", scoring="newton")
+    true, score = (
+        frame.group_by("subnet").agg(pl.col(column).mean()).sort("subnet")[column].to_numpy()
+        for frame, column in ((truth, "expected_log_loss"), (scores, "log_loss"))
+    )
+    naive = linregress(np.log2(1 + np.array(macs)), score - true)
+    table = pl.read_parquet(finished / "bias.parquet")
+    line = table.filter(technique="single-any", scoring="newton")
+    assert line["difference_per_doubling"].item() == pytest.approx(naive.slope)
+    assert line["difference_per_doubling_se"].item() == pytest.approx(naive.stderr)
+    text = (finished / "bias.md").read_text()
+    assert "What bounds the correlation" in text
+    assert f"{naive.slope * 1e3:+.1f} ± {naive.stderr * 1e3:.1f}" in text
+    assert (finished / "bias.png").stat().st_size > 10_000
 
 
 @pytest.fixture(scope="module")

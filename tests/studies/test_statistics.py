@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kendalltau, linregress
 
-from studies._statistics import rank_quality
+from studies._statistics import least_squares, rank_quality, tau_of_a_perfect_score
 
 
 def naive_tau(a, b):
@@ -48,3 +49,63 @@ def test_interval_covers_what_is_measured_and_narrows_with_more_models():
         assert found["tau_low"] < found["tau"] < found["tau_high"]
         widths.append(found["tau_high"] - found["tau_low"])
     assert widths[1] < widths[0] / 2
+
+
+def test_scores_of_several_oracles_count_as_their_mean_and_a_reference_is_compared_on_the_same():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=40)
+    good, bad = truth + 0.3 * rng.normal(size=(2, 40)), rng.normal(size=40)
+    found = rank_quality(truth, good, reference=bad)
+    taus = [kendalltau(truth, scores).statistic for scores in (*good, bad)]
+    assert found["tau"] == pytest.approx((taus[0] + taus[1]) / 2)
+    assert found["tau_difference"] == pytest.approx(found["tau"] - taus[2])
+    assert found["tau_difference_low"] > 0
+    same = rank_quality(truth, good, reference=good)
+    assert same["tau_difference_low"] == same["tau_difference_high"] == 0
+
+
+def test_intervals_are_those_of_resampled_models():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=30).round(1)  # with ties
+    scores = truth + rng.normal(size=30)
+    found = rank_quality(truth, scores, seed=5)
+    drawn = np.random.default_rng(5).integers(30, size=(1000, 30))
+    for name, of in (
+        ("tau", lambda a, b: kendalltau(a, b).statistic),
+        ("rho", lambda a, b: np.corrcoef(a, b)[0, 1]),
+    ):
+        values = [of(truth[i], scores[i]) for i in drawn]
+        low, high = np.quantile(values, [0.025, 0.975])
+        assert (found[f"{name}_low"], found[f"{name}_high"]) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_a_perfect_score_has_the_tau_that_a_simulation_finds(seeds):
+    rng = np.random.default_rng(0)
+    expected = rng.normal(size=3000)
+    trained = expected + 0.7 * rng.normal(size=(2, 3000))
+    agreement = kendalltau(*trained).statistic
+    truth = expected + 0.7 * rng.normal(size=(seeds, 3000)).mean(axis=0)
+    found = tau_of_a_perfect_score(agreement, [seeds] * 50)
+    assert found == pytest.approx(kendalltau(expected, truth).statistic, abs=0.03)
+
+
+def test_a_perfect_score_of_truths_of_one_and_of_two_seeds_is_between_those():
+    one, mixed, two = (
+        tau_of_a_perfect_score(0.5, n) for n in ([1] * 8, [1] * 4 + [2] * 4, [2] * 8)
+    )
+    assert one < mixed < two < 1
+    assert tau_of_a_perfect_score(1.0, [1] * 8) == pytest.approx(1)
+    assert tau_of_a_perfect_score(-0.1, [1] * 8) == 0
+
+
+def test_slopes_and_errors_are_those_of_a_linear_regression():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 2))
+    y = 1 + 2 * x[:, 0] + rng.normal(size=50)
+    fit, naive = least_squares(x[:, 0], y), linregress(x[:, 0], y)
+    assert (fit.slopes[0], fit.errors[0]) == pytest.approx((naive.slope, naive.stderr))
+    both = least_squares(np.column_stack([x, x.sum(axis=1), np.ones(50)]), y)
+    assert both.slopes[:2] == pytest.approx(np.linalg.lstsq(
+        np.column_stack([x, np.ones(50)]), y, rcond=None)[0][:2])  # fmt: skip
+    assert np.isnan(both.slopes[2:]).all()  # they say nothing new
