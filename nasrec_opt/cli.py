@@ -130,8 +130,14 @@ def run(study: StudyPath, data: DataOption = None, out: OutOption = None) -> Non
 
 
 @app.command()
+def baselines(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Fit click rate and logistic regression (prepares the log first where that is missing)."""
+    _run_stages(study, data, out, "baselines")
+
+
+@app.command()
 def train(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
-    """Train the supernet of a study (prepares the log first where that is missing)."""
+    """Train the supernet of a study (does the stages before it where they are missing)."""
     _run_stages(study, data, out, "train")
 
 

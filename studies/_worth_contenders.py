@@ -142,15 +142,15 @@ def contenders(plan: Plan) -> dict[str, Contender]:
 
 
 def follow_chain(bench: Bench) -> None:
-    """`nasrec-opt run`, as far as its models go; its best one is its final answer."""
+    """`nasrec-opt run`, as far as its models go; its winner, baselines included, is its answer."""
     folder = bench.run.folder
     run_study(bench.run.config, folder.path, until="retrain", reporter=_Watch(bench.race, folder))
-    best = read_json(folder.results)["models"][0]
-    bench.race.finished(best["validation_log_loss"], best["test_log_loss"], "final", is_final=True)
+    won = read_json(folder.results)["winner"]
+    bench.race.finished(won["validation_log_loss"], won["test_log_loss"], "final", is_final=True)
 
 
 class _Watch(SilentReporter):
-    """Takes down what a run retrains as soon as it is there, and ends a run out of time."""
+    """Takes down a run's baselines and models as they come, and ends a run out of time."""
 
     def __init__(self, race: Race, folder: RunFolder) -> None:
         self._race, self._folder = race, folder
@@ -166,6 +166,11 @@ class _Watch(SilentReporter):
         self._race.check()
 
     def end(self, sentence: str) -> None:
+        if self._stage == "baselines":
+            for name, baseline in read_json(self._folder.baselines)["baselines"].items():
+                self._race.finished(
+                    baseline["validation_log_loss"], baseline["test_log_loss"], name
+                )
         if self._stage == "retrain":
             self._look()
 

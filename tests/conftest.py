@@ -47,7 +47,7 @@ top = 1
 
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study file whose five stages take seconds."""
+    """A study file whose stages take seconds."""
     path = tmp_path_factory.mktemp("study") / "tiny.toml"
     path.write_text(TINY_STUDY)
     return path

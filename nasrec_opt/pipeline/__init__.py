@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
     from nasrec_opt.pipeline._opening import how_to_open, open_run
-    from nasrec_opt.pipeline._run import Run, Stage
+    from nasrec_opt.pipeline._run import Run
     from nasrec_opt.pipeline._run_study import run_study
+    from nasrec_opt.pipeline._stages import Stage
     from nasrec_opt.pipeline._target import Target, read_target
 
 __all__ = [
@@ -41,7 +42,7 @@ _HOMES = {
     "Run": "_run",
     "RunFolder": "_folder",
     "SilentReporter": "_console",
-    "Stage": "_run",
+    "Stage": "_stages",
     "StudyConfig": "_config",
     "Target": "_target",
     "architecture_cost": "_cost",

@@ -34,6 +34,16 @@ class RunFolder:
         return self.path / "dataset"
 
     @property
+    def baselines(self) -> Path:
+        """Figures of the baselines."""
+        return self.path / "baselines" / "figures.json"
+
+    @property
+    def answers_of_baselines(self) -> Path:
+        """What the baselines answer to validation and test rows, as logits."""
+        return self.baselines.with_name("logits.npz")
+
+    @property
     def supernet(self) -> Path:
         """The trained supernet, or its checkpoint."""
         return self.path / "supernet"
@@ -146,6 +156,7 @@ class RunFolder:
         stage, _, search = stage.partition(" ")
         outputs = {
             "prepare": self.dataset / "dataset.json",
+            "baselines": self.baselines,
             "train": self.supernet / "model.json",
             "search": self.study_db,
             "ladder": self.ladder_of(search),

@@ -56,6 +56,15 @@ def is_same_log(settings: dict[str, Any], log: Path) -> bool:
     return settings.get("content") is not None and Path(then).name == log.name
 
 
+def baselines_settings(folder: RunFolder) -> dict[str, Any]:
+    """All that the baselines depend on: they read a log in their own way, whatever the study says.
+
+    Args:
+        folder: The run folder, with the prepared log.
+    """
+    return {"prepare": folder.record().get("prepare", {}).get("settings")}
+
+
 def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the supernet's weights depend on."""
     return {
@@ -134,6 +143,7 @@ def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace)
     return {
         "search": digest(search),
         "retrain": retrain,
+        "winner": "by validation rows",  # by test rows in older versions; no model is trained anew
         **({} if ladder is None else {"ladder": plain(ladder)}),
     }
 

@@ -1,4 +1,4 @@
-"""The winners of a search trained from scratch, the baselines beside them, and their figures."""
+"""The best of a search trained from scratch, and held against the baselines of the run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,10 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from hw import TechnologyFile
-from nasrec_opt._files import atomic_write, read_json, write_json
-from nasrec_opt.data import Dataset
+from nasrec_opt._files import write_json
+from nasrec_opt.data import Dataset, Split
 from nasrec_opt.oracle import Oracle
+from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import architecture_cost
@@ -26,7 +26,6 @@ from nasrec_opt.report import winner
 from nasrec_opt.retrain import (
     Baseline,
     RetrainedModel,
-    baselines,
     compare,
     expected_log_loss,
     log_losses,
@@ -58,29 +57,28 @@ def retrain_winners(
         dataset: What the models are trained on.
         chosen: The architectures, and the trials that found them.
         ladder: What the climb that chose them came to, or None without one.
-        progress: Called with (models begun, models and the baselines).
+        progress: Called with (models trained, models).
         file: The `results.json` to write.
         at_bits: Scores models at their bits, where the search ranked them in floating point.
 
     Returns:
         What `results.json` holds from then on: `models`, the best on validation over their seeds
         first, each with the figures of its best seed, `ladder` where there is one, `baselines`, the
-        `winner` among them, `clicks` and rows of the splits, how the models were trained
+        `winner` of all, `clicks` and rows of the splits, how the models were trained
         (`training`), the `conditions` that the costs hold for, and `bayes` where the least possible
-        log loss is known. `against` of a model is its difference
-        from each baseline on the test rows.
+        log loss is known. `against_on_validation` of a model is its difference from each baseline
+        on the validation rows, which decide who wins, and `against` that on the test rows.
     """
     supernet = Supernet.load(folder.supernet)
-    total = len(chosen) * config.retrain.seeds + 1
-    progress(0, total)
-    reference = _baselines(folder, Dataset.open(folder.dataset))
+    total = len(chosen) * config.retrain.seeds
+    reference = fitted_baselines(folder, Dataset.open(folder.dataset))
     conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
     labels, train = dataset.split("test").labels, dataset.split("train").labels
     models: list[dict[str, Any]] = []
     for genotype, trial in chosen:
         trained: dict[int, RetrainedModel] = {}
         for seed in range(config.seed, config.seed + config.retrain.seeds):
-            progress(len(models) * config.retrain.seeds + len(trained) + 1, total)
+            progress(len(models) * config.retrain.seeds + len(trained), total)
             trained[seed] = retrain(
                 genotype,
                 dataset,
@@ -148,15 +146,15 @@ def _over_seeds(
 ) -> dict[str, Any]:
     """Figures of the seed that is best on validation, and what to expect of any.
 
-    `against` compares that one model with each baseline on the test rows.
+    That one model is compared with each baseline on the same rows: `against` on test rows,
+    `against_on_validation` on validation rows.
     """
-    logits: dict[int, npt.NDArray[np.float32]] = {}
-    for seed, model in trained.items():
-        subnet = Subnet.load(model.path / "model").to(best_device())
-        logits[seed], labels = predict(subnet, dataset.split("test"))
     best = min(trained, key=lambda seed: trained[seed].validation_log_loss)
     names = ("validation_log_loss", "test_log_loss")
-    losses = [log_losses(logits[seed], labels) for seed in trained]
+    test, validation = dataset.split("test"), dataset.split("validation")
+    logits = {seed: _answers(model, test) for seed, model in trained.items()}
+    on_validation = _answers(trained[best], validation)
+    losses = [log_losses(logits[seed], test.labels) for seed in trained]
     return {
         **trained[best].to_dict(),
         "seed": best,
@@ -169,29 +167,16 @@ def _over_seeds(
         ),
         "expected_test_log_loss": expected_log_loss(losses).to_dict(),
         "against": {
-            name: compare(logits[best], baseline.test_logits, labels).to_dict()
+            name: compare(logits[best], baseline.test_logits, test.labels).to_dict()
+            for name, baseline in reference.items()
+        },
+        "against_on_validation": {
+            name: compare(on_validation, baseline.validation_logits, validation.labels).to_dict()
             for name, baseline in reference.items()
         },
     }
 
 
-def _baselines(folder: RunFolder, dataset: Dataset) -> dict[str, Baseline]:
-    """Fitted once for a dataset: on a long log that takes minutes."""
-    file, answers = folder.retrained / "baselines.json", folder.retrained / "baselines.npz"
-    try:
-        known = read_json(file)
-        if known["dataset"] == dataset.fingerprint:
-            with np.load(answers) as logits:
-                return {
-                    name: Baseline(**figures, test_logits=logits[name])
-                    for name, figures in known["baselines"].items()
-                }
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile):
-        pass  # not there, or not ours: what is fitted now replaces it
-    fitted = baselines(dataset)
-    file.unlink(missing_ok=True)  # answers and figures never disagree
-    with atomic_write(answers, "wb") as stream:
-        np.savez(stream, **{name: baseline.test_logits for name, baseline in fitted.items()})
-    figures = {name: baseline.to_dict() for name, baseline in fitted.items()}
-    write_json(file, {"dataset": dataset.fingerprint, "baselines": figures})
-    return fitted
+def _answers(model: RetrainedModel, split: Split) -> npt.NDArray[np.float32]:
+    """Logits of a trained model, `[rows]`."""
+    return predict(Subnet.load(model.path / "model").to(best_device()), split)[0]

@@ -1,4 +1,4 @@
-"""The stages of a run: prepare, train, search, ladder, retrain, report.
+"""The stages of a run: what each of `_stages.py` does.
 
 Each stage looks at what the run folder already holds, does what is missing, and writes itself down
 in `run.json` at its end; a killed process finds its place again.
@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from hw import ReRAM
-from nasrec_opt._files import write_json
-from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import RankedBits, SupernetOracle, check_ranked_bits
+from nasrec_opt.pipeline import _sentences as sentences
+from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._cost import accelerator_of
@@ -36,6 +36,7 @@ from nasrec_opt.pipeline._dashboard import (
 from nasrec_opt.pipeline._facts import facts_of
 from nasrec_opt.pipeline._folder import RunFolder, digest
 from nasrec_opt.pipeline._identity import (
+    baselines_settings,
     finished_search_settings,
     ladder_settings,
     prepare_settings,
@@ -48,6 +49,7 @@ from nasrec_opt.pipeline._initial import initial_genotypes
 from nasrec_opt.pipeline._ladder import climb_ladder, finalists_of
 from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._log_recipe import with_recipe
+from nasrec_opt.pipeline._logging import data_summary, describe_in_mlflow, open_logger
 from nasrec_opt.pipeline._precision import keep_precision, with_precision
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
 from nasrec_opt.pipeline._results import read_results
@@ -59,21 +61,13 @@ from nasrec_opt.pipeline._search import (
     winners,
 )
 from nasrec_opt.pipeline._searches import compare, name_of_search, place_of, studies_of
+from nasrec_opt.pipeline._stages import STAGES, Stage, key_of
 from nasrec_opt.pipeline._storage import open_study
-from nasrec_opt.report import (
-    comparisons,
-    expectation_in_words,
-    failed_trials,
-    reasons_in_words,
-    winner_in_words,
-    write_report,
-)
+from nasrec_opt.report import winner_in_words, write_report
 from nasrec_opt.space import FLOAT_BITS
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import MLflowLogger, require_server
 
-Stage = Literal["prepare", "train", "search", "ladder", "retrain", "report"]
-STAGES: tuple[Stage, ...] = ("prepare", "train", "search", "ladder", "retrain", "report")
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": NopPruner,
     "median": lambda: MedianPruner(n_warmup_steps=1),  # before a step no subnet has learnt anything
@@ -164,11 +158,22 @@ class Run:
                     seed=data.split_seed,
                     progress=self._reporter.advance,
                 )
-            return f"{_rows(dataset)} from {source}"
+            return sentences.prepared(dataset, source)
 
         self._stage("prepare", source, settings, work)
         rows = Dataset.open(folder.dataset).split("train").num_rows
         self.config = with_recipe(self.config, folder, rows)
+
+    def baselines(self) -> None:
+        """The first models in hand, in `baselines/`; no study file changes them."""
+
+        def work() -> str:
+            dataset = Dataset.open(self.folder.dataset)
+            fitted = fitted_baselines(self.folder, dataset, self._reporter.advance)
+            return sentences.fitted(fitted)
+
+        settings = baselines_settings(self.folder)
+        self._stage("baselines", "fits of logistic regression", settings, work)
 
     def train(self) -> None:
         """The supernet, in `supernet/`."""
@@ -220,7 +225,7 @@ class Run:
             logger = self.logger()
             already = len(finished_trials(study))
             if logger:
-                self._describe(study, logger)
+                describe_in_mlflow(study, logger, config, self.folder, self.dataset())
                 logger.sync(study)
             started = time.perf_counter()
             search(
@@ -235,14 +240,13 @@ class Run:
                 logger.flush()
             show_importances(study)
             show_front(study, self.folder.drawings, self.dataset().features, logger)
-            done = len(finished_trials(study)) - already
-            failed = failed_trials(study)
-            why = f"; {len(failed):,} failed ({reasons_in_words(failed)})" if failed else ""
-            rate = f", {done / seconds:.1f} trials/s" if done else ""
-            start_up = started - before
-            return (
-                f"{config.search.n_trials:,} trials by {sampler}, {len(study.best_trials)} on the "
-                f"Pareto front{rate} (+ {start_up:.1f} s to load){why}"
+            return sentences.searched(
+                study,
+                sampler,
+                config.search.n_trials,
+                done=len(finished_trials(study)) - already,
+                seconds=seconds,
+                start_up=started - before,
             )
 
         self._stage("search", sampler, settings, work)
@@ -270,7 +274,7 @@ class Run:
         self._stage("ladder", "models trained for a while", settings, work)
 
     def retrain(self) -> None:
-        """The winners trained from scratch and the baselines, in `retrained/`."""
+        """The best searched models trained from scratch, in `retrained/`."""
         top = self.config.retrain.top
         settings = retrain_settings(self.config, self.folder, self._space)
 
@@ -298,18 +302,10 @@ class Run:
             logger = self.logger()
             if logger:
                 folders = [folder_of_model(self.folder, self.config, model) for model in models]
+                winner = " ".join(winner_in_words(results))
                 with files_of_models(models, folders, dataset.features) as files:
-                    logger.log_models(study, models, files=files)
-            best = f"test log loss {models[0]['test_log_loss']:.4f} of the best on validation rows."
-            return " ".join(
-                [
-                    best,
-                    *winner_in_words(results),
-                    *comparisons(results),
-                    *expectation_in_words(results),
-                    *_ranked_in_floats(models[0]),
-                ]
-            )
+                    logger.log_models(study, models, files=files, winner=winner)
+            return sentences.retrained(results)
 
         recipe = self.config.retrain.model.recipe(self.dataset().split("train").num_rows)
         detail = f"{top} models in steps of {recipe.batch_size:,} rows"
@@ -321,20 +317,10 @@ class Run:
         if len(finished_trials(study)) < self.config.search.n_trials:
             self.folder.forget(self._key("search"))
         elif logger := self.logger():
-            self._describe(study, logger)
+            describe_in_mlflow(study, logger, self.config, self.folder, self.dataset())
             if logger.sync(study):  # the store is another one than before
                 show_front(study, self.folder.drawings, self.dataset().features, logger)
                 self.folder.forget(self._key("retrain"))  # reads the models there are, logs them
-
-    def _describe(self, study: Any, logger: MLflowLogger) -> None:
-        """What the run of the study says of data and settings; before its trials are logged."""
-        logger.log_dataset(study, self._data_summary(), features=self.dataset().features)
-        source = self.folder.record()["prepare"]["settings"]["source"]
-        settings = settings_in_force(self.config, source)
-        for name in ("n_trials", "ladder"):  # may change, and parameters in MLflow never do
-            del settings["search"][name]
-        tables = ("space", "supernet", "oracle", "hardware", "search")
-        logger.log_settings(study, {name: settings[name] for name in tables})
 
     def report(self) -> None:
         """The HTML page, `report.html`, and one that compares the searches of the folder.
@@ -346,7 +332,7 @@ class Run:
         study = self.study()
         record, path = self.folder.record(), self.folder.report_of(self.place)
         seconds = {stage: record.get(self._key(stage), {}).get("seconds") for stage in STAGES}
-        data = self._data_summary()
+        data = data_summary(self.folder, self.dataset())
         write_report(
             path,
             study=study,
@@ -415,32 +401,15 @@ class Run:
     def logger(self) -> MLflowLogger | None:
         """The MLflow logger, or None where MLflow is not installed."""
         if self._logger is None:
-            where, folder = self.config.mlflow, self.folder
-            experiment = where.experiment or self.config.name
-            is_local = where.uri is None
             try:
-                self._logger = MLflowLogger(
-                    where.uri or sqlite_url(folder.mlflow_db),
-                    experiment=experiment,
-                    tags={
-                        **where.tags,
-                        "nasrec.dataset": self.dataset().fingerprint,
-                        "nasrec.seed": str(self.config.seed),
-                        "nasrec.sampler": name_of_proposer(self.config.search),
-                    },
-                    artifact_location=folder.artifacts.resolve().as_uri() if is_local else None,
-                    reference_point=where.reference_point,
-                )
-                page = self._logger.page(experiment)
-                write_json(folder.mlflow_record, {"uri": where.uri, "page": page})
+                fingerprint = self.dataset().fingerprint
+                self._logger = open_logger(self.config, self.folder, fingerprint)
             except MissingExtraError as error:
                 self._reporter.note(f"runs are not logged: {error}")
         return self._logger
 
     def _key(self, stage: Stage) -> str:
-        """What `run.json` calls a stage: searches but the first have entries of their own."""
-        is_shared = stage in ("prepare", "train")  # by all searches
-        return stage if is_shared or not self.place else f"{stage} {self.place}"
+        return key_of(stage, self.place)
 
     def _stage(self, name: Stage, detail: str, settings: Any, work: Callable[[], str]) -> None:
         """Skip a finished stage; otherwise do it, time it, and write it down."""
@@ -454,18 +423,6 @@ class Run:
         self.folder.finish(self._key(name), settings, seconds)
         self._reporter.end(f"{sentence} [{seconds:.1f} s]")
 
-    def _data_summary(self) -> dict[str, Any]:
-        """What MLflow and the report say of the data."""
-        dataset = self.dataset()
-        return {
-            "source": self.folder.record()["prepare"]["settings"]["source"],
-            "fingerprint": dataset.fingerprint,
-            "num_dense": dataset.features.num_dense,
-            "num_sparse": dataset.features.num_sparse,
-            "rows": {n: dataset.split(n).num_rows for n in ("train", "validation", "test")},
-            "bayes_log_loss": dataset.bayes_log_loss,
-        }
-
     def _oracle(self, bits: RankedBits | None = None) -> SupernetOracle:
         oracle = self.config.oracle
         return SupernetOracle(
@@ -478,19 +435,3 @@ class Run:
             precision="float32" if bits == "genotype" else oracle.precision,
             bits=bits or oracle.bits,
         )
-
-
-def _ranked_in_floats(model: Mapping[str, Any]) -> list[str]:
-    """Both searched log losses of a model that was ranked in floating point."""
-    if "search_log_loss_at_bits" not in model:
-        return []
-    return [
-        f"Its searched validation log loss is {model['search_log_loss']:.4f} in floating point, "
-        f"{model['search_log_loss_at_bits']:.4f} at its bits."
-    ]
-
-
-def _rows(dataset: Dataset) -> str:
-    return ", ".join(
-        f"{dataset.split(name).num_rows:,} {name}" for name in ("train", "validation", "test")
-    )

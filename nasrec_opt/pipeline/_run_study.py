@@ -11,7 +11,8 @@ from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import is_same_log
 from nasrec_opt.pipeline._opening import settle
 from nasrec_opt.pipeline._precision import warnings_as_notes
-from nasrec_opt.pipeline._run import STAGES, Run, Stage
+from nasrec_opt.pipeline._run import Run
+from nasrec_opt.pipeline._stages import STAGES, Stage
 
 
 def run_study(

@@ -8,7 +8,8 @@ from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words
 from nasrec_opt.report._records import read_study
 from nasrec_opt.report._report import write_report
-from nasrec_opt.report._words import comparisons, winner, winner_in_words
+from nasrec_opt.report._winner import winner, winner_in_words
+from nasrec_opt.report._words import comparisons
 
 __all__ = [
     "Search",

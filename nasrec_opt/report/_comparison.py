@@ -17,6 +17,7 @@ from nasrec_opt._metrics import LABELS
 from nasrec_opt.report._figures import PALETTE, styled
 from nasrec_opt.report._html import figure_section, number, page
 from nasrec_opt.report._records import StudyRecord, hypervolume_history
+from nasrec_opt.report._winner import name_of_winner, winner, winner_in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,11 @@ class Search:
     proposer: str
     results: Mapping[str, Any]
     link: str
+
+    @property
+    def winner(self) -> dict[str, Any] | None:
+        """What it recommends: its best retrained model, or a baseline."""
+        return winner(self.results)
 
     @property
     def best_retrained(self) -> float | None:
@@ -61,6 +67,7 @@ def write_comparison(path: Path | str, searches: Sequence[Search], title: str) -
         labels = ", ".join(LABELS.get(name, name) for name in names)
         volumes = _hypervolumes([search.record for search in group])
         parts.append(f"<h2>Minimised: {html.escape(labels)}</h2>" + _table(group, volumes))
+        parts.append(_winners(group))
         best = [(_best(search.record), search.record.name) for search in group]
         label = LABELS.get(names[0], names[0])
         parts.append(
@@ -80,11 +87,12 @@ def _table(group: Sequence[Search], volumes: Sequence[npt.NDArray[np.float64]]) 
     heads = ["search", "proposed by", "trials", "on the front"]
     heads += [f"best {LABELS.get(first, first)}, searched", "hypervolume"]
     heads += ["test log loss, best retrained", "models retrained"]
+    heads += ["winner", "its validation log loss", "its test log loss"]
     rows = []
     for search, volume in zip(group, volumes, strict=True):
         record = search.record
         name = html.escape(record.name)
-        best = _best(record)[-1]
+        best, won = _best(record)[-1], search.winner or {}
         cells = [
             f"<a href='{html.escape(search.link, quote=True)}'>{name}</a>" if search.link else name,
             html.escape(search.proposer),
@@ -94,11 +102,24 @@ def _table(group: Sequence[Search], volumes: Sequence[npt.NDArray[np.float64]]) 
             number(float(volume[-1])) if len(record.metric_names) > 1 else "-",
             number(search.best_retrained),
             f"{len(search.results.get('models') or []):,}",
+            html.escape(name_of_winner(search.results)),
+            number(won.get("validation_log_loss")),
+            number(won.get("test_log_loss")),
         ]
         rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f"<div class=wide>{table}</div>"
+
+
+def _winners(group: Sequence[Search]) -> str:
+    """A sentence on the winner of each search that has one."""
+    lines = [
+        f"<li>{html.escape(search.record.name)}: {html.escape(sentence)}</li>"
+        for search in group
+        for sentence in winner_in_words(search.results)
+    ]
+    return f"<ul>{''.join(lines)}</ul>" if lines else ""
 
 
 def _hypervolumes(records: Sequence[StudyRecord]) -> list[npt.NDArray[np.float64]]:

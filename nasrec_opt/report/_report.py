@@ -11,6 +11,7 @@ import optuna
 
 from nasrec_opt._files import atomic_write
 from nasrec_opt._metrics import LABELS
+from nasrec_opt.report._differences import figures_of
 from nasrec_opt.report._drawing import drawing_svg
 from nasrec_opt.report._facts import facts_section
 from nasrec_opt.report._figures import (
@@ -24,7 +25,8 @@ from nasrec_opt.report._html import figure_section, number, page, row, table
 from nasrec_opt.report._ladder import expectation_in_words, ladder_section
 from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
 from nasrec_opt.report._retrained import RETRAINED, meanings, retrained_section, searched_as
-from nasrec_opt.report._words import comparisons, figures_of, is_behind, winner_in_words
+from nasrec_opt.report._winner import winner_in_words
+from nasrec_opt.report._words import comparisons, is_behind
 from nasrec_opt.space import Genotype
 
 MOST_ROWS = 25  # of the table of searched models

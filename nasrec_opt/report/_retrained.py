@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasrec_opt._metrics import COST, SHAPE, definitions
-from nasrec_opt.report._html import number, row, table
-from nasrec_opt.report._words import (
+from nasrec_opt.report._differences import (
     BASELINES,
     differences,
     figures_of,
     short_difference,
-    winner,
 )
+from nasrec_opt.report._html import number, row, table
+from nasrec_opt.report._winner import winner
 
 RETRAINED = "test rows, trained from scratch"
 NAMES = {name: words.removeprefix("the ") for name, words in BASELINES.items()}
@@ -60,8 +60,8 @@ def retrained_section(results: Mapping[str, Any]) -> str:
     heads += [metric.label for metric in COSTS]
     return (
         "<h2>Retrained models and baselines</h2><p>Trained from scratch; the first is the best on "
-        "validation rows. Test rows decide one thing: a baseline is the winner where that model is "
-        "behind it by more than a standard error. A difference is the model's test log loss "
+        "validation rows. The winner, in bold, has the lowest validation log loss of that model "
+        "and the baselines; test rows decide nothing. A difference is the model's test log loss "
         "less the baseline's, ± its standard error over the rows: below 0, the model is better; "
         "within two standard errors of 0, it is noise.</p>"
         + table(heads, rows)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from nasrec_opt.data import Batch, Dataset, spread
+from nasrec_opt.data import Batch, Dataset, Split, spread
 from nasrec_opt.retrain._metrics import auc, log_loss
 from nasrec_opt.supernet import log_odds
 
@@ -27,7 +28,7 @@ PENALTIES = (0.003, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 
 LEAST_TRIED = 5
 MAX_ROWS = 1_000_000  # training rows that scikit-learn is given at most: about 2 GB
 CHOICE_ROWS = 200_000  # validation rows that choose the penalty at most
-CHUNK_ROWS = 65_536  # test rows that are one-hot at a time
+CHUNK_ROWS = 65_536  # rows that are answered, and one-hot, at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,15 @@ class Baseline:
     Args:
         test_log_loss: On all test rows.
         test_auc: The same; None where they are of one class.
-        validation_log_loss: On validation rows; of logistic regression, what chose the penalty, on
-            at most 200,000 rows, evenly spread.
+        validation_log_loss: On all validation rows.
+        validation_logits: Its answers to the validation rows, `[rows]`.
         test_logits: Its answers to the test rows, `[rows]`.
     """
 
     test_log_loss: float
     test_auc: float | None
     validation_log_loss: float
+    validation_logits: npt.NDArray[np.float32]
     test_logits: npt.NDArray[np.float32]
 
     def to_dict(self) -> dict[str, float | None]:
@@ -62,8 +64,8 @@ class LogisticRegressionBaseline(Baseline):
 
     Args:
         penalty: scikit-learn's C that was chosen.
-        tried: Validation log loss by C; empty where all training rows are of one class, to which
-            only the constant click rate can be fitted.
+        tried: Log loss by C on at most 200,000 validation rows, evenly spread; empty where all
+            training rows are of one class, to which only the constant click rate can be fitted.
         rows: Training rows it was fitted on.
         seconds: Wall time.
     """
@@ -80,7 +82,7 @@ def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, B
     Args:
         dataset: The log, opened in any way: the baselines read it with `min_count=1` and with
             binned dense columns.
-        progress: Called with (fits done, None).
+        progress: Called with (fits done, maximum number of fits).
 
     Returns:
         `constant` (the click rate of the training rows) and `logistic_regression`.
@@ -94,14 +96,10 @@ def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, B
 def constant(dataset: Dataset) -> Baseline:
     """Answer every row with the training rows' click rate."""
     logit = log_odds(dataset.split("train").labels)
-    test, validation = dataset.split("test").labels, dataset.split("validation").labels
-    logits = np.full(len(test), logit, np.float32)
-    return Baseline(
-        test_log_loss=log_loss(np.full(len(test), logit), test),
-        test_auc=auc(logits, test),
-        validation_log_loss=log_loss(np.full(len(validation), logit), validation),
-        test_logits=logits,
+    validation, test = (
+        np.full(dataset.split(name).num_rows, logit, np.float32) for name in ("validation", "test")
     )
+    return Baseline(**_scored(dataset, validation, test))
 
 
 def constant_log_loss(dataset: Dataset) -> float:
@@ -119,12 +117,14 @@ def logistic_regression(
 
     Args:
         dataset: The log, opened in any way.
-        progress: Called with (fits done, None).
+        progress: Called with (fits done, maximum number of fits).
         max_rows: Training rows beyond this number are left out at random: scikit-learn holds all of
             its rows in memory. On a longer log the baseline is that of a sample.
         seed: Seed of that sample.
     """
     started = time.perf_counter()
+    if progress:
+        progress(0, len(PENALTIES))
     dataset = Dataset.open(dataset.path, min_count=1, binned_dense=True)
     split = dataset.split("train")
     index: slice | npt.NDArray[np.int64] = slice(None)
@@ -154,27 +154,40 @@ def logistic_regression(
         if value < best[0]:
             best = (value, penalty, model.coef_.copy(), model.intercept_.copy())
         if progress:
-            progress(count, None)
+            progress(count, len(PENALTIES))
         if count >= LEAST_TRIED and all(v > best[0] for v in list(tried.values())[-2:]):
             break
-    value, penalty, model.coef_, model.intercept_ = best
-    test = dataset.split("test")
-    logits = np.concatenate(
-        [
-            model.decision_function(encoder(test.rows(slice(start, start + CHUNK_ROWS))))
-            for start in range(0, test.num_rows, CHUNK_ROWS)
-        ]
-    )
+    _, penalty, model.coef_, model.intercept_ = best
+
+    def answers(split: Split) -> npt.NDArray[np.float32]:
+        starts = range(0, split.num_rows, CHUNK_ROWS)
+        rows = (split.rows(slice(start, start + CHUNK_ROWS)) for start in starts)
+        parts = [model.decision_function(encoder(batch)) for batch in rows]
+        return np.concatenate(parts).astype(np.float32)
+
     return LogisticRegressionBaseline(
-        test_log_loss=log_loss(logits, test.labels),
-        test_auc=auc(logits, test.labels),
-        validation_log_loss=value,
-        test_logits=logits.astype(np.float32),
+        **_scored(dataset, answers(held_out), answers(dataset.split("test"))),
         penalty=penalty,
         tried=tried,
         rows=len(train.labels),
         seconds=time.perf_counter() - started,
     )
+
+
+def _scored(
+    dataset: Dataset,
+    validation_logits: npt.NDArray[np.float32],
+    test_logits: npt.NDArray[np.float32],
+) -> dict[str, Any]:
+    """What a `Baseline` says of its answers to all validation and all test rows."""
+    test = dataset.split("test").labels
+    return {
+        "test_log_loss": log_loss(test_logits, test),
+        "test_auc": auc(test_logits, test),
+        "validation_log_loss": log_loss(validation_logits, dataset.split("validation").labels),
+        "validation_logits": validation_logits,
+        "test_logits": test_logits,
+    }
 
 
 class OneHot:

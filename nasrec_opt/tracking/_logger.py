@@ -35,6 +35,7 @@ from nasrec_opt.tracking._record import (
     INCOMPLETE_TAG,
     SEED_TAG,
     TRIAL_TAG,
+    WINNER_TAG,
     RunRecord,
 )
 from nasrec_opt.tracking._store import (
@@ -274,6 +275,7 @@ class MLflowLogger:
         models: Sequence[Mapping[str, Any]],
         *,
         files: Sequence[Sequence[Path]] = (),
+        winner: str | None = None,
     ) -> None:
         """A nested run for each retrained model; those logged before are replaced.
 
@@ -281,12 +283,15 @@ class MLflowLogger:
             study: The study that found them.
             models: Entries of `results.json`: `genotype` and figures.
             files: Files and folders that are copied to the artifacts of each model's run.
+            winner: Sentence on the winner among models and baselines; a tag of the study's run.
 
         Raises:
             StudyError: They could not be written.
         """
         with as_study_error(self._uri):
             replace_models(self._parent(study), models, files)
+            if winner:
+                self._parent(study).set_tags({WINNER_TAG: winner})
 
     def page(self, experiment: str) -> str:
         """Where MLflow's pages show the runs of an experiment: what follows a server's address.

@@ -102,13 +102,15 @@ class Parent:
             self.store.client.log_batch(self.run_id, metrics[start : start + MAX_VALUES])
 
     def log_best_model(self, models: Sequence[Mapping[str, Any]]) -> None:
-        """Write the scores of the retrained model that is best on validation rows."""
+        """Write the scores of the model that is best on validation rows, over its seeds."""
         from mlflow.entities import Metric as MLflowMetric
 
         scored = [m for m in models if as_number(m.get("validation_log_loss")) is not None]
         if not scored:
             return
-        best = min(scored, key=lambda model: float(model["validation_log_loss"]))
+        mean, own = "mean_validation_log_loss", "validation_log_loss"
+        key = mean if all(as_number(m.get(mean)) is not None for m in scored) else own
+        best = min(scored, key=lambda model: float(model[key]))
         scores = {k: v for k, v in best.items() if k.startswith(("test_", "validation_"))}
         metrics = [
             MLflowMetric(metric.name, metric.value, milliseconds(), 0)

@@ -21,6 +21,7 @@ BEGAN_TAG = "nasrec.began"  # when trial 0 ended: tells studies of one name apar
 TRIAL_TAG = "nasrec.trial"
 STATE_TAG = "nasrec.state"
 MODEL_TAG = "nasrec.model"
+WINNER_TAG = "nasrec.winner"  # a sentence on the best of models and baselines
 GENOTYPE_TAG = "nasrec.genotype"
 SAMPLER_TAG = "nasrec.sampler"
 SPACE_TAG = "nasrec.space"  # all its choices; of the study alone

@@ -6,6 +6,7 @@ import pytest
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline import RunFolder
+from nasrec_opt.pipeline._stages import STAGES
 
 
 def finished(folder: RunFolder, stage: str, settings: dict[str, int]) -> None:
@@ -14,7 +15,7 @@ def finished(folder: RunFolder, stage: str, settings: dict[str, int]) -> None:
     folder.finish(stage, settings, 1.0)
 
 
-@pytest.mark.parametrize("stage", ["prepare", "train", "search", "retrain"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_done_while_its_settings_and_its_output_are_there(tmp_path, stage):
     folder = RunFolder(tmp_path / "run")
     assert not folder.is_done(stage, {"a": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from conftest import TINY_STUDY
 
 from nasrec_opt.pipeline import RunFolder, StudyConfig, run_study
 from nasrec_opt.pipeline._searches import name_of_search, place_of, studies_of
+from nasrec_opt.report import winner_in_words
 
 SHORT = "\n[retrain.model]\nlearning_rates = [0.003]\nepochs = 1\n"
 
@@ -113,6 +115,24 @@ def test_one_page_compares_the_searches(searched):
         assert 0 < float(row[5]) <= 1
 
 
+def test_the_page_names_the_winner_of_each_search(searched):
+    out, _ = searched
+    text = (out / "searches.html").read_text().partition("<body>")[2]
+    rows = re.findall(r"<tr><td>(.*?)</td></tr>", text)
+    for row, place in zip(rows, ("", "tiny-nsga2-evolution", "other"), strict=True):
+        results = json.loads(RunFolder(out).results_of(place).read_text())
+        won = results["winner"]
+        names = {
+            "model": f"model 1 (trial {results['models'][0]['trial']})",
+            "logistic_regression": "logistic regression",
+            "constant": "constant click rate",
+        }
+        losses = [f"{won[f'{split}_log_loss']:.4f}" for split in ("validation", "test")]
+        assert row.split("</td><td>")[-3:] == [names[won["name"]], *losses]
+        [sentence] = winner_in_words(results)
+        assert f"<li>{place or 'tiny-nsga2'}: {sentence}</li>" in text
+
+
 def test_each_search_goes_on_by_itself(searched):
     out, _ = searched
     before = (out / "searches" / "other" / "results.json").read_bytes()
@@ -123,6 +143,7 @@ def test_each_search_goes_on_by_itself(searched):
     assert (out / "searches" / "other" / "results.json").read_bytes() == before
     record = RunFolder(out).record()
     assert {"search", "search tiny-nsga2-evolution", "retrain other"} <= record.keys()
+    assert [stage for stage in record if stage.startswith("baselines")] == ["baselines"]
 
 
 def load(out: Path, name: str) -> optuna.Study:

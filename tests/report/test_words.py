@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasrec_opt.report import comparisons, winner, winner_in_words
+from nasrec_opt.report import comparisons
 from nasrec_opt.report._words import is_behind
 
 
@@ -88,37 +88,6 @@ def test_results_of_earlier_versions_have_a_verdict_without_an_error():
     ]
     assert is_behind(old)
     assert comparisons({}) == comparisons({"models": []}) == []
-
-
-@given(st.floats(-1, 1), st.floats(1e-9, 1))
-def test_a_baseline_is_the_winner_where_the_model_is_behind_by_more_than_a_standard_error(
-    difference, error
-):
-    found = results(difference, error)
-    if difference > error:
-        assert winner(found) == {"name": "logistic_regression", "test_log_loss": 0.5}
-        assert winner_in_words(found) == [
-            "The winner is logistic regression, test log loss 0.5000: the best retrained model is "
-            "not as good."
-        ]
-    else:
-        assert winner(found) == {"name": "model", "test_log_loss": 0.5 + difference}
-        assert winner_in_words(found) == []
-
-
-def test_of_two_baselines_that_are_ahead_the_better_one_wins():
-    found = results(0.02, 0.001)
-    found["models"][0]["against"]["constant"] = {"difference": 0.05, "standard_error": 0.001}
-    found["baselines"]["constant"] = {"test_log_loss": 0.47}
-    assert winner(found) == {"name": "constant", "test_log_loss": 0.47}
-    assert "The winner is the constant click rate" in winner_in_words(found)[0]
-
-
-def test_without_models_there_is_no_winner_and_old_results_have_one():
-    assert winner({}) is None
-    assert winner_in_words({"models": []}) == []
-    old = {"models": [{"test_log_loss": 0.48}], "baselines": {"logistic_regression": 0.47}}
-    assert winner(old) == {"name": "logistic_regression", "test_log_loss": 0.47}
 
 
 @given(st.floats(-1, 1), st.floats(1e-9, 1))

@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.preprocessing import OneHotEncoder
 
 from nasrec_opt.data import Dataset, generate_synthetic
-from nasrec_opt.retrain import baselines, constant_log_loss, logistic_regression
+from nasrec_opt.retrain import _baselines, baselines, constant_log_loss, logistic_regression
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,28 @@ def test_logistic_regression_equals_a_direct_fit_at_its_penalty(dataset):
 def test_the_penalty_is_the_best_of_at_least_five_on_validation(dataset):
     result = logistic_regression(dataset)
     assert len(result.tried) >= 5
-    assert result.tried[result.penalty] == min(result.tried.values()) == result.validation_log_loss
+    best = min(result.tried.values())
+    assert result.tried[result.penalty] == best
+    assert result.validation_log_loss == pytest.approx(best, abs=1e-6)  # few rows: all chose it
+
+
+def test_figures_are_of_all_rows_though_fewer_choose_the_penalty(dataset, monkeypatch):
+    monkeypatch.setattr(_baselines, "CHOICE_ROWS", 50)
+    for result in baselines(dataset).values():
+        for name, logits, loss in (
+            ("validation", result.validation_logits, result.validation_log_loss),
+            ("test", result.test_logits, result.test_log_loss),
+        ):
+            labels = dataset.split(name).labels
+            assert logits.shape == labels.shape
+            expected = sklearn_log_loss(labels, 1 / (1 + np.exp(-logits.astype(float))))
+            assert loss == pytest.approx(expected, abs=1e-9)
+
+
+def test_progress_is_told_from_the_beginning(dataset):
+    told: list[tuple[int, int | None]] = []
+    result = logistic_regression(dataset, lambda done, total: told.append((done, total)))
+    assert told == [(done, len(_baselines.PENALTIES)) for done in range(len(result.tried) + 1)]
 
 
 def test_how_the_dataset_was_opened_does_not_weaken_the_baseline(dataset):

@@ -98,12 +98,17 @@ def test_a_result_is_what_the_chain_comes_to(finished, tmp_path):
     config = StudyConfig.from_toml(study)
     data = replace(config.data, synthetic_seed=1, split_seed=1)
     run_study(replace(config, seed=1, data=data), tmp_path / "run", until="retrain")
-    models = json.loads((tmp_path / "run" / "retrained" / "results.json").read_text())["models"]
+    came = json.loads((tmp_path / "run" / "retrained" / "results.json").read_text())
+    assert row["name"][:2] == ["constant", "logistic_regression"]
     assert row["name"][-1] == "final"
-    assert row["is_final"] == [False, False, True]
+    assert row["is_final"] == [False, False, False, False, True]
     final = (row["validation"][-1], row["test"][-1])
-    assert final == (models[0]["validation_log_loss"], models[0]["test_log_loss"])
-    expected = {(model["validation_log_loss"], model["test_log_loss"]) for model in models}
+    assert final == (came["winner"]["validation_log_loss"], came["winner"]["test_log_loss"])
+    assert final[0] == min(row["validation"])
+    expected = {
+        (known["validation_log_loss"], known["test_log_loss"])
+        for known in (*came["models"], *came["baselines"].values())
+    }
     assert set(zip(row["validation"], row["test"], strict=True)) == expected
     assert row["seconds"] == sorted(row["seconds"])
     assert row["spent_s"] >= row["seconds"][-1] > 0
@@ -165,7 +170,7 @@ def test_changed_settings_are_measured_anew(finished, plan, tmp_path):
     assert main(arguments(finished, changed, contenders="default", seeds="0")) == 0
     after = results(finished)["default", 0]  # the later one
     assert after["settings"] != before["settings"]
-    assert len(after["seconds"]) == 2  # one model, and it once more as the final answer
+    assert len(after["seconds"]) == 4  # two baselines, one model, and the final answer
     assert len(re.findall(r"\| ours, by default .* \| 1 \|\n", (finished / "worth.md").read_text()))
 
 

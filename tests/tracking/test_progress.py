@@ -137,9 +137,16 @@ def test_after_retraining_the_study_has_the_scores_of_the_best_on_validation(uri
         )
     ]
     with MLflowLogger(uri) as logger:
+        logger.log_models(study, models, winner="The winner is a model.")
+    data = study_runs(uri, "models")["models"].data
+    assert (data.metrics["validation_log_loss"], data.metrics["test_log_loss"]) == (0.45, 0.47)
+    assert data.tags["nasrec.winner"] == "The winner is a model."
+    for model, mean in zip(models, (0.46, 0.48), strict=True):  # of several seeds each
+        model["mean_validation_log_loss"] = mean
+    with MLflowLogger(uri) as logger:
         logger.log_models(study, models)
     metrics = study_runs(uri, "models")["models"].data.metrics
-    assert (metrics["validation_log_loss"], metrics["test_log_loss"]) == (0.45, 0.47)
+    assert (metrics["validation_log_loss"], metrics["test_log_loss"]) == (0.46, 0.44)
 
 
 def test_a_reference_point_of_other_objectives_is_one_sentence(uri):

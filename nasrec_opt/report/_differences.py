@@ -1,0 +1,69 @@
+"""How far the best retrained model is from the baselines, as numbers with their standard errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+BASELINES = {  # the harder to beat first
+    "logistic_regression": "logistic regression",
+    "constant": "the constant click rate",
+}
+NOISE = 2.0  # standard errors below which a difference may well be chance
+
+
+def differences(
+    results: Mapping[str, Any], split: Literal["validation", "test"] = "test"
+) -> dict[str, dict[str, Any]]:
+    """Differences of the best retrained model from the baselines, by the baseline's name.
+
+    Args:
+        results: What `retrained/results.json` holds. An older one lacks paired differences; theirs
+            are those of the means, whose standard error is not known.
+        split: The rows.
+    """
+    models, baselines = results.get("models") or [], results.get("baselines") or {}
+    if not models:
+        return {}
+    paired = models[0].get("against" if split == "test" else "against_on_validation") or {}
+    own = models[0].get(f"{split}_log_loss")
+    found: dict[str, dict[str, Any]] = {}
+    for name in BASELINES:
+        other = figures_of(baselines[name]).get(f"{split}_log_loss") if name in baselines else None
+        if name in paired:
+            found[name] = paired[name]
+        elif own is not None and other is not None:
+            found[name] = {"difference": own - other}
+    return found
+
+
+def figures_of(baseline: Any) -> dict[str, Any]:
+    """Figures of a baseline: a `Baseline`, or an entry of `results.json`, new or old."""
+    if isinstance(baseline, Mapping):
+        return dict(baseline)
+    if hasattr(baseline, "to_dict"):
+        return dict(baseline.to_dict())
+    return {"test_log_loss": baseline}
+
+
+def is_noise(difference: Mapping[str, Any]) -> bool:
+    """Whether a difference is within its known standard errors."""
+    error = difference.get("standard_error")
+    return error is not None and abs(difference["difference"]) < NOISE * error
+
+
+def short_difference(difference: Mapping[str, Any]) -> str:
+    """`+0.0118 ± 0.0031`, for a table."""
+    by = difference["difference"]
+    return f"{'+' if by > 0 else '-' if by < 0 else ''}{amount(difference)}"
+
+
+def amount(difference: Mapping[str, Any]) -> str:
+    """`0.0118 ± 0.0031`: its size, with the decimals that the error's two digits need."""
+    value, error = abs(difference["difference"]), difference.get("standard_error")
+    least = min((x for x in (value, error) if x), default=1.0)
+    decimals = min(9, max(4, 1 - math.floor(math.log10(least)) if least < 1 else 4))
+    if error is None:
+        return f"{value:.{decimals}f}"
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
