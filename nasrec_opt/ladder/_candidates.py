@@ -15,6 +15,8 @@ from nasrec_opt.space import (
     reads_sparse_inputs,
 )
 
+STEP_OVERHEAD = 170_000.0  # MACs a sample that take as long as the rest of a step; measured
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -26,6 +28,7 @@ class Candidate:
         score: Log loss as the search scored it.
         costs: Its other objectives, all minimised, in the study's order.
         features: What else a correction reads, in the order of `feature_names`.
+        work: What a training step costs, beside that of other models; see `training_work`.
     """
 
     genotype: Genotype
@@ -33,6 +36,21 @@ class Candidate:
     score: float
     costs: tuple[float, ...]
     features: tuple[float, ...]
+    work: float = 1.0
+
+
+def training_work(genotype: Genotype, features: FeatureSpec) -> float:
+    """What a training step costs, beside that of other models of the same input.
+
+    Args:
+        genotype: The architecture.
+        features: Shape of the input.
+
+    Returns:
+        MACs of a sample, and `STEP_OVERHEAD`. No clock is read, so that what follows from it is the
+        same on any machine.
+    """
+    return STEP_OVERHEAD + float(lower(genotype, features).macs)
 
 
 def feature_names() -> tuple[str, ...]:

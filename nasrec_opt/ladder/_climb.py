@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -19,8 +19,14 @@ import numpy.typing as npt
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder._candidates import Candidate
 from nasrec_opt.ladder._correction import Correction, corrected_tau, kendall_tau
-from nasrec_opt.ladder._plan import FIRST_MODELS, rung_epochs, rung_sizes
-from nasrec_opt.ladder._promotion import promote
+from nasrec_opt.ladder._plan import (
+    FIRST_MODELS,
+    LEAST_MODELS,
+    MOST_MODELS,
+    rung_epochs,
+    rung_sizes,
+)
+from nasrec_opt.ladder._promotion import expected_improvement, promote
 from nasrec_opt.space import Genotype
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -79,6 +85,8 @@ class Climb:
         candidates: What may climb.
         finalists: Models that the last rung leaves.
         rungs: The lowest first.
+        work: What the first rung's models may cost together, in units of `Candidate.work`; None
+            while that is not known, or where the number of models is.
         correction: Fitted to all truths of the first rung so far; None of too few.
         tau: How well corrected scores rank, where the first rung is complete; see `corrected_tau`.
         tau_of_score: The same of the scores as they are.
@@ -88,6 +96,7 @@ class Climb:
     candidates: Sequence[Candidate]
     finalists: int
     rungs: list[Rung] = field(default_factory=list)
+    work: float | None = None
     correction: Correction | None = None
     tau: float | None = None
     tau_of_score: float | None = None
@@ -103,6 +112,10 @@ class Climb:
         """`[candidates, objectives]`."""
         return np.array([c.costs for c in self.candidates]).reshape(len(self.candidates), -1)
 
+    def work_of(self, numbers: Iterable[int]) -> float:
+        """What a training step of these candidates costs, all together."""
+        return sum(self.candidates[number].work for number in numbers)
+
 
 def climb(
     candidates: Sequence[Candidate],
@@ -111,12 +124,15 @@ def climb(
     finalists: int,
     epochs: float,
     models: int | Callable[[float], int],
+    first: Sequence[int] = (),
+    work: float | None = None,
     on_change: Callable[[Climb], None] | None = None,
 ) -> Climb:
     """Train candidates rung by rung; half of a rung goes on to twice as many epochs.
 
     The first models are chosen by the search's scores. From the fifth on, each is chosen by what
-    the trained ones teach: scores corrected by a ridge regression, with the benefit of the doubt.
+    the trained ones teach: scores corrected by a ridge regression. A model is chosen for the
+    improvement to be expected of it, for what its training costs: dear models must promise more.
 
     Args:
         candidates: What may climb, each model once.
@@ -124,7 +140,11 @@ def climb(
             `StudyError` of it fails that model alone.
         finalists: Models that the last rung leaves, at most.
         epochs: Epochs of the first rung.
-        models: Models of the first rung, or how many there can be if one takes so many seconds.
+        models: Models of the first rung; or how many there could be if one took so many seconds,
+            asked once, after the first four. The rung has then so much work as that many models
+            like these four, from 8 to 64 models.
+        first: Candidates that are trained first, whatever is known of the others.
+        work: What a climb that was interrupted has planned (`Climb.work`); `models` is not asked.
         on_change: Called whenever a model is trained, or models are promoted.
 
     Returns:
@@ -136,24 +156,25 @@ def climb(
     """
     if not candidates:
         raise StudyError("ladder: expected candidates, got none")
-    state = Climb(candidates, finalists)
+    state = Climb(candidates, finalists, work=work)
     tell = on_change or (lambda _: None)
-    first = Rung(epochs, FIRST_MODELS if callable(models) else models)
-    first.size = min(first.size, len(candidates))
-    state.rungs.append(first)
-    while len(first.trained) < first.size:
-        _train(state, first, _next(state, first), train)
-        truths = _truths(first)
+    rung = Rung(epochs, min(FIRST_MODELS if callable(models) else models, len(candidates)))
+    state.rungs.append(rung)
+    waiting = list(first)
+    while (number := _next(state, rung, waiting)) is not None:
+        _train(state, rung, number, train)
+        truths = _truths(rung)
         state.correction = Correction.fit(state.features, list(truths), list(truths.values()))
-        if callable(models) and len(first.trained) == min(FIRST_MODELS, len(candidates)):
-            first.size = max(first.size, min(models(first.seconds), len(candidates)))
+        if callable(models):
+            _plan(state, rung, models)
         tell(state)
+    rung.size = len(rung.trained)
     state.tau = corrected_tau(state.features, list(truths), list(truths.values()))
     state.tau_of_score = kendall_tau([candidates[i].score for i in truths], list(truths.values()))
-    for number, size in enumerate(rung_sizes(first.size, finalists)[1:], start=1):
+    for place, size in enumerate(rung_sizes(rung.size, finalists)[1:], start=1):
         going_on = _promote(state, size)
         tell(state)
-        rung = Rung(rung_epochs(number, epochs), len(going_on))
+        rung = Rung(rung_epochs(place, epochs), len(going_on))
         state.rungs.append(rung)
         for i in going_on:
             _train(state, rung, i, train)
@@ -161,6 +182,18 @@ def climb(
     _promote(state, finalists)
     tell(state)
     return state
+
+
+def _plan(state: Climb, rung: Rung, models: Callable[[float], int]) -> None:
+    """Settle the first rung's work after its first models, and how many models that may be."""
+    trained = len(rung.trained)
+    if trained < min(FIRST_MODELS, len(state.candidates)):
+        return
+    mean = state.work_of(rung.trained) / trained
+    if state.work is None:
+        state.work = models(rung.seconds) * mean
+    more = int(max(0.0, state.work - state.work_of(rung.trained)) / mean)
+    rung.size = min(max(trained + more, LEAST_MODELS), MOST_MODELS, len(state.candidates))
 
 
 def _truths(rung: Rung) -> dict[int, float]:
@@ -208,25 +241,48 @@ def _errors_of_differences(rows: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(of_difference, 0.0) / count)
 
 
-def _next(state: Climb, rung: Rung) -> int:
-    """The next model of the first rung."""
-    scores = np.array([c.score for c in state.candidates])
-    if state.correction is None:
-        # Nobody knows yet what a score is worth: differences within its own spread may be noise.
-        estimates, doubt = scores, np.full(len(scores), scores.std() / math.sqrt(2))
-    else:
-        estimates, error = state.correction.predict(state.features)
-        doubt = np.hypot(error, state.correction.residual)
-        estimates = estimates - error  # the benefit of the doubt, so that unlike ones are tried
-        for i, result in rung.trained.items():
-            estimates[i] = math.inf if result is None else result.log_loss
-            doubt[i] = 0.0
+def _next(state: Climb, rung: Rung, waiting: list[int]) -> int | None:
+    """The next model of the first rung; None where it is complete."""
+    trained = len(rung.trained)
+    if trained >= rung.size and (state.work is None or trained >= LEAST_MODELS):
+        return None
+    waiting[:] = [number for number in waiting if number not in rung.trained]
+    if waiting:
+        return waiting[0]
+    estimates, doubt = _estimates(state, rung)
     [chosen] = promote(
         estimates,
         state.costs,
         1,
         errors=np.hypot(doubt[:, None], doubt[None, :]),
-        eligible=set(range(len(scores))) - rung.trained.keys(),
-        place=len(rung.trained),
+        eligible=set(range(len(estimates))) - rung.trained.keys(),
+        place=trained,
+        promises=_promises(state, rung, estimates, doubt),
+        work=np.array([candidate.work for candidate in state.candidates]),
     )
-    return chosen
+    is_beyond = state.work is not None and (
+        state.work_of([*rung.trained, chosen]) > state.work and trained >= LEAST_MODELS
+    )
+    return None if is_beyond else chosen
+
+
+def _estimates(state: Climb, rung: Rung) -> tuple[FloatArray, FloatArray]:
+    """Log losses after the first rung, as far as they are known, and how far off they may be."""
+    if state.correction is None:
+        # Nobody knows yet what a score is worth: differences within its own spread may be noise.
+        scores = np.array([candidate.score for candidate in state.candidates])
+        return scores, np.full(len(scores), scores.std() / math.sqrt(2))
+    estimates, error = state.correction.predict(state.features)
+    doubt = np.hypot(error, state.correction.residual)
+    for i, result in rung.trained.items():
+        estimates[i] = math.inf if result is None else result.log_loss
+        doubt[i] = 0.0
+    return estimates, doubt
+
+
+def _promises(state: Climb, rung: Rung, estimates: FloatArray, doubt: FloatArray) -> FloatArray:
+    """Improvement to be expected of each candidate on the best one that was trained."""
+    truths = _truths(rung)
+    if state.correction is None or not truths:
+        return expected_improvement(estimates, doubt, float(np.min(estimates)))
+    return expected_improvement(estimates, doubt, min(truths.values()))

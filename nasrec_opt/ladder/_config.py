@@ -19,11 +19,14 @@ class LadderConfig:
             with 300 steps: a quarter or a half of one on a long log, several on a short one.
         share: Share of the run's time, from the supernet to the last rung, that the ladder takes
             where `models` is None. It is measured, once a run.
+        probes: Models that are trained to the end before the supernet, so that there is one from
+            the first minute on. They are the search's first trials, and the ladder's first models.
     """
 
     models: int | None = None
     epochs: float | None = None
     share: float = 0.5
+    probes: int = 0
 
     def __post_init__(self) -> None:
         put_plain(self)
@@ -31,5 +34,7 @@ class LadderConfig:
             raise StudyError(f"models: expected 1 or more, got {self.models}")
         if self.epochs is not None and not 0 < self.epochs < math.inf:
             raise StudyError(f"epochs: expected a finite number above 0, got {self.epochs}")
+        if self.probes < 0:
+            raise StudyError(f"probes: expected 0 or more, got {self.probes}")
         if not 0 < self.share < 1:
             raise StudyError(f"share: expected above 0 and below 1, got {self.share}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from nasrec_opt.samplers import crowding_distance, peeled
 
@@ -21,6 +23,8 @@ def promote(
     errors: FloatArray | None = None,
     eligible: Collection[int] | None = None,
     place: int = 0,
+    promises: FloatArray | None = None,
+    work: FloatArray | None = None,
 ) -> list[int]:
     """Models that go on, by turns the most accurate one left and the best one of the front.
 
@@ -36,6 +40,11 @@ def promote(
         errors: Errors of the differences of log losses, `[models, models]`; None for 0.
         eligible: Which models may go on; None for all. The others compete for ranks alone.
         place: Whose turn is first: of an even one the most accurate's, of an odd one the front's.
+        promises: How much is to be expected of each model, `[models]`; in place of their log losses
+            it says who comes next where accuracy is asked for.
+        work: What going on costs for each model, `[models]`; None for the same. Promises and
+            crowding count for its square root: a model of four times the work must promise twice
+            as much, a balance between the best model and the best one for its time.
 
     Returns:
         Their numbers, in the order of the places.
@@ -45,11 +54,13 @@ def promote(
         [0, 1]
     """
     finite = np.flatnonzero(np.isfinite(log_losses))
-    accurate = [int(i) for i in finite[np.argsort(log_losses[finite], kind="stable")]]
+    price = np.ones(len(log_losses)) if work is None else np.sqrt(work)
+    keys = log_losses if promises is None else -promises / price
+    accurate = [int(i) for i in finite[np.lexsort((log_losses[finite], keys[finite]))]]
     orders = [accurate, accurate]
     if costs.shape[1]:
         margin = np.zeros((len(log_losses),) * 2) if errors is None else errors
-        orders[1] = _along_front(log_losses, costs, margin, finite)
+        orders[1] = _along_front(log_losses, costs, margin, price, finite)
     if eligible is not None:
         orders = [[i for i in order if i in eligible] for order in orders]
     chosen: list[int] = []
@@ -60,13 +71,36 @@ def promote(
 
 
 def _along_front(
-    log_losses: FloatArray, costs: FloatArray, margin: FloatArray, finite: npt.NDArray[np.int64]
+    log_losses: FloatArray,
+    costs: FloatArray,
+    margin: FloatArray,
+    price: FloatArray,
+    finite: npt.NDArray[np.int64],
 ) -> list[int]:
-    """The finite models by rank with doubt, then by crowding, then by log loss."""
+    """The finite models by rank with doubt, then by crowding for its price, then by log loss."""
     loss, cost, margin = log_losses[finite], costs[finite], margin[np.ix_(finite, finite)]
     costs_no_more = np.all(cost[:, None, :] <= cost[None, :, :], axis=2)
     is_lower = loss[:, None] + margin <= loss[None, :]
     is_equal = (loss[:, None] == loss[None, :]) & np.all(cost[:, None] == cost[None, :], axis=2)
     ranks = peeled(costs_no_more & is_lower & ~is_equal)
     crowding = crowding_distance(np.column_stack([loss, cost]), ranks)
+    # An end of the front is worth as much as a model between two ends, not infinitely much.
+    crowding = np.minimum(crowding, 1 + cost.shape[1]) / price[finite]
     return [int(i) for i in finite[np.lexsort((loss, -crowding, ranks))]]
+
+
+def expected_improvement(means: FloatArray, errors: FloatArray, best: float) -> FloatArray:
+    """How far normal values may be expected to fall below the best one, `[models]`.
+
+    Args:
+        means: Of each value; of one that is not finite nothing is expected.
+        errors: Standard deviations.
+        best: The value to improve on.
+    """
+    is_known = np.isfinite(means)
+    gain = np.where(is_known, best - means, 0.0)
+    has_error = is_known & (errors > 0)
+    error = np.where(has_error, errors, 1.0)
+    z = gain / error
+    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    return np.where(has_error, error * (z * ndtr(z) + density), np.maximum(gain, 0.0))

@@ -215,6 +215,12 @@ class SearchConfig:
                 f"initial: expected at most the {self.n_trials} genotypes of n_trials, got "
                 f"{len(set(self.initial))}"
             )
+        probes = self.ladder.probes if self.ladder else 0
+        if probes + len(set(self.initial)) > self.n_trials:
+            raise StudyError(
+                f"probes: expected, with those of initial, at most the {self.n_trials} genotypes "
+                f"of n_trials, got {probes}"
+            )
         if self.pruner != "none" and self.objectives != ("log_loss",):
             raise StudyError(
                 "pruner: expected log_loss as the only objective, which is what trials are pruned "

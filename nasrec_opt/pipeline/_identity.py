@@ -80,7 +80,7 @@ def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the search's trials depend on."""
     pruner, pool = config.search.pruner, config.search.pool_bayes
-    initial = initial_genotypes(config.search, space)
+    initial, ladder = initial_genotypes(config.search, space), config.search.ladder
     settings = {
         "train": digest(train_settings(config, folder, space)),
         "oracle": _oracle_settings(config.oracle),
@@ -93,6 +93,8 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
         "constraints": plain(config.search.constraints),
         **({"pruner": pruner} if pruner != "none" else {}),
         **({"initial": [genotype.to_json() for genotype in initial]} if initial else {}),
+        # Which ones they are follows from the space, the log and the seed.
+        **({"probes": ladder.probes} if ladder and ladder.probes else {}),
     }
     return without_unread(settings)
 

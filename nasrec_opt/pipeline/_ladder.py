@@ -1,7 +1,7 @@
 """The ladder stage: searched models are trained rung by rung, and a few of them are left.
 
 What is decided follows from the search, from what training came to, and from one measured number,
-which the run keeps: how many models the first rung can have. Trained models are remembered in their
+which the run keeps: how much work the first rung can have. Trained models are remembered in their
 folders, so that a stage begun again repeats no more than the rung of one model.
 """
 
@@ -25,12 +25,13 @@ from nasrec_opt.ladder import (
     affordable_models,
     climb,
     features_of,
-    first_epochs,
     summary,
+    training_work,
 )
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder, digest, model_folder
 from nasrec_opt.pipeline._ladder_view import LadderView
+from nasrec_opt.pipeline._probes import epochs_of, probes_of
 from nasrec_opt.pipeline._search import Progress, complete_trials, log_loss_of, winners
 from nasrec_opt.report import ladder_in_words
 from nasrec_opt.retrain import PartialModel, epoch_steps, forget_training, train_epochs
@@ -72,31 +73,32 @@ def climb_ladder(
     supernet = Supernet.load(folder.supernet)
     recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
     view = LadderView(study, key)
-    planned = ladder.models or _planned(folder, place, key)
+    candidates = candidates_of(study, dataset.features)
+    probes = probes_of(config, dataset)
 
     def train(genotype: Genotype, epochs: float) -> PartialModel:
         where = model_folder(folder, genotype.to_dict())
         return train_epochs(genotype, dataset, where, recipe, epochs=epochs, supernet=supernet)
 
     def affordable(seconds_per_model: float) -> int:
-        nonlocal planned
         seconds = spent * ladder.share / (1 - ladder.share)
-        planned = affordable_models(seconds, seconds_per_model, config.retrain.top)
-        return planned
+        return affordable_models(seconds, seconds_per_model, config.retrain.top)
 
     def keep(state: Climb) -> None:
-        write_json(file, {"settings": key, "planned": planned, **summary(state)})
+        write_json(file, {"settings": key, "planned": state.work, **summary(state)})
         view.update(state)
         _forget(folder, state)
         trained = [rung.trained for rung in state.rungs]
         progress(sum(map(len, trained)), sum(rung.size for rung in state.rungs))
 
     state = climb(
-        candidates_of(study, dataset.features),
+        candidates,
         train,
         finalists=config.retrain.top,
-        epochs=ladder.epochs or first_epochs(epoch_steps(dataset, recipe)),
-        models=planned or affordable,
+        epochs=epochs_of(ladder, epoch_steps(dataset, recipe)),
+        models=ladder.models or affordable,
+        first=[i for i, candidate in enumerate(candidates) if candidate.genotype in probes],
+        work=_planned(folder, place, key),
         on_change=keep,
     )
     return ladder_in_words(summary(state))
@@ -121,6 +123,7 @@ def candidates_of(study: optuna.Study, features: FeatureSpec) -> list[Candidate]
             score=log_loss_of(study, trial),
             costs=tuple(trial.values[i] for i in others),
             features=features_of(genotype, features),
+            work=training_work(genotype, features),
         )
         for genotype, trial in winners(study, len(complete_trials(study)))
     ]
@@ -157,11 +160,11 @@ def finalists_of(
     ], told
 
 
-def _planned(folder: RunFolder, place: str, key: str) -> int | None:
-    """The measured number of models, where this climb has begun before."""
+def _planned(folder: RunFolder, place: str, key: str) -> float | None:
+    """The work that the first rung may have by what was measured, where this climb has begun."""
     try:
         told = read_json(folder.ladder_of(place))
-        return int(told["planned"]) if told["settings"] == key and told["planned"] else None
+        return float(told["planned"]) if told["settings"] == key and told["planned"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -69,7 +69,7 @@ def name_of_search(name: str, settings: Mapping[str, Any], studies: Studies) -> 
 
 def proposer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Who proposes the trials of a search: a name, options that this one reads, first trials."""
-    first = {"initial": settings.get("initial", [])}
+    first = {"initial": settings.get("initial", []), "probes": settings.get("probes", 0)}
     if "ax" in settings:
         return {"name": f"ax-{settings['ax']['strategy']}"} | first
     sampler = settings["sampler"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -167,6 +168,78 @@ def test_nothing_but_failures_is_an_error():
         climb(landscape.candidates, train, finalists=2, epochs=1, models=4)
     with pytest.raises(StudyError, match="expected candidates, got none"):
         climb([], train, finalists=2, epochs=1, models=4)
+
+
+def priced(landscape: Landscape) -> list[Candidate]:
+    """The same candidates, whose training costs what their MACs say."""
+    return [replace(c, work=2.0 ** (c.features[0] - 12)) for c in landscape.candidates]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 50),
+    affordable=st.integers(8, 30),
+    first=st.sets(st.integers(0, 20), max_size=5),
+    kills=st.lists(st.integers(1, 12), max_size=3),
+)
+def test_a_climb_within_measured_work_resumes_exactly(seed, affordable, first, kills):
+    """The one measured number is kept, whatever clock the process that goes on has."""
+    landscape = Landscape(seed, count=40)
+    candidates, memory, planned = priced(landscape), {}, []
+    left = 10_000
+
+    def remembering(genotype, epochs: int) -> Result:
+        nonlocal left
+        if (genotype, epochs) not in memory:
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            memory[genotype, epochs] = landscape.train(genotype, epochs)
+        return memory[genotype, epochs]
+
+    def begin(models):
+        return climb(
+            candidates,
+            remembering,
+            finalists=2,
+            epochs=1,
+            models=models,
+            first=sorted(first),
+            work=planned[-1] if planned else None,
+            on_change=lambda state: planned.append(state.work),
+        )
+
+    alone = begin(lambda seconds: affordable)
+    rung = alone.rungs[0]
+    assert list(rung.trained)[: len(first)] == sorted(first)
+    total, size = alone.work_of(rung.trained), len(rung.trained)
+    assert size <= 40
+    if size > max(8, len(first)):
+        assert total <= alone.work
+    assert size >= min(8, len(candidates))
+    memory.clear()
+    planned.clear()
+    for kill_after in kills:
+        left = kill_after
+        with suppress(KeyboardInterrupt):
+            begin(lambda seconds: affordable)
+    left = 10_000
+    if planned and planned[-1]:
+        resumed = begin(lambda seconds: 64)  # it is not asked again
+    else:
+        resumed = begin(lambda seconds: affordable)
+    assert summary(resumed) == summary(alone)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_dear_models_must_promise_more(seed):
+    """What the same landscape trains is cheaper where training has a price."""
+    landscape = Landscape(seed)
+    macs = {}
+    for name, candidates in (("free", landscape.candidates), ("priced", priced(landscape))):
+        climbed = climb(candidates, landscape.train, finalists=2, epochs=1, models=12)
+        macs[name] = np.mean([candidates[i].features[0] for i in climbed.rungs[0].trained])
+    assert macs["priced"] < macs["free"]
 
 
 def test_the_number_of_models_follows_the_measured_time():

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nasrec_opt.ladder import affordable_models, first_epochs, promote, rung_epochs, rung_sizes
+from nasrec_opt.ladder import (
+    affordable_models,
+    expected_improvement,
+    first_epochs,
+    promote,
+    rung_epochs,
+    rung_sizes,
+)
 
 VALUES = st.integers(0, 6).map(float)
 
@@ -113,3 +120,27 @@ def test_a_first_rung_has_steps_enough_and_no_epoch_cut_but_the_first(epoch_step
     assert epochs in (0.25, 0.5) or epochs == int(epochs)
     if epochs > 1:
         assert (epochs - 1) * epoch_steps < 300
+
+
+@given(case=models(), data=st.data())
+def test_a_promise_counts_for_the_square_root_of_its_price(case, data):
+    losses, costs, errors = case
+    values = hnp.arrays(np.float64, len(losses), elements=st.floats(0.1, 10))
+    promises, work = data.draw(values), data.draw(values)
+    [first] = promote(losses, costs, 1, errors=errors, promises=promises, work=work)
+    assert promises[first] ** 2 / work[first] == np.max(promises**2 / work)
+
+
+@given(mean=st.floats(-2, 2), error=st.floats(0.01, 2), best=st.floats(-2, 2))
+def test_expected_improvement_is_that_of_a_normal_value(mean, error, best):
+    """Against an integral over the normal density."""
+    grid = np.linspace(mean - 9 * error, mean + 9 * error, 20_001)
+    density = np.exp(-(((grid - mean) / error) ** 2) / 2) / (error * math.sqrt(2 * math.pi))
+    wanted = np.trapezoid(np.maximum(best - grid, 0.0) * density, grid)
+    [got] = expected_improvement(np.array([mean]), np.array([error]), best)
+    assert math.isclose(got, wanted, rel_tol=1e-5, abs_tol=1e-7)
+
+
+def test_nothing_is_expected_of_what_is_known_or_failed():
+    means, errors = np.array([0.4, 0.6, math.inf]), np.array([0.0, 0.0, 1.0])
+    assert expected_improvement(means, errors, 0.5).tolist() == [0.5 - 0.4, 0.0, 0.0]

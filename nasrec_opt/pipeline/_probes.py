@@ -1,0 +1,82 @@
+"""The probe stage: a few models trained to the end before there is a supernet.
+
+They are there in the first minute, where a supernet and a search take many. What they came to on
+their way is what the ladder asks for, so that nothing is trained twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from itertools import count
+
+from nasrec_opt.data import Dataset
+from nasrec_opt.errors import StudyError
+from nasrec_opt.ladder import LadderConfig, first_epochs, probe_genotypes, rung_epochs
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._folder import RunFolder, model_folder
+from nasrec_opt.pipeline._search import Progress
+from nasrec_opt.retrain import RetrainedModel, epoch_steps, retrain, train_epochs
+from nasrec_opt.space import Genotype
+
+logger = logging.getLogger(__name__)
+
+
+def probes_of(config: StudyConfig, dataset: Dataset) -> list[Genotype]:
+    """The genotypes that a study trains before its supernet; none without a ladder.
+
+    Args:
+        config: The study.
+        dataset: What the models are trained on.
+    """
+    ladder = config.search.ladder
+    if ladder is None or not ladder.probes:
+        return []
+    space = config.space.build()
+    return probe_genotypes(space, dataset.features, ladder.probes, config.seed)
+
+
+def train_probes(
+    config: StudyConfig, folder: RunFolder, dataset: Dataset, progress: Progress
+) -> list[RetrainedModel]:
+    """Train the probes from scratch, each in its folder; what is there already is read.
+
+    A training that comes to nothing fails that model alone; the ladder says so.
+
+    Args:
+        config: The study, with a ladder.
+        folder: The run folder.
+        dataset: What the models are trained on.
+        progress: Called with (steps done now, maximum number of steps) of each model.
+
+    Returns:
+        The trained models, the best on validation rows first.
+    """
+    ladder = config.search.ladder or LadderConfig()
+    recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
+    first = epochs_of(ladder, epoch_steps(dataset, recipe))
+    models = []
+    for genotype in probes_of(config, dataset):
+        where = model_folder(folder, genotype.to_dict())
+        try:
+            for rung in count():
+                epochs = rung_epochs(rung, first)
+                part = train_epochs(
+                    genotype, dataset, where, recipe, epochs=epochs, progress=progress
+                )
+                if part.is_over:
+                    break
+            models.append(retrain(genotype, dataset, where, recipe, progress=progress))
+        except StudyError as error:
+            logger.warning("a probe failed: %s", error)
+    return sorted(models, key=lambda model: model.validation_log_loss)
+
+
+def epochs_of(ladder: LadderConfig, steps: int) -> float:
+    """Epochs of a ladder's first rung.
+
+    Args:
+        ladder: Says how many, or leaves it open.
+        steps: Steps of an epoch.
+    """
+    return ladder.epochs or first_epochs(steps)

@@ -1,0 +1,87 @@
+"""Models that are trained before the supernet: there early, and never trained twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from conftest import TINY_STUDY
+
+from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline import StudyConfig, run_study
+
+STUDY = (
+    TINY_STUDY.replace("[retrain]\ntop = 1\n", "").replace("= 24", "= 8")
+    + """
+[search.ladder]
+models = 4
+epochs = 1
+probes = 2
+
+[retrain]
+top = 2
+
+[retrain.model]
+learning_rates = [0.003]
+epochs = 3
+batch_size = 128
+"""
+)
+
+
+def config(folder: Path, text: str = STUDY) -> StudyConfig:
+    (folder / "tiny.toml").write_text(text)
+    return StudyConfig.from_toml(folder / "tiny.toml")
+
+
+def contents(out: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file of a trained model, with the time of its last change."""
+    files = [path for path in (out / "retrained").rglob("*") if path.is_file()]
+    return {str(f.relative_to(out)): (f.stat().st_mtime_ns, f.read_bytes()) for f in files}
+
+
+def test_probes_are_there_before_the_supernet_and_climb_without_training(tmp_path):
+    out = tmp_path / "run"
+    run_study(config(tmp_path), out, until="probe")
+    assert not (out / "supernet").exists()
+    models = sorted(path.parent.name for path in out.glob("retrained/*/result.json"))
+    assert len(models) == 2
+    before = {k: v for k, v in contents(out).items() if k.split("/")[1] in models}
+
+    run_study(config(tmp_path), out)
+    after = contents(out)
+    assert {name: after[name] for name in before} == before
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{out}/study.db")
+    assert len(study.trials) == 8
+    climbed = json.loads((out / "ladder.json").read_text())
+    assert [model["trial"] for model in climbed["models"]][:2] == [0, 1]
+    results = json.loads((out / "retrained" / "results.json").read_text())
+    assert len(results["models"]) == 2
+
+
+def test_a_probe_is_the_model_that_retraining_gives(tmp_path):
+    """Its folder is that of the same genotype among the finalists."""
+    out, text = tmp_path / "run", STUDY.replace("models = 4", "models = 2").replace("= 8", "= 4")
+    run_study(config(tmp_path, text), out, until="probe")
+    early = {path.parent.name for path in out.glob("retrained/*/result.json")}
+    run_study(config(tmp_path, text), out)
+    results = json.loads((out / "retrained" / "results.json").read_text())
+    assert {m["trial"] for m in results["models"]} == {0, 1}
+    assert {path.parent.name for path in out.glob("retrained/*/result.json")} == early
+
+
+def test_other_probes_are_a_second_search_beside_the_first(tmp_path):
+    out = tmp_path / "run"
+    run_study(config(tmp_path), out, until="search")
+    run_study(config(tmp_path, STUDY.replace("probes = 2", "probes = 1")), out, until="search")
+    storage = f"sqlite:///{out}/study.db"
+    names = {study.study_name for study in optuna.get_all_study_summaries(storage)}
+    assert names == {"tiny", "tiny-evolution"}
+
+
+def test_probes_count_among_the_trials(tmp_path):
+    text = STUDY.replace("n_trials = 8", "n_trials = 1")
+    with pytest.raises(StudyError, match="probes: expected, with those of initial, at most the 1"):
+        config(tmp_path, text)
