@@ -161,7 +161,7 @@ class _Watch(SilentReporter):
         self._stage = stage
 
     def advance(self, done: int, total: int | None) -> None:
-        if self._stage == "retrain":
+        if self._stage in ("probe", "retrain"):
             self._look()
         self._race.check()
 
@@ -171,7 +171,7 @@ class _Watch(SilentReporter):
                 self._race.finished(
                     baseline["validation_log_loss"], baseline["test_log_loss"], name
                 )
-        if self._stage == "retrain":
+        if self._stage in ("probe", "retrain"):
             self._look()
 
     def _look(self) -> None:

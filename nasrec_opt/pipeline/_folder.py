@@ -96,6 +96,14 @@ class RunFolder:
         """
         return (self.path / "searches" / search if search else self.retrained) / "results.json"
 
+    def probes_of(self, search: str) -> Path:
+        """What the models came to that were trained before the supernet.
+
+        Args:
+            search: Name of its study; empty for the first search of the folder.
+        """
+        return self.ladder_of(search).with_name("probes.json")
+
     def ladder_of(self, search: str) -> Path:
         """How far the models of a search have climbed.
 
@@ -157,6 +165,7 @@ class RunFolder:
         outputs = {
             "prepare": self.dataset / "dataset.json",
             "baselines": self.baselines,
+            "probe": self.probes_of(search),
             "train": self.supernet / "model.json",
             "search": self.study_db,
             "ladder": self.ladder_of(search),

@@ -74,7 +74,7 @@ def climb_ladder(
     recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
     view = LadderView(study, key)
     candidates = candidates_of(study, dataset.features)
-    probes = probes_of(config, dataset)
+    places = {candidate.genotype: i for i, candidate in enumerate(candidates)}
 
     def train(genotype: Genotype, epochs: float) -> PartialModel:
         where = model_folder(folder, genotype.to_dict())
@@ -97,7 +97,7 @@ def climb_ladder(
         finalists=config.retrain.top,
         epochs=epochs_of(ladder, epoch_steps(dataset, recipe)),
         models=ladder.models or affordable,
-        first=[i for i, candidate in enumerate(candidates) if candidate.genotype in probes],
+        first=[places[g] for g in probes_of(config, dataset) if g in places],
         work=_planned(folder, place, key),
         on_change=keep,
     )

@@ -10,12 +10,14 @@ import dataclasses
 import logging
 from itertools import count
 
+import optuna
+
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import LadderConfig, first_epochs, probe_genotypes, rung_epochs
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
-from nasrec_opt.pipeline._search import Progress
+from nasrec_opt.pipeline._search import Found, Progress, complete_trials, winners
 from nasrec_opt.retrain import RetrainedModel, epoch_steps, retrain, train_epochs
 from nasrec_opt.space import Genotype
 
@@ -70,6 +72,19 @@ def train_probes(
         except StudyError as error:
             logger.warning("a probe failed: %s", error)
     return sorted(models, key=lambda model: model.validation_log_loss)
+
+
+def trained_probes(config: StudyConfig, study: optuna.Study, dataset: Dataset) -> list[Found]:
+    """The probes of a finished search that keep its constraints, with their trials.
+
+    Args:
+        config: The study.
+        study: The search.
+        dataset: What the models are trained on.
+    """
+    probes = probes_of(config, dataset)
+    found = winners(study, len(complete_trials(study))) if probes else []
+    return [(genotype, trial) for genotype, trial in found if genotype in probes]
 
 
 def epochs_of(ladder: LadderConfig, steps: int) -> float:

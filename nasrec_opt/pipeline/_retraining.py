@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from optuna.trial import FrozenTrial
 from hw import TechnologyFile
 from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset, Split
+from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle import Oracle
 from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import architecture_cost
 from nasrec_opt.pipeline._folder import RunFolder, model_folder, plain
-from nasrec_opt.pipeline._search import Progress, log_loss_of
+from nasrec_opt.pipeline._search import Found, Progress, log_loss_of
 from nasrec_opt.report import winner
 from nasrec_opt.retrain import (
     Baseline,
@@ -41,11 +43,12 @@ def retrain_winners(
     folder: RunFolder,
     study: optuna.Study,
     dataset: Dataset,
-    chosen: Sequence[tuple[Genotype, FrozenTrial]],
+    chosen: Sequence[Found],
     ladder: Mapping[str, Any] | None,
     progress: Progress,
     *,
     file: Path,
+    others: Sequence[Found] = (),
     at_bits: Oracle | None = None,
 ) -> dict[str, Any]:
     """Train what a search found, each model in a folder of its own.
@@ -59,6 +62,8 @@ def retrain_winners(
         ladder: What the climb that chose them came to, or None without one.
         progress: Called with (models trained, models).
         file: The `results.json` to write.
+        others: What was trained to the end before the search: it takes part where it is better on
+            validation rows than all that were chosen.
         at_bits: Scores models at their bits, where the search ranked them in floating point.
 
     Returns:
@@ -75,17 +80,21 @@ def retrain_winners(
     conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
     labels, train = dataset.split("test").labels, dataset.split("train").labels
     models: list[dict[str, Any]] = []
-    for genotype, trial in chosen:
+
+    def trained_with(genotype: Genotype, seed: int) -> RetrainedModel:
+        return retrain(
+            genotype,
+            dataset,
+            model_folder(folder, genotype.to_dict(), None if seed == config.seed else seed),
+            dataclasses.replace(config.retrain.model, seed=seed),
+            supernet=supernet,
+        )
+
+    def add(genotype: Genotype, trial: FrozenTrial) -> None:
         trained: dict[int, RetrainedModel] = {}
         for seed in range(config.seed, config.seed + config.retrain.seeds):
-            progress(len(models) * config.retrain.seeds + len(trained), total)
-            trained[seed] = retrain(
-                genotype,
-                dataset,
-                model_folder(folder, genotype.to_dict(), None if seed == config.seed else seed),
-                dataclasses.replace(config.retrain.model, seed=seed),
-                supernet=supernet,
-            )
+            progress(min(len(models) * config.retrain.seeds + len(trained), total), total)
+            trained[seed] = trained_with(genotype, seed)
         models.append(
             {
                 "genotype": genotype.to_dict(),
@@ -96,6 +105,16 @@ def retrain_winners(
                 **_cost(genotype, conditions),
             }
         )
+
+    for genotype, trial in chosen:
+        add(genotype, trial)
+    known = {model["trial"] for model in models}
+    best = min(model["validation_log_loss"] for model in models)
+    for genotype, trial in others:
+        if trial.number not in known:
+            with suppress(StudyError):  # of a training that came to nothing
+                if trained_with(genotype, config.seed).validation_log_loss < best:
+                    add(genotype, trial)
     models.sort(key=lambda model: model["mean_validation_log_loss"])
     results: dict[str, Any] = {
         "models": models,

@@ -18,6 +18,7 @@ from typing import Any
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from hw import ReRAM
+from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
@@ -40,6 +41,7 @@ from nasrec_opt.pipeline._identity import (
     finished_search_settings,
     ladder_settings,
     prepare_settings,
+    probe_settings,
     retrain_settings,
     search_settings,
     settings_in_force,
@@ -51,10 +53,12 @@ from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._log_recipe import with_recipe
 from nasrec_opt.pipeline._logging import data_summary, describe_in_mlflow, open_logger
 from nasrec_opt.pipeline._precision import keep_precision, with_precision
+from nasrec_opt.pipeline._probes import probes_of, train_probes, trained_probes
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
 from nasrec_opt.pipeline._results import read_results
 from nasrec_opt.pipeline._retraining import folder_of_model, retrain_winners
 from nasrec_opt.pipeline._search import (
+    Found,
     finished_trials,
     require_settings,
     search,
@@ -175,6 +179,21 @@ class Run:
         settings = baselines_settings(self.folder)
         self._stage("baselines", "fits of logistic regression", settings, work)
 
+    def probe(self) -> None:
+        """A few models trained before there is a supernet; nothing without a ladder's probes."""
+        ladder = self.config.search.ladder
+        if ladder is None or not ladder.probes:
+            return
+
+        def work() -> str:
+            dataset, file = self.dataset(), self.folder.probes_of(self.place)
+            models = train_probes(self.config, self.folder, dataset, self._reporter.advance)
+            write_json(file, {"models": [model.to_dict() for model in models]})
+            return sentences.probed(models)
+
+        settings = probe_settings(self.config, self.folder, self._space)
+        self._stage("probe", "models trained before the supernet", settings, work)
+
     def train(self) -> None:
         """The supernet, in `supernet/`."""
         settings = train_settings(self.config, self.folder, self._space)
@@ -210,7 +229,8 @@ class Run:
         def work() -> str:
             before = time.perf_counter()
             study = self.study(create=True)
-            for genotype in initial_genotypes(config.search, self._space):
+            first = initial_genotypes(config.search, self._space)
+            for genotype in (*first, *probes_of(config, self.dataset())):
                 self._space.enqueue(study, genotype)
             source = self.folder.record()["prepare"]["settings"]["source"]
             describe(study, settings_in_force(config, source))
@@ -280,10 +300,12 @@ class Run:
 
         def work() -> str:
             study, dataset = self.study(), self.dataset()
+            others: list[Found] = []
             if self.config.search.ladder is None:
                 chosen, ladder = winners(study, top), None
             else:
                 chosen, ladder = finalists_of(self.folder, self.place, study)
+                others = trained_probes(self.config, study, dataset)
             results = retrain_winners(
                 self.config,
                 self.folder,
@@ -292,6 +314,7 @@ class Run:
                 chosen,
                 ladder,
                 self._reporter.advance,
+                others=others,
                 file=self.folder.results_of(self.place),
                 at_bits=self._oracle("genotype") if self.config.oracle.bits == "float" else None,
             )

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -23,6 +23,7 @@ from nasrec_opt.samplers import is_feasible
 from nasrec_opt.space import Genotype
 
 Progress = Callable[[int, int | None], None]
+Found: TypeAlias = tuple[Genotype, FrozenTrial]  # an architecture, and the trial that found it
 Callback = Callable[[optuna.Study, FrozenTrial], None]
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # came to what a study can learn from
@@ -144,7 +145,7 @@ def _interrupts_between_trials() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, before)
 
 
-def winners(study: optuna.Study, count: int) -> list[tuple[Genotype, FrozenTrial]]:
+def winners(study: optuna.Study, count: int) -> list[Found]:
     """The genotypes worth retraining: one for each architecture, whatever its accelerator.
 
     Feasible trials in the order of their log loss: members of the Pareto front first, and others

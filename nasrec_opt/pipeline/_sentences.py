@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -15,7 +15,7 @@ from nasrec_opt.report import (
     reasons_in_words,
     winner_in_words,
 )
-from nasrec_opt.retrain import Baseline
+from nasrec_opt.retrain import Baseline, RetrainedModel
 
 
 def prepared(dataset: Dataset, source: str) -> str:
@@ -33,6 +33,18 @@ def fitted(baselines: Mapping[str, Baseline]) -> str:
         f"logistic regression: validation log loss {regression.validation_log_loss:.4f}, test "
         f"{regression.test_log_loss:.4f}; constant click rate: {constant.validation_log_loss:.4f}, "
         f"test {constant.test_log_loss:.4f}"
+    )
+
+
+def probed(models: Sequence[RetrainedModel]) -> str:
+    """What the models trained before the supernet came to, the best first."""
+    if not models:
+        return "no training came to anything"
+    best = models[0]
+    return (
+        f"{len(models)} model{'' if len(models) == 1 else 's'} trained from scratch: validation "
+        f"log loss {best.validation_log_loss:.4f}, test {best.test_log_loss:.4f}"
+        f"{'' if len(models) == 1 else ' of the best'}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Stage = Literal["prepare", "baselines", "train", "search", "ladder", "retrain", "report"]
+Stage = Literal["prepare", "baselines", "probe", "train", "search", "ladder", "retrain", "report"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 SHARED: frozenset[Stage] = frozenset({"prepare", "baselines", "train"})  # by a folder's searches
 

@@ -175,21 +175,20 @@ def kill_when_there_are(count: int, out: Path, pattern: str, study: Path) -> Non
     process.wait()
 
 
-def test_a_measured_number_of_models_is_kept(cli, searched, tmp_path):
+def test_what_was_measured_is_kept(cli, searched, tmp_path):
     """What a clock said once decides, on another machine as well."""
     path, out = tmp_path / "tiny.toml", tmp_path / "run"
     path.write_text(WITHOUT_LADDER + LADDER.replace("models = 6", "share = 0.001"))
     shutil.copytree(searched, out)
     assert cli("run", path, "--out", out).returncode == 0
-    planned = read(out, CLIMB)["planned"]
-    assert planned == 8  # the least: next to no time is allowed
     climbed = json.loads((out / CLIMB).read_text())
-    (out / CLIMB).write_text(json.dumps(climbed | {"planned": 10}))
+    assert climbed["rungs"][0]["models"] == 8  # the least: next to no time is allowed
+    (out / CLIMB).write_text(json.dumps(climbed | {"planned": 4 * climbed["planned"]}))
     record = json.loads((out / "run.json").read_text())
     del record["ladder"]
     (out / "run.json").write_text(json.dumps(record))
     assert cli("run", path, "--out", out).returncode == 0
-    assert read(out, CLIMB)["rungs"][0]["models"] == 10
+    assert read(out, CLIMB)["rungs"][0]["models"] > 8
 
 
 def test_a_ladder_can_be_added_to_a_finished_run(cli, study, alone, tmp_path):
