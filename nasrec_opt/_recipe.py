@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 Config = TypeVar("Config")
 
 SMALL_LOG = 50_000  # training rows: below, no value is left out, and steps are smaller
+SUPERNET_BATCH, SUPERNET_STEPS = 128, 2_250  # the steps that passes are counted for, at most 3
 PUBLISHED_LOG = 10_000_000  # training rows from which on the paper's settings hold
 
 
@@ -69,10 +70,12 @@ def supernet_recipe(rows: int) -> SupernetRecipe:
             embedding_rate=0.12,
             embedding_prior=0.0,
         )
-    # Its table is one for all passes: more of them, or many small steps, memorise a small log.
+    # Its table is one for all passes: more of them, or many small steps, memorise a small log. On a
+    # longer one the time for more steps than these is better spent on training what is found.
+    passes = math.ceil(SUPERNET_STEPS * SUPERNET_BATCH / rows)
     return SupernetRecipe(
-        batch_size=128,
-        epochs=3,
+        batch_size=SUPERNET_BATCH,
+        epochs=min(3, passes),
         learning_rate=0.03,
         embedding_rate=0.05,
         embedding_prior=0.25,

@@ -46,6 +46,14 @@ def test_the_quickstarts_log_has_the_supernet_that_was_chosen_for_it():
     }
 
 
+@given(st.integers(96_000, 9_999_999))
+def test_a_supernet_has_no_pass_that_its_steps_do_not_need(count):
+    recipe = supernet_recipe(count)
+    steps = count / recipe.batch_size
+    assert steps * recipe.epochs >= 2_250
+    assert recipe.epochs == 1 or steps * (recipe.epochs - 1) < 2_250
+
+
 def test_a_log_of_the_papers_size_has_the_papers_settings():
     found = TrainConfig().for_rows(36_672_493)
     assert (found.batch_size, found.epochs, found.learning_rate) == (512, 1, 0.12)
