@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.ladder._candidates import Candidate
+from nasrec_opt.ladder._candidates import Candidate, feature_names
 from nasrec_opt.ladder._correction import Correction, corrected_tau, kendall_tau
 from nasrec_opt.ladder._plan import (
     FIRST_MODELS,
@@ -32,6 +32,10 @@ from nasrec_opt.space import Genotype
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
+
+MACS, DOT = (feature_names().index(name) for name in ("log2 MACs", "dot"))
+PER_DOUBLING = -0.0005  # nats of log loss for twice the MACs, until truths say otherwise
+OF_A_DOT_PRODUCT = -0.002  # the same for a first dot product; docs/decisions/ladder.md
 
 
 class Trained(Protocol):
@@ -87,7 +91,7 @@ class Climb:
         rungs: The lowest first.
         work: What the first rung's models may cost together, in units of `Candidate.work`; None
             while that is not known, or where the number of models is.
-        correction: Fitted to all truths of the first rung so far; None of too few.
+        correction: From scores to truths of the first rung less `prior`; None of too few.
         tau: How well corrected scores rank, where the first rung is complete; see `corrected_tau`.
         tau_of_score: The same of the scores as they are.
         failures: Why trainings failed, by the candidate's number.
@@ -106,6 +110,13 @@ class Climb:
     def features(self) -> FloatArray:
         """What the correction reads, the score first, `[candidates, features]`."""
         return np.array([[c.score, *c.features] for c in self.candidates])
+
+    @property
+    def prior(self) -> FloatArray:
+        """What is expected of the candidates beside each other, before anything is trained."""
+        known = np.array([candidate.features for candidate in self.candidates])
+        value = PER_DOUBLING * known[:, MACS] + OF_A_DOT_PRODUCT * (known[:, DOT] > 0)
+        return np.asarray(value - value.mean())
 
     @property
     def costs(self) -> FloatArray:
@@ -131,8 +142,9 @@ def climb(
     """Train candidates rung by rung; half of a rung goes on to twice as many epochs.
 
     The first models are chosen by the search's scores. From the fifth on, each is chosen by what
-    the trained ones teach: scores corrected by a ridge regression. A model is chosen for the
-    improvement to be expected of it, for what its training costs: dear models must promise more.
+    the trained ones teach: scores corrected by a ridge regression. Both begin with the expectation
+    that more MACs and a dot product are a little better. A model is chosen for the improvement to
+    be expected of it, for what its training costs: dear models must promise more.
 
     Args:
         candidates: What may climb, each model once.
@@ -164,7 +176,9 @@ def climb(
     while (number := _next(state, rung, waiting)) is not None:
         _train(state, rung, number, train)
         truths = _truths(rung)
-        state.correction = Correction.fit(state.features, list(truths), list(truths.values()))
+        state.correction = Correction.fit(
+            state.features, list(truths), [truths[i] - state.prior[i] for i in truths]
+        )
         if callable(models):
             _plan(state, rung, models)
         tell(state)
@@ -271,8 +285,9 @@ def _estimates(state: Climb, rung: Rung) -> tuple[FloatArray, FloatArray]:
     if state.correction is None:
         # Nobody knows yet what a score is worth: differences within its own spread may be noise.
         scores = np.array([candidate.score for candidate in state.candidates])
-        return scores, np.full(len(scores), scores.std() / math.sqrt(2))
+        return scores + state.prior, np.full(len(scores), scores.std() / math.sqrt(2))
     estimates, error = state.correction.predict(state.features)
+    estimates = estimates + state.prior
     doubt = np.hypot(error, state.correction.residual)
     for i, result in rung.trained.items():
         estimates[i] = math.inf if result is None else result.log_loss

@@ -43,8 +43,8 @@ def promote(
         promises: How much is to be expected of each model, `[models]`; in place of their log losses
             it says who comes next where accuracy is asked for.
         work: What going on costs for each model, `[models]`; None for the same. Promises and
-            crowding count for its square root: a model of four times the work must promise twice
-            as much, a balance between the best model and the best one for its time.
+            crowding count for its cube root: a model of eight times the work must promise twice as
+            much, a balance between the best model and the best one for its time.
 
     Returns:
         Their numbers, in the order of the places.
@@ -54,7 +54,7 @@ def promote(
         [0, 1]
     """
     finite = np.flatnonzero(np.isfinite(log_losses))
-    price = np.ones(len(log_losses)) if work is None else np.sqrt(work)
+    price = np.ones(len(log_losses)) if work is None else np.cbrt(work)
     keys = log_losses if promises is None else -promises / price
     accurate = [int(i) for i in finite[np.lexsort((log_losses[finite], keys[finite]))]]
     orders = [accurate, accurate]

@@ -93,7 +93,6 @@ def retrain_winners(
     def add(genotype: Genotype, trial: FrozenTrial) -> None:
         trained: dict[int, RetrainedModel] = {}
         for seed in range(config.seed, config.seed + config.retrain.seeds):
-            progress(min(len(models) * config.retrain.seeds + len(trained), total), total)
             trained[seed] = trained_with(genotype, seed)
         models.append(
             {
@@ -106,6 +105,10 @@ def retrain_winners(
             }
         )
 
+    for seed in range(config.seed, config.seed + config.retrain.seeds):
+        for number, (genotype, _) in enumerate(chosen):  # a model of each one first
+            progress((seed - config.seed) * len(chosen) + number, total)
+            trained_with(genotype, seed)
     for genotype, trial in chosen:
         add(genotype, trial)
     known = {model["trial"] for model in models}

@@ -144,7 +144,8 @@ def test_one_objective_promotes_the_most_accurate():
 
 def test_a_model_that_cannot_be_trained_fails_alone():
     landscape = Landscape(4)
-    broken = min(landscape.candidates, key=lambda c: c.score)
+    healthy = climb(landscape.candidates, landscape.train, finalists=2, epochs=1, models=8)
+    broken = landscape.candidates[next(iter(healthy.rungs[0].trained))]
 
     def train(genotype, epochs: int) -> Result:
         if genotype == broken.genotype:
@@ -229,6 +230,25 @@ def test_a_climb_within_measured_work_resumes_exactly(seed, affordable, first, k
     else:
         resumed = begin(lambda seconds: affordable)
     assert summary(resumed) == summary(alone)
+
+
+def test_more_macs_are_expected_to_be_better_until_truths_say_otherwise():
+    """Of scores that say nothing, the larger half is trained; where it is worse, that is found."""
+    landscape = Landscape(7)
+    same = [replace(candidate, score=0.5, costs=()) for candidate in landscape.candidates]
+    macs = [candidate.features[0] for candidate in same]
+    climbed = climb(same, landscape.train, finalists=2, epochs=1, models=8)
+    trained = list(climbed.rungs[0].trained)
+    assert np.mean([macs[i] for i in trained]) > np.median(macs)
+
+    def worse_when_large(genotype, epochs: int) -> Result:
+        found = landscape.train(genotype, epochs)
+        rows = found.row_losses + 0.04 * (features_of(genotype, FEATURES)[0] - np.mean(macs))
+        return Result(float(rows.mean()), rows)
+
+    climbed = climb(same, worse_when_large, finalists=2, epochs=1, models=16)
+    trained = list(climbed.rungs[0].trained)
+    assert np.mean([macs[i] for i in trained[8:]]) < np.median(macs)
 
 
 @pytest.mark.parametrize("seed", range(4))
