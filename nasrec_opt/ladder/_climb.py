@@ -258,7 +258,7 @@ def _errors_of_differences(rows: FloatArray) -> FloatArray:
 def _next(state: Climb, rung: Rung, waiting: list[int]) -> int | None:
     """The next model of the first rung; None where it is complete."""
     trained = len(rung.trained)
-    if trained >= rung.size and (state.work is None or trained >= LEAST_MODELS):
+    if trained >= rung.size:
         return None
     waiting[:] = [number for number in waiting if number not in rung.trained]
     if waiting:

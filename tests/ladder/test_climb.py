@@ -275,9 +275,11 @@ def test_the_number_of_models_follows_the_measured_time():
     assert len(climbed.rungs[0].trained) == 10
 
 
-def test_fewer_candidates_than_models_are_all_trained():
-    landscape = Landscape(6, count=5)
-    climbed = climb(landscape.candidates, landscape.train, finalists=3, epochs=1, models=16)
+@pytest.mark.parametrize("models", [16, lambda seconds: 16], ids=["given", "measured"])
+@pytest.mark.parametrize("count", [2, 5])
+def test_fewer_candidates_than_models_are_all_trained(models, count):
+    landscape = Landscape(6, count=count)
+    climbed = climb(landscape.candidates, landscape.train, finalists=3, epochs=1, models=models)
     assert len(climbed.rungs[0].trained) == len(landscape.candidates)
 
 
