@@ -9,7 +9,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from nasrec_opt._files import atomic_write
@@ -73,7 +72,7 @@ def ranking_table(
         table.append(line | {"supernets": 0})
     default = next((result for result in results if result.is_default), None)
     for result in results:
-        reference = _of_default(default, result.subnets)
+        reference = _of_default(default, result)
         beside = None if result is default else reference  # no difference of a thing from itself
         quality = rank_quality(result.truth, result.scores, reference=beside)
         trained = [row for row in supernets if row["technique"] == result.technique]
@@ -120,11 +119,21 @@ def _line(
     return base | {"subnets": len(result.subnets), "supernets": len(result.scores)} | dict(values)
 
 
-def _of_default(default: Scored | None, subnets: npt.NDArray[np.int64]) -> FloatArray | None:
-    """The default's scores of some subnets, `[supernets, subnets]`, if it has scored them all."""
-    if default is None or not set(subnets.tolist()) <= set(default.subnets.tolist()):
+def _of_default(default: Scored | None, result: Scored) -> FloatArray | None:
+    """The default's scores of the same subnets by supernets of the same seeds, if there are any.
+
+    Args:
+        default: The default's result, if it is known.
+        result: What is compared with it.
+
+    Returns:
+        `[supernets, subnets]`.
+    """
+    if default is None or not set(result.subnets.tolist()) <= set(default.subnets.tolist()):
         return None
-    return np.asarray(default.scores[:, np.searchsorted(default.subnets, subnets)])
+    same = [row for row, repeat in enumerate(default.repeats) if repeat in result.repeats]
+    subnets = np.searchsorted(default.subnets, result.subnets)
+    return np.asarray(default.scores[np.ix_(same, subnets)]) if same else None
 
 
 def _of_several_scorings(results: Sequence[Scored], default: Scored | None) -> list[dict[str, Any]]:
@@ -138,7 +147,7 @@ def _of_several_scorings(results: Sequence[Scored], default: Scored | None) -> l
         if len(several) < len(scorings) or len({one.scores.shape for one in several}) > 1:
             continue  # not all of them have been asked for the same
         scores = np.mean([_standardized(one.scores) for one in several], axis=0)
-        reference = _of_default(default, several[0].subnets)
+        reference = _of_default(default, several[0])
         quality = rank_quality(several[0].truth, scores, reference=reference)
         line = _line(DEFAULT, "+".join(scorings), several[0], quality)
         table.append(line | {"ensemble": "mean of standardized scores"})
@@ -155,7 +164,7 @@ def as_markdown(table: Rows) -> str:
     """The table for people."""
     lines = [
         "| trained by | scored by | supernets, subnets | Pearson's rho | Kendall's tau "
-        "| tau beside the default | tau, better half | regret | training: log loss, s "
+        "| tau beside the default, same seeds | tau, better half | regret | training: log loss, s "
         "| scores: mean, s |",
         "|---" * 10 + "|",
     ]

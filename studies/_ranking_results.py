@@ -23,6 +23,7 @@ class Scored:
     Args:
         technique: How they were trained.
         scoring: How they were asked.
+        repeats: Numbers of the supernets; those of one number have one seed in all techniques.
         subnets: Numbers of the subnets that are trained from scratch and scored by all of them.
         truth: Log losses of those trained from scratch, means over their seeds, `[subnets]`.
         seeds: Over how many, `[subnets]`.
@@ -32,6 +33,7 @@ class Scored:
 
     technique: str
     scoring: str
+    repeats: tuple[int, ...]
     subnets: npt.NDArray[np.int64]
     truth: FloatArray
     seeds: npt.NDArray[np.int64]
@@ -65,6 +67,7 @@ def scored_subnets(truth: Rows, scores: Rows) -> list[Scored]:
             Scored(
                 technique=technique,
                 scoring=scoring,
+                repeats=tuple(sorted(by_repeat)),
                 subnets=np.array(common, dtype=np.int64),
                 truth=np.array([np.mean(losses[i]) for i in common]),
                 seeds=np.array([len(losses[i]) for i in common]),

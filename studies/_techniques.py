@@ -136,6 +136,16 @@ SCORINGS = {
     "newton": Scoring(
         label="last layer, Newton", oracle={"fidelity": "last_layer", "last_layer": "newton"}
     ),
+    "newton-32k": Scoring(
+        label="last layer, Newton on 32,768 rows",
+        oracle={"fidelity": "last_layer", "last_layer": "newton", "fit_rows": 32_768},
+        only=(DEFAULT,),
+    ),
+    "folds": Scoring(
+        label="last layer, Newton by folds of validation rows",
+        oracle={"fidelity": "last_layer", "last_layer": "folds"},
+        only=(DEFAULT,),
+    ),
     "fine-tune": Scoring(
         label="all weights, 100 steps", oracle={"fidelity": "fine_tune"}, only=(DEFAULT,)
     ),

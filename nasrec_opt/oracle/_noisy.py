@@ -62,8 +62,8 @@ class NoisyOracle:
         chips: Chips of a mean.
 
     Raises:
-        StudyError: The oracle trains subnets, computes in bfloat16, masks with zeros or ignores
-            bits; or there is no chip.
+        StudyError: The oracle trains subnets, fits a final layer for each fold of its rows,
+            computes in bfloat16, masks with zeros or ignores bits; or there is no chip.
 
     Example:
         >>> cells = CrossbarCells(ReRAM(), Noise(conductance_sigma=0.1), seed=0)
@@ -78,6 +78,11 @@ class NoisyOracle:
             raise StudyError(
                 "noise: expected an oracle of the fidelity supernet or last_layer, got "
                 f"{oracle.fidelity!r}"
+            )
+        if oracle.fidelity == "last_layer" and oracle.last_layer == "folds":
+            raise StudyError(
+                "noise: expected an oracle whose models have one final layer to write, got "
+                "last_layer='folds'"
             )
         if oracle.precision != "float32" or oracle.supernet.masking == "zero":
             raise StudyError(

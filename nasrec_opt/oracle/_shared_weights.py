@@ -15,6 +15,7 @@ from torch.nn import functional
 from nasrec_opt.data import Dataset, spread
 from nasrec_opt.oracle._adagrad_fit import AdagradFit, AdagradSteps, fit_adagrad
 from nasrec_opt.oracle._checks import rows_of
+from nasrec_opt.oracle._folds import fit_folds, folds_of
 from nasrec_opt.oracle._last_layer import FitResult, fit_newton
 from nasrec_opt.oracle._passes import Passes
 from nasrec_opt.oracle._plan import Plan
@@ -22,14 +23,17 @@ from nasrec_opt.oracle._prediction import Logits, Prediction
 from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.oracle._rows import Rows
-from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.space import MERGER_ROWS, Genotype
 from nasrec_opt.supernet import Supernet, Written, round_to
 
-Fit = Callable[[Tensor, Tensor, Tensor, Tensor], FitResult]
 Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
+Layers = list[Layer]  # one for all rows, or one for each fold of them
+Fit = Callable[[Tensor, Tensor, Tensor, Tensor], list[FitResult]]
+HowToFit = Literal["newton", "folds"] | AdagradFit
 
 GROUP = 16  # genotypes that pass over the rows together
 FIT_GROUP = 4  # the same where the features of each are held for a fit
+FIT_ROWS = {"newton": 8192, "folds": 16_384}  # of which a fold's fit sees three quarters
 HELD_BYTES = 1 << 29  # most bytes of the features of one genotype that Adagrad's steps read again
 
 
@@ -41,7 +45,8 @@ class SharedWeights:
         dataset: Its validation rows are predicted, its training rows fit the last layer.
         rows: Number of validation rows, evenly spread, or None for all of them.
         fit: How the final layer is fitted again; None means that it stays as it is.
-        fit_rows: Training rows of Newton's fit, evenly spread.
+        fit_rows: Training rows of Newton's fit, or validation rows of all folds, evenly spread;
+            None means `FIT_ROWS`.
         chunk_rows: Rows computed at a time.
         memory_bytes: Maximum number of bytes of embeddings and block outputs kept.
         dtype: Of embeddings, products and block outputs; the final layer is float32.
@@ -56,8 +61,8 @@ class SharedWeights:
         dataset: Dataset,
         *,
         rows: int | None,
-        fit: Literal["newton"] | AdagradFit | None,
-        fit_rows: int,
+        fit: HowToFit | None,
+        fit_rows: int | None,
         chunk_rows: int,
         memory_bytes: int,
         dtype: torch.dtype = torch.float32,
@@ -66,30 +71,43 @@ class SharedWeights:
         free = memory_bytes
         self._fit_rows: Rows | None = None
         self._steps: AdagradFit | None = None
-        self._fit: Fit = fit_newton
+        self._fit: Fit = _fit_whole
+        self._folds: list[slice] = []
         with torch.inference_mode():
             split = rows_of(dataset, "validation")
+            index = spread(split.num_rows, rows)
             self._validation = Rows(
                 "validation",
                 supernet,
                 split,
-                spread(split.num_rows, rows),
+                index,
                 chunk_rows=chunk_rows,
                 embedding_bytes=free // 2,
                 dtype=dtype,
             )
             free -= self._validation.embedding_bytes
-            if fit is not None:
+            if fit is not None and not isinstance(fit, AdagradFit):
+                fit_rows = fit_rows or FIT_ROWS[fit]
+            name = "train"
+            if fit == "folds":
+                name, of_fit = "some of validation", spread(len(index), fit_rows)
+                self._folds = folds_of(len(index))
+                self._fit = partial(fit_folds, folds=folds_of(len(index), of_fit))
+                index = index[of_fit]
+            elif fit is not None:
                 split = rows_of(dataset, "train")
                 index = spread(split.num_rows, fit_rows)
                 if isinstance(fit, AdagradFit):
                     is_held = _is_small(supernet, split.num_rows, fit)
                     self._steps = None if is_held else fit
-                    self._fit = partial(fit_adagrad, how=fit)
+                    self._fit = partial(_fit_whole, fit=partial(fit_adagrad, how=fit))
                     index = spread(split.num_rows, None) if is_held else fit.rows(split.num_rows)
                     chunk_rows = fit.batch_size  # a chunk is a step
+            if fit == "folds" and len(index) == self._validation.num_rows:
+                self._fit_rows = self._validation
+            elif fit is not None:
                 self._fit_rows = Rows(
-                    "train",
+                    name,
                     supernet,
                     split,
                     index,
@@ -98,19 +116,20 @@ class SharedWeights:
                     dtype=dtype,
                 )
                 free -= self._fit_rows.embedding_bytes
+        self._is_read_often = isinstance(fit, AdagradFit)
         self.group_size = self._group_size()
         # Hundreds of thousands of rows would leave no room for what validation rows share.
-        of_fit = free // 2 if isinstance(fit, AdagradFit) else 0
-        self._cache = PrefixCache(free - of_fit)
+        bytes_of_fit = free // 2 if self._is_read_often else 0
+        self._cache = PrefixCache(free - bytes_of_fit)
         self._passes = Passes(supernet, self._cache, dtype)
-        self._fit_cache = PrefixCache(of_fit) if of_fit else self._cache
+        self._fit_cache = PrefixCache(bytes_of_fit) if bytes_of_fit else self._cache
         self._fit_passes = Passes(supernet, self._fit_cache, dtype)
 
     def _group_size(self) -> int:
         """Genotypes that pass over the rows together; few where the features of each are held."""
         if self._fit_rows is None or self._steps is not None:
             return GROUP
-        return FIT_GROUP if self._fit is fit_newton else 1
+        return 1 if self._is_read_often else FIT_GROUP
 
     @property
     def labels(self) -> npt.NDArray[np.float32]:
@@ -126,14 +145,39 @@ class SharedWeights:
     def predict(self, plans: Sequence[Plan], report: Report | None) -> list[Prediction]:
         """Logits of each genotype on the validation rows; nothing is reported on the way."""
         with torch.inference_mode():
-            layers = self._fitted(plans)
+            if self._fit_rows is self._validation:
+                return self._predicted_where_fitted(plans)
+            fitted = self._fitted(plans)
             found: list[list[Tensor]] = [[] for _ in plans]
+            done = [0] * len(plans)
             for index, activations in self._passes.run(self._validation, plans):
                 genotype = plans[index].genotype
-                weight, bias = layers[index] or self._supernet.last_weight(genotype, activations)
+                layers = fitted[index] or [self._supernet.last_weight(genotype, activations)]
                 features = self._supernet.last_features(genotype, activations)
-                found[index].append(self._supernet.last_logits(genotype, features, weight, bias))
+                found[index].append(self._logits(genotype, features, layers, done[index]))
+                done[index] += len(features)
             return [Prediction(torch.cat(chunks).cpu().numpy()) for chunks in found]
+
+    def _predicted_where_fitted(self, plans: Sequence[Plan]) -> list[Prediction]:
+        """Logits on rows that all fit final layers of other folds: one pass does for both."""
+        held, layers = self._held(self._validation, plans)
+        predictions = []
+        for plan, layer in zip(plans, layers, strict=True):
+            features = held.pop(0)
+            fitted = self._fitted_on(features, self._validation, layer)
+            logits = self._logits(plan.genotype, features, fitted, 0)
+            predictions.append(Prediction(logits.cpu().numpy()))
+        return predictions
+
+    def _logits(self, genotype: Genotype, features: Tensor, layers: Layers, start: int) -> Tensor:
+        """Logits of the rows from `start` on, each by the layer of its fold, `[batch]`."""
+        if len(layers) == 1:
+            return self._supernet.last_logits(genotype, features, *layers[0])
+        parts = []
+        for fold, layer in zip(self._folds, layers, strict=True):
+            first, last = (max(0, end - start) for end in (fold.start, fold.stop))
+            parts.append(self._supernet.last_logits(genotype, features[first:last], *layer))
+        return torch.cat(parts)
 
     def predict_held(self, plan: Plan, take: Written) -> Logits:
         """Logits of one genotype whose weights are held with errors.
@@ -143,7 +187,7 @@ class SharedWeights:
         """
         genotype, bits = plan.genotype, plan.genotype.final_bits
         with torch.inference_mode():
-            [layer] = self._fitted([plan])
+            [layers] = self._fitted([plan])
         found = []
         for number in range(self._validation.num_chunks):
             with torch.no_grad():
@@ -157,7 +201,8 @@ class SharedWeights:
                     assert weights is not None  # checked at the oracle's door
                     term = self._supernet.first_order(bits, chunk[0], weights, take)
                     activations.first_order = term
-                weight, bias = layer or self._supernet.last_weight(genotype, activations, take)
+                [layer] = layers or [self._supernet.last_weight(genotype, activations, take)]
+                weight, bias = layer
                 features = self._supernet.last_features(genotype, activations)
                 count = len(weight) - genotype.wide  # the first-order term is in no cell
                 row = weight[:count].unsqueeze(0)
@@ -166,18 +211,19 @@ class SharedWeights:
                 found.append(logits + features[:, count:] @ weight[count:])
         return torch.cat(found).cpu().numpy()
 
-    def _fitted(self, plans: Sequence[Plan]) -> Sequence[Layer | None]:
-        """Final layer of each genotype fitted on training rows, or None where it stays as it is."""
+    def _fitted(self, plans: Sequence[Plan]) -> Sequence[Layers | None]:
+        """Final layers of each genotype fitted again, or None where it stays as it is."""
         if self._fit_rows is None:
             return [None] * len(plans)
         if self._steps is not None:
             return self._fitted_by_steps(self._fit_rows, plans, self._steps)
-        return self._fitted_on_held(self._fit_rows, plans)
+        held, layers = self._held(self._fit_rows, plans)
+        return [self._fitted_on(held.pop(0), self._fit_rows, layer) for layer in layers]
 
-    def _fitted_on_held(self, rows: Rows, plans: Sequence[Plan]) -> list[Layer]:
-        """The features of all rows first, then the fit."""
-        held: list[Tensor] = []  # of each genotype, `[rows, width]`
-        layers: list[Layer] = []
+    def _held(self, rows: Rows, plans: Sequence[Plan]) -> tuple[list[Tensor], Layers]:
+        """Features of all rows for each genotype, `[rows, width]`, and its layer as it is."""
+        held: list[Tensor] = []
+        layers: Layers = []
         ends = [0] * len(plans)
         for index, activations in self._fit_passes.run(rows, plans):
             genotype = plans[index].genotype
@@ -187,14 +233,14 @@ class SharedWeights:
                 layers.append(self._supernet.last_weight(genotype, activations))
             start, ends[index] = ends[index], ends[index] + len(features)
             held[index][start : ends[index]] = features
-        labels = torch.from_numpy(rows.labels).to(self._supernet.final.bias.device)
-        fitted: list[Layer] = []
-        for weight, bias in layers:
-            result = self._fit(held.pop(0), labels, weight, bias)
-            fitted.append((result.weight, result.bias))
-        return fitted
+        return held, layers
 
-    def _fitted_by_steps(self, rows: Rows, plans: Sequence[Plan], how: AdagradFit) -> list[Layer]:
+    def _fitted_on(self, features: Tensor, rows: Rows, layer: Layer) -> Layers:
+        """The fit on features of all rows."""
+        labels = torch.from_numpy(rows.labels).to(features.device)
+        return [(fit.weight, fit.bias) for fit in self._fit(features, labels, *layer)]
+
+    def _fitted_by_steps(self, rows: Rows, plans: Sequence[Plan], how: AdagradFit) -> list[Layers]:
         """A step of every genotype for each chunk, while its rows are at hand."""
         labels = torch.from_numpy(rows.labels).to(self._supernet.final.bias.device)
         chunks = labels.split(how.batch_size)
@@ -207,7 +253,18 @@ class SharedWeights:
             features = self._supernet.last_features(genotype, activations)
             steps[index].step(features, chunks[done[index]])
             done[index] += 1
-        return [(step.layer[0], step.layer[1]) for step in steps]
+        return [[(step.layer[0], step.layer[1])] for step in steps]
+
+
+def _fit_whole(
+    features: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    fit: Callable[..., FitResult] = fit_newton,
+) -> list[FitResult]:
+    """One layer for all rows."""
+    return [fit(features, labels, weight, bias)]
 
 
 def _is_small(supernet: Supernet, num_rows: int, how: AdagradFit) -> bool:

@@ -33,7 +33,7 @@ from nasrec_opt.space import FLOAT_BITS, Genotype
 from nasrec_opt.supernet import PrecisionChoice, Supernet, check_precision, choose_precision
 
 Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
-LastLayer = Literal["newton", "adagrad"] | AdagradFit
+LastLayer = Literal["newton", "folds", "adagrad"] | AdagradFit
 RankedBits = Literal["genotype", "float"]
 Progress = Callable[[int, int | None], None]
 
@@ -58,10 +58,12 @@ class SupernetOracle:
             each genotype (paper, section 5.1); `fine_tune`: the whole subnet trained for a few
             steps more; `scratch`: trained from fresh weights. A `FineTune` or a `Scratch` is one
             of the last two with options of its own.
-        last_layer: How it is fitted: `newton` to the optimum of the ridge problem, or the paper's
-            500 steps of `adagrad` on fresh rows. An `AdagradFit` is the latter with options of its
-            own.
-        fit_rows: Training rows of Newton's fit, evenly spread.
+        last_layer: How it is fitted: `newton` to the optimum of the ridge problem on training rows;
+            `folds` likewise, four times, on three quarters of the validation rows to predict the
+            fourth; or the paper's 500 steps of `adagrad` on fresh training rows. An `AdagradFit` is
+            the latter with options of its own.
+        fit_rows: Training rows of Newton's fit, or validation rows of `folds` together, evenly
+            spread; None means 8,192, or 16,384.
         chunk_rows: Rows computed at a time; None means as many as suit the device.
         memory_bytes: Maximum number of bytes of embeddings and block outputs kept.
         precision: Of products and block outputs where weights are shared. `bfloat16` is faster on
@@ -95,7 +97,7 @@ class SupernetOracle:
         rows: int | None = None,
         fidelity: Fidelity = "supernet",
         last_layer: LastLayer = "newton",
-        fit_rows: int = 8192,
+        fit_rows: int | None = None,
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
         precision: PrecisionChoice = "float32",
@@ -104,7 +106,7 @@ class SupernetOracle:
     ) -> None:
         fit = AdagradFit() if last_layer == "adagrad" else last_layer
         if isinstance(fit, str):
-            check_option("last_layer", fit, ("newton", "adagrad"))
+            check_option("last_layer", fit, ("newton", "folds", "adagrad"))
         check_precision(precision)
         check_ranked_bits(bits, supernet.space)
         for name, value in (("rows", rows), ("fit_rows", fit_rows), ("chunk_rows", chunk_rows)):
@@ -155,7 +157,7 @@ class SupernetOracle:
         rows: int | None = None,
         fidelity: Fidelity = "supernet",
         last_layer: LastLayer = "newton",
-        fit_rows: int = 8192,
+        fit_rows: int | None = None,
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
         precision: PrecisionChoice = "float32",

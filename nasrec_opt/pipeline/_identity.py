@@ -129,6 +129,8 @@ def _oracle_settings(oracle: OracleConfig) -> dict[str, Any]:
         del values["bits"]  # as in a record of before there was a choice, when bits were ignored
     if values.get("last_layer") == "newton":
         del values["last_layer"]
+    if "fit_rows" in values and values["fit_rows"] is None:
+        del values["fit_rows"]
     trained = {"fine_tune": oracle.fine_tune, "scratch": oracle.scratch}.get(oracle.fidelity)
     if trained is not None:
         usual = plain(type(trained)())

@@ -454,6 +454,7 @@ class Run:
             rows=oracle.rows,
             fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
             last_layer=oracle.fitted(self.config.seed),
+            fit_rows=oracle.fit_rows,
             # What is rounded to bits is not left to the eight bits of a bfloat16.
             precision="float32" if bits == "genotype" else oracle.precision,
             bits=bits or oracle.bits,

@@ -22,7 +22,7 @@ from oracle.models import (
     supernet_of,
 )
 
-from nasrec_opt.data import generate_synthetic
+from nasrec_opt.data import generate_synthetic, spread
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.oracle import AdagradFit, SupernetOracle, fit_adagrad, fit_newton
 from nasrec_opt.space import BlockGene, Genotype, HardwareGene
@@ -35,13 +35,21 @@ chunks = st.integers(7, 200)
 
 
 @settings(max_examples=12, deadline=None)
-@given(seeds, names, chunks, memories, st.sampled_from(["supernet", "newton", "adagrad"]))
+@given(
+    seeds,
+    names,
+    chunks,
+    memories,
+    st.sampled_from(["supernet", "newton", "adagrad", "folds", "folds of all rows"]),
+)
 def test_order_groups_repeats_and_memory_never_change_an_answer(
     supernets, dataset, seed, name, chunk_rows, memory_bytes, fidelity
 ):
     options = {"rows": ROWS, "fit_rows": 90, "chunk_rows": chunk_rows}
     if fidelity == "supernet":
         options["fidelity"] = fidelity
+    elif fidelity == "folds of all rows":
+        options |= {"fidelity": "last_layer", "last_layer": "folds", "fit_rows": ROWS}
     else:
         last_layer = AdagradFit(steps=5, batch_size=32) if fidelity == "adagrad" else fidelity
         options |= {"fidelity": "last_layer", "last_layer": last_layer}
@@ -56,9 +64,8 @@ def test_order_groups_repeats_and_memory_never_change_an_answer(
         asked = [genotypes[i] for i in rng.integers(0, len(genotypes), rng.integers(1, 9))]
         assert oracle.evaluate_many(asked) == [alone[genotype] for genotype in asked]
         predictor = oracle._predictor
-        rows = [rows for rows in (predictor._validation, predictor._fit_rows) if rows]
-        kept = [rows.embedding_bytes for rows in rows]
-        assert sum(kept) + oracle.cached_bytes <= memory_bytes
+        rows = {rows for rows in (predictor._validation, predictor._fit_rows) if rows}
+        assert sum(of.embedding_bytes for of in rows) + oracle.cached_bytes <= memory_bytes
     assert [oracle.evaluate(genotype) for genotype in genotypes] == [*map(alone.get, genotypes)]
 
 
@@ -102,6 +109,34 @@ def test_the_last_layer_is_fitted_on_spread_training_rows(
     options = {"rows": ROWS, "fit_rows": 900, "chunk_rows": chunk_rows}
     train = rows_of(dataset, "train", 900)
     _check_fit(supernets[name], dataset, draw(SPACES[name], seed), train, fit_newton, options)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seeds, names, chunks, st.sampled_from([1, 3, 50, ROWS, None]))
+def test_the_last_layer_is_fitted_on_the_other_folds_of_validation_rows(
+    supernets, dataset, seed, name, chunk_rows, fit_rows
+):
+    """Row by row: a layer for each fold, fitted on the others of the `fit_rows`."""
+    supernet, genotype = supernets[name], draw(SPACES[name], seed)
+    batch = rows_of(dataset, "validation", ROWS)
+    fold = np.arange(ROWS) * 4 // ROWS
+    fit = np.isin(np.arange(ROWS), spread(ROWS, fit_rows))
+    expected = np.empty(ROWS, np.float32)
+    with torch.no_grad():
+        features, weight, bias = last_layer_of(supernet, genotype, batch)
+        labels = torch.from_numpy(batch.labels)
+        for number in range(4):
+            others, own = torch.from_numpy(fit & (fold != number)), fold == number
+            layer = weight, bias
+            if others.any():
+                found = fit_newton(features[others], labels[others], weight, bias)
+                layer = found.weight, found.bias
+            expected[own] = supernet.last_logits(genotype, features[own], *layer).numpy()
+    oracle = SupernetOracle(
+        supernet, dataset, fidelity="last_layer", last_layer="folds", rows=ROWS,
+        fit_rows=fit_rows, chunk_rows=chunk_rows,
+    )  # fmt: skip
+    assert_close(oracle.evaluate(genotype), scored(expected, batch.labels), tolerance=5e-3)
 
 
 @settings(max_examples=8, deadline=None)
@@ -235,7 +270,7 @@ def test_progress_counts_what_is_known_and_ends_at_the_total(supernet, dataset):
             {"fidelity": "full"},
             "fidelity: expected one of supernet, last_layer, fine_tune, scratch, got 'full'",
         ),
-        ({"last_layer": "sgd"}, "last_layer: expected one of newton, adagrad, got 'sgd'"),
+        ({"last_layer": "sgd"}, "last_layer: expected one of newton, folds, adagrad, got 'sgd'"),
     ],
 )
 def test_an_option_out_of_range_is_one_sentence(supernet, dataset, options, message):

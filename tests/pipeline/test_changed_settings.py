@@ -38,6 +38,7 @@ BASES: dict[str, dict[str, Any]] = {
     "space.multi_operator": {"space.preset": "nasrec_full"},
     "oracle.precision": {"oracle.precision": "float32"},
     "oracle.last_layer": {"oracle.fidelity": "last_layer"},
+    "oracle.fit_rows": {"oracle.fidelity": "last_layer"},
     "oracle.adagrad": {"oracle.fidelity": "last_layer", "oracle.last_layer": "adagrad"},
     "oracle.fine_tune": {"oracle.fidelity": "fine_tune"},
     "oracle.scratch": {"oracle.fidelity": "scratch"},

@@ -110,6 +110,18 @@ def test_a_study_file_chooses_how_the_last_layer_is_fitted(tmp_path, old):
     assert shown["adagrad"]["epsilon"] == 1e-2
     newton = settings_in_force(study(tmp_path, text.replace('"adagrad"', '"newton"')), "synthetic")
     assert "adagrad" not in newton["oracle"]
+    folds = study(tmp_path, text.replace('"adagrad"', '"folds"'))
+    assert folds.oracle.fitted(5) == "folds"
+    assert settings_of(folds, old)[1]["last_layer"] == "folds"
+
+
+def test_rows_of_a_fit_count_where_one_is_made_and_they_were_given(tmp_path, old):
+    text = '[oracle]\nfidelity = "last_layer"\nfit_rows = 32768\n'
+    assert settings_of(study(tmp_path, text), old)[1]["fit_rows"] == 32768
+    for unread in (text.replace("last_layer", "supernet"), text + 'last_layer = "adagrad"\n'):
+        assert "fit_rows" not in settings_of(study(tmp_path, unread), old)[1]
+    with pytest.raises(StudyError, match="fit_rows: expected 1 or more, got 0"):
+        study(tmp_path, "[oracle]\nfit_rows = 0\n")
 
 
 @pytest.mark.parametrize("table", ["adagrad", "fine_tune", "scratch"])
