@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -144,14 +145,25 @@ def _of_several_scorings(results: Sequence[Scored], default: Scored | None) -> l
     table = []
     for scorings in COMBINED:
         several = [ways[scoring] for scoring in scorings if scoring in ways]
-        if len(several) < len(scorings) or len({one.scores.shape for one in several}) > 1:
+        if len(several) < len(scorings) or len({tuple(one.subnets) for one in several}) > 1:
             continue  # not all of them have been asked for the same
+        repeats = set.intersection(*(set(one.repeats) for one in several))
+        if not repeats:
+            continue
+        several = [_of_repeats(one, repeats) for one in several]
         scores = np.mean([_standardized(one.scores) for one in several], axis=0)
         reference = _of_default(default, several[0])
         quality = rank_quality(several[0].truth, scores, reference=reference)
         line = _line(DEFAULT, "+".join(scorings), several[0], quality)
         table.append(line | {"ensemble": "mean of standardized scores"})
     return table
+
+
+def _of_repeats(result: Scored, repeats: Collection[int]) -> Scored:
+    """What some of the supernets say."""
+    rows = [row for row, repeat in enumerate(result.repeats) if repeat in repeats]
+    kept = tuple(result.repeats[row] for row in rows)
+    return replace(result, repeats=kept, scores=result.scores[rows])
 
 
 def _standardized(scores: FloatArray) -> FloatArray:

@@ -58,6 +58,14 @@ def test_a_technique_without_a_seed_of_the_default_is_compared_with_nothing():
     assert "sandwich widths | last layer, Newton | 1, 24 |" in as_markdown(table)
 
 
+def test_two_scorings_are_put_together_for_the_supernets_that_both_have_asked():
+    raw = [row | {"scoring": "supernet"} for row in scores("single-any", (1,))]
+    table = table_of(scores("single-any", (0, 1)) + raw)
+    [line] = [row for row in table if row["scoring"] == "supernet+newton"]
+    assert line["supernets"] == 1
+    assert line["tau"] == pytest.approx(kendalltau(TRAINED.mean(axis=0), BY_SEED[1]).statistic)
+
+
 def test_the_correlation_without_noise_is_that_of_the_expected_values():
     """Scores that are right but for noise: once both noises are taken out, nothing is left."""
     rng = np.random.default_rng(1)
