@@ -154,7 +154,7 @@ def climb(
         epochs: Epochs of the first rung.
         models: Models of the first rung; or how many there could be if one took so many seconds,
             asked once, after the first four. The rung has then so much work as that many models
-            like these four, from 8 to 64 models.
+            like these four, from 8 to 64 models; none takes work that the first eight need.
         first: Candidates that are trained first, whatever is known of the others.
         work: What a climb that was interrupted has planned (`Climb.work`); `models` is not asked.
         on_change: Called whenever a model is trained, or models are promoted.
@@ -263,21 +263,34 @@ def _next(state: Climb, rung: Rung, waiting: list[int]) -> int | None:
     waiting[:] = [number for number in waiting if number not in rung.trained]
     if waiting:
         return waiting[0]
+    eligible = _payable(state, rung)
+    if not eligible:
+        return None
     estimates, doubt = _estimates(state, rung)
     [chosen] = promote(
         estimates,
         state.costs,
         1,
         errors=np.hypot(doubt[:, None], doubt[None, :]),
-        eligible=set(range(len(estimates))) - rung.trained.keys(),
+        eligible=eligible,
         place=trained,
         promises=_promises(state, rung, estimates, doubt),
         work=np.array([candidate.work for candidate in state.candidates]),
     )
-    is_beyond = state.work is not None and (
-        state.work_of([*rung.trained, chosen]) > state.work and trained >= LEAST_MODELS
-    )
-    return None if is_beyond else chosen
+    return chosen
+
+
+def _payable(state: Climb, rung: Rung) -> set[int]:
+    """Who can be the next model of the first rung, so that there is work left for eight of them."""
+    waiting = set(range(len(state.candidates))) - rung.trained.keys()
+    if state.work is None or len(rung.trained) < FIRST_MODELS:  # as when it was not yet known
+        return waiting
+    missing = max(1, LEAST_MODELS - len(rung.trained))
+    most = (state.work - state.work_of(rung.trained)) / missing
+    payable = {i for i in waiting if state.candidates[i].work <= most}
+    if payable or len(rung.trained) >= LEAST_MODELS:
+        return payable
+    return {min(waiting, key=lambda i: state.candidates[i].work)}
 
 
 def _estimates(state: Climb, rung: Rung) -> tuple[FloatArray, FloatArray]:
