@@ -72,7 +72,7 @@ def supernet_recipe(rows: int) -> SupernetRecipe:
         )
     # Its table is one for all passes: more of them, or many small steps, memorise a small log. On a
     # longer one the time for more steps than these is better spent on training what is found.
-    passes = math.ceil(SUPERNET_STEPS * SUPERNET_BATCH / rows)
+    passes = math.ceil(SUPERNET_STEPS * SUPERNET_BATCH / max(1, rows))
     return SupernetRecipe(
         batch_size=SUPERNET_BATCH,
         epochs=min(3, passes),

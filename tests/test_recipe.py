@@ -46,6 +46,13 @@ def test_the_quickstarts_log_has_the_supernet_that_was_chosen_for_it():
     }
 
 
+def test_no_rows_have_the_recipe_of_few():
+    """That there are none is said by who reads them."""
+    assert supernet_recipe(0) == supernet_recipe(1)
+    assert model_recipe(0) == model_recipe(1)
+    assert min_count(0) == min_count(1)
+
+
 @given(st.integers(96_000, 9_999_999))
 def test_a_supernet_has_no_pass_that_its_steps_do_not_need(count):
     recipe = supernet_recipe(count)
