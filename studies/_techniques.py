@@ -136,6 +136,16 @@ SCORINGS = {
     "newton": Scoring(
         label="last layer, Newton", oracle={"fidelity": "last_layer", "last_layer": "newton"}
     ),
+    "newton-16k": Scoring(
+        label="last layer, Newton on 16,384 rows, asked on 4,096",
+        oracle={
+            "fidelity": "last_layer",
+            "last_layer": "newton",
+            "fit_rows": 16_384,
+            "rows": 4_096,
+        },
+        only=(DEFAULT,),
+    ),
     "newton-32k": Scoring(
         label="last layer, Newton on 32,768 rows",
         oracle={"fidelity": "last_layer", "last_layer": "newton", "fit_rows": 32_768},

@@ -172,8 +172,7 @@ def climb(
     tell = on_change or (lambda _: None)
     rung = Rung(epochs, min(FIRST_MODELS if callable(models) else models, len(candidates)))
     state.rungs.append(rung)
-    waiting = list(first)
-    while (number := _next(state, rung, waiting)) is not None:
+    while (number := _next(state, rung, first)) is not None:
         _train(state, rung, number, train)
         truths = _truths(rung)
         state.correction = Correction.fit(
@@ -255,12 +254,12 @@ def _errors_of_differences(rows: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(of_difference, 0.0) / count)
 
 
-def _next(state: Climb, rung: Rung, waiting: list[int]) -> int | None:
+def _next(state: Climb, rung: Rung, first: Sequence[int]) -> int | None:
     """The next model of the first rung; None where it is complete."""
     trained = len(rung.trained)
     if trained >= rung.size:
         return None
-    waiting[:] = [number for number in waiting if number not in rung.trained]
+    waiting = [number for number in first if number not in rung.trained]
     if waiting:
         return waiting[0]
     eligible = _payable(state, rung)

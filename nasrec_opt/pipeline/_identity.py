@@ -79,14 +79,11 @@ def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 
 def probe_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the models trained before the supernet depend on."""
-    return {
-        "space": space.to_dict(),
+    shared = train_settings(config, folder, space)
+    del shared["supernet"]
+    return shared | {
         "ladder": plain(config.search.ladder),
         "model": plain(config.retrain.model),
-        "min_count": config.data.min_count,
-        "binned_dense": config.data.binned_dense,
-        "seed": config.seed,
-        "prepare": folder.record().get("prepare", {}).get("settings"),
     }
 
 

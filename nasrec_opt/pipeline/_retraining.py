@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,9 @@ def retrain_winners(
         on the validation rows, which decide who wins, and `against` that on the test rows.
     """
     supernet = Supernet.load(folder.supernet)
-    total = len(chosen) * config.retrain.seeds
     reference = fitted_baselines(folder, Dataset.open(folder.dataset))
     conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
-    labels, train = dataset.split("test").labels, dataset.split("train").labels
-    models: list[dict[str, Any]] = []
+    seeds = range(config.seed, config.seed + config.retrain.seeds)
 
     def trained_with(genotype: Genotype, seed: int) -> RetrainedModel:
         return retrain(
@@ -90,41 +89,49 @@ def retrain_winners(
             supernet=supernet,
         )
 
-    def add(genotype: Genotype, trial: FrozenTrial) -> None:
-        trained: dict[int, RetrainedModel] = {}
-        for seed in range(config.seed, config.seed + config.retrain.seeds):
-            trained[seed] = trained_with(genotype, seed)
-        models.append(
-            {
-                "genotype": genotype.to_dict(),
-                "trial": trial.number,
-                "search_log_loss": log_loss_of(study, trial),
-                **_at_bits(at_bits, genotype),
-                **_over_seeds(trained, dataset, reference),
-                **_cost(genotype, conditions),
-            }
-        )
+    def entry(genotype: Genotype, trial: FrozenTrial) -> dict[str, Any]:
+        trained = {seed: trained_with(genotype, seed) for seed in seeds}
+        return {
+            "genotype": genotype.to_dict(),
+            "trial": trial.number,
+            "search_log_loss": log_loss_of(study, trial),
+            **_at_bits(at_bits, genotype),
+            **_over_seeds(trained, dataset, reference),
+            **_cost(genotype, conditions),
+        }
 
-    for seed in range(config.seed, config.seed + config.retrain.seeds):
-        for number, (genotype, _) in enumerate(chosen):  # a model of each one first
-            progress((seed - config.seed) * len(chosen) + number, total)
-            trained_with(genotype, seed)
-    for genotype, trial in chosen:
-        add(genotype, trial)
+    for done, (seed, (genotype, _)) in enumerate(product(seeds, chosen)):  # one of each model first
+        progress(done, len(seeds) * len(chosen))
+        trained_with(genotype, seed)
+    models = [entry(*found) for found in chosen]
     known = {model["trial"] for model in models}
     best = min(model["validation_log_loss"] for model in models)
     for genotype, trial in others:
         if trial.number not in known:
             with suppress(StudyError):  # of a training that came to nothing
                 if trained_with(genotype, config.seed).validation_log_loss < best:
-                    add(genotype, trial)
+                    models.append(entry(genotype, trial))
     models.sort(key=lambda model: model["mean_validation_log_loss"])
+    results = _results(config, dataset, models, reference, conditions, ladder)
+    write_json(file, results)
+    return results
+
+
+def _results(
+    config: StudyConfig,
+    dataset: Dataset,
+    models: list[dict[str, Any]],
+    reference: Mapping[str, Baseline],
+    conditions: Conditions,
+    ladder: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """`results.json`: the models, and all that their figures are read with."""
+    labels = {name: dataset.split(name).labels for name in ("train", "test")}
     results: dict[str, Any] = {
         "models": models,
         "baselines": {name: baseline.to_dict() for name, baseline in reference.items()},
         "clicks": {
-            name: [int(values.sum(dtype=np.int64)), len(values)]
-            for name, values in (("train", train), ("test", labels))
+            name: [int(values.sum(dtype=np.int64)), len(values)] for name, values in labels.items()
         },
         "training": plain(config.retrain.model) | {"min_count": dataset.view["min_count"]},
         "conditions": conditions.to_dict(),
@@ -133,7 +140,6 @@ def retrain_winners(
     results["winner"] = winner(results)
     if dataset.bayes_log_loss is not None:
         results["bayes"] = dataset.bayes_log_loss["test"]
-    write_json(file, results)
     return results
 
 

@@ -63,6 +63,29 @@ class Landscape:
         return Result(float(rows.mean()), rows)
 
 
+class Memory:
+    """Trains on a landscape and remembers, as the folders of models do, until it is interrupted.
+
+    Attributes:
+        known: What trainings came to.
+        left: Trainings before the next interruption; None for as many as are asked for.
+    """
+
+    def __init__(self, landscape: Landscape) -> None:
+        self.known: dict[tuple[object, int], Result] = {}
+        self.left: int | None = None
+        self._landscape = landscape
+
+    def train(self, genotype, epochs: int) -> Result:
+        if (genotype, epochs) not in self.known:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            if self.left is not None:
+                self.left -= 1
+            self.known[genotype, epochs] = self._landscape.train(genotype, epochs)
+        return self.known[genotype, epochs]
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 50),
@@ -76,28 +99,19 @@ def test_an_interrupted_climb_ends_as_one_left_alone(seed, models, finalists, ki
     alone = climb(
         landscape.candidates, landscape.train, finalists=finalists, epochs=1, models=models
     )
-    memory: dict[tuple[object, int], Result] = {}
-    left = 0
-
-    def remembering(genotype, epochs: int) -> Result:
-        nonlocal left
-        if (genotype, epochs) not in memory:
-            if left == 0:
-                raise KeyboardInterrupt
-            left -= 1
-            memory[genotype, epochs] = landscape.train(genotype, epochs)
-        return memory[genotype, epochs]
-
+    memory = Memory(landscape)
     for kill_after in kills:
-        left, before = kill_after, len(memory)
+        memory.left, before = kill_after, len(memory.known)
         try:
-            climb(landscape.candidates, remembering, finalists=finalists, epochs=1, models=models)
+            climb(landscape.candidates, memory.train, finalists=finalists, epochs=1, models=models)
         except KeyboardInterrupt:
-            assert len(memory) > before
-    left = 10_000
-    resumed = climb(landscape.candidates, remembering, finalists=finalists, epochs=1, models=models)
+            assert len(memory.known) > before
+    memory.left = None
+    resumed = climb(
+        landscape.candidates, memory.train, finalists=finalists, epochs=1, models=models
+    )
     assert summary(resumed) == summary(alone)
-    assert len(landscape.trained) == 2 * len(memory)  # once alone, once in all parts together
+    assert len(landscape.trained) == 2 * len(memory.known)  # once alone, once in all parts together
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -186,22 +200,12 @@ def priced(landscape: Landscape) -> list[Candidate]:
 def test_a_climb_within_measured_work_resumes_exactly(seed, affordable, first, kills):
     """The one measured number is kept, whatever clock the process that goes on has."""
     landscape = Landscape(seed, count=40)
-    candidates, memory, planned = priced(landscape), {}, []
-    left = 10_000
-
-    def remembering(genotype, epochs: int) -> Result:
-        nonlocal left
-        if (genotype, epochs) not in memory:
-            if left == 0:
-                raise KeyboardInterrupt
-            left -= 1
-            memory[genotype, epochs] = landscape.train(genotype, epochs)
-        return memory[genotype, epochs]
+    candidates, memory, planned = priced(landscape), Memory(landscape), []
 
     def begin(models):
         return climb(
             candidates,
-            remembering,
+            memory.train,
             finalists=2,
             epochs=1,
             models=models,
@@ -220,13 +224,13 @@ def test_a_climb_within_measured_work_resumes_exactly(seed, affordable, first, k
     if alone.work_of(list(rung.trained)[:by_hand]) + sum(left[: 8 - by_hand]) <= alone.work:
         assert total <= alone.work * (1 + 1e-9)
     assert size >= min(8, len(candidates))
-    memory.clear()
+    memory.known.clear()
     planned.clear()
     for kill_after in kills:
-        left = kill_after
+        memory.left = kill_after
         with suppress(KeyboardInterrupt):
             begin(lambda seconds: affordable)
-    left = 10_000
+    memory.left = None
     if planned and planned[-1]:
         resumed = begin(lambda seconds: 64)  # it is not asked again
     else:
