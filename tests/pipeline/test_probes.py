@@ -72,6 +72,26 @@ def test_a_probe_is_the_model_that_retraining_gives(tmp_path):
     assert {path.parent.name for path in out.glob("retrained/*/result.json")} == early
 
 
+def test_a_probe_that_is_better_than_all_finalists_takes_part(tmp_path):
+    """The ladder decides after little training; a probe is trained to the end already."""
+    out, study = tmp_path / "run", config(tmp_path)
+    run_study(study, out, until="ladder")
+    climbed = json.loads((out / "ladder.json").read_text())
+    probes = {model["trial"] for model in climbed["models"][:2]}
+    worst = max(climbed["models"][2:], key=lambda model: model["log_losses"][0])["trial"]
+    (out / "ladder.json").write_text(json.dumps(climbed | {"finalists": [worst]}))
+    run_study(study, out)
+    models = json.loads((out / "retrained" / "results.json").read_text())["models"]
+    of_probes = [
+        json.loads((file / "result.json").read_text())["figures"]["validation_log_loss"]
+        for file in out.glob("retrained/*")
+        if (file / "epochs-1.safetensors").exists() and (file / "result.json").exists()
+    ]
+    assert {model["trial"] for model in models} & probes
+    assert models[0]["trial"] in probes
+    assert models[0]["validation_log_loss"] == min(of_probes)
+
+
 def test_other_probes_are_a_second_search_beside_the_first(tmp_path):
     out = tmp_path / "run"
     run_study(config(tmp_path), out, until="search")
