@@ -69,7 +69,7 @@ def decode(name: str) -> str:
 
 def is_cut(name: str) -> bool:
     """Whether a name from `encode` is the beginning and the digest of a longer one."""
-    return len(name) > _DIGEST and name[:-_DIGEST].endswith(_CUT)
+    return len(name) == MAX_NAME and name[:-_DIGEST].endswith(_CUT)
 
 
 def unique(names: Iterable[object]) -> dict[object, str]:
@@ -102,7 +102,7 @@ def _encoded(name: str, refused: set[int]) -> str:
         return EMPTY
     coded = refused | _places(name, _LIKE_A_CODE)
     text = "".join(f"_x{ord(c):04X}_" if i in coded else c for i, c in enumerate(name))
-    if len(text) <= MAX_NAME:
+    if len(text) <= MAX_NAME and not is_cut(text):  # nor looks it as if it were
         return text
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
     return text[: MAX_NAME - len(_CUT) - _DIGEST] + _CUT + digest

@@ -63,6 +63,8 @@ def test_mlflow_takes_every_name(name):
 @example("%x0025_")
 @example("_x_")
 @example("")
+@example(";xsha256_000000000000000000;;")  # the end of a code, and what looks like a digest
+@example("x" * 203 + ";xsha256_" + "0" * 32)  # the same in a name of the greatest length
 def test_the_original_is_found_again(name):
     for encoded in (encode(name), encode_title(name)):
         assert is_cut(encoded) or decode(encoded) == name
