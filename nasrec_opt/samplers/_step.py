@@ -111,7 +111,8 @@ def _next(distribution: IntDistribution | FloatDistribution, value: Any, sign: i
         return as_stored(distribution, found)
     if step is None or not has_grid(distribution):
         return further
-    return min(low + step * (round((value - low) / step) + sign), high)
+    found = min(low + step * (round((value - low) / step) + sign), high)
+    return further if found == value else found  # where a step is too small to change a float
 
 
 def _moved(distribution: IntDistribution | FloatDistribution, value: Any, deviations: float) -> Any:
