@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,23 @@ class Ledger:
         path: The Parquet file; read where it exists, replaced as a whole with every new row.
         keys: Columns that name a task.
         later: Columns that an older file lacks, and what its rows count as there.
+        is_done: Whether a row is the last word on its task; the task of any other is still missing,
+            and its next row replaces this one. None = every row is.
 
     Raises:
         StudyError: The file is no table with these columns.
     """
 
     def __init__(
-        self, path: Path, keys: Sequence[str], *, later: Mapping[str, Any] | None = None
+        self,
+        path: Path,
+        keys: Sequence[str],
+        *,
+        later: Mapping[str, Any] | None = None,
+        is_done: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> None:
         self._path = path
+        self._is_done = is_done or (lambda row: True)
         self._keys = tuple(keys)
         self._rows: list[dict[str, Any]] = []
         if path.exists():
@@ -42,7 +50,7 @@ class Ledger:
                     f"{path}: expected results of this study, got: {reason}; remove it to begin "
                     "anew"
                 ) from error
-        self._done = {self._key(row) for row in self._rows}
+        self._done = {self._key(row) for row in self._rows if self._is_done(row)}
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -55,8 +63,13 @@ class Ledger:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a result down; it holds the task's columns."""
+        key = self._key(row)
+        self._rows = [
+            known for known in self._rows if self._is_done(known) or self._key(known) != key
+        ]
         self._rows.append(dict(row))
-        self._done.add(self._key(row))
+        if self._is_done(row):
+            self._done.add(key)
         frame = pl.DataFrame(self._rows, infer_schema_length=None)
         with atomic_write(self._path, "wb") as stream:
             frame.write_parquet(stream)

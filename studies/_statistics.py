@@ -65,6 +65,36 @@ def rank_quality(
     return found
 
 
+def tau_between(a: npt.ArrayLike, b: npt.ArrayLike, *, seed: int = 0) -> dict[str, float]:
+    """Kendall's tau where not every model has both values.
+
+    Args:
+        a: A value of each model, `[models]`; or several, `[pairings, models]`, of which everything
+            is the mean, a pairing counting by its models. NaN where there is none.
+        b: What each is paired with, of the same shape.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        `tau` with `tau_low` and `tau_high`, a 95 % interval over resampled models, and `models`,
+        how many have both values in some pairing; NaN where no pairing has three, or one of
+        its sides does not vary.
+    """
+    one, other = (np.atleast_2d(np.asarray(values, np.float64)) for values in (a, b))
+    known = np.isfinite(one) & np.isfinite(other)
+    models = {"models": float(known.any(axis=0).sum())}
+    none = dict.fromkeys(("tau", "tau_low", "tau_high"), math.nan)
+    usable = known.sum(axis=1) >= 3
+    if not usable.any():
+        return none | models
+    counts = _resamples(one.shape[1], seed)
+    taus = [
+        _kendall(x[k], y[k], counts[:, k])
+        for x, y, k in zip(one[usable], other[usable], known[usable], strict=True)
+    ]
+    drawn = np.average(taus, axis=0, weights=known[usable].sum(axis=1))
+    return (_interval("tau", drawn) if math.isfinite(drawn[0]) else none) | models
+
+
 def _resamples(models: int, seed: int) -> FloatArray:
     """How often each resample has each model, `[1 + resamples, models]`; the first has all once."""
     drawn = np.random.default_rng(seed).integers(models, size=(RESAMPLES, models))

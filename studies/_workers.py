@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -19,51 +20,64 @@ Task = Mapping[str, Any]
 
 def run_tasks(
     stage: str,
-    work: Callable[[Task], dict[str, Any]],
+    work: Callable[[Task], dict[str, Any] | None],
     tasks: Sequence[Task],
     ledger: Ledger,
     reporter: Reporter,
     *,
     workers: int,
     is_fresh: bool = False,
+    gpu_workers: int | None = None,
 ) -> None:
     """Do what of `tasks` the ledger lacks.
 
     Args:
         stage: Name that the progress is shown under.
         work: Does a task; a function of a module, since other processes call it. Its result holds
-            the task's columns.
+            the task's columns. None says that it was not done; a later start does it.
         tasks: All tasks, best in an order in which neighbours read the same files.
         ledger: Gets the results.
         reporter: Is told how far it is.
         workers: Processes.
         is_fresh: Whether every task gets a process of its own, so that none finds memory filled or
             modules loaded by another one.
+        gpu_workers: How many of the processes see a GPU, or None for all.
     """
     missing = ledger.missing(tasks)
     reporter.begin(stage, f"{len(missing)} of {len(tasks)} to do")
     # Forked, a process would inherit the threads of torch and polars in whatever state they are.
     context = multiprocessing.get_context("spawn")
+    kept = 0
     with ProcessPoolExecutor(
         workers,
         mp_context=context,
         initializer=_begin,
+        initargs=(context.Value("i", 0), gpu_workers),
         max_tasks_per_child=1 if is_fresh else None,
     ) as pool:
         futures = [pool.submit(work, task) for task in missing]
         try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                ledger.add(future.result())
-                reporter.advance(len(tasks) - len(missing) + done, len(tasks))
+            for ended, future in enumerate(as_completed(futures), start=1):
+                result = future.result()
+                if result is not None:
+                    ledger.add(result)
+                    kept += 1
+                reporter.advance(len(tasks) - len(missing) + ended, len(tasks))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()  # an unfinished task is done again by the next start
             raise
-    reporter.end(f"{len(tasks)} done, {len(missing)} of them now")
+    done = len(tasks) - len(missing) + kept
+    reporter.end(f"{done} done, {kept} of them now")
 
 
-def _begin() -> None:
+def _begin(begun: Synchronized[int], gpu_workers: int | None) -> None:
+    with begun.get_lock():
+        number = begun.value
+        begun.value += 1
+    if gpu_workers is not None and number >= gpu_workers:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # read when a GPU is first asked for
     # Read when torch and scikit-learn are loaded; what NumPy has loaded already is told.
     os.environ["OMP_NUM_THREADS"] = "1"
     threadpool_limits(1)

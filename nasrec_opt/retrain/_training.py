@@ -97,12 +97,23 @@ class Training:
             state: Of `begin`, or of a file; it is changed in place.
             steps: Least number of steps, or None for all.
         """
-        scored = self._scored_steps()
         learner = state.learner
         while not self.is_over(state) and (steps is None or learner.steps < steps):
-            due = next(step for step in scored if step > learner.steps % self.epoch_steps)
-            self._learn(learner, learner.steps - learner.steps % self.epoch_steps + due)
+            self._learn(learner, self._next_scored(learner.steps))
             self._evaluate(state)
+
+    def learn(self, state: TrainingState, steps: int) -> None:
+        """Train until so many steps are done, or just short of where it is scored next.
+
+        Nothing is scored: who looks at the weights between two scores changes nothing of what
+        training comes to. `advance` goes on from there.
+
+        Args:
+            state: Of `begin`, or of a file; it is changed in place.
+            steps: Number of steps.
+        """
+        if not self.is_over(state):
+            self._learn(state.learner, min(steps, self._next_scored(state.learner.steps) - 1))
 
     def is_over(self, state: TrainingState) -> bool:
         """Whether training is over. It ends with an epoch: a fresh table is at its best there."""
@@ -182,10 +193,12 @@ class Training:
                 if learner.steps == steps:
                     return
 
-    def _scored_steps(self) -> list[int]:
-        """Steps of an epoch after which it is scored, in order; the last is one of them."""
+    def _next_scored(self, steps: int) -> int:
+        """The first step after so many that is scored; the last of an epoch is."""
         count = min(self._config.evaluations_per_epoch, self.epoch_steps)
-        return [round(self.epoch_steps * (i + 1) / count) for i in range(count)]
+        scored = (round(self.epoch_steps * (i + 1) / count) for i in range(count))
+        done = steps % self.epoch_steps
+        return steps - done + next(step for step in scored if step > done)
 
     def _step(self, learner: Learner, batch: Batch) -> None:
         learner.step(batch)

@@ -18,9 +18,15 @@ from hypothesis import strategies as st
 
 from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.errors import StudyError
-from nasrec_opt.retrain import RetrainConfig, forget_training, retrain, train_epochs
+from nasrec_opt.retrain import (
+    RetrainConfig,
+    Training,
+    forget_training,
+    retrain,
+    train_epochs,
+)
 from nasrec_opt.space import BlockGene, Genotype
-from nasrec_opt.supernet import Subnet
+from nasrec_opt.supernet import Subnet, start_at_click_rate
 
 GENOTYPE = Genotype(
     (
@@ -148,3 +154,24 @@ def test_a_killed_process_goes_on_from_its_last_part(dataset, whole, tmp_path):
     )
     assert_same_model(resumed, whole)
     assert max(steps, default=0) < max(step for step, _ in whole.validation_history)
+
+
+def test_a_look_between_two_scores_changes_nothing(dataset, whole):
+    training = Training(dataset, CONFIG)
+    subnet = Subnet(GENOTYPE, dataset.features, CONFIG.seed)
+    start_at_click_rate(subnet, dataset.split("train").labels)
+    state = training.begin(subnet)
+    while not training.is_over(state):
+        scored, scores = state.learner.steps, len(state.validation)
+        training.learn(state, scored + 2)
+        assert scored < state.learner.steps <= scored + 2
+        training.learn(state, scored + 10 * training.epoch_steps)  # it stops before the next score
+        assert len(state.validation) == scores
+        training.advance(state, state.learner.steps + 1)
+    history = training.finish(state, subnet)
+    training.learn(state, 10**9)  # it is over
+    assert state.learner.steps == history.validation[-1][0]
+    assert history.validation == whole.validation_history
+    weights = Subnet.load(whole.path / "model").state_dict()
+    for name, weight in subnet.state_dict().items():
+        assert torch.equal(weight, weights[name]), name

@@ -37,3 +37,18 @@ def test_a_column_that_came_later_counts_as_it_was_before(tmp_path):
     ledger.add(tasks[1] | {"log_loss": 0.4})
     again = Ledger(path, ["subnet", "repeat"], later={"repeat": 7})  # there now: it stays
     assert again.missing(tasks) == []
+
+
+def test_a_row_that_is_not_the_last_word_is_replaced(tmp_path):
+    path, tasks = tmp_path / "results.parquet", [{"subnet": 0}, {"subnet": 1}]
+
+    def opened() -> Ledger:
+        return Ledger(path, ["subnet"], is_done=lambda row: row["is_over"])
+
+    opened().add({"subnet": 0, "is_over": False})
+    ledger = opened()
+    ledger.add({"subnet": 1, "is_over": True})
+    assert ledger.missing(tasks) == opened().missing(tasks) == [tasks[0]]
+    ledger.add({"subnet": 0, "is_over": True})
+    assert ledger.missing(tasks) == []
+    assert opened().rows == [{"subnet": 1, "is_over": True}, {"subnet": 0, "is_over": True}]

@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, linregress
 
-from studies._statistics import least_squares, rank_quality, tau_of_a_perfect_score
+from studies._statistics import (
+    least_squares,
+    rank_quality,
+    tau_between,
+    tau_of_a_perfect_score,
+)
 
 
 def naive_tau(a, b):
@@ -109,3 +114,16 @@ def test_slopes_and_errors_are_those_of_a_linear_regression():
     assert both.slopes[:2] == pytest.approx(np.linalg.lstsq(
         np.column_stack([x, np.ones(50)]), y, rcond=None)[0][:2])  # fmt: skip
     assert np.isnan(both.slopes[2:]).all()  # they say nothing new
+
+
+def test_tau_between_tables_with_gaps_weighs_pairings_by_their_models():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 3, 15))
+    a[0, 10:] = b[1, :3] = np.nan
+    b[2, 2:] = np.nan  # two models have no order to speak of
+    found = tau_between(a, b)
+    first, second = naive_tau(a[0, :10], b[0, :10]), naive_tau(a[1, 3:], b[1, 3:])
+    assert found["tau"] == pytest.approx((10 * first + 12 * second) / 22)
+    assert found["tau_low"] < found["tau"] < found["tau_high"]
+    assert found["models"] == 15
+    assert np.isnan(tau_between(a[2], b[2])["tau"])
