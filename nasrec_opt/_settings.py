@@ -47,6 +47,21 @@ def build_settings(cls: type[Settings], values: Any, where: str) -> Settings:
         raise StudyError(f"{where}: {error}") from None
 
 
+def check_at_least(name: str, value: int, least: int) -> None:
+    """Refuse a number below the least one that a field allows.
+
+    Args:
+        name: Of the field.
+        value: What it was given.
+        least: The least number allowed.
+
+    Raises:
+        StudyError: `value` is below `least`.
+    """
+    if value < least:
+        raise StudyError(f"{name}: expected {least} or more, got {value}")
+
+
 def _convert(value: Any, hint: Any, where: str) -> Any:
     """`value` as the annotation wants it, or a sentence."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

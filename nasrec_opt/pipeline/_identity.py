@@ -10,9 +10,10 @@ from hw import shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.data import Schema
 from nasrec_opt.errors import StudyError
-from nasrec_opt.pipeline._config import OracleConfig, StudyConfig
+from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._tables import OracleConfig
 from nasrec_opt.space import SearchSpace
 
 STAMP_BYTES = 1 << 20

@@ -8,25 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Any
-
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
 from hw import ReRAM
 from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
-from nasrec_opt.errors import MissingExtraError, StudyError
+from nasrec_opt.errors import StudyError
 from nasrec_opt.objective import Objective
-from nasrec_opt.oracle import RankedBits, SupernetOracle, check_ranked_bits
+from nasrec_opt.oracle import check_ranked_bits
 from nasrec_opt.pipeline import _sentences as sentences
 from nasrec_opt.pipeline._baselines import fitted_baselines
-from nasrec_opt.pipeline._config import StudyConfig
-from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._dashboard import (
     describe,
@@ -35,7 +27,7 @@ from nasrec_opt.pipeline._dashboard import (
     show_importances,
 )
 from nasrec_opt.pipeline._facts import facts_of
-from nasrec_opt.pipeline._folder import RunFolder, digest
+from nasrec_opt.pipeline._folder import digest
 from nasrec_opt.pipeline._identity import (
     baselines_settings,
     finished_search_settings,
@@ -43,7 +35,6 @@ from nasrec_opt.pipeline._identity import (
     prepare_settings,
     probe_settings,
     retrain_settings,
-    search_settings,
     settings_in_force,
     train_settings,
 )
@@ -51,8 +42,9 @@ from nasrec_opt.pipeline._initial import initial_genotypes
 from nasrec_opt.pipeline._ladder import climb_ladder, finalists_of
 from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._log_recipe import with_recipe
-from nasrec_opt.pipeline._logging import data_summary, describe_in_mlflow, open_logger
-from nasrec_opt.pipeline._precision import keep_precision, with_precision
+from nasrec_opt.pipeline._logging import data_summary, describe_in_mlflow
+from nasrec_opt.pipeline._open_run import OpenRun
+from nasrec_opt.pipeline._precision import keep_precision
 from nasrec_opt.pipeline._probes import probes_of, train_probes, trained_probes
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
 from nasrec_opt.pipeline._results import read_results
@@ -60,26 +52,18 @@ from nasrec_opt.pipeline._retraining import folder_of_model, retrain_winners
 from nasrec_opt.pipeline._search import (
     Found,
     finished_trials,
-    require_settings,
     search,
     winners,
 )
-from nasrec_opt.pipeline._searches import compare, name_of_search, place_of, studies_of
-from nasrec_opt.pipeline._stages import STAGES, Stage, key_of
-from nasrec_opt.pipeline._storage import open_study
+from nasrec_opt.pipeline._searches import compare
+from nasrec_opt.pipeline._stages import STAGES
 from nasrec_opt.report import winner_in_words, write_report
 from nasrec_opt.space import FLOAT_BITS
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
-from nasrec_opt.tracking import MLflowLogger, require_server
-
-PRUNERS: dict[str, Callable[[], BasePruner]] = {
-    "none": NopPruner,
-    "median": lambda: MedianPruner(n_warmup_steps=1),  # before a step no subnet has learnt anything
-    "hyperband": HyperbandPruner,
-}
+from nasrec_opt.tracking import require_server
 
 
-class Run:
+class Run(OpenRun):
     """One run folder with its study: a method for each stage; a context manager that ends logging.
 
     Args:
@@ -89,28 +73,6 @@ class Run:
             synthetic one.
         reporter: Who is told of progress.
     """
-
-    def __init__(
-        self, config: StudyConfig, folder: RunFolder, source: Path | None, reporter: Reporter
-    ) -> None:
-        self._space = config.space.build()
-        self.config = with_precision(config, folder, self._space)
-        self.folder = folder
-        self._source = source
-        self._reporter = reporter
-        self._logger: MLflowLogger | None = None
-
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._logger:
-            self._logger.__exit__(kind, error, traceback)
 
     def check(self) -> None:
         """Refuse now what a later stage would refuse after hours.
@@ -375,87 +337,3 @@ class Run:
         is_compared = compare(self.folder)
         more = f", all searches in {self.folder.comparison}" if is_compared else ""
         self._reporter.end(f"{path}{more}")
-
-    def dataset(self) -> Dataset:
-        """The dataset as this study reads it."""
-        data = self.config.data
-        return Dataset.open(
-            self.folder.dataset, min_count=data.min_count or 1, binned_dense=data.binned_dense
-        )
-
-    def study(self, *, create: bool = False) -> Any:
-        """The Optuna study of this run.
-
-        Raises:
-            StudyError: There is none, or it belongs to another search.
-        """
-        config = self.config
-        if not create and not self.folder.study_db.exists():
-            raise StudyError(f"{self.folder.study_db}: expected the study, found nothing there")
-        study = open_study(
-            self.folder.study_db,
-            self.study_name,
-            space=self._space,
-            metric_names=config.search.objectives,
-            sampler=make_proposer(config.search, self._space, config.seed),
-            pruner=PRUNERS[config.search.pruner](),
-        )
-        require_settings(study, search_settings(self.config, self.folder, self._space))
-        return study
-
-    @property
-    def study_name(self) -> str:
-        """Name of the Optuna study: the study file's, unless another search has taken it."""
-        return self._search[0]
-
-    @property
-    def place(self) -> str:
-        """Of this search in the folder: empty for the first one, else the study's name."""
-        return self._search[1]
-
-    @cached_property
-    def _search(self) -> tuple[str, str]:
-        """The name of the study and its place, settled before the study is there."""
-        studies = studies_of(self.folder)
-        settings = search_settings(self.config, self.folder, self._space)
-        name = name_of_search(self.config.name, settings, studies)
-        return name, place_of(name, studies)
-
-    def logger(self) -> MLflowLogger | None:
-        """The MLflow logger, or None where MLflow is not installed."""
-        if self._logger is None:
-            try:
-                fingerprint = self.dataset().fingerprint
-                self._logger = open_logger(self.config, self.folder, fingerprint)
-            except MissingExtraError as error:
-                self._reporter.note(f"runs are not logged: {error}")
-        return self._logger
-
-    def _key(self, stage: Stage) -> str:
-        return key_of(stage, self.place)
-
-    def _stage(self, name: Stage, detail: str, settings: Any, work: Callable[[], str]) -> None:
-        """Skip a finished stage; otherwise do it, time it, and write it down."""
-        self._reporter.begin(name, detail)
-        if self.folder.is_done(self._key(name), settings):
-            self._reporter.end("already done")
-            return
-        started = time.perf_counter()
-        sentence = work()
-        seconds = time.perf_counter() - started
-        self.folder.finish(self._key(name), settings, seconds)
-        self._reporter.end(f"{sentence} [{seconds:.1f} s]")
-
-    def _oracle(self, bits: RankedBits | None = None) -> SupernetOracle:
-        oracle = self.config.oracle
-        return SupernetOracle(
-            Supernet.load(self.folder.supernet).to(best_device()),
-            self.dataset(),
-            rows=oracle.rows,
-            fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
-            last_layer=oracle.fitted(self.config.seed),
-            fit_rows=oracle.fit_rows,
-            # What is rounded to bits is not left to the eight bits of a bfloat16.
-            precision="float32" if bits == "genotype" else oracle.precision,
-            bits=bits or oracle.bits,
-        )

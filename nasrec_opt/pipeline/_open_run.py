@@ -1,0 +1,157 @@
+"""An open run: its dataset, study, oracle and logger, as its stages ask for them.
+
+A stage is skipped where the run folder says that it is done; otherwise it is timed, and written
+down in `run.json` at its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+
+from nasrec_opt.data import Dataset
+from nasrec_opt.errors import MissingExtraError, StudyError
+from nasrec_opt.oracle import RankedBits, SupernetOracle
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._console import Reporter
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._identity import search_settings
+from nasrec_opt.pipeline._logging import open_logger
+from nasrec_opt.pipeline._precision import with_precision
+from nasrec_opt.pipeline._proposer import make_proposer
+from nasrec_opt.pipeline._search import require_settings
+from nasrec_opt.pipeline._searches import name_of_search, place_of, studies_of
+from nasrec_opt.pipeline._stages import Stage, key_of
+from nasrec_opt.pipeline._storage import open_study
+from nasrec_opt.supernet import Supernet, best_device
+from nasrec_opt.tracking import MLflowLogger
+
+PRUNERS: dict[str, Callable[[], BasePruner]] = {
+    "none": NopPruner,
+    "median": lambda: MedianPruner(n_warmup_steps=1),  # before a step no subnet has learnt anything
+    "hyperband": HyperbandPruner,
+}
+
+
+class OpenRun:
+    """One run folder with its study; a context manager that ends logging.
+
+    Args:
+        config: The study.
+        folder: Where everything is kept.
+        source: The click log; None means the log that the folder was prepared from, or else the
+            synthetic one.
+        reporter: Who is told of progress.
+    """
+
+    def __init__(
+        self, config: StudyConfig, folder: RunFolder, source: Path | None, reporter: Reporter
+    ) -> None:
+        self._space = config.space.build()
+        self.config = with_precision(config, folder, self._space)
+        self.folder = folder
+        self._source = source
+        self._reporter = reporter
+        self._logger: MLflowLogger | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._logger:
+            self._logger.__exit__(kind, error, traceback)
+
+    def dataset(self) -> Dataset:
+        """The dataset as this study reads it."""
+        data = self.config.data
+        return Dataset.open(
+            self.folder.dataset, min_count=data.min_count or 1, binned_dense=data.binned_dense
+        )
+
+    def study(self, *, create: bool = False) -> Any:
+        """The Optuna study of this run.
+
+        Raises:
+            StudyError: There is none, or it belongs to another search.
+        """
+        config = self.config
+        if not create and not self.folder.study_db.exists():
+            raise StudyError(f"{self.folder.study_db}: expected the study, found nothing there")
+        study = open_study(
+            self.folder.study_db,
+            self.study_name,
+            space=self._space,
+            metric_names=config.search.objectives,
+            sampler=make_proposer(config.search, self._space, config.seed),
+            pruner=PRUNERS[config.search.pruner](),
+        )
+        require_settings(study, search_settings(self.config, self.folder, self._space))
+        return study
+
+    @property
+    def study_name(self) -> str:
+        """Name of the Optuna study: the study file's, unless another search has taken it."""
+        return self._search[0]
+
+    @property
+    def place(self) -> str:
+        """Of this search in the folder: empty for the first one, else the study's name."""
+        return self._search[1]
+
+    @cached_property
+    def _search(self) -> tuple[str, str]:
+        """The name of the study and its place, settled before the study is there."""
+        studies = studies_of(self.folder)
+        settings = search_settings(self.config, self.folder, self._space)
+        name = name_of_search(self.config.name, settings, studies)
+        return name, place_of(name, studies)
+
+    def logger(self) -> MLflowLogger | None:
+        """The MLflow logger, or None where MLflow is not installed."""
+        if self._logger is None:
+            try:
+                fingerprint = self.dataset().fingerprint
+                self._logger = open_logger(self.config, self.folder, fingerprint)
+            except MissingExtraError as error:
+                self._reporter.note(f"runs are not logged: {error}")
+        return self._logger
+
+    def _key(self, stage: Stage) -> str:
+        return key_of(stage, self.place)
+
+    def _stage(self, name: Stage, detail: str, settings: Any, work: Callable[[], str]) -> None:
+        """Skip a finished stage; otherwise do it, time it, and write it down."""
+        self._reporter.begin(name, detail)
+        if self.folder.is_done(self._key(name), settings):
+            self._reporter.end("already done")
+            return
+        started = time.perf_counter()
+        sentence = work()
+        seconds = time.perf_counter() - started
+        self.folder.finish(self._key(name), settings, seconds)
+        self._reporter.end(f"{sentence} [{seconds:.1f} s]")
+
+    def _oracle(self, bits: RankedBits | None = None) -> SupernetOracle:
+        oracle = self.config.oracle
+        return SupernetOracle(
+            Supernet.load(self.folder.supernet).to(best_device()),
+            self.dataset(),
+            rows=oracle.rows,
+            fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
+            last_layer=oracle.fitted(self.config.seed),
+            fit_rows=oracle.fit_rows,
+            # What is rounded to bits is not left to the eight bits of a bfloat16.
+            precision="float32" if bits == "genotype" else oracle.precision,
+            bits=bits or oracle.bits,
+        )

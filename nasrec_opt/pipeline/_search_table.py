@@ -1,0 +1,146 @@
+"""The table `[search]` of a study file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nasrec_opt._settings import check_at_least
+from nasrec_opt.ax import Strategy
+from nasrec_opt.errors import StudyError
+from nasrec_opt.ladder import LadderConfig
+from nasrec_opt.objective import METRICS
+from nasrec_opt.samplers import children_bred, evolution_sizes, pool_sizes
+
+PUBLISHED = "published:"  # before the name of a model of the paper, in place of a file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvolutionConfig:
+    """`[search.evolution]`: options of regularized evolution alone (paper, section 5.1).
+
+    See `RegularizedEvolutionSampler`.
+    """
+
+    population_size: int | None = None
+    tournament_size: int | None = None
+    children_per_round: int = 8
+    tie_break: Literal["crowding", "hypervolume", "none"] = "hypervolume"
+    archive: bool = False
+    mutations: int = 1
+    decay_rounds: int | None = None
+    screening: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("children_per_round", "mutations"):
+            check_at_least(name, getattr(self, name), 1)
+        for name in ("population_size", "tournament_size", "decay_rounds", "screening"):
+            if getattr(self, name) is not None:
+                check_at_least(name, getattr(self, name), 1)
+        # What follows from the sizes that were given is written down with them.
+        sizes = evolution_sizes(self.population_size, self.tournament_size)
+        for name, size in zip(("population_size", "tournament_size"), sizes or (), strict=False):
+            object.__setattr__(self, name, size)
+        object.__setattr__(self, "screening", children_bred(self.screening, sizes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolBayesConfig:
+    """`[search.pool_bayes]`: options of `sampler = "pool_bayes"` alone; see `PoolBayesSampler`."""
+
+    num_startup: int = 32
+    pool_size: int | None = None
+    batch_size: int | None = None
+    max_observed: int = 300
+
+    def __post_init__(self) -> None:
+        for name in ("num_startup", "max_observed"):
+            check_at_least(name, getattr(self, name), 1)
+        for name in ("pool_size", "batch_size"):
+            if getattr(self, name) is not None:
+                check_at_least(name, getattr(self, name), 1)
+        sizes = pool_sizes(self.pool_size, self.batch_size)
+        for name, size in zip(("pool_size", "batch_size"), sizes, strict=True):
+            object.__setattr__(self, name, size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxConfig:
+    """`[search.ax]`: options of `engine = "ax"` alone.
+
+    Args:
+        strategy: `pool_bayes`: BoTorch picks from what evolution proposes; `ax`: Ax's default.
+    """
+
+    strategy: Strategy = "pool_bayes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchConfig:
+    """`[search]`: the Optuna study.
+
+    Args:
+        engine: Whether one of the samplers proposes trials, or Ax.
+        sampler: Who proposes trials, of `engine = "optuna"`.
+        n_trials: Trials of the finished study.
+        objectives: What is minimised, in order.
+        constraints: Largest value allowed, by metric.
+        pruner: Who stops trials on the way, where log loss is the only objective.
+        initial: Genotypes that are the first trials: JSON files, or `published:` and the name of a
+            model of the paper.
+        evolution: Options of `sampler = "evolution"`.
+        pool_bayes: Options of `sampler = "pool_bayes"`.
+        ax: Options of `engine = "ax"`.
+        ladder: How searched models are trained for a while before some are retrained, or None for
+            winners by the search's scores alone.
+    """
+
+    engine: Literal["optuna", "ax"] = "optuna"
+    sampler: Literal["evolution", "pool_bayes", "nsga2", "nsga3", "tpe", "gp", "random"] = (
+        "evolution"
+    )
+    n_trials: int = 256
+    objectives: tuple[str, ...] = ("log_loss", "latency_us", "energy_uj")
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    pruner: Literal["none", "median", "hyperband"] = "none"
+    initial: tuple[str, ...] = ()
+    evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
+    pool_bayes: PoolBayesConfig = field(default_factory=PoolBayesConfig)
+    ax: AxConfig = field(default_factory=AxConfig)
+    ladder: LadderConfig | None = None
+
+    def __post_init__(self) -> None:
+        check_at_least("n_trials", self.n_trials, 1)
+        if self.engine == "ax" and self.sampler != "evolution":
+            raise StudyError(
+                'sampler: expected none beside engine = "ax", which proposes trials itself, got '
+                f"{self.sampler!r}"
+            )
+        for key in ("objectives", "constraints"):
+            for name in getattr(self, key):
+                if name not in METRICS:
+                    known = ", ".join(METRICS)
+                    raise StudyError(f"{key}: expected metrics of {known}, got {name!r}")
+        for name, largest in self.constraints.items():
+            if not math.isfinite(largest):
+                raise StudyError(f"constraints: {name}: expected a finite number, got {largest}")
+        if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
+            raise StudyError(f"objectives: expected distinct metrics, got {self.objectives}")
+        if len(set(self.initial)) > self.n_trials:
+            raise StudyError(
+                f"initial: expected at most the {self.n_trials} genotypes of n_trials, got "
+                f"{len(set(self.initial))}"
+            )
+        probes = self.ladder.probes if self.ladder else 0
+        if probes + len(set(self.initial)) > self.n_trials:
+            raise StudyError(
+                f"probes: expected, with those of initial, at most the {self.n_trials} genotypes "
+                f"of n_trials, got {probes}"
+            )
+        if self.pruner != "none" and self.objectives != ("log_loss",):
+            raise StudyError(
+                "pruner: expected log_loss as the only objective, which is what trials are pruned "
+                f"by, got {', '.join(self.objectives)}"
+            )
