@@ -15,7 +15,7 @@ from hw._reram import ReRAM
 from hw._sections import shipped_technology
 from hw._technology import Technology
 from hw._technology_file import TechnologyFile
-from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
+from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload, join
 from hw.errors import DescriptionError, HwError
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Workload",
     "critical_path",
     "element_area_um2",
+    "join",
     "map_product",
     "read_accelerator",
     "shipped_technology",

@@ -7,7 +7,8 @@ crossbars; digital operations have none and run beside them (paper, section 3.2)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from hw._plain import integer
 from hw.errors import DescriptionError
@@ -214,6 +215,29 @@ class Workload:
     def embedding_parameters(self) -> int:
         """Trained numbers in the embedding tables."""
         return sum(o.table_rows * o.dim for o in self.operations if isinstance(o, Lookup))
+
+
+def join(workloads: Sequence[Workload], *, at_once: bool = True) -> Workload:
+    """One workload of several.
+
+    Args:
+        workloads: Their operations are named `1/…`, `2/…` in the whole, by their places here.
+        at_once: Whether none waits for another; else each begins where the one before it has ended.
+
+    Example:
+        >>> product = MatrixVector(name="fc", operator="fc", inputs=4, outputs=2)
+        >>> [o.name for o in join([Workload((product,))] * 2).operations]
+        ['1/fc', '2/fc']
+    """
+    operations: list[Operation] = []
+    before: tuple[str, ...] = ()
+    for place, workload in enumerate(workloads, start=1):
+        for operation in workload.operations:
+            after = tuple(f"{place}/{name}" for name in operation.after) or before
+            operations.append(replace(operation, name=f"{place}/{operation.name}", after=after))
+        if workload.operations and not at_once:
+            before = (operations[-1].name,)
+    return Workload(tuple(operations))
 
 
 def _at_least(operation: Operation, field: str, least: int) -> None:

@@ -173,6 +173,12 @@ class _Watch(SilentReporter):
                 )
         if self._stage in ("probe", "retrain"):
             self._look()
+        if self._stage == "probe":
+            together = read_json(self._folder.probes_of("")).get("ensemble")
+            if together:
+                self._race.finished(
+                    together["validation_log_loss"], together["test_log_loss"], "ensemble"
+                )
 
     def _look(self) -> None:
         for file in sorted(self._folder.retrained.rglob("result.json")):

@@ -16,7 +16,7 @@ from padded_model import PaddedModel
 
 from hw import CPU, Digital, ReRAM
 from nasrec_opt import FeatureSpec, Genotype, HardwareGene, SearchSpace, Subnet, Supernet
-from nasrec_opt.lowering import configure, lower, lower_many
+from nasrec_opt.lowering import configure, lower, lower_ensemble, lower_many
 from nasrec_opt.space import BlockGene, liveness, published_model, published_models
 
 CRITEO = FeatureSpec(13, (5,) * 26)
@@ -351,3 +351,21 @@ def test_accelerator_genes_configure_crossbars_and_leave_other_models_alone():
     cpu = CPU()
     assert configure(cpu, gene) is cpu
     assert configure(ReRAM(), HardwareGene()) == ReRAM()  # the genes' defaults are what ships
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_ensemble_is_its_models_and_a_mean(at_once):
+    rng = np.random.default_rng(3)
+    space = SearchSpace.nasrec_small(num_blocks=2, wide=(False, True))
+    features = FeatureSpec(13, (100,) * 26)
+    genotypes = [space.sample(rng) for _ in range(3)]
+    whole = lower_ensemble(genotypes, features, at_once=at_once)
+    alone = [lower(genotype, features) for genotype in genotypes]
+    assert whole.macs == sum(workload.macs for workload in alone) + 1
+    assert whole.parameters == sum(workload.parameters for workload in alone)
+    assert whole.embedding_parameters == sum(workload.embedding_parameters for workload in alone)
+    costs = [ReRAM().cost(workload) for workload in alone]
+    cost = ReRAM().cost(whole)
+    latencies = [c.latency_ns for c in costs]
+    expected = max(latencies) if at_once else sum(latencies)
+    assert expected <= cost.latency_ns < expected * 1.02

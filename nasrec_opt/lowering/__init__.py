@@ -15,7 +15,7 @@ from nasrec_opt.lowering._cells import CrossbarCells
 from nasrec_opt.lowering._configure import check_cost_model, configure
 from nasrec_opt.lowering._cost import cost_many
 from nasrec_opt.lowering._many import lower_many
-from nasrec_opt.lowering._one import lower
+from nasrec_opt.lowering._one import lower, lower_ensemble
 
 __all__ = [
     "CrossbarCells",
@@ -23,5 +23,6 @@ __all__ = [
     "configure",
     "cost_many",
     "lower",
+    "lower_ensemble",
     "lower_many",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from hw import Digital, Lookup, MatrixVector, Operation, Workload
+from hw import Digital, Lookup, MatrixVector, Operation, Workload, join
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering._operators import (
     DENSE,
@@ -29,7 +29,7 @@ from nasrec_opt.space import (
     reads_sparse_inputs,
 )
 
-EMBEDDING, FIRST_ORDER = "embedding", "wide"
+EMBEDDING, FIRST_ORDER, MEAN = "embedding", "wide", "mean"
 Names = tuple[str, ...]
 Bits = tuple[int, int]
 
@@ -45,6 +45,37 @@ def lower(genotype: Genotype, features: FeatureSpec) -> Workload:
         Operations named `block/operator/part`, e.g. `2/dot/rows`.
     """
     return _Lowering(genotype, features).workload()
+
+
+def lower_ensemble(
+    genotypes: Sequence[Genotype], features: FeatureSpec, *, at_once: bool
+) -> Workload:
+    """The workload of one sample of an ensemble: all its models, and the mean of their logits.
+
+    Each model has tables and weights of its own.
+
+    Args:
+        genotypes: The architectures, at their bits.
+        features: Shape of the input.
+        at_once: Whether the models run side by side, as where products are computed where their
+            weights are, or one after another.
+
+    Returns:
+        Operations named `member/block/operator/part`, and `mean`.
+    """
+    members = [lower(genotype, features) for genotype in genotypes]
+    together = join(members, at_once=at_once)
+    mean = Digital(
+        name=MEAN,
+        operator=MEAN,
+        macs=1,  # by the reciprocal of their number
+        additions=len(members) - 1,
+        bits=max(genotype.final_bits for genotype in genotypes),
+        after=tuple(
+            f"{place}/{member.operations[-1].name}" for place, member in enumerate(members, start=1)
+        ),
+    )
+    return Workload((*together.operations, mean))
 
 
 class _Lowering:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hw import Accelerator, ReRAM, read_accelerator
+from hw import Accelerator, Cost, ReRAM, Workload, read_accelerator
 from nasrec_opt._metrics import SHAPE_METRICS, definitions
-from nasrec_opt.lowering import configure, lower
+from nasrec_opt.lowering import configure, lower, lower_ensemble
 from nasrec_opt.objective import by_operator
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.report import plot_cost
@@ -51,12 +52,7 @@ def architecture_cost(
             cost, plot, f"One sample, {workload.mflops:.3g} MFLOPs, {conditions.technology.name}"
         )
     return {
-        "latency_us": cost.latency_ns * 1e-3,  # ns -> us
-        "energy_uj": cost.energy_pj * 1e-6,  # pJ -> uJ
-        "area_mm2": cost.area_mm2,
-        "leakage_mw": cost.leakage_mw,
-        "samples_per_s": cost.samples_per_s,
-        **{name: getattr(workload, name) for name in SHAPE_METRICS},
+        **_totals(cost, workload),
         "breakdown": by_operator(cost),
         "components": {
             "latency_us": {c.name: c.latency_ns * 1e-3 for c in cost.components},  # ns -> us
@@ -66,4 +62,34 @@ def architecture_cost(
         "conditions": conditions.in_words()
         | {"has_accelerator_genes": genotype.hardware is not None},
         "notes": NOTES,
+    }
+
+
+def ensemble_cost(genotypes: Sequence[Genotype], conditions: Conditions) -> dict[str, Any]:
+    """Cost of one sample through several models whose logits are averaged.
+
+    Args:
+        genotypes: The architectures; all have the same accelerator genes, or none has any.
+        conditions: The columns that they read, and the accelerator.
+
+    Returns:
+        The totals of `architecture_cost`, of all models on one accelerator.
+    """
+    accelerator, genes = conditions.accelerator, genotypes[0].hardware
+    # Crossbars hold one model's weights each and compute at once; a processor is one for all.
+    at_once = isinstance(accelerator, ReRAM)
+    workload = lower_ensemble(genotypes, conditions.features, at_once=at_once)
+    if genes is not None:
+        accelerator = configure(accelerator, genes)
+    return _totals(accelerator.cost(workload), workload)
+
+
+def _totals(cost: Cost, workload: Workload) -> dict[str, Any]:
+    return {
+        "latency_us": cost.latency_ns * 1e-3,  # ns -> us
+        "energy_uj": cost.energy_pj * 1e-6,  # pJ -> uJ
+        "area_mm2": cost.area_mm2,
+        "leakage_mw": cost.leakage_mw,
+        "samples_per_s": cost.samples_per_s,
+        **{name: getattr(workload, name) for name in SHAPE_METRICS},
     }

@@ -96,6 +96,14 @@ class RunFolder:
         """
         return (self.path / "searches" / search if search else self.retrained) / "results.json"
 
+    def ensemble_of(self, search: str) -> Path:
+        """Which of the trained models are averaged, for `nasrec_opt.retrain.Ensemble.load`.
+
+        Args:
+            search: Place of the search; empty for the first.
+        """
+        return self.results_of(search).parent / "ensemble"
+
     def probes_of(self, search: str) -> Path:
         """What the models came to that were trained before the supernet.
 

@@ -82,9 +82,16 @@ def probe_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
     """All that the models trained before the supernet depend on."""
     shared = train_settings(config, folder, space)
     del shared["supernet"]
-    return shared | {
+    settings = shared | {
         "ladder": plain(config.search.ladder),
         "model": plain(config.retrain.model),
+    }
+    if config.retrain.ensemble == 1:
+        return settings
+    return settings | {
+        "ensemble": config.retrain.ensemble,
+        "constraints": dict(config.search.constraints),
+        "hardware": {"technology": digest_of(config.hardware.technology)},
     }
 
 
@@ -152,8 +159,9 @@ def finished_search_settings(
 def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the retrained models depend on; what came later counts from its default."""
     search, retrain = finished_search_settings(config, folder, space), plain(config.retrain)
-    if retrain["seeds"] == 1:
-        del retrain["seeds"]
+    for name in ("seeds", "ensemble"):
+        if retrain[name] == 1:
+            del retrain[name]
     ladder = config.search.ladder
     return {
         "search": digest(search),

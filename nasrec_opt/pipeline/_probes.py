@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import optuna
 
+from hw import TechnologyFile
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import LadderConfig, first_epochs, probe_genotypes, rung_epochs
+from nasrec_opt.pipeline._baselines import fitted_baselines
+from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._search import Found, Progress, complete_trials, winners
 from nasrec_opt.retrain import RetrainedModel, epoch_steps, retrain, train_epochs
@@ -72,6 +79,32 @@ def train_probes(
         except StudyError as error:
             logger.warning("a probe failed: %s", error)
     return sorted(models, key=lambda model: model.validation_log_loss)
+
+
+def ensemble_of_probes(
+    config: StudyConfig,
+    folder: RunFolder,
+    dataset: Dataset,
+    models: Sequence[RetrainedModel],
+    where: Path,
+) -> dict[str, Any] | None:
+    """What the probes are worth together, before there is anything else; see `ensemble_of`.
+
+    Args:
+        config: The study.
+        folder: The run folder, with its baselines.
+        dataset: What the models were trained on.
+        models: The trained probes.
+        where: The ensemble's folder.
+    """
+    return ensemble_of(
+        [(config.seed, model) for model in models],
+        Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset))),
+        Conditions(dataset.features, TechnologyFile.read(config.hardware.technology)),
+        most=config.retrain.ensemble,
+        constraints=config.search.constraints,
+        where=where,
+    )
 
 
 def trained_probes(config: StudyConfig, study: optuna.Study, dataset: Dataset) -> list[Found]:

@@ -10,33 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import optuna
 from optuna.trial import FrozenTrial
 
 from hw import TechnologyFile
 from nasrec_opt._files import write_json
-from nasrec_opt.data import Dataset, Split
+from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle import Oracle
 from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import architecture_cost
+from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder, plain
 from nasrec_opt.pipeline._search import Found, Progress, log_loss_of
 from nasrec_opt.report import winner
-from nasrec_opt.retrain import (
-    Baseline,
-    RetrainedModel,
-    compare,
-    expected_log_loss,
-    log_losses,
-    predict,
-    retrain,
-)
+from nasrec_opt.retrain import RetrainedModel, expected_log_loss, log_losses, retrain
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Subnet, Supernet, best_device
+from nasrec_opt.supernet import Supernet
 
 
 def retrain_winners(
@@ -49,6 +41,7 @@ def retrain_winners(
     progress: Progress,
     *,
     file: Path,
+    ensemble_folder: Path,
     others: Sequence[Found] = (),
     at_bits: Oracle | None = None,
 ) -> dict[str, Any]:
@@ -63,20 +56,23 @@ def retrain_winners(
         ladder: What the climb that chose them came to, or None without one.
         progress: Called with (models trained, models).
         file: The `results.json` to write.
-        others: What was trained to the end before the search: it takes part where it is better on
-            validation rows than all that were chosen.
+        ensemble_folder: Where it is written down which models are averaged.
+        others: What was trained to the end before the search: it is one of the models where it is
+            better on validation rows than all that were chosen, and may be a member of the ensemble
+            anyway.
         at_bits: Scores models at their bits, where the search ranked them in floating point.
 
     Returns:
         What `results.json` holds from then on: `models`, the best on validation over their seeds
-        first, each with the figures of its best seed, `ladder` where there is one, `baselines`, the
-        `winner` of all, `clicks` and rows of the splits, how the models were trained
-        (`training`), the `conditions` that the costs hold for, and `bayes` where the least possible
-        log loss is known. `against_on_validation` of a model is its difference from each baseline
-        on the validation rows, which decide who wins, and `against` that on the test rows.
+        first, each with the figures of its best seed, `ensemble` where several models together are
+        better, `ladder` where there is one, `baselines`, the `winner` of all, `clicks` and rows of
+        the splits, how the models were trained (`training`), the `conditions` that the costs hold
+        for, and `bayes` where the least possible log loss is known. `against_on_validation` of a
+        model is its difference from each baseline on the validation rows, which decide who wins,
+        and `against` that on the test rows.
     """
     supernet = Supernet.load(folder.supernet)
-    reference = fitted_baselines(folder, Dataset.open(folder.dataset))
+    judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
     conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
     seeds = range(config.seed, config.seed + config.retrain.seeds)
 
@@ -96,7 +92,7 @@ def retrain_winners(
             "trial": trial.number,
             "search_log_loss": log_loss_of(study, trial),
             **_at_bits(at_bits, genotype),
-            **_over_seeds(trained, dataset, reference),
+            **_over_seeds(trained, judge),
             **_cost(genotype, conditions),
         }
 
@@ -104,15 +100,30 @@ def retrain_winners(
         progress(done, len(seeds) * len(chosen))
         trained_with(genotype, seed)
     models = [entry(*found) for found in chosen]
+    members = [
+        (seed, trained_with(genotype, seed)) for seed, (genotype, _) in product(seeds, chosen)
+    ]
     known = {model["trial"] for model in models}
     best = min(model["validation_log_loss"] for model in models)
     for genotype, trial in others:
         if trial.number not in known:
             with suppress(StudyError):  # of a training that came to nothing
-                if trained_with(genotype, config.seed).validation_log_loss < best:
+                members.append((config.seed, trained_with(genotype, config.seed)))
+                if members[-1][1].validation_log_loss < best:
                     models.append(entry(genotype, trial))
     models.sort(key=lambda model: model["mean_validation_log_loss"])
-    results = _results(config, dataset, models, reference, conditions, ladder)
+    results = _results(config, dataset, models, judge, conditions, ladder)
+    ensemble = ensemble_of(
+        members,
+        judge,
+        conditions,
+        most=config.retrain.ensemble,
+        constraints=config.search.constraints,
+        where=ensemble_folder,
+    )
+    if ensemble is not None:
+        results["ensemble"] = ensemble
+    results["winner"] = winner(results)
     write_json(file, results)
     return results
 
@@ -121,7 +132,7 @@ def _results(
     config: StudyConfig,
     dataset: Dataset,
     models: list[dict[str, Any]],
-    reference: Mapping[str, Baseline],
+    judge: Judge,
     conditions: Conditions,
     ladder: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
@@ -129,7 +140,7 @@ def _results(
     labels = {name: dataset.split(name).labels for name in ("train", "test")}
     results: dict[str, Any] = {
         "models": models,
-        "baselines": {name: baseline.to_dict() for name, baseline in reference.items()},
+        "baselines": {name: baseline.to_dict() for name, baseline in judge.reference.items()},
         "clicks": {
             name: [int(values.sum(dtype=np.int64)), len(values)] for name, values in labels.items()
         },
@@ -137,7 +148,6 @@ def _results(
         "conditions": conditions.to_dict(),
         **({} if ladder is None else {"ladder": dict(ladder)}),
     }
-    results["winner"] = winner(results)
     if dataset.bayes_log_loss is not None:
         results["bayes"] = dataset.bayes_log_loss["test"]
     return results
@@ -169,9 +179,7 @@ def _cost(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:
     return figures
 
 
-def _over_seeds(
-    trained: Mapping[int, RetrainedModel], dataset: Dataset, reference: Mapping[str, Baseline]
-) -> dict[str, Any]:
+def _over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str, Any]:
     """Figures of the seed that is best on validation, and what to expect of any.
 
     That one model is compared with each baseline on the same rows: `against` on test rows,
@@ -179,10 +187,9 @@ def _over_seeds(
     """
     best = min(trained, key=lambda seed: trained[seed].validation_log_loss)
     names = ("validation_log_loss", "test_log_loss")
-    test, validation = dataset.split("test"), dataset.split("validation")
-    logits = {seed: _answers(model, test) for seed, model in trained.items()}
-    on_validation = _answers(trained[best], validation)
-    losses = [log_losses(logits[seed], test.labels) for seed in trained]
+    losses = [
+        log_losses(judge.answers(model, "test"), judge.labels["test"]) for model in trained.values()
+    ]
     return {
         **trained[best].to_dict(),
         "seed": best,
@@ -194,17 +201,5 @@ def _over_seeds(
             np.mean([model.validation_log_loss for model in trained.values()])
         ),
         "expected_test_log_loss": expected_log_loss(losses).to_dict(),
-        "against": {
-            name: compare(logits[best], baseline.test_logits, test.labels).to_dict()
-            for name, baseline in reference.items()
-        },
-        "against_on_validation": {
-            name: compare(on_validation, baseline.validation_logits, validation.labels).to_dict()
-            for name, baseline in reference.items()
-        },
+        **judge.against({split: judge.answers(trained[best], split) for split in judge.labels}),
     }
-
-
-def _answers(model: RetrainedModel, split: Split) -> npt.NDArray[np.float32]:
-    """Logits of a trained model, `[rows]`."""
-    return predict(Subnet.load(model.path / "model").to(best_device()), split)[0]

@@ -45,7 +45,7 @@ from nasrec_opt.pipeline._log_recipe import with_recipe
 from nasrec_opt.pipeline._logging import data_summary, describe_in_mlflow
 from nasrec_opt.pipeline._open_run import OpenRun
 from nasrec_opt.pipeline._precision import keep_precision
-from nasrec_opt.pipeline._probes import probes_of, train_probes, trained_probes
+from nasrec_opt.pipeline._probes import ensemble_of_probes, probes_of, train_probes, trained_probes
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
 from nasrec_opt.pipeline._results import read_results
 from nasrec_opt.pipeline._retraining import folder_of_model, retrain_winners
@@ -150,8 +150,12 @@ class Run(OpenRun):
         def work() -> str:
             dataset, file = self.dataset(), self.folder.probes_of(self.place)
             models = train_probes(self.config, self.folder, dataset, self._reporter.advance)
-            write_json(file, {"models": [model.to_dict() for model in models]})
-            return sentences.probed(models)
+            together = ensemble_of_probes(
+                self.config, self.folder, dataset, models, self.folder.ensemble_of(self.place)
+            )
+            told = {"models": [model.to_dict() for model in models]}
+            write_json(file, told | ({} if together is None else {"ensemble": together}))
+            return sentences.probed(models, together)
 
         settings = probe_settings(self.config, self.folder, self._space)
         self._stage("probe", "models trained before the supernet", settings, work)
@@ -278,6 +282,7 @@ class Run(OpenRun):
                 self._reporter.advance,
                 others=others,
                 file=self.folder.results_of(self.place),
+                ensemble_folder=self.folder.ensemble_of(self.place),
                 at_bits=self._oracle("genotype") if self.config.oracle.bits == "float" else None,
             )
             models = results["models"]

@@ -36,15 +36,24 @@ def fitted(baselines: Mapping[str, Baseline]) -> str:
     )
 
 
-def probed(models: Sequence[RetrainedModel]) -> str:
-    """What the models trained before the supernet came to, the best first."""
+def probed(models: Sequence[RetrainedModel], together: Mapping[str, Any] | None) -> str:
+    """What the models trained before the supernet came to, the best first, and their ensemble."""
     if not models:
         return "no training came to anything"
     best = models[0]
     return (
         f"{len(models)} model{'' if len(models) == 1 else 's'} trained from scratch: validation "
         f"log loss {best.validation_log_loss:.4f}, test {best.test_log_loss:.4f}"
-        f"{'' if len(models) == 1 else ' of the best'}"
+        f"{'' if len(models) == 1 else ' of the best'}{_together(together)}"
+    )
+
+
+def _together(ensemble: Mapping[str, Any] | None) -> str:
+    if ensemble is None:
+        return ""
+    return (
+        f"; {ensemble['validation_log_loss']:.4f}, test {ensemble['test_log_loss']:.4f} of the "
+        f"mean of {len(ensemble['members'])}"
     )
 
 

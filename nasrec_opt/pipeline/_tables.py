@@ -176,16 +176,20 @@ class RetrainStageConfig:
             ladder.
         seeds: Models of each architecture, alike but for their seeds; the best architecture is the
             one whose models are best on validation in the mean.
+        ensemble: How many trained models may be averaged to one more competitor, each of which has
+            to lower the validation log loss; 1 means none.
         model: Training of one model.
     """
 
     top: int = 4
     seeds: int = 1
+    ensemble: int = 1
     model: RetrainConfig = field(default_factory=RetrainConfig)
 
     def __post_init__(self) -> None:
         check_at_least("top", self.top, 1)
         check_at_least("seeds", self.seeds, 1)
+        check_at_least("ensemble", self.ensemble, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

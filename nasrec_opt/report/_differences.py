@@ -23,11 +23,25 @@ def differences(
             are those of the means, whose standard error is not known.
         split: The rows.
     """
-    models, baselines = results.get("models") or [], results.get("baselines") or {}
-    if not models:
-        return {}
-    paired = models[0].get("against" if split == "test" else "against_on_validation") or {}
-    own = models[0].get(f"{split}_log_loss")
+    models = results.get("models") or []
+    return differences_of(models[0], results, split) if models else {}
+
+
+def differences_of(
+    entry: Mapping[str, Any],
+    results: Mapping[str, Any],
+    split: Literal["validation", "test"] = "test",
+) -> dict[str, dict[str, Any]]:
+    """Differences of one model, or of the ensemble, from the baselines, by the baseline's name.
+
+    Args:
+        entry: The model's or the ensemble's in `results`.
+        results: What `retrained/results.json` holds.
+        split: The rows.
+    """
+    baselines = results.get("baselines") or {}
+    paired = entry.get("against" if split == "test" else "against_on_validation") or {}
+    own = entry.get(f"{split}_log_loss")
     found: dict[str, dict[str, Any]] = {}
     for name in BASELINES:
         other = figures_of(baselines[name]).get(f"{split}_log_loss") if name in baselines else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from nasrec_opt._metrics import COST, SHAPE, definitions
 from nasrec_opt.report._differences import (
     BASELINES,
     differences,
+    differences_of,
     figures_of,
     short_difference,
 )
@@ -56,18 +58,55 @@ def retrained_section(results: Mapping[str, Any]) -> str:
         cells += [short_difference(against[name]) for name in known]
         cells += [number(model.get(metric.name)) for metric in COSTS]
         rows.append(row(cells, "best" if place == 0 and best == "model" else ""))
+    together = results.get("ensemble")
+    if together:
+        rows.append(_ensemble_row(together, results, known, best))
     heads = [*HEADS, *(f"difference from {NAMES[name]}" for name in known)]
     heads += [metric.label for metric in COSTS]
     return (
         "<h2>Retrained models and baselines</h2><p>Trained from scratch; the first is the best on "
-        "validation rows. The winner, in bold, has the lowest validation log loss of that model "
-        "and the baselines; test rows decide nothing. A difference is the model's test log loss "
-        "less the baseline's, ± its standard error over the rows: below 0, the model is better; "
-        "within two standard errors of 0, it is noise.</p>"
+        "validation rows. The winner, in bold, has the lowest validation log loss of that model, "
+        "the ensemble if there is one, and the baselines; test rows decide nothing. A difference "
+        "is the model's test log loss less the baseline's, ± its standard error over the rows: "
+        "below 0, the model is better; within two standard errors of 0, it is noise.</p>"
         + table(heads, rows)
         + _at_bits(models)
         + _over_seeds(models)
+        + _members(together, models)
         + meanings()
+    )
+
+
+def _ensemble_row(
+    ensemble: Mapping[str, Any],
+    results: Mapping[str, Any],
+    baselines: Sequence[str],
+    best: str | None,
+) -> str:
+    against = differences_of(ensemble, results)
+    cells = [f"ensemble of {len(ensemble['members'])}"]
+    cells += [number(ensemble.get(key)) for key in QUALITY]
+    cells += [short_difference(against[name]) for name in baselines]
+    cells += [number(ensemble.get(metric.name)) for metric in COSTS]
+    return row(cells, "best" if best == "ensemble" else "")
+
+
+def _members(ensemble: Mapping[str, Any] | None, models: Sequence[Mapping[str, Any]]) -> str:
+    """Whose logits are averaged, and what that gains."""
+    if not ensemble:
+        return ""
+    places = {json.dumps(model["genotype"]): place for place, model in enumerate(models, start=1)}
+    named = []
+    for member in ensemble["members"]:
+        place = places.get(json.dumps(member["genotype"]))
+        model = "a model trained before the search" if place is None else f"model {place}"
+        named.append(f"{model} of seed {member['seed']}")
+    gain = short_difference(ensemble["against_best"])
+    return (
+        "<p>The ensemble is the mean of the logits of "
+        f"{len(named)} models, each chosen because it lowers the validation log loss: "
+        f"{', '.join(named)}. Its test log loss differs by {gain} from that of the first of them. "
+        "Its costs are those of all its models on one accelerator.</p>"
     )
 
 

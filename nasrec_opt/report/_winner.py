@@ -1,37 +1,46 @@
-"""The winner of a run: its best model or a baseline, whichever is best on validation rows."""
+"""The winner of a run: its best model, its ensemble or a baseline, as validation rows have it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from nasrec_opt.report._differences import BASELINES, amount, differences, figures_of, is_noise
+from nasrec_opt.report._differences import (
+    BASELINES,
+    amount,
+    differences_of,
+    figures_of,
+    is_noise,
+)
 
-MODEL = "model"  # the name of the best retrained model among the competitors
+MODEL, ENSEMBLE = "model", "ensemble"  # names of our own among the competitors
 BEST_MODEL = "the best retrained model"
 DECIDES = "validation_log_loss"
 EQUAL = 5e-10  # what no shown decimal can tell from 0
 
 
 def winner(results: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a run recommends: the best on validation rows of its best model and its baselines.
+    """What a run recommends: the best on validation rows of its models and baselines.
 
-    A tie goes to the simpler one: to a baseline, and of two baselines to the constant click rate.
-    Test rows have no say.
+    The best model competes, the ensemble where there is one, and each baseline. A tie goes to the
+    simpler one: to a model, to a baseline, and of two baselines to the constant click rate. Test
+    rows have no say.
 
     Args:
         results: What `retrained/results.json` holds, of this version or an older one.
 
     Returns:
-        `name`, which is `model`, `logistic_regression` or `constant`, `validation_log_loss` and
-        `test_log_loss`; None without models, and for an old file that lacks the baselines' log
-        losses on validation rows.
+        `name`, which is `model`, `ensemble`, `logistic_regression` or `constant`,
+        `validation_log_loss` and `test_log_loss`; None without models, and for an old file that
+        lacks the baselines' log losses on validation rows.
     """
     models, baselines = results.get("models") or [], results.get("baselines") or {}
     if not models:
         return None
     known = [name for name in reversed(BASELINES) if name in baselines]  # the simplest first
     competing = {name: figures_of(baselines[name]) for name in known} | {MODEL: models[0]}
+    if results.get(ENSEMBLE):
+        competing[ENSEMBLE] = results[ENSEMBLE]
     if any(figures.get(DECIDES) is None for figures in competing.values()):
         return None
     name = min(competing, key=lambda name: float(competing[name][DECIDES]))
@@ -41,7 +50,8 @@ def winner(results: Mapping[str, Any]) -> dict[str, Any] | None:
 def winner_in_words(results: Mapping[str, Any]) -> list[str]:
     """A sentence on who wins: by how much on validation rows, and what that is on test rows.
 
-    A model is held against the better of the baselines, a baseline against the best model.
+    A model or an ensemble is held against the better of the baselines, a baseline against the best
+    model.
 
     Args:
         results: What `retrained/results.json` holds, of this version or an older one.
@@ -52,11 +62,13 @@ def winner_in_words(results: Mapping[str, Any]) -> list[str]:
     found, rival = winner(results), rival_of(results)
     if found is None or rival is None:
         return []
-    on_validation = differences(results, "validation")[rival]
-    on_test = differences(results)[rival]
-    is_model = found["name"] == MODEL
-    names = (BEST_MODEL, BASELINES[rival]) if is_model else (BASELINES[rival], BEST_MODEL)
-    sign = 1 if is_model else -1
+    own = _own(results, found["name"])
+    on_validation = differences_of(own, results, "validation")[rival]
+    on_test = differences_of(own, results)[rival]
+    is_ours = found["name"] in (MODEL, ENSEMBLE)
+    our_name = in_words(own) if is_ours else BEST_MODEL
+    names = (our_name, BASELINES[rival]) if is_ours else (BASELINES[rival], our_name)
+    sign = 1 if is_ours else -1
     return [
         f"The winner is {names[0]}, test log loss {found['test_log_loss']:.4f}: on "
         f"{_rows(on_validation)}validation rows its log loss is "
@@ -72,7 +84,16 @@ def name_of_winner(results: Mapping[str, Any]) -> str:
         return "-"
     if found["name"] == MODEL:
         return f"model 1 (trial {results['models'][0].get('trial', '-')})"
+    if found["name"] == ENSEMBLE:
+        return f"ensemble of {len(results[ENSEMBLE]['members'])}"
     return BASELINES[found["name"]].removeprefix("the ")
+
+
+def in_words(entry: Mapping[str, Any]) -> str:
+    """`the best retrained model`, or how many models are averaged."""
+    if "members" not in entry:
+        return BEST_MODEL
+    return f"the mean of {len(entry['members'])} retrained models"
 
 
 def rival_of(results: Mapping[str, Any]) -> str | None:
@@ -80,10 +101,16 @@ def rival_of(results: Mapping[str, Any]) -> str | None:
     found = winner(results)
     if found is None:
         return None
-    if found["name"] != MODEL:
+    if found["name"] not in (MODEL, ENSEMBLE):
         return str(found["name"])
-    behind = differences(results, "validation")
+    behind = differences_of(_own(results, found["name"]), results, "validation")
     return max(behind, key=lambda name: float(behind[name]["difference"]), default=None)
+
+
+def _own(results: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The ensemble where it wins, else the best model."""
+    entry: Mapping[str, Any] = results[ENSEMBLE] if name == ENSEMBLE else results["models"][0]
+    return entry
 
 
 def _side(difference: Mapping[str, Any], sign: int, other: str = "") -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nasrec_opt.report._differences import BASELINES, NOISE, amount, differences, is_noise
-from nasrec_opt.report._winner import MODEL, rival_of, winner
+from nasrec_opt.report._winner import ENSEMBLE, MODEL, rival_of, winner
 
 FEW = 10  # test rows of a class below which the standard error itself says little
 
@@ -43,7 +43,7 @@ def comparisons(results: Mapping[str, Any]) -> list[str]:
 def is_behind(results: Mapping[str, Any]) -> bool:
     """Whether a baseline wins, or one is not beaten by more than noise on the test rows."""
     won = winner(results)
-    if won is not None and won["name"] != MODEL:
+    if won is not None and won["name"] not in (MODEL, ENSEMBLE):
         return True
     return not all(map(_is_better, differences(results).values()))
 

@@ -11,8 +11,9 @@ from nasrec_opt.retrain._baselines import (
 )
 from nasrec_opt.retrain._comparison import Comparison, compare
 from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.retrain._ensemble import Ensemble, choose_members, refer_to
 from nasrec_opt.retrain._expected import Expected, expected_log_loss
-from nasrec_opt.retrain._metrics import log_losses, predict
+from nasrec_opt.retrain._metrics import auc, log_loss, log_losses, predict
 from nasrec_opt.retrain._partial import PartialModel, epoch_steps, forget_training, train_epochs
 from nasrec_opt.retrain._retrain import RetrainedModel, retrain
 from nasrec_opt.retrain._training import Training
@@ -20,6 +21,7 @@ from nasrec_opt.retrain._training import Training
 __all__ = [
     "Baseline",
     "Comparison",
+    "Ensemble",
     "Expected",
     "LogisticRegressionBaseline",
     "OneHot",
@@ -27,16 +29,20 @@ __all__ = [
     "RetrainConfig",
     "RetrainedModel",
     "Training",
+    "auc",
     "baselines",
+    "choose_members",
     "compare",
     "constant",
     "constant_log_loss",
     "epoch_steps",
     "expected_log_loss",
     "forget_training",
+    "log_loss",
     "log_losses",
     "logistic_regression",
     "predict",
+    "refer_to",
     "retrain",
     "train_epochs",
 ]

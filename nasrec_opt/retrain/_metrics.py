@@ -10,18 +10,17 @@ from torch import nn
 
 from nasrec_opt.data import Split, spread
 from nasrec_opt.retrain._learner import to_tensors
-from nasrec_opt.supernet import Subnet
 
 CHUNK_ROWS = 1024  # what stays in cache
 
 
 def predict(
-    subnet: Subnet, split: Split, rows: int | None = None
+    model: nn.Module, split: Split, rows: int | None = None
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Logits of a model, and the labels.
 
     Args:
-        subnet: The model.
+        model: A subnet, or an ensemble of them.
         split: The rows.
         rows: Number of rows, evenly spread, or None for all of them.
 
@@ -29,13 +28,13 @@ def predict(
         Logits and labels, `[rows]` each.
     """
     index = spread(split.num_rows, rows)
-    device = subnet.embedding.table.device
+    device = next(model.parameters()).device
     logits, labels = [], []
     with torch.inference_mode():
         for start in range(0, len(index), CHUNK_ROWS):
             batch = split.rows(index[start : start + CHUNK_ROWS])
             dense, sparse, _ = to_tensors(batch, device)
-            logits.append(subnet(dense, sparse).cpu().numpy())
+            logits.append(model(dense, sparse).cpu().numpy())
             labels.append(batch.labels)
     return np.concatenate(logits), np.concatenate(labels)
 

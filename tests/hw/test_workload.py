@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from workloads import products, workloads
 
-from hw import DescriptionError, Digital, HwError, Lookup, MatrixVector, Workload
+from hw import (
+    DescriptionError,
+    Digital,
+    HwError,
+    Lookup,
+    MatrixVector,
+    Workload,
+    critical_path,
+    join,
+)
 
 
 @given(products())
@@ -25,6 +35,22 @@ def test_a_workload_sums_its_operations(workload):
     assert workload.mflops == pytest.approx(workload.macs / 1e6)
     assert workload.mflops_paper == pytest.approx(workload.mflops)  # no operation says otherwise
     assert workload.parameters == sum(o.parameters for o in workload.operations)
+
+
+@given(st.lists(workloads(), min_size=1, max_size=3), st.booleans())
+def test_joined_workloads_keep_their_operations_and_wait_only_where_asked(several, at_once):
+    whole = join(several, at_once=at_once)
+    assert whole.macs == sum(workload.macs for workload in several)
+    assert whole.parameters == sum(workload.parameters for workload in several)
+    one = {o.name: 1.0 for o in whole.operations}
+    lengths = [
+        len(critical_path(w.operations, {o.name: 1.0 for o in w.operations})) for w in several
+    ]
+    together = len(critical_path(whole.operations, one))
+    if at_once:
+        assert together == max(lengths)
+    else:
+        assert together >= max(lengths)
 
 
 def test_the_papers_rule_replaces_macs_where_an_operation_says_so():

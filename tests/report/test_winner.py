@@ -123,6 +123,27 @@ def test_a_model_that_a_baseline_beats_on_validation_is_behind_whatever_test_row
     assert is_behind(results((0.57, 0.48, 0.50), (0.57, 0.50, 0.42)))
 
 
+@given(st.tuples(LOSSES, LOSSES, LOSSES), LOSSES, st.tuples(LOSSES, LOSSES, LOSSES, LOSSES))
+@example((0.6, 0.5, 0.4), 0.4, (0.6, 0.5, 0.4, 0.3))
+@example((0.6, 0.5, 0.4), 0.39, (0.6, 0.5, 0.4, 0.5))
+def test_an_ensemble_wins_where_validation_rows_say_so(validation, together, test):
+    found = results(validation, test[:3])
+    alike = results((*validation[:2], together), (*test[:2], test[3]))["models"][0]
+    found["ensemble"] = {k: v for k, v in alike.items() if k != "trial"} | {"members": [{}, {}]}
+    won = winner(found)
+    assert (won["name"] == "ensemble") == (together < min(validation))
+    assert won["validation_log_loss"] == min(*validation, together)
+    [sentence] = winner_in_words(found)
+    if won["name"] == "ensemble":
+        assert sentence.startswith(
+            f"The winner is the mean of 2 retrained models, test log loss {test[3]:.4f}: on"
+        )
+        assert name_of_winner(found) == "ensemble of 2"
+        assert "lower than that of" in sentence.split("test rows")[0]
+    else:
+        assert "the mean of" not in sentence
+
+
 def test_results_of_earlier_versions_have_the_winner_that_they_can_name():
     """They lack paired differences on validation rows, and older ones a baseline's figures."""
     old = copy.deepcopy(results((0.57, 0.48, 0.50), (0.57, 0.50, 0.42)))

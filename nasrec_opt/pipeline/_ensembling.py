@@ -1,0 +1,130 @@
+"""Trained models as one, where several are better on validation rows than any alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nasrec_opt.data import Dataset
+from nasrec_opt.pipeline._conditions import Conditions
+from nasrec_opt.pipeline._cost import ensemble_cost
+from nasrec_opt.retrain import (
+    Baseline,
+    RetrainedModel,
+    auc,
+    choose_members,
+    compare,
+    log_loss,
+    predict,
+    refer_to,
+)
+from nasrec_opt.supernet import Subnet, best_device
+
+Answers = npt.NDArray[np.float32]
+
+
+class Judge:
+    """Answers of trained models on the rows that compare them, each asked for once.
+
+    Args:
+        dataset: The log.
+        reference: The baselines, by name.
+    """
+
+    def __init__(self, dataset: Dataset, reference: Mapping[str, Baseline]) -> None:
+        self._splits = {name: dataset.split(name) for name in ("validation", "test")}
+        self.labels = {name: split.labels for name, split in self._splits.items()}
+        self.reference = reference
+        self._known: dict[tuple[Path, str], Answers] = {}
+
+    def answers(self, model: RetrainedModel, split: str) -> Answers:
+        """Logits of a trained model, `[rows]`."""
+        key = (model.path, split)
+        if key not in self._known:
+            subnet = Subnet.load(model.path / "model").to(best_device())
+            self._known[key] = predict(subnet, self._splits[split])[0]
+        return self._known[key]
+
+    def against(self, logits: Mapping[str, Answers]) -> dict[str, Any]:
+        """Differences from each baseline on test rows, and on validation rows.
+
+        Args:
+            logits: By split.
+        """
+        return {
+            "against": {
+                name: compare(logits["test"], baseline.test_logits, self.labels["test"]).to_dict()
+                for name, baseline in self.reference.items()
+            },
+            "against_on_validation": {
+                name: compare(
+                    logits["validation"], baseline.validation_logits, self.labels["validation"]
+                ).to_dict()
+                for name, baseline in self.reference.items()
+            },
+        }
+
+
+def ensemble_of(
+    models: Sequence[tuple[int, RetrainedModel]],
+    judge: Judge,
+    conditions: Conditions,
+    *,
+    most: int,
+    constraints: Mapping[str, float],
+    where: Path,
+) -> dict[str, Any] | None:
+    """The ensemble that validation rows choose among trained models.
+
+    Args:
+        models: Each with its seed.
+        judge: Knows their answers.
+        conditions: Of their costs.
+        most: Members at most.
+        constraints: Of the study: the ensemble keeps them as a whole.
+        where: The folder that becomes the ensemble's.
+
+    Returns:
+        Figures as those of a model in `results.json`: `members`, each a `genotype` and a `seed`,
+        log losses, AUC, costs, differences from the baselines, and from its best member, which is
+        the first (`against_best`); None where no two models are better than one.
+    """
+
+    def is_allowed(places: Sequence[int]) -> bool:
+        genotypes = [models[place][1].genotype for place in places]
+        if any(genotype.hardware != genotypes[0].hardware for genotype in genotypes):
+            return False  # one accelerator has one configuration
+        cost = ensemble_cost(genotypes, conditions)
+        return all(cost[name] <= largest for name, largest in constraints.items() if name in cost)
+
+    shutil.rmtree(where, ignore_errors=True)  # of other models
+    if most < 2 or len(models) < 2:
+        return None
+    on_validation = np.stack([judge.answers(model, "validation") for _, model in models])
+    places = choose_members(on_validation, judge.labels["validation"], most, is_allowed=is_allowed)
+    if len(places) < 2:
+        return None
+    members = [models[place] for place in places]
+    logits = {
+        split: np.mean([judge.answers(model, split) for _, model in members], axis=0)
+        for split in judge.labels
+    }
+    best = members[0][1]
+    refer_to([model.path / "model" for _, model in members], where)
+    return {
+        "members": [
+            {"genotype": model.genotype.to_dict(), "seed": seed} for seed, model in members
+        ],
+        **{f"{split}_log_loss": log_loss(logits[split], judge.labels[split]) for split in logits},
+        **{f"{split}_auc": auc(logits[split], judge.labels[split]) for split in logits},
+        **judge.against(logits),
+        "against_best": compare(
+            logits["test"], judge.answers(best, "test"), judge.labels["test"]
+        ).to_dict(),
+        **ensemble_cost([model.genotype for _, model in members], conditions),
+    }

@@ -1,0 +1,153 @@
+"""The models of a run averaged: chosen on validation rows, within the constraints, whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_STUDY
+from sklearn.metrics import log_loss
+
+from hw import TechnologyFile
+from nasrec_opt.pipeline import StudyConfig, run_study
+from nasrec_opt.pipeline._baselines import fitted_baselines
+from nasrec_opt.pipeline._conditions import Conditions
+from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
+from nasrec_opt.retrain import Ensemble, RetrainedModel
+
+STUDY = (
+    TINY_STUDY.replace("[retrain]\ntop = 1\n", "")
+    .replace("= 24", "= 8")
+    .replace("= 3000", "= 8000")
+    + """
+[search.ladder]
+models = 4
+epochs = 1
+probes = 2
+
+[retrain]
+top = 2
+seeds = 2
+ensemble = 3
+
+[retrain.model]
+learning_rates = [0.003]
+epochs = 6
+batch_size = 64
+"""
+)
+
+
+def config(folder: Path, text: str = STUDY) -> StudyConfig:
+    (folder / "tiny.toml").write_text(text)
+    return StudyConfig.from_toml(folder / "tiny.toml")
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ensemble")
+    run_study(config(folder), folder / "run", until="probe")
+    told = json.loads((folder / "run" / "probes.json").read_text())
+    early = folder / "run" / "retrained" / "ensemble"
+    assert early.is_dir() == ("ensemble" in told)
+    run_study(config(folder), folder / "run")
+    return folder / "run"
+
+
+def results_of(out: Path) -> dict:
+    return json.loads((out / "retrained" / "results.json").read_text())
+
+
+def answers(ensemble: Ensemble, out: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    config = StudyConfig.from_toml(out.parent / "tiny.toml")
+    rows = run_study(config, out, until="prepare").dataset().split(split)
+    batch = rows.rows(np.arange(rows.num_rows))
+    with torch.inference_mode():
+        logits = ensemble(torch.from_numpy(batch.dense), torch.from_numpy(batch.sparse)).numpy()
+    return logits, batch.labels
+
+
+def test_its_figures_are_those_of_its_folder(out):
+    found = results_of(out)["ensemble"]
+    ensemble = Ensemble.load(out / "retrained" / "ensemble")
+    assert 2 <= len(found["members"]) <= 3
+    assert len(ensemble.members) == len(found["members"])
+    genotypes = [member.genotype.to_dict() for member in ensemble.members]
+    assert genotypes == [member["genotype"] for member in found["members"]]
+    for split in ("validation", "test"):
+        logits, labels = answers(ensemble, out, split)
+        expected = log_loss(labels, 1 / (1 + np.exp(-logits.astype(float))))
+        assert found[f"{split}_log_loss"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_it_is_better_on_validation_rows_than_any_model_and_wins(out):
+    results = results_of(out)
+    found = results["ensemble"]["validation_log_loss"]
+    assert all(found < model["validation_log_loss"] for model in results["models"])
+    competitors = [b["validation_log_loss"] for b in results["baselines"].values()]
+    if found < min(competitors):
+        assert results["winner"]["name"] == "ensemble"
+    page = (out / "report.html").read_text()
+    assert f"ensemble of {len(results['ensemble']['members'])}" in page
+
+
+def test_it_costs_what_its_models_cost_together(out):
+    found = results_of(out)["ensemble"]
+    models = {json.dumps(m["genotype"]): m for m in results_of(out)["models"]}
+    costs = [models.get(json.dumps(member["genotype"])) for member in found["members"]]
+    known = [cost for cost in costs if cost is not None]
+    assert found["parameters"] >= sum(cost["parameters"] for cost in known)
+    assert found["latency_us"] >= max(cost["latency_us"] for cost in known)
+    if len(known) == len(costs):
+        assert found["parameters"] == sum(cost["parameters"] for cost in known)
+
+
+def test_a_run_that_is_moved_has_it_and_does_nothing_again(out, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(out, moved)
+    before = results_of(moved)
+    shutil.copy(out.parent / "tiny.toml", tmp_path)
+    run_study(config(tmp_path), moved)
+    assert results_of(moved) == before
+    Ensemble.load(moved / "retrained" / "ensemble")
+
+
+def test_it_keeps_the_constraints_as_a_whole_or_is_not_there(out, tmp_path):
+    run = run_study(StudyConfig.from_toml(out.parent / "tiny.toml"), out, until="prepare")
+    dataset = run.dataset()
+    judge = Judge(dataset, fitted_baselines(run.folder, dataset))
+    conditions = Conditions(dataset.features, TechnologyFile.read(None))
+    files = sorted(out.glob("retrained/*/result.json"))
+    models = [
+        (3, RetrainedModel.from_dict(json.loads(file.read_text())["figures"], file.parent))
+        for file in files
+    ]
+    free = results_of(out)["ensemble"]
+    for share in (1.0, 0.999):
+        found = ensemble_of(
+            models,
+            judge,
+            conditions,
+            most=3,
+            constraints={"parameters": free["parameters"] * share, "log_loss": 0.0},
+            where=tmp_path / "ensemble",
+        )
+        if share == 1.0:
+            assert found is not None
+            assert found["validation_log_loss"] == free["validation_log_loss"]
+        assert found is None or found["parameters"] <= free["parameters"] * share
+        assert (tmp_path / "ensemble").is_dir() == (found is not None)
+
+
+def test_without_it_a_record_is_that_of_before_there_was_one(out, tmp_path):
+    moved = tmp_path / "run"
+    shutil.copytree(out, moved)
+    run_study(config(tmp_path, STUDY.replace("ensemble = 3\n", "")), moved)
+    assert "ensemble" not in results_of(moved)
+    assert not (moved / "retrained" / "ensemble").exists()
+    record = json.loads((moved / "run.json").read_text())
+    assert "ensemble" not in record["retrain"]["settings"]["retrain"]
