@@ -119,8 +119,8 @@ class Contender:
     Args:
         label: For people.
         compete: Works until its time is over, or until it knows no more to do.
-        reads: Tables of the default study file that it depends on; None for all of a file of its
-            own.
+        reads: Tables of the default study file that it depends on, those within tables with a dot;
+            None for all of a file of its own.
     """
 
     label: str
@@ -293,7 +293,7 @@ def _nsga2(seed: int) -> NSGAIISampler:
     return NSGAIISampler(seed=seed, population_size=POPULATION)
 
 
-_SCRATCH = ("data", "space", "retrain")
+_SCRATCH = ("data", "space", "retrain.model")
 _OTHERS = {
     "random": Contender("random, from scratch", draw_at_random, _SCRATCH),
     "tpe-hyperband": Contender(

@@ -33,8 +33,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, reduce
 from importlib.util import find_spec
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def settings(name: str, log: str, plan: Plan, logs: Logs) -> str:
     for unread in ("name", "seed", "mlflow"):
         del config[unread]
     if reads is not None:
-        config = {table: config[table] for table in reads}
+        config = {table: reduce(getitem, table.split("."), config) for table in reads}
     spec = plan.logs[log]
     read = {"study": config, "rows": spec.rows, "source": spec.source}
     text = json.dumps(read, sort_keys=True, default=str)
