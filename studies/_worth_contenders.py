@@ -143,8 +143,10 @@ def contenders(plan: Plan) -> dict[str, Contender]:
 
 def follow_chain(bench: Bench) -> None:
     """`nasrec-opt run`, as far as its models go; its winner, baselines included, is its answer."""
-    folder = bench.run.folder
-    run_study(bench.run.config, folder.path, until="retrain", reporter=_Watch(bench.race, folder))
+    folder, config = bench.run.folder, bench.run.config
+    # Its clock is that of one process.
+    config = replace(config, retrain=replace(config.retrain, workers=1))
+    run_study(config, folder.path, until="retrain", reporter=_Watch(bench.race, folder))
     won = read_json(folder.results)["winner"]
     bench.race.finished(won["validation_log_loss"], won["test_log_loss"], "final", is_final=True)
 

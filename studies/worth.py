@@ -154,6 +154,7 @@ def settings(name: str, log: str, plan: Plan, logs: Logs) -> str:
     config = asdict(logs.chain(name if reads is None else DEFAULT, log))
     for unread in ("name", "seed", "mlflow"):
         del config[unread]
+    del config["retrain"]["workers"]
     if reads is not None:
         config = {table: reduce(getitem, table.split("."), config) for table in reads}
     spec = plan.logs[log]

@@ -138,6 +138,7 @@ def climb(
     first: Sequence[int] = (),
     work: float | None = None,
     on_change: Callable[[Climb], None] | None = None,
+    ahead: Callable[[Sequence[Genotype], float], None] | None = None,
 ) -> Climb:
     """Train candidates rung by rung; half of a rung goes on to twice as many epochs.
 
@@ -158,6 +159,8 @@ def climb(
         first: Candidates that are trained first, whatever is known of the others.
         work: What a climb that was interrupted has planned (`Climb.work`); `models` is not asked.
         on_change: Called whenever a model is trained, or models are promoted.
+        ahead: Told of all models that `train` is about to be asked for one by one, and of their
+            epochs, where they are known together; it may train them beside each other.
 
     Returns:
         The climb; `rungs[-1].promoted` are the finalists, by turns the most accurate one and the
@@ -189,6 +192,8 @@ def climb(
         tell(state)
         rung = Rung(rung_epochs(place, epochs), len(going_on))
         state.rungs.append(rung)
+        if ahead:
+            ahead([candidates[i].genotype for i in going_on], rung.epochs)
         for i in going_on:
             _train(state, rung, i, train)
             tell(state)

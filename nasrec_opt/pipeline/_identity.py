@@ -159,6 +159,7 @@ def finished_search_settings(
 def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the retrained models depend on; what came later counts from its default."""
     search, retrain = finished_search_settings(config, folder, space), plain(config.retrain)
+    del retrain["workers"]  # changes no model
     for name in ("seeds", "ensemble"):
         if retrain[name] == 1:
             del retrain[name]
@@ -191,6 +192,7 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
     settings: dict[str, Any] = plain(config)
     del settings["mlflow"]  # where runs are logged is no setting of the study
     data, oracle, search = settings["data"], settings["oracle"], settings["search"]
+    del settings["retrain"]["workers"]
     data["source"] = source
     is_synthetic = source == "synthetic"
     for name in ("format", "split_seed") if is_synthetic else ("synthetic_rows", "synthetic_seed"):

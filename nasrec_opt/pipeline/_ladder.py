@@ -8,7 +8,7 @@ folders, so that a stage begun again repeats no more than the rung of one model.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -33,6 +33,7 @@ from nasrec_opt.pipeline._folder import RunFolder, digest, model_folder
 from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._probes import epochs_of, probes_of
 from nasrec_opt.pipeline._search import Progress, complete_trials, log_loss_of, winners
+from nasrec_opt.pipeline._trainers import Job, train_ahead
 from nasrec_opt.report import ladder_in_words
 from nasrec_opt.retrain import PartialModel, epoch_steps, forget_training, train_epochs
 from nasrec_opt.space import Genotype
@@ -72,13 +73,19 @@ def climb_ladder(
     file, key = folder.ladder_of(place), digest(settings)
     supernet = Supernet.load(folder.supernet)
     recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
+    if recipe.balance is None:
+        recipe = dataclasses.replace(recipe, balance=supernet.balance)
     view = LadderView(study, key)
     candidates = candidates_of(study, dataset.features)
     places = {candidate.genotype: i for i, candidate in enumerate(candidates)}
 
     def train(genotype: Genotype, epochs: float) -> PartialModel:
         where = model_folder(folder, genotype.to_dict())
-        return train_epochs(genotype, dataset, where, recipe, epochs=epochs, supernet=supernet)
+        return train_epochs(genotype, dataset, where, recipe, epochs=epochs)
+
+    def ahead(genotypes: Sequence[Genotype], epochs: float) -> None:
+        jobs = [Job(g, model_folder(folder, g.to_dict()), recipe, epochs) for g in genotypes]
+        train_ahead(jobs, dataset, config.retrain.workers, lambda done, total: None)
 
     def affordable(seconds_per_model: float) -> int:
         seconds = spent * ladder.share / (1 - ladder.share)
@@ -100,6 +107,7 @@ def climb_ladder(
         first=[places[g] for g in probes_of(config, dataset) if g in places],
         work=_planned(folder, place, key),
         on_change=keep,
+        ahead=ahead,
     )
     return ladder_in_words(summary(state))
 

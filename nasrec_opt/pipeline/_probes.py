@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,15 @@ import optuna
 from hw import TechnologyFile
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
-from nasrec_opt.ladder import LadderConfig, first_epochs, probe_genotypes, rung_epochs
+from nasrec_opt.ladder import LadderConfig, first_epochs, probe_genotypes
 from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._search import Found, Progress, complete_trials, winners
-from nasrec_opt.retrain import RetrainedModel, epoch_steps, retrain, train_epochs
+from nasrec_opt.pipeline._trainers import Job, train_ahead
+from nasrec_opt.retrain import RetrainedModel, epoch_steps, retrain
 from nasrec_opt.space import Genotype
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def train_probes(
         config: The study, with a ladder.
         folder: The run folder.
         dataset: What the models are trained on.
-        progress: Called with (steps done now, maximum number of steps) of each model.
+        progress: Called with (steps done now, maximum number of steps).
 
     Returns:
         The trained models, the best on validation rows first.
@@ -64,18 +64,16 @@ def train_probes(
     ladder = config.search.ladder or LadderConfig()
     recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
     first = epochs_of(ladder, epoch_steps(dataset, recipe))
+    jobs = [
+        Job(genotype, model_folder(folder, genotype.to_dict()), recipe, first=first)
+        for genotype in probes_of(config, dataset)
+    ]
+    train_ahead(jobs, dataset, config.retrain.workers, progress)
     models = []
-    for genotype in probes_of(config, dataset):
-        where = model_folder(folder, genotype.to_dict())
+    for job in jobs:
         try:
-            for rung in count():
-                epochs = rung_epochs(rung, first)
-                part = train_epochs(
-                    genotype, dataset, where, recipe, epochs=epochs, progress=progress
-                )
-                if part.is_over:
-                    break
-            models.append(retrain(genotype, dataset, where, recipe, progress=progress))
+            job.run(dataset, progress)
+            models.append(retrain(job.genotype, dataset, job.folder, recipe))
         except StudyError as error:
             logger.warning("a probe failed: %s", error)
     return sorted(models, key=lambda model: model.validation_log_loss)

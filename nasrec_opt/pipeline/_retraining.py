@@ -25,6 +25,7 @@ from nasrec_opt.pipeline._cost import architecture_cost
 from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder, plain
 from nasrec_opt.pipeline._search import Found, Progress, log_loss_of
+from nasrec_opt.pipeline._trainers import Job, train_ahead
 from nasrec_opt.report import winner
 from nasrec_opt.retrain import RetrainedModel, expected_log_loss, log_losses, retrain
 from nasrec_opt.space import Genotype
@@ -76,14 +77,16 @@ def retrain_winners(
     conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
     seeds = range(config.seed, config.seed + config.retrain.seeds)
 
+    def job(genotype: Genotype, seed: int) -> Job:
+        where = model_folder(folder, genotype.to_dict(), None if seed == config.seed else seed)
+        recipe = dataclasses.replace(config.retrain.model, seed=seed)
+        if recipe.balance is None:
+            recipe = dataclasses.replace(recipe, balance=supernet.balance)
+        return Job(genotype, where, recipe)
+
     def trained_with(genotype: Genotype, seed: int) -> RetrainedModel:
-        return retrain(
-            genotype,
-            dataset,
-            model_folder(folder, genotype.to_dict(), None if seed == config.seed else seed),
-            dataclasses.replace(config.retrain.model, seed=seed),
-            supernet=supernet,
-        )
+        asked = job(genotype, seed)
+        return retrain(genotype, dataset, asked.folder, asked.config)
 
     def entry(genotype: Genotype, trial: FrozenTrial) -> dict[str, Any]:
         trained = {seed: trained_with(genotype, seed) for seed in seeds}
@@ -96,8 +99,11 @@ def retrain_winners(
             **_cost(genotype, conditions),
         }
 
-    for done, (seed, (genotype, _)) in enumerate(product(seeds, chosen)):  # one of each model first
-        progress(done, len(seeds) * len(chosen))
+    wanted = list(product(seeds, chosen))  # one of each model first
+    ahead = [job(genotype, seed) for seed, (genotype, _) in wanted]
+    train_ahead(ahead, dataset, config.retrain.workers, progress)
+    for done, (seed, (genotype, _)) in enumerate(wanted):
+        progress(done, len(wanted))
         trained_with(genotype, seed)
     models = [entry(*found) for found in chosen]
     members = [

@@ -178,18 +178,23 @@ class RetrainStageConfig:
             one whose models are best on validation in the mean.
         ensemble: How many trained models may be averaged to one more competitor, each of which has
             to lower the validation log loss; 1 means none.
+        workers: Models that are trained at once, each in a process of its own; None for as many as
+            there are cores, 8 at most, and one where there is a GPU. It changes no model.
         model: Training of one model.
     """
 
     top: int = 4
     seeds: int = 1
     ensemble: int = 1
+    workers: int | None = None
     model: RetrainConfig = field(default_factory=RetrainConfig)
 
     def __post_init__(self) -> None:
         check_at_least("top", self.top, 1)
         check_at_least("seeds", self.seeds, 1)
         check_at_least("ensemble", self.ensemble, 1)
+        if self.workers is not None:
+            check_at_least("workers", self.workers, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from nasrec_opt.retrain._ensemble import Ensemble, choose_members, refer_to
 from nasrec_opt.retrain._expected import Expected, expected_log_loss
 from nasrec_opt.retrain._metrics import auc, log_loss, log_losses, predict
 from nasrec_opt.retrain._partial import PartialModel, epoch_steps, forget_training, train_epochs
-from nasrec_opt.retrain._retrain import RetrainedModel, retrain
+from nasrec_opt.retrain._retrain import RetrainedModel, has_result, retrain
 from nasrec_opt.retrain._training import Training
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "epoch_steps",
     "expected_log_loss",
     "forget_training",
+    "has_result",
     "log_loss",
     "log_losses",
     "logistic_regression",

@@ -85,7 +85,7 @@ def train_epochs(
     validation = dataset.split("validation")
     rows = spread(validation.num_rows, job.config.evaluation_rows)
     labels = validation.rows(rows).labels
-    file = job.out_dir / f"epochs-{epochs:g}.safetensors"
+    file = part_file(job.out_dir, epochs)
     known = _read(file, job.wanted, labels)
     if known:
         return known
@@ -122,6 +122,11 @@ def epoch_steps(dataset: Dataset, config: RetrainConfig | None = None) -> int:
         config: How models are trained.
     """
     return Training(dataset, config or RetrainConfig()).epoch_steps
+
+
+def part_file(out_dir: Path, epochs: float) -> Path:
+    """Where a model's folder says what so many epochs of training came to."""
+    return out_dir / f"epochs-{epochs:g}.safetensors"
 
 
 def forget_training(out_dir: Path | str) -> None:

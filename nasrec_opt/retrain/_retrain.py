@@ -12,7 +12,7 @@ from nasrec_opt.data import Dataset
 from nasrec_opt.retrain._config import RetrainConfig
 from nasrec_opt.retrain._job import Job
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
-from nasrec_opt.retrain._partial import forget_training
+from nasrec_opt.retrain._partial import forget_training, part_file
 from nasrec_opt.retrain._training import Progress, Training
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
@@ -133,6 +133,16 @@ def retrain(
     write_json(out_dir / RESULT, {"wanted": wanted, "figures": model.to_dict()})
     forget_training(out_dir)
     return model
+
+
+def has_result(out_dir: Path, epochs: float | None = None) -> bool:
+    """Whether a folder says what a training came to, under whatever settings.
+
+    Args:
+        out_dir: The model's folder.
+        epochs: As of `train_epochs`; None for the finished model.
+    """
+    return (out_dir / RESULT if epochs is None else part_file(out_dir, epochs)).is_file()
 
 
 def _finished(out_dir: Path, wanted: dict[str, Any]) -> RetrainedModel | None:

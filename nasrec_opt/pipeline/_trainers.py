@@ -1,0 +1,261 @@
+"""Several models trained at once, each in a process of its own.
+
+A training leaves in its folder what it comes to, and whoever asks for the same one again reads it.
+So other processes train ahead what a run is about to ask for, and the run itself goes through its
+models one after another as if it were alone: what it finds, decides and writes does not depend on
+how many there were. A product in a training step is too small for a second thread to help, so that
+every further core serves a further model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasrec_opt._recipe import SMALL_LOG
+from nasrec_opt.data import Dataset
+from nasrec_opt.errors import StudyError
+from nasrec_opt.ladder import rung_epochs
+from nasrec_opt.pipeline._search import Progress
+from nasrec_opt.retrain import PartialModel, RetrainConfig, has_result, retrain, train_epochs
+from nasrec_opt.space import Genotype
+
+MOST = 8  # processes; each holds a model, its table and a part of the log
+TELL_S = 0.5  # between two reports of a process
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A training.
+
+    Args:
+        genotype: The architecture.
+        folder: The model's.
+        config: How, its seed included.
+        epochs: As of `train_epochs`; None for the finished model.
+        first: Epochs of the ladder's first rung, whose rungs are kept on the way to the finished
+            model; None where they are not wanted.
+    """
+
+    genotype: Genotype
+    folder: Path
+    config: RetrainConfig
+    epochs: float | None = None
+    first: float | None = None
+
+    def run(self, dataset: Dataset, progress: Progress | None = None) -> None:
+        """Train it here.
+
+        Raises:
+            StudyError: Training came to nothing.
+        """
+
+        def train(epochs: float) -> PartialModel:
+            return train_epochs(
+                self.genotype, dataset, self.folder, self.config, epochs=epochs, progress=progress
+            )
+
+        if self.epochs is not None:
+            train(self.epochs)
+            return
+        if self.first is not None:
+            rungs = (rung_epochs(number, self.first) for number in count())
+            next(rung for rung in rungs if train(rung).is_over)
+        retrain(self.genotype, dataset, self.folder, self.config, progress=progress)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return values | {
+            "genotype": self.genotype.to_dict(),
+            "folder": str(self.folder),
+            "config": dataclasses.asdict(self.config),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Job:
+        """Inverse of `to_dict`."""
+        config = dict(values["config"])
+        config["learning_rates"] = tuple(config["learning_rates"])
+        return cls(
+            **{
+                **values,
+                "genotype": Genotype.from_dict(values["genotype"]),
+                "folder": Path(values["folder"]),
+                "config": RetrainConfig(**config),
+            }
+        )
+
+
+def train_ahead(
+    jobs: Sequence[Job], dataset: Dataset, workers: int | None, progress: Progress
+) -> None:
+    """Train models in processes of their own; alone, a model is left to whoever asks for it.
+
+    A training that fails here fails again where it is asked for, which says why.
+
+    Args:
+        jobs: The trainings, of different models.
+        dataset: What they learn.
+        workers: Processes at most; None for `default_workers`.
+        progress: Called with (steps done, steps at most), all trainings together.
+    """
+    jobs = [job for job in jobs if not has_result(job.folder, job.epochs)]
+    number_of = min(workers or default_workers(dataset), len(jobs))
+    if number_of < 2:
+        return
+    waiting, steps = list(reversed(list(enumerate(jobs)))), [(0, 0)] * len(jobs)
+    with _processes(number_of) as processes, selectors.DefaultSelector() as selector:
+        for process in processes:
+            worker = _Worker(process, dataset)
+            selector.register(worker.output, selectors.EVENT_READ, worker)
+            worker.give(*waiting.pop())
+        while selector.get_map():
+            for key, _ in selector.select():
+                worker = key.data
+                for told in worker.read():
+                    if "done" in told:
+                        steps[worker.place] = (told["done"], told["of"])
+                        progress(sum(done for done, _ in steps), sum(of for _, of in steps))
+                    elif waiting:
+                        worker.give(*waiting.pop())
+                    else:
+                        worker.dismiss()
+                if worker.is_gone:
+                    selector.unregister(worker.output)
+
+
+class _Worker:
+    """The run's end of a process that trains.
+
+    Args:
+        process: It speaks as `main` does.
+        dataset: What it learns.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], dataset: Dataset) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._input, self.output = process.stdin, process.stdout
+        self._log = {"dataset": str(dataset.path), "view": dataset.view}
+        self._rest = b""
+        self._is_dismissed = False
+        self.place = 0  # of the job that it has
+        self.is_gone = False
+
+    def give(self, place: int, job: Job) -> None:
+        """Give it a job."""
+        self.place = place
+        with suppress(BrokenPipeError):  # it is gone, as its output will say
+            self._input.write(json.dumps(self._log | {"job": job.to_dict()}).encode() + b"\n")
+            self._input.flush()
+
+    def dismiss(self) -> None:
+        """There is nothing more to do."""
+        self._is_dismissed = True
+        with suppress(BrokenPipeError):
+            self._input.close()
+
+    def read(self) -> list[dict[str, Any]]:
+        """What it has said since; sets `is_gone` at the end of all it says."""
+        # Not by lines: one that was read ahead into a buffer would wake nobody.
+        read = os.read(self.output.fileno(), 1 << 16)
+        *lines, self._rest = (self._rest + read).split(b"\n")
+        self.is_gone = not read
+        if self.is_gone and not self._is_dismissed:
+            # What it had is trained where it is asked for.
+            logger.warning("a process that trained models has ended before its time")
+        return [json.loads(line) for line in lines]
+
+
+def default_workers(dataset: Dataset) -> int:
+    """As many processes as there are cores for this one, 8 at most.
+
+    One where there is a GPU, which they would share, and on a log so short that a model takes no
+    longer to train than a process to start.
+
+    Args:
+        dataset: What is learnt.
+    """
+    if torch.cuda.is_available() or dataset.split("train").num_rows < SMALL_LOG:
+        return 1
+    return min(MOST, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+@contextmanager
+def _processes(number_of: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes that train what they are told, gone with the block."""
+    environment = os.environ | dict.fromkeys(THREADS, "1")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the run, which then ends them
+        )
+        for _ in range(number_of)
+    ]
+    try:
+        yield processes
+    except BaseException:
+        for process in processes:
+            process.kill()
+        raise
+    finally:
+        for process in processes:
+            process.__exit__(None, None, None)
+
+
+def main() -> None:
+    """Train what standard input says, a line each, until it ends or nobody is left to ask."""
+    torch.set_num_threads(1)
+    parent, told = os.getppid(), sys.stdout
+    sys.stdout = sys.stderr  # nothing else may get between the lines
+    opened: dict[str, Dataset] = {}
+    last = 0.0
+
+    def tell(**values: Any) -> None:
+        told.write(json.dumps(values) + "\n")
+        told.flush()
+
+    def progress(done: int, of: int | None) -> None:
+        nonlocal last
+        if os.getppid() != parent:
+            os._exit(1)  # the run was killed
+        if time.monotonic() - last > TELL_S:
+            last = time.monotonic()
+            tell(done=done, of=of or 0)
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        key = json.dumps([asked["dataset"], asked["view"]])
+        if key not in opened:
+            opened[key] = Dataset.open(asked["dataset"], **asked["view"])
+        try:
+            Job.from_dict(asked["job"]).run(opened[key], progress)
+        except StudyError as error:
+            tell(error=str(error))
+        else:
+            tell(error=None)
+
+
+if __name__ == "__main__":
+    main()

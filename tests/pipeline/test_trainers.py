@@ -1,0 +1,212 @@
+"""Models trained at once by other processes: the same models, and nobody is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_STUDY
+from safetensors.torch import load_file
+
+from nasrec_opt.data import Dataset, generate_synthetic
+from nasrec_opt.pipeline import StudyConfig, run_study
+from nasrec_opt.pipeline import _trainers as trainers
+from nasrec_opt.pipeline._trainers import Job, default_workers, train_ahead
+from nasrec_opt.retrain import RetrainConfig, has_result
+from nasrec_opt.space import SearchSpace
+
+SPACE = SearchSpace.nasrec_small(num_blocks=2, wide=(False, True))
+SHORT = RetrainConfig(learning_rates=(0.003,), epochs=2, batch_size=128, patience=0, least_steps=0)
+LONG = RetrainConfig(learning_rates=(0.003,), epochs=4000, batch_size=128, least_steps=10**6)
+WAIT_S = 60
+STUDY = (
+    TINY_STUDY.replace("[retrain]\ntop = 1\n", "").replace("n_trials = 24", "n_trials = 8")
+    + """
+[search.ladder]
+models = 4
+epochs = 0.5
+probes = 2
+
+[retrain]
+top = 2
+workers = {workers}
+
+[retrain.model]
+learning_rates = [0.003]
+epochs = 2
+batch_size = 128
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Dataset:
+    folder = tmp_path_factory.mktemp("log") / "dataset"
+    generate_synthetic(folder, rows=2000, seed=0)
+    return Dataset.open(folder, binned_dense=True)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """As in those processes: a product over several threads adds up in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def jobs(folder: Path, config: RetrainConfig = SHORT) -> list[Job]:
+    rng = np.random.default_rng(0)
+    genotypes = [SPACE.sample(rng) for _ in range(3)]
+    return [
+        Job(genotypes[0], folder / "0", config),
+        Job(genotypes[1], folder / "1", config, epochs=0.5),
+        Job(genotypes[2], folder / "2", config, first=1.0),
+    ]
+
+
+def weights_in(folder: Path) -> list[Path]:
+    return sorted(file.relative_to(folder) for file in folder.rglob("*.safetensors"))
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
+def wait_until_gone(pids) -> bool:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        if all(map(is_gone, pids)):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes of `train_ahead`."""
+    found: list[subprocess.Popen[bytes]] = []
+    own = trainers._processes
+
+    @contextmanager
+    def watched(number_of):
+        with own(number_of) as processes:
+            found.extend(processes)
+            yield processes
+
+    monkeypatch.setattr(trainers, "_processes", watched)
+    return found
+
+
+def test_a_job_survives_the_way_to_another_process(tmp_path):
+    for job in jobs(tmp_path):
+        assert Job.from_dict(job.to_dict()) == job
+
+
+def test_models_are_those_that_one_process_trains(dataset, tmp_path):
+    told = []
+    train_ahead(jobs(tmp_path / "ahead"), dataset, 2, lambda done, of: told.append((done, of)))
+    for job in jobs(tmp_path / "alone"):
+        job.run(dataset)
+    files = sorted(
+        f.relative_to(tmp_path / "alone") for f in (tmp_path / "alone").rglob("*.safetensors")
+    )
+    assert files == sorted(
+        f.relative_to(tmp_path / "ahead") for f in (tmp_path / "ahead").rglob("*.safetensors")
+    )
+    assert len(files) >= 4
+    for file in files:
+        one, other = (load_file(tmp_path / where / file) for where in ("alone", "ahead"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_comes_to_the_same_however_many_train(tmp_path):
+    def without_times(value):
+        if isinstance(value, dict):
+            return {k: without_times(v) for k, v in value.items() if "seconds" not in k}
+        return [without_times(v) for v in value] if isinstance(value, list) else value
+
+    found = []
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        out.mkdir()
+        (out / "tiny.toml").write_text(STUDY.format(workers=workers))
+        run_study(StudyConfig.from_toml(out / "tiny.toml"), out / "run")
+        results = json.loads((out / "run" / "retrained" / "results.json").read_text())
+        found.append(without_times(results))
+    assert found[0] == found[1]
+    record = json.loads((out / "run" / "run.json").read_text())
+    assert "workers" not in json.dumps(record)
+
+
+def test_what_is_there_already_starts_nobody(dataset, tmp_path, started):
+    for job in jobs(tmp_path):
+        job.run(dataset)
+    train_ahead(jobs(tmp_path), dataset, 2, lambda done, of: None)
+    train_ahead(jobs(tmp_path / "other")[:1], dataset, 8, lambda done, of: None)
+    assert not started
+    assert default_workers(dataset) == 1  # a log as short as this one
+
+
+def test_a_process_that_dies_costs_its_model_alone(dataset, tmp_path, started):
+    asked = jobs(tmp_path, LONG)
+    asked[1:] = [Job(job.genotype, job.folder, SHORT) for job in asked[1:]]
+
+    def kill(done, of):
+        started[0].kill()
+
+    train_ahead(asked, dataset, 2, kill)
+    assert [has_result(job.folder) for job in asked] == [False, True, True]
+
+
+def test_an_interrupted_run_leaves_no_process(dataset, tmp_path, started):
+    def interrupt(done, of):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_ahead(jobs(tmp_path, LONG), dataset, 2, interrupt)
+    assert len(started) == 2
+    assert wait_until_gone(process.pid for process in started)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_a_killed_run_leaves_no_process(dataset, tmp_path):
+    script = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_trainers import LONG, jobs
+from nasrec_opt.data import Dataset
+from nasrec_opt.pipeline import _trainers
+own = _trainers.subprocess.Popen
+def popen(*arguments, **options):
+    process = own(*arguments, **options)
+    print(process.pid, flush=True)
+    return process
+_trainers.subprocess.Popen = popen
+dataset = Dataset.open({str(dataset.path)!r}, binned_dense=True)
+asked = jobs(Path({str(tmp_path)!r}), LONG)
+_trainers.train_ahead(asked, dataset, 2, lambda done, of: print("step", flush=True))
+"""
+    run = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert run.stdout is not None
+    pids = [int(run.stdout.readline()) for _ in range(2)]
+    assert run.stdout.readline() == "step\n"
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert wait_until_gone(pids)
