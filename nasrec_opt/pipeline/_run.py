@@ -294,7 +294,13 @@ class Run(OpenRun):
                 folders = [folder_of_model(self.folder, self.config, model) for model in models]
                 winner = " ".join(winner_in_words(results))
                 with files_of_models(models, folders, dataset.features) as files:
-                    logger.log_models(study, models, files=files, winner=winner)
+                    logger.log_models(
+                        study,
+                        models,
+                        files=files,
+                        winner=winner,
+                        ensemble=results.get("ensemble"),
+                    )
             return sentences.retrained(results)
 
         recipe = self.config.retrain.model.recipe(self.dataset().split("train").num_rows)

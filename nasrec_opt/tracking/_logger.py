@@ -276,6 +276,7 @@ class MLflowLogger:
         *,
         files: Sequence[Sequence[Path]] = (),
         winner: str | None = None,
+        ensemble: Mapping[str, Any] | None = None,
     ) -> None:
         """A nested run for each retrained model; those logged before are replaced.
 
@@ -284,12 +285,13 @@ class MLflowLogger:
             models: Entries of `results.json`: `genotype` and figures.
             files: Files and folders that are copied to the artifacts of each model's run.
             winner: Sentence on the winner among models and baselines; a tag of the study's run.
+            ensemble: Of `results.json`, where several models are averaged: one more nested run.
 
         Raises:
             StudyError: They could not be written.
         """
         with as_study_error(self._uri):
-            replace_models(self._parent(study), models, files)
+            replace_models(self._parent(study), models, files, ensemble)
             if winner:
                 self._parent(study).set_tags({WINNER_TAG: winner})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from nasrec_opt.tracking._record import (
     milliseconds,
 )
 
+ENSEMBLE = "ensemble"
+
 
 def put_files(parent: Parent, files: Mapping[int, Sequence[Path]]) -> None:
     """Copy files to the artifacts of the runs of some trials, by their numbers."""
@@ -29,17 +32,39 @@ def put_files(parent: Parent, files: Mapping[int, Sequence[Path]]) -> None:
 
 
 def replace_models(
-    parent: Parent, models: Sequence[Mapping[str, Any]], files: Sequence[Sequence[Path]]
+    parent: Parent,
+    models: Sequence[Mapping[str, Any]],
+    files: Sequence[Sequence[Path]],
+    ensemble: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a run for each model, and delete those of models that were logged before."""
+    """Write a run for each model and the ensemble, and delete those that were logged before."""
     before = [run for run in parent.nested() if MODEL_TAG in run.data.tags]
     records = [_record(*entry, parent) for entry in enumerate(models, start=1)]
+    if ensemble is not None:
+        records.append(_record_of_ensemble(ensemble, parent))
     run_ids = parent.store.writer.write(records)
     for run_id, paths in zip(run_ids, files, strict=False):  # files of none, or of each
         _copy(parent, run_id, paths)
     parent.log_best_model(models)
     for run in before:
         parent.store.client.delete_run(run.info.run_id)
+
+
+def _record_of_ensemble(ensemble: Mapping[str, Any], parent: Parent) -> RunRecord:
+    now = milliseconds()
+    params = {
+        f"member.{place}": json.dumps(member, sort_keys=True)
+        for place, member in enumerate(ensemble["members"], start=1)
+    }
+    return RunRecord(
+        name=ENSEMBLE,
+        status="FINISHED",
+        start_ms=now,
+        end_ms=now,
+        params=Notes().params(params),
+        metrics=Notes().metrics(ensemble),
+        tags=Notes().tags({**parent.tags, KIND_TAG: ENSEMBLE, MODEL_TAG: ENSEMBLE}),
+    )
 
 
 def _copy(parent: Parent, run_id: str, paths: Sequence[Path]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 PARENT_TAG = "mlflow.parentRunId"  # MLflow's own name: the run is nested
-KIND_TAG = "nasrec.kind"  # study, trial or model
+KIND_TAG = "nasrec.kind"  # study, trial, model or ensemble
 STUDY_TAG = "nasrec.study"
 BEGAN_TAG = "nasrec.began"  # when trial 0 ended: tells studies of one name apart
 TRIAL_TAG = "nasrec.trial"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -140,6 +141,29 @@ def test_models_are_replaced_not_repeated(study, tmp_path):
     assert len(runs) == 1
     assert genotype_of(runs[0]) == genotype
     assert runs[0].data.metrics["test_log_loss"] == 0.44
+
+
+def test_an_ensemble_is_one_more_run_for_as_long_as_there_is_one(study, tmp_path):
+    genotype = SPACE.sample(np.random.default_rng(0)).to_dict()
+    models = [{"genotype": genotype, "test_log_loss": 0.44}]
+    together = {
+        "members": [{"genotype": genotype, "seed": seed} for seed in (0, 1)],
+        "test_log_loss": 0.43,
+        "against": {"constant": {"difference": -0.1}},
+    }
+    for ensemble, kinds in ((together, ["ensemble", "model"]), (None, ["model"])):
+        with MLflowLogger(f"sqlite:///{tmp_path}/mlflow.db") as logger:
+            logger.log_models(study, models, ensemble=ensemble)
+        runs = {
+            run.data.tags["nasrec.kind"]: run
+            for run in runs_of(tmp_path)
+            if "nasrec.model" in run.data.tags
+        }
+        assert sorted(runs) == kinds
+        if ensemble:
+            data = runs["ensemble"].data
+            assert data.metrics["test_log_loss"] == 0.43
+            assert json.loads(data.params["member.2"])["seed"] == 1
 
 
 def test_dataset_and_artifact_are_on_the_parent(study, tmp_path):
