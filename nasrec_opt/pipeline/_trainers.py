@@ -12,11 +12,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
 import selectors
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ import torch
 
 from nasrec_opt._recipe import SMALL_LOG
 from nasrec_opt.data import Dataset
-from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import rung_epochs
 from nasrec_opt.pipeline._search import Progress
 from nasrec_opt.retrain import PartialModel, RetrainConfig, has_result, retrain, train_epochs
 from nasrec_opt.space import Genotype
 
 MOST = 8  # processes; each holds a model, its table and a part of the log
-TELL_S = 0.5  # between two reports of a process
+LIBRARIES = 700 << 20  # bytes of a process with a small model; measured
+PROCESS = "nasrec_opt.pipeline._trainer_process"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class _Worker:
     """The run's end of a process that trains.
 
     Args:
-        process: It speaks as `main` does.
+        process: It speaks as `_trainer_process` does.
         dataset: What it learns.
     """
 
@@ -188,15 +188,31 @@ class _Worker:
 def default_workers(dataset: Dataset) -> int:
     """As many processes as there are cores for this one, 8 at most.
 
-    One where there is a GPU, which they would share, and on a log so short that a model takes no
-    longer to train than a process to start.
+    Fewer where half of the memory does not hold them. One where there is a GPU, which they would
+    share, and on a log so short that a model takes no longer to train than a process to start.
 
     Args:
         dataset: What is learnt.
     """
     if torch.cuda.is_available() or dataset.split("train").num_rows < SMALL_LOG:
         return 1
-    return min(MOST, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return max(1, min(MOST, cores, int(_memory() / 2 / _bytes_of_a_process(dataset))))
+
+
+def _memory() -> float:
+    """Bytes of the machine's memory; infinite where it does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+
+
+def _bytes_of_a_process(dataset: Dataset) -> int:
+    """What a training takes: its table, the best one so far and a fresh one, libraries, batches."""
+    features = dataset.features
+    table = 4 * (features.embedding_dim + 1) * sum(features.cardinalities)
+    return 3 * table + LIBRARIES
 
 
 @contextmanager
@@ -205,7 +221,7 @@ def _processes(number_of: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     environment = os.environ | dict.fromkeys(THREADS, "1")
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", PROCESS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -222,40 +238,3 @@ def _processes(number_of: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     finally:
         for process in processes:
             process.__exit__(None, None, None)
-
-
-def main() -> None:
-    """Train what standard input says, a line each, until it ends or nobody is left to ask."""
-    torch.set_num_threads(1)
-    parent, told = os.getppid(), sys.stdout
-    sys.stdout = sys.stderr  # nothing else may get between the lines
-    opened: dict[str, Dataset] = {}
-    last = 0.0
-
-    def tell(**values: Any) -> None:
-        told.write(json.dumps(values) + "\n")
-        told.flush()
-
-    def progress(done: int, of: int | None) -> None:
-        nonlocal last
-        if os.getppid() != parent:
-            os._exit(1)  # the run was killed
-        if time.monotonic() - last > TELL_S:
-            last = time.monotonic()
-            tell(done=done, of=of or 0)
-
-    for line in sys.stdin:
-        asked = json.loads(line)
-        key = json.dumps([asked["dataset"], asked["view"]])
-        if key not in opened:
-            opened[key] = Dataset.open(asked["dataset"], **asked["view"])
-        try:
-            Job.from_dict(asked["job"]).run(opened[key], progress)
-        except StudyError as error:
-            tell(error=str(error))
-        else:
-            tell(error=None)
-
-
-if __name__ == "__main__":
-    main()

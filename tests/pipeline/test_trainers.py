@@ -162,6 +162,16 @@ def test_what_is_there_already_starts_nobody(dataset, tmp_path, started):
     assert default_workers(dataset) == 1  # a log as short as this one
 
 
+def test_memory_bounds_how_many_there_are(dataset, monkeypatch):
+    monkeypatch.setattr(trainers, "SMALL_LOG", 100)
+    monkeypatch.setattr(trainers.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert default_workers(dataset) in range(1, trainers.MOST + 1)
+    for gigabytes, expected in ((1000, trainers.MOST), (4, 2), (0.5, 1)):
+        monkeypatch.setattr(trainers, "_memory", lambda held=gigabytes: held * 2**30)
+        assert default_workers(dataset) == expected
+
+
 def test_a_process_that_dies_costs_its_model_alone(dataset, tmp_path, started):
     asked = jobs(tmp_path, LONG)
     asked[1:] = [Job(job.genotype, job.folder, SHORT) for job in asked[1:]]
@@ -186,7 +196,7 @@ def test_an_interrupted_run_leaves_no_process(dataset, tmp_path, started):
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 def test_a_killed_run_leaves_no_process(dataset, tmp_path):
     script = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]
 from pathlib import Path
 from test_trainers import LONG, jobs
 from nasrec_opt.data import Dataset
