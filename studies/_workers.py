@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing.sharedctypes import Synchronized
+from threading import Thread
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -73,6 +74,7 @@ def run_tasks(
 
 
 def _begin(begun: Synchronized[int], gpu_workers: int | None) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     with begun.get_lock():
         number = begun.value
         begun.value += 1
@@ -85,3 +87,11 @@ def _begin(begun: Synchronized[int], gpu_workers: int | None) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end, then end too: one that is terminated cannot see to its workers."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # _begin runs in children alone
+    parent.join()
+    os._exit(1)
