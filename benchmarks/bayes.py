@@ -44,12 +44,14 @@ def evolved(size: int) -> list[optuna.trial.FrozenTrial]:
 def study_of(
     trials: list[optuna.trial.FrozenTrial], sampler: optuna.samplers.BaseSampler
 ) -> optuna.Study:
+    """A study in memory of these trials, with `sampler` to go on from them."""
     study = optuna.create_study(directions=["minimize"] * 3, sampler=sampler)
     study.add_trials(trials)
     return study
 
 
 def ours(size: int) -> PoolBayesSampler:
+    """The pool sampler, with its next candidate the first of a round."""
     # The first round begins with the next trial, whatever the size.
     return PoolBayesSampler(SPACE, num_startup=size, batch_size=BATCH, seed=0)
 
@@ -81,6 +83,7 @@ def check(trials: list[optuna.trial.FrozenTrial]) -> None:
 
 
 def search(sizes: list[int], seeds: int) -> None:
+    """Print the hypervolume that each sampler reaches on the tabular benchmark."""
     benchmark = TabularBenchmark.load()
     space = benchmark.space
     samplers: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
@@ -110,6 +113,7 @@ def search(sizes: list[int], seeds: int) -> None:
 
 
 def timing(sizes: list[int], rounds: int, peer_up_to: int) -> None:
+    """Print the seconds of a candidate as trials pile up, ours beside Optuna's GPSampler."""
     trials = evolved(max(sizes))
     check(trials[:50])
     print("| finished trials | ours s | GPSampler s | ratio | ours', GPSampler's extremes |")
@@ -135,6 +139,7 @@ def timing(sizes: list[int], rounds: int, peer_up_to: int) -> None:
 
 
 def main() -> None:
+    """Read the options, and do what they ask for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, nargs="+")
     parser.add_argument("--rounds", type=int, default=3)

@@ -40,6 +40,7 @@ Arrays = list[np.ndarray]
 
 
 def main() -> None:
+    """Print rates of loading and preparing, each beside its baseline."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=120_000, help="rows of the log")
     parser.add_argument("--batch-size", type=int, default=512)
@@ -84,6 +85,7 @@ def show_equal(split: Split, naive: Arrays) -> None:
 
 
 def naive_batches(split: Split, batch_size: int) -> Iterator[Batch]:
+    """Batches of shuffled rows, put together row by row."""
     dense, sparse, labels = split.rows(slice(None))
     order = list(range(split.num_rows))
     np.random.default_rng(0).shuffle(order)
@@ -121,6 +123,7 @@ def naive_prepare(source: Path) -> Arrays:
 
 
 def bin_of(text: str) -> str:
+    """The bin of a dense value as text, by Criteo's transformation; empty where it is missing."""
     if not text:
         return ""
     value = int(text)
@@ -128,6 +131,7 @@ def bin_of(text: str) -> str:
 
 
 def vocabulary(counter: Counter) -> dict[str, int]:
+    """Ids of values, the most frequent first; 1 is that of a missing value."""
     counter.pop("", None)
     ordered = sorted(counter, key=lambda value: (-counter[value], value))
     return {"": 1} | {value: number for number, value in enumerate(ordered, start=2)}
@@ -157,12 +161,14 @@ def measure(
 
 
 def rate(run: Callable[[], int]) -> float:
+    """Rows per second of processor time; `run` returns its number of rows."""
     began = time.process_time()
     rows = run()
     return rows / (time.process_time() - began)
 
 
 def describe(what: str, pairs: list[tuple[float, float]]) -> str:
+    """A line of the table from pairs of rates, ours and the baseline's."""
     ours, baseline = (median(side) for side in zip(*pairs, strict=True))
     low, middle, high = quantiles([own / theirs for own, theirs in pairs], n=4)
     return (

@@ -34,6 +34,7 @@ def branches() -> list[tuple[str, int]]:
 
 
 def subsets(trial: Trial) -> Edges:
+    """Each branch's inputs as one categorical choice between subsets, which is what we do."""
     distributions = SPACE.distributions()
     return {
         name: tuple(
@@ -44,6 +45,7 @@ def subsets(trial: Trial) -> Edges:
 
 
 def bitmask(trial: Trial) -> Edges:
+    """Each branch's inputs as the bits of one integer."""
     found = {}
     for name, inputs in branches():
         mask = trial.suggest_int(name, 1, 2**inputs - 1)
@@ -52,6 +54,7 @@ def bitmask(trial: Trial) -> Edges:
 
 
 def booleans(trial: Trial) -> Edges:
+    """Each branch's inputs as a parameter for each input; none chosen means the first."""
     return {
         name: tuple(
             i for i in range(inputs) if trial.suggest_categorical(f"{name}.{i}", [False, True])
@@ -109,6 +112,7 @@ def tpe_reaches(encoding: Callable[[Trial], Edges], seed: int, n_trials: int = 2
 
 
 def main() -> None:
+    """Read the options, and print what each encoding costs and what TPE reaches with it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=5)

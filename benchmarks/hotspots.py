@@ -57,6 +57,7 @@ REST = "dispatch and the rest"
 
 
 def main() -> None:
+    """Print where the time of queries and steps goes, by kind of operation."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--genotypes", type=int, default=7, help="genotypes that are summed over")
     parser.add_argument("--rows", type=int, default=2048, help="rows of a query")
@@ -72,6 +73,7 @@ def main() -> None:
 
 
 def large_product(dtype: torch.dtype) -> float:
+    """GFLOP/s of a large matrix product, the most that this processor gives."""
     values = torch.ones(2048, 2048, dtype=dtype)
     values @ values
     began = time.process_time()
@@ -113,11 +115,13 @@ def measure(space: SearchSpace, count: int, rows: int) -> dict[str, dict[str, tu
 
 
 def by_kind(run: Callable[[], None]) -> dict[str, tuple[float, float]]:
+    """Milliseconds and GFLOP of each kind of operation, of the fastest of several runs."""
     run()  # warm
     return min((profiled(run) for _ in range(REPEATS)), key=total_ms)
 
 
 def profiled(run: Callable[[], None]) -> dict[str, tuple[float, float]]:
+    """Milliseconds and GFLOP of each kind of operation, of one run."""
     with profile(activities=[ProfilerActivity.CPU], with_flops=True) as profiler:
         run()
     found: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
@@ -130,10 +134,12 @@ def profiled(run: Callable[[], None]) -> dict[str, tuple[float, float]]:
 
 
 def total_ms(column: dict[str, tuple[float, float]]) -> float:
+    """Milliseconds of all kinds together."""
     return sum(milliseconds for milliseconds, _ in column.values())
 
 
 def show(name: str, columns: dict[str, dict[str, tuple[float, float]]]) -> None:
+    """Print a table of kinds, a column for each run."""
     print(f"\n| {name} | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
     for kind in (*KINDS, REST):
         cells = []

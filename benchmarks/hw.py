@@ -33,6 +33,7 @@ MODEL = ReRAM()
 
 
 def main() -> None:
+    """Print what costing architectures of each space takes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--genotypes", type=int, default=20_000, help="genotypes costed at once")
     parser.add_argument("--single", type=int, default=100, help="genotypes costed one by one")
@@ -46,6 +47,7 @@ def main() -> None:
 
 
 def compare(name: str, genotypes: Sequence[Genotype], single: int, repeats: int) -> None:
+    """Print the time of a cost, one by one and many at once, after checking that both are equal."""
     few = genotypes[:single]
     workloads = [lower(genotype, FEATURES) for genotype in genotypes]
     check_equal(genotypes, workloads, few)
@@ -61,10 +63,12 @@ def compare(name: str, genotypes: Sequence[Genotype], single: int, repeats: int)
 
 
 def in_full(genotype: Genotype) -> Cost:
+    """The cost of one genotype, lowering included."""
     return MODEL.cost(lower(genotype, FEATURES))
 
 
 def check_equal(genotypes: Sequence[Genotype], workloads: Any, few: Sequence[Genotype]) -> None:
+    """Refuse totals that differ between one by one and many at once."""
     together, each = cost_many(genotypes, FEATURES, MODEL), MODEL.cost_many(workloads)
     alone = [in_full(genotype) for genotype in few]
     for total in TOTALS:
@@ -73,12 +77,14 @@ def check_equal(genotypes: Sequence[Genotype], workloads: Any, few: Sequence[Gen
 
 
 def microseconds(work: Callable[[], object], count: int) -> float:
+    """Microseconds of processor time for each of `count` things that `work` does."""
     started = time.process_time()
     work()
     return (time.process_time() - started) / count * 1e6
 
 
 def show(what: str, ours: Sequence[float], baseline: Sequence[float]) -> None:
+    """Print a line of the table: medians in microseconds, their ratio, and its extremes."""
     ratios = [theirs / own for own, theirs in zip(ours, baseline, strict=True)]
     print(
         f"{what:32}{median(ours):10.1f}{median(baseline):10.1f}{median(ratios):7.1f}x"

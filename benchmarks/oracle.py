@@ -62,6 +62,7 @@ class Features(NamedTuple):
 
 
 def main() -> None:
+    """Print what answers cost in each space, and what fits of the last layer do."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=4096, help="validation rows of an answer")
     parser.add_argument("--genotypes", type=int, default=5, help="genotypes for each line")
@@ -94,6 +95,7 @@ def genotypes_of(space: SearchSpace, count: int) -> tuple[list[Genotype], np.ran
 
 
 def compare(supernet: Supernet, dataset: Dataset, rows: int, count: int, ranked: int) -> None:
+    """Print what queries, children and broods of one supernet cost beside their baselines."""
     space = supernet.space
     genotypes, rng = genotypes_of(space, count)
     families = [(parent, [space.mutate(parent, rng) for _ in range(4)]) for parent in genotypes]
@@ -117,6 +119,7 @@ def compare(supernet: Supernet, dataset: Dataset, rows: int, count: int, ranked:
 def compare_fits(
     supernet: Supernet, dataset: Dataset, genotypes: list[Genotype], rows: int
 ) -> None:
+    """Print the time of fits of the last layer, and the log losses that they lead to."""
     name = supernet.space.name
     fits, losses = last_layers(supernet, dataset, genotypes, rows)
     show(f"{name}: last layer, {FIT_ROWS} rows", fits)
@@ -134,6 +137,7 @@ def queries(
     genotypes: list[Genotype],
     fresh: Callable[..., SupernetOracle],
 ) -> Pairs:
+    """Seconds of queries, ours and of a supernet that masks at full width."""
     masked = Supernet(supernet.space, dataset.features, None, masking="zero")
     masked.load_state_dict(supernet.state_dict())
     whole = full_supernet(supernet.space)  # where nothing is masked, both are one function
@@ -147,6 +151,7 @@ def queries(
 
 
 def halves(genotypes: list[Genotype], fresh: Callable[..., SupernetOracle]) -> Pairs:
+    """Seconds of queries, in bfloat16 and in float32."""
     short, exact = fresh(precision="bfloat16", memory_bytes=0), fresh(memory_bytes=0)
     return [(seconds(short.evaluate, g), seconds(exact.evaluate, g)) for g in genotypes]
 
@@ -164,6 +169,7 @@ def agreement(genotypes: list[Genotype], fresh: Callable[..., SupernetOracle]) -
 def single_children(
     parent: Genotype, children: list[Genotype], fresh: Callable[[], SupernetOracle]
 ) -> Pairs:
+    """Seconds of a child's query, with its parent asked before and without."""
     pairs = []
     for child in children:
         asked, other = fresh(), fresh()
@@ -175,6 +181,7 @@ def single_children(
 
 
 def brood(children: list[Genotype], fresh: Callable[[], SupernetOracle]) -> tuple[float, float]:
+    """Seconds of a parent's children, asked together and one by one."""
     alone = {child: fresh() for child in children}
     together = fresh()
     ours = seconds(together.evaluate_many, children)
@@ -207,6 +214,7 @@ def last_layers(
 
 
 def features_of(supernet: Supernet, dataset: Dataset, genotype: Genotype, rows: int) -> Features:
+    """The inputs of the last layer on training and validation rows, and its weights."""
     found = []
     for split, count in (("train", FIT_ROWS), ("validation", rows)):
         batch = dataset.split(split).rows(slice(count))
@@ -217,6 +225,7 @@ def features_of(supernet: Supernet, dataset: Dataset, genotype: Genotype, rows: 
 
 
 def repeats(genotypes: list[Genotype], fresh: Callable[[], SupernetOracle]) -> Pairs:
+    """Seconds of a question asked again, and of the first time."""
     pairs = []
     for genotype in genotypes:
         oracle = fresh()
@@ -227,12 +236,14 @@ def repeats(genotypes: list[Genotype], fresh: Callable[[], SupernetOracle]) -> P
 
 
 def seconds(run: Callable[..., object], *arguments: object) -> float:
+    """Seconds of processor time of one call."""
     began = time.process_time()
     run(*arguments)
     return time.process_time() - began
 
 
 def show(what: str, pairs: Pairs, *, of_totals: bool = False) -> None:
+    """Print a line of the table: medians, their ratio, and its quartiles."""
     ours, baseline = zip(*pairs, strict=True)
     ratios = [theirs / own for own, theirs in pairs]
     ratio = sum(baseline) / sum(ours) if of_totals else median(ratios)
@@ -244,6 +255,7 @@ def show(what: str, pairs: Pairs, *, of_totals: bool = False) -> None:
 
 
 def spread(values: list[float], form: str) -> str:
+    """The quartiles of values, or a dash for fewer than two."""
     if len(values) < 2:
         return "-"
     low, _, high = quantiles(values, n=4)

@@ -45,6 +45,7 @@ LOSS = "binary_crossentropy"
 
 
 def main() -> None:
+    """Print the training rates of our models and of their peers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table-rows", type=int, default=100_000, help="rows of each table")
     parser.add_argument("--genotypes", type=int, default=3, help="of the peer's MACs")
@@ -103,6 +104,7 @@ def make_batches(table_rows: int) -> tuple[FeatureSpec, list[list[Tensor]]]:
 
 
 def make_peer(peer: type, features: FeatureSpec, optimizer: str) -> Any:
+    """A model of deepctr-torch for these features, ready to train."""
     from deepctr_torch.inputs import DenseFeat, SparseFeat
 
     columns = [
@@ -154,6 +156,7 @@ def count_macs(model: Any, batch: list[Tensor]) -> int:
 
 
 def nearest_genotypes(features: FeatureSpec, macs: int, count: int) -> list[Genotype]:
+    """Sampled genotypes whose MACs are nearest to a number."""
     space, rng = replace(SearchSpace.nasrec_small(), bits=(32,)), np.random.default_rng(0)
     samples = [space.sample(rng) for _ in range(SAMPLES)]
     return sorted(samples, key=lambda one: abs(lower(one, features).macs - macs))[:count]
@@ -186,6 +189,7 @@ def compare(
 
 
 def seconds(step: Callable[[int], None], turn: int) -> float:
+    """Seconds of processor time of one turn's steps."""
     began = time.process_time()
     for number in range(turn * STEPS, (turn + 1) * STEPS):
         step(number)
@@ -193,6 +197,7 @@ def seconds(step: Callable[[int], None], turn: int) -> float:
 
 
 def describe(what: str, macs: int, own: list[int], pairs: list[tuple[float, float]]) -> str:
+    """A line of the table from pairs of seconds, ours and the peer's."""
     rows = STEPS * BATCH_SIZE
     ours, peer = (rows / median(side) for side in zip(*pairs, strict=True))
     low, middle, high = quantiles([theirs / mine for mine, theirs in pairs], n=4)

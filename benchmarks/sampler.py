@@ -26,6 +26,7 @@ WINDOW = 50
 
 
 def samplers() -> dict[str, optuna.samplers.BaseSampler]:
+    """Fresh samplers by name, ours and Optuna's."""
     return {
         "evolution": RegularizedEvolutionSampler(SPACE, seed=0),
         "NSGAIISampler": optuna.samplers.NSGAIISampler(seed=0),
@@ -36,6 +37,7 @@ def samplers() -> dict[str, optuna.samplers.BaseSampler]:
 
 
 def objective(genotype: Genotype) -> tuple[float, float, float]:
+    """Three objectives that ask for no model."""
     dense = sum(block.dense_width for block in genotype.blocks)
     sparse = sum(block.sparse_width for block in genotype.blocks)
     inputs = sum(len(block.all_inputs) for block in genotype.blocks)
@@ -91,6 +93,7 @@ def run(sizes: list[int], storage: str, folder: Path) -> dict[str, dict[int, lis
 
 
 def main() -> None:
+    """Read the options, and print milliseconds of ask, suggest and tell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 5000])
     parser.add_argument("--storage", choices=["memory", "sqlite"], default="memory")

@@ -57,6 +57,7 @@ ATTRIBUTES = {  # beside the genotype, as `Objective` sets them
 
 
 def samplers() -> dict[str, BaseSampler]:
+    """Fresh samplers by name: one that reads no trial, and one that reads all."""
     return {
         "random": SeededRandomSampler(0),
         "evolution": RegularizedEvolutionSampler(
@@ -88,6 +89,7 @@ def serve(path: Path, port: int) -> None:
 
 
 def proxy(path: Path) -> BaseStorage:
+    """A gRPC proxy, served by another process from a SQLite file."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -100,6 +102,7 @@ def proxy(path: Path) -> BaseStorage:
 
 
 def storages(folder: Path, postgresql: str | None) -> dict[str, BaseStorage]:
+    """Fresh storages by name; PostgreSQL where there is an address of it."""
     found: dict[str, BaseStorage] = {
         "memory": InMemoryStorage(),
         "SQLite": get_storage(f"sqlite:///{folder / 'plain.db'}"),
@@ -137,6 +140,7 @@ def check(studies: list[optuna.Study]) -> None:
 
 
 def main() -> None:
+    """Read the options, and print what a trial takes in each storage."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--postgresql", help="URL of a database; a study is added to it")

@@ -39,6 +39,7 @@ NUM_DENSE, NUM_SPARSE = 13, 26
 
 
 def main() -> None:
+    """Print queries and training steps of each space beside their baselines."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table-rows", type=int, default=500_000, help="rows of each table")
     parser.add_argument("--genotypes", type=int, default=7, help="genotypes for each line")
@@ -55,6 +56,7 @@ def main() -> None:
 
 
 def compare(space: SearchSpace, table_rows: int, num_genotypes: int, query_rows: int) -> list[str]:
+    """The lines of one space, after checking that both supernets answer alike."""
     features = FeatureSpec(NUM_DENSE, (table_rows,) * NUM_SPARSE)
     ours = Supernet(space, features, max_table_rows=table_rows)
     baseline = Supernet(space, features, None, max_table_rows=table_rows, masking="zero")
@@ -103,6 +105,7 @@ def show_equal(
 
 
 def make_batch(table_rows: int, rows: int) -> list[torch.Tensor]:
+    """Random dense values, sparse ids and labels."""
     generator = torch.Generator().manual_seed(0)
     return [
         torch.rand(rows, NUM_DENSE, generator=generator),
@@ -112,12 +115,14 @@ def make_batch(table_rows: int, rows: int) -> list[torch.Tensor]:
 
 
 def answer(supernet: Supernet, genotype: Genotype, query: list[torch.Tensor]) -> None:
+    """Answer all rows of a query, in chunks."""
     with torch.inference_mode():
         for begin in range(0, len(query[0]), CHUNK_ROWS):
             supernet(genotype, *(values[begin : begin + CHUNK_ROWS] for values in query[:2]))
 
 
 def bfloat16_answer(supernet: Supernet, genotype: Genotype, query: list[torch.Tensor]) -> None:
+    """Answer all rows of a query as the oracle does in bfloat16."""
     take = Cast(torch.bfloat16)
     with torch.inference_mode():
         for begin in range(0, len(query[0]), CHUNK_ROWS):
@@ -134,6 +139,7 @@ def dense_step(
     batch: list[torch.Tensor],
     genotype: Genotype,
 ) -> None:
+    """A training step with dense gradients of all weights."""
     optimizer.zero_grad(set_to_none=False)
     logits = supernet(genotype, *batch[:2])
     functional.binary_cross_entropy_with_logits(logits, batch[2]).backward()
@@ -143,6 +149,7 @@ def dense_step(
 def bfloat16_step(
     supernet: Supernet, optimizer: SliceAdagrad, batch: list[torch.Tensor], genotype: Genotype
 ) -> None:
+    """A training step of ours in bfloat16."""
     train_step(supernet, optimizer, batch, genotype, learning_rate=0.01, precision="bfloat16")
 
 
@@ -158,12 +165,14 @@ def measure(
 
 
 def seconds(run: Callable[[Genotype], object], genotype: Genotype) -> float:
+    """Seconds of processor time of one run."""
     began = time.process_time()
     run(genotype)
     return time.process_time() - began
 
 
 def describe(what: str, pairs: list[tuple[float, float]]) -> str:
+    """A line of the table from pairs of seconds, ours and the baseline's."""
     ours, baseline = (median(side) for side in zip(*pairs, strict=True))
     low, middle, high = quantiles([theirs / own for own, theirs in pairs], n=4)
     return (

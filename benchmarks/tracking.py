@@ -34,6 +34,8 @@ SLICE = 20
 
 
 def objective(busy_ms: float = 0.0) -> Callable[[optuna.Trial], tuple[float, float, float]]:
+    """An objective with the attributes of ours that works for `busy_ms` of processor time."""
+
     def score(trial: optuna.Trial) -> tuple[float, float, float]:
         genotype = SPACE.suggest(trial)
         trial.set_user_attr("genotype", genotype.to_json())
@@ -49,6 +51,7 @@ def objective(busy_ms: float = 0.0) -> Callable[[optuna.Trial], tuple[float, flo
 
 
 def create() -> optuna.Study:
+    """A study in memory with the names of its metrics."""
     study = optuna.create_study(
         directions=["minimize"] * 3, sampler=optuna.samplers.RandomSampler(seed=0)
     )
@@ -131,6 +134,7 @@ def searching(trials: int, busy_ms: float, uri: str) -> dict[str, list[float]]:
 
 
 def main() -> None:
+    """Read the options, and print what logging takes from a search."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=100, help="per way")
     parser.add_argument("--busy-ms", type=float, default=100.0, help="of the objective")
