@@ -39,8 +39,10 @@ class Learner:
         self._averages = [p.detach().clone() for p in self._weights]
         self._adam = torch.optim.Adam(self._weights, lr=learning_rate)
         self._squares = torch.empty(len(self._table), device=self._table.device)
-        first_order_prior = config.embedding_prior * FIRST_ORDER_PRIOR
-        self._first_order_squares = torch.full_like(self._squares, first_order_prior)
+        self._first_order_squares: Tensor | None = None
+        if self._first_order is not None:
+            prior = config.embedding_prior * FIRST_ORDER_PRIOR
+            self._first_order_squares = torch.full_like(self._squares, prior)
         self.steps = 0
 
     def begin_epoch(self, epoch: int) -> None:
@@ -80,9 +82,9 @@ class Learner:
         unique, place = torch.unique(rows.reshape(-1), return_inverse=True)  # for both tables
         gradients = gathered.grad * len(labels)
         self._step_table(self._table, self._squares, unique, place, gradients, rate)
-        if weights is not None and weights.grad is not None:
+        squares = self._first_order_squares
+        if weights is not None and weights.grad is not None and squares is not None:
             gradients = weights.grad.unsqueeze(-1) * len(labels)
-            squares = self._first_order_squares
             self._step_table(self._first_order, squares, unique, place, gradients, rate)
         self._average()
         return loss.detach()
@@ -148,8 +150,11 @@ class Learner:
         self.steps = steps
 
     def _sums(self) -> dict[str, Tensor]:
-        """Adagrad's accumulators."""
-        return {"squares": self._squares, "first_order_squares": self._first_order_squares}
+        """Adagrad's accumulators; those of first-order weights only where there are such."""
+        sums = {"squares": self._squares}
+        if self._first_order_squares is not None:
+            sums["first_order_squares"] = self._first_order_squares
+        return sums
 
     @contextmanager
     def averaged(self) -> Iterator[Subnet]:

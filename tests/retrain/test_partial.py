@@ -15,6 +15,8 @@ import torch
 from conftest import environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.errors import StudyError
@@ -117,6 +119,31 @@ def test_a_state_of_another_training_is_not_gone_on_from(dataset, whole, tmp_pat
         content = (tmp_path / STATE).read_bytes()
         (tmp_path / STATE).write_bytes(content[: len(content) // 2])
     assert_same_model(retrain(GENOTYPE, dataset, tmp_path, CONFIG), whole)
+
+
+def test_accumulators_of_first_order_weights_are_kept_only_of_models_that_have_them(
+    dataset, tmp_path
+):
+    config = dataclasses.replace(CONFIG, epochs=2, learning_rates=(1e-3,))
+    for wide in (True, False):
+        genotype = dataclasses.replace(GENOTYPE, wide=wide)
+        folder = tmp_path / str(wide)
+        first = train_epochs(genotype, dataset, folder, config, epochs=1)
+        with safe_open(folder / STATE, framework="pt") as stored:
+            assert ("first_order_squares" in stored.keys()) == wide  # noqa: SIM118
+    # A state from before has them of every model, and is gone on from.
+    with safe_open(folder / STATE, framework="pt") as stored:
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        head = stored.metadata()
+    tensors["first_order_squares"] = torch.zeros_like(tensors["squares"])
+    save_file(tensors, folder / STATE, head)
+    steps: list[int] = []
+    second = train_epochs(
+        genotype, dataset, folder, config, epochs=2, progress=lambda done, _: steps.append(done)
+    )
+    assert max(steps) == second.steps - first.steps
+    alone = train_epochs(genotype, dataset, tmp_path / "alone", config, epochs=2)
+    assert second.log_loss == alone.log_loss
 
 
 def test_no_epoch_is_no_training(dataset, tmp_path):
