@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
@@ -27,8 +28,18 @@ from nasrec_opt._files import read_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline import Run, RunFolder, SilentReporter, run_study
-from nasrec_opt.retrain import RetrainConfig, logistic_regression, retrain, train_epochs
+from nasrec_opt.retrain import (
+    RetrainConfig,
+    RetrainedModel,
+    choose_members,
+    log_loss,
+    logistic_regression,
+    predict,
+    retrain,
+    train_epochs,
+)
 from nasrec_opt.space import Genotype
+from nasrec_opt.supernet import Subnet
 from studies import _handmade
 from studies._anytime import Race
 from studies._worth_plan import DEFAULT, PAPER, WITHOUT, Plan
@@ -67,13 +78,20 @@ class Bench:
         """How our chain trains a model from scratch."""
         return replace(self.run.config.retrain.model, seed=self.seed)
 
-    def train(self, genotype: Genotype, name: str, report: Report | None = None) -> float:
+    def train(
+        self,
+        genotype: Genotype,
+        name: str,
+        report: Report | None = None,
+        keep: Callable[[RetrainedModel], None] | None = None,
+    ) -> float:
         """Train a genotype from scratch.
 
         Args:
             genotype: The architecture.
             name: Of the model.
             report: Called with (epochs, validation log loss) after every epoch; it may raise.
+            keep: Called with the trained model while its folder is there.
 
         Returns:
             Its validation log loss, infinite where it diverged.
@@ -89,11 +107,13 @@ class Bench:
                 self.recipe,
                 progress=self.race.check,
             )
+            self.race.finished(model.validation_log_loss, model.test_log_loss, name)
+            if keep:
+                keep(model)
         except StudyError:
             return math.inf
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        self.race.finished(model.validation_log_loss, model.test_log_loss, name)
         return model.validation_log_loss
 
     def _train_by_epochs(self, genotype: Genotype, folder: Path, report: Report) -> None:
@@ -201,6 +221,31 @@ def draw_at_random(bench: Bench) -> None:
         bench.race.check()
 
 
+def draw_and_average(bench: Bench) -> None:
+    """Random genotypes, each trained from scratch, and averaged as our chain averages."""
+    most = bench.run.config.retrain.ensemble
+    splits = {name: bench.dataset.split(name) for name in ("validation", "test")}
+    logits: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in splits}
+
+    def average(model: RetrainedModel) -> None:
+        subnet = Subnet.load(model.path / "model")
+        for name, split in splits.items():
+            logits[name].append(predict(subnet, split)[0])
+        places = choose_members(logits["validation"], splits["validation"].labels, most)
+        if len(places) > 1:
+            losses = {
+                name: log_loss(np.mean([logits[name][place] for place in places], axis=0), s.labels)
+                for name, s in splits.items()
+            }
+            bench.race.finished(losses["validation"], losses["test"], "ensemble")
+
+    space = bench.run.config.space.build()
+    rng = np.random.default_rng([bench.seed, 2])  # those of `random`
+    for number in count():
+        bench.train(space.sample(rng), str(number), keep=average)
+        bench.race.check()
+
+
 def search_from_scratch(
     bench: Bench,
     *,
@@ -298,6 +343,9 @@ def _nsga2(seed: int) -> NSGAIISampler:
 _SCRATCH = ("data", "space", "retrain.model")
 _OTHERS = {
     "random": Contender("random, from scratch", draw_at_random, _SCRATCH),
+    "random-averaged": Contender(
+        "random, from scratch, averaged", draw_and_average, (*_SCRATCH, "retrain.ensemble")
+    ),
     "tpe-hyperband": Contender(
         "TPE with Hyperband, from scratch",
         partial(search_from_scratch, sampler=_tpe, pruner=HyperbandPruner),
