@@ -201,6 +201,27 @@ def test_searches_from_scratch_train_until_their_time_is_over(name, bench, plan)
     assert [e.seconds for e in bench.race.events] == sorted(e.seconds for e in bench.race.events)
 
 
+def test_random_models_are_averaged_as_ours_are(bench, plan):
+    config = bench.run.config
+    model = replace(config.retrain.model, learning_rates=(0.003,), epochs=20, batch_size=32)
+    bench.run.config = replace(config, retrain=replace(config.retrain, ensemble=3, model=model))
+
+    class LongerRace(Race):
+        def check(self, *_):
+            if any(event.name == "ensemble" for event in self.events) or len(self.events) > 12:
+                raise OutOfTime
+
+    longer = replace(bench, race=LongerRace(1e6, "cpu"))
+    with pytest.raises(OutOfTime):
+        contenders(Plan.from_toml(plan))["random-averaged"].compete(longer)
+    models = [event for event in longer.race.events if event.name != "ensemble"]
+    averaged = [event for event in longer.race.events if event.name == "ensemble"]
+    [event] = averaged  # better on validation rows than any model that there was
+    assert event.validation < min(model.validation for model in models)
+    assert len(models) >= 2
+    assert not list(bench.folder.glob("*"))
+
+
 def test_a_model_from_scratch_has_the_recipe_of_the_chain(bench, tmp_path):
     genotype = bench.run.config.space.build().sample(np.random.default_rng(0))
     bench.train(genotype, "one")
