@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cli_server import TIMEOUT_S, CommandServer
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = REPOSITORY.parent / "shared" / "data"  # real logs, only where somebody put them
@@ -57,21 +58,30 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
-def cli() -> Cli:
-    """Run the command line as a process: `cli("run", path)`."""
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """Run the command line as a process: `cli("run", path)`.
 
-    def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "nasrec_opt", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            env=environment(),
-            timeout=300,
-            check=False,
-        )
+    Forked from one that has torch and the rest loaded; with `is_cold=True` it begins from nothing,
+    as a user's does.
+    """
+    with CommandServer(tmp_path_factory.mktemp("cli"), environment()) as server:
 
-    return call
+        def call(
+            *arguments: object, cwd: Path | None = None, is_cold: bool = False
+        ) -> subprocess.CompletedProcess[str]:
+            if not is_cold:
+                return server.run([*map(str, arguments)], cwd or Path.cwd(), environment())
+            return subprocess.run(
+                [sys.executable, "-m", "nasrec_opt", *map(str, arguments)],
+                capture_output=True,
+                text=True,
+                cwd=cwd,
+                env=environment(),
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+
+        yield call
 
 
 def environment() -> dict[str, str]:

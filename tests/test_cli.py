@@ -38,9 +38,17 @@ ROW = "0\t" + "\t".join(["1"] * 13) + "\t" + "\t".join(["0a1b2c3d"] * 26)
 @pytest.fixture(scope="module")
 def finished_run(cli, tiny_study, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "tiny"
-    result = cli("run", tiny_study, "--out", out)
+    result = cli("run", tiny_study, "--out", out, is_cold=True)
     assert result.returncode == 0, result.stderr
     return out, result
+
+
+def test_a_command_of_these_tests_is_one_that_a_user_starts(cli, tmp_path):
+    """The fixture forks a process that has packages loaded already: nobody can tell."""
+    for arguments in (["--help"], ["cost", tmp_path / "none.json"], ["research"]):
+        forked, cold = (cli(*arguments, is_cold=is_cold) for is_cold in (False, True))
+        assert forked.returncode == cold.returncode
+        assert (forked.stdout, forked.stderr) == (cold.stdout, cold.stderr)
 
 
 def test_help_answers_without_torch_and_mlflow():

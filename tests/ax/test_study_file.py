@@ -33,7 +33,7 @@ def ax_study(tmp_path_factory) -> Path:
 def finished(cli, ax_study, tmp_path_factory):
     pytest.importorskip("ax", reason="the extra 'ax' is not installed")
     out = tmp_path_factory.mktemp("run") / "tiny"
-    result = cli("run", ax_study, "--out", out)
+    result = cli("run", ax_study, "--out", out, is_cold=True)  # what is loaded may warn
     assert result.returncode == 0, result.stderr
     return out, result
 

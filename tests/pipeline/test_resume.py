@@ -24,11 +24,18 @@ def trained(cli, tiny_study, tmp_path_factory) -> Path:
     return out
 
 
-def test_killed_search_ends_with_the_same_trials(cli, tiny_study, trained, tmp_path):
-    alone, killed = tmp_path / "alone", tmp_path / "killed"
-    for out in (alone, killed):
-        shutil.copytree(trained, out)
-    assert cli("search", tiny_study, "--out", alone).returncode == 0
+@pytest.fixture(scope="module")
+def alone(cli, tiny_study, trained, tmp_path_factory) -> Path:
+    """A search that nobody stopped."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    shutil.copytree(trained, out)
+    assert cli("search", tiny_study, "--out", out).returncode == 0
+    return out
+
+
+def test_killed_search_ends_with_the_same_trials(cli, tiny_study, trained, alone, tmp_path):
+    killed = tmp_path / "killed"
+    shutil.copytree(trained, killed)
     for trials in (3, 11, 17):
         kill_search_after(tiny_study, killed, trials)
     assert cli("search", tiny_study, "--out", killed).returncode == 0
@@ -44,11 +51,9 @@ def test_killed_stages_before_the_search_resume(cli, tiny_study, trained, tmp_pa
         assert_same_files(out, trained, name)
 
 
-def test_interrupted_search_says_so_and_goes_on(cli, tiny_study, trained, tmp_path):
-    alone, stopped = tmp_path / "alone", tmp_path / "stopped"
-    for out in (alone, stopped):
-        shutil.copytree(trained, out)
-    assert cli("search", tiny_study, "--out", alone).returncode == 0
+def test_interrupted_search_says_so_and_goes_on(cli, tiny_study, trained, alone, tmp_path):
+    stopped = tmp_path / "stopped"
+    shutil.copytree(trained, stopped)
     code, said = kill_search_after(tiny_study, stopped, 5, signal.SIGINT)
     assert code == 130, said
     assert said.endswith("nasrec-opt: interrupted; the same command goes on from here\n")

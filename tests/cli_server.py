@@ -1,0 +1,137 @@
+"""Starts the command line over and over by forking a process that has its packages loaded already.
+
+A start from nothing spends seconds on imports, which is most of what many a command takes. The
+forked process is one as any other: its own memory, arguments, environment, output and exit code.
+Requests are read from standard input, a line of JSON each; two lines answer each of them: the
+number of the process that does it, and the exit code that it ended with.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from threading import Timer
+from types import TracebackType
+
+import numpy as np
+
+# Slow imports that start no thread, as polars does, and with it mlflow. torch._dynamo is what torch
+# imports when an optimizer does its first step, alembic what makes a store of Optuna or MLflow.
+LOADED = (
+    "torch._dynamo",
+    "sklearn.linear_model",
+    "optuna.storages",
+    "alembic.command",
+    "matplotlib.figure",
+)
+TIMEOUT_S = 300.0
+
+
+class CommandServer:
+    """The side of the tests; the other process starts with the first command.
+
+    Args:
+        folder: Where standard output and error of a command are kept.
+        environment: Environment that the packages are loaded in.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._stdout, self._stderr = folder / "stdout", folder / "stderr"
+        self._environment = environment
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> CommandServer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process:
+            self._process.communicate()  # it ends with its input
+
+    def run(
+        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """`python -m nasrec_opt` with `arguments`, as `subprocess.run` would do it."""
+        self._process = self._process or self._start()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        for file in (self._stdout, self._stderr):
+            file.write_bytes(b"")
+        request = {
+            "arguments": arguments,
+            "cwd": str(cwd),
+            "environment": dict(environment),
+            "stdout": str(self._stdout),
+            "stderr": str(self._stderr),
+        }
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        pid = int(self._process.stdout.readline())
+        timer = Timer(TIMEOUT_S, os.kill, (pid, signal.SIGKILL))
+        timer.start()
+        code = int(self._process.stdout.readline())
+        timer.cancel()
+        said = self._stdout.read_text(), self._stderr.read_text()
+        return subprocess.CompletedProcess(["nasrec-opt", *arguments], code, *said)
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.cli_server"],
+            cwd=Path(__file__).parents[1],
+            # With sklearn comes pyarrow, whose allocator has a thread unless it is told not to.
+            env={**self._environment, "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+
+def main() -> None:
+    for name in LOADED:
+        with suppress(ImportError):  # an extra that is not installed
+            import_module(name)
+    tasks = Path("/proc/self/task")
+    if tasks.exists() and len(list(tasks.iterdir())) > 1:
+        raise RuntimeError("a process with threads cannot be forked: some of LOADED starts one")
+    gc.freeze()  # or each process would write to, and so copy, all of it when it ends
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            become(json.loads(line))
+            return
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def become(request: dict) -> None:
+    """`python -m nasrec_opt`, with its arguments, folder, environment and files."""
+    for number, (file, flags) in enumerate(
+        (
+            (os.devnull, os.O_RDONLY),
+            (request["stdout"], os.O_WRONLY | os.O_CREAT),
+            (request["stderr"], os.O_WRONLY | os.O_CREAT),
+        )
+    ):
+        os.dup2(os.open(file, flags), number)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    np.random.seed()  # noqa: NPY002 - fresh, as in a process of its own
+    sys.argv[1:] = request["arguments"]
+    runpy.run_module("nasrec_opt", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
