@@ -55,7 +55,8 @@ def retrain_winners(
         dataset: What the models are trained on.
         chosen: The architectures, and the trials that found them.
         ladder: What the climb that chose them came to, or None without one.
-        progress: Called with (models trained, models).
+        progress: Called with (steps done, steps at most) where models are trained side by side, and
+            with (models trained, models).
         file: The `results.json` to write.
         ensemble_folder: Where it is written down which models are averaged.
         others: What was trained to the end before the search: it is one of the models where it is
@@ -106,9 +107,7 @@ def retrain_winners(
         progress(done, len(wanted))
         trained_with(genotype, seed)
     models = [entry(*found) for found in chosen]
-    members = [
-        (seed, trained_with(genotype, seed)) for seed, (genotype, _) in product(seeds, chosen)
-    ]
+    members = [(seed, trained_with(genotype, seed)) for seed, (genotype, _) in wanted]
     known = {model["trial"] for model in models}
     best = min(model["validation_log_loss"] for model in models)
     for genotype, trial in others:
