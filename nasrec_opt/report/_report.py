@@ -111,6 +111,10 @@ def _headline(
     if models:
         of = f"({RETRAINED})"
         cards.append((number(models[0]["test_log_loss"]), f"log loss of the best model {of}"))
+        together = results.get("ensemble")
+        if together:
+            averaged = f"log loss of {len(together['members'])} models averaged {of}"
+            cards.append((number(together["test_log_loss"]), averaged))
         baseline = (results.get("baselines") or {}).get("logistic_regression")
         if baseline is not None:
             loss = figures_of(baseline)["test_log_loss"]

@@ -92,7 +92,9 @@ def test_it_is_better_on_validation_rows_than_any_model_and_wins(out):
     if found < min(competitors):
         assert results["winner"]["name"] == "ensemble"
     page = (out / "report.html").read_text()
-    assert f"ensemble of {len(results['ensemble']['members'])}" in page
+    count = len(results["ensemble"]["members"])
+    assert f"ensemble of {count}" in page
+    assert f"log loss of {count} models averaged" in page
 
 
 def test_it_costs_what_its_models_cost_together(out):
