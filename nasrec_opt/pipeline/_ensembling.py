@@ -99,6 +99,8 @@ def ensemble_of(
         genotypes = [models[place][1].genotype for place in places]
         if any(genotype.hardware != genotypes[0].hardware for genotype in genotypes):
             return False  # one accelerator has one configuration
+        if not constraints:
+            return True
         cost = ensemble_cost(genotypes, conditions)
         return all(cost[name] <= largest for name, largest in constraints.items() if name in cost)
 

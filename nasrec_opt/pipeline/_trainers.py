@@ -80,6 +80,10 @@ class Job:
             next(rung for rung in rungs if train(rung).is_over)
         retrain(self.genotype, dataset, self.folder, self.config, progress=progress)
 
+    def is_done(self, dataset: Dataset) -> bool:
+        """Whether its folder says what it comes to."""
+        return has_result(self.genotype, dataset, self.folder, self.config, epochs=self.epochs)
+
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -117,7 +121,7 @@ def train_ahead(
         workers: Processes at most; None for `default_workers`.
         progress: Called with (steps done, steps at most), all trainings together.
     """
-    jobs = [job for job in jobs if not has_result(job.folder, job.epochs)]
+    jobs = [job for job in jobs if not job.is_done(dataset)]
     number_of = min(workers or default_workers(dataset), len(jobs))
     if number_of < 2:
         return

@@ -138,15 +138,25 @@ def forget_training(out_dir: Path | str) -> None:
     (Path(out_dir) / STATE).unlink(missing_ok=True)
 
 
-def _read(file: Path, wanted: dict[str, Any], labels: npt.ArrayLike) -> PartialModel | None:
+def head_of(file: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """Figures of a part of a training; None where it is not there, or not of this training."""
     try:
         with safe_open(file, framework="pt") as stored:
-            head = json.loads(stored.metadata()[HEAD])
-            if head["wanted"] != wanted:
-                return None
+            head: dict[str, Any] = json.loads(stored.metadata()[HEAD])
+            return head if head["wanted"] == wanted else None
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+
+
+def _read(file: Path, wanted: dict[str, Any], labels: npt.ArrayLike) -> PartialModel | None:
+    head = head_of(file, wanted)
+    try:
+        if head is None:
+            return None
+        with safe_open(file, framework="pt") as stored:
             return _model(head, stored.get_tensor(LOGITS).numpy(), labels)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return None  # not there, or not ours: what is trained now replaces it
+        return None  # damaged: what is trained now replaces it
 
 
 def _model(

@@ -12,7 +12,7 @@ from nasrec_opt.data import Dataset
 from nasrec_opt.retrain._config import RetrainConfig
 from nasrec_opt.retrain._job import Job
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
-from nasrec_opt.retrain._partial import forget_training, part_file
+from nasrec_opt.retrain._partial import forget_training, head_of, part_file
 from nasrec_opt.retrain._training import Progress, Training
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
@@ -135,14 +135,27 @@ def retrain(
     return model
 
 
-def has_result(out_dir: Path, epochs: float | None = None) -> bool:
-    """Whether a folder says what a training came to, under whatever settings.
+def has_result(
+    genotype: Genotype,
+    dataset: Dataset,
+    out_dir: Path | str,
+    config: RetrainConfig,
+    *,
+    epochs: float | None = None,
+) -> bool:
+    """Whether a folder says what this training came to, so that it would be read.
 
     Args:
+        genotype: The architecture.
+        dataset: The log.
         out_dir: The model's folder.
+        config: How.
         epochs: As of `train_epochs`; None for the finished model.
     """
-    return (out_dir / RESULT if epochs is None else part_file(out_dir, epochs)).is_file()
+    job = Job.of(genotype, dataset, out_dir, config, None)
+    if epochs is None:
+        return _finished(job.out_dir, job.wanted) is not None
+    return head_of(part_file(job.out_dir, epochs), job.wanted) is not None
 
 
 def _finished(out_dir: Path, wanted: dict[str, Any]) -> RetrainedModel | None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.pipeline import _trainers as trainers
 from nasrec_opt.pipeline._trainers import Job, default_workers, train_ahead
-from nasrec_opt.retrain import RetrainConfig, has_result
+from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.space import SearchSpace
 
 SPACE = SearchSpace.nasrec_small(num_blocks=2, wide=(False, True))
@@ -159,6 +160,8 @@ def test_what_is_there_already_starts_nobody(dataset, tmp_path, started):
     train_ahead(jobs(tmp_path), dataset, 2, lambda done, of: None)
     train_ahead(jobs(tmp_path / "other")[:1], dataset, 8, lambda done, of: None)
     assert not started
+    others = [replace(job, config=replace(SHORT, seed=1)) for job in jobs(tmp_path)]
+    assert not any(job.is_done(dataset) for job in others)  # what is there is of other seeds
     assert default_workers(dataset) == 1  # a log as short as this one
 
 
@@ -180,7 +183,7 @@ def test_a_process_that_dies_costs_its_model_alone(dataset, tmp_path, started):
         started[0].kill()
 
     train_ahead(asked, dataset, 2, kill)
-    assert [has_result(job.folder) for job in asked] == [False, True, True]
+    assert [job.is_done(dataset) for job in asked] == [False, True, True]
 
 
 def test_an_interrupted_run_leaves_no_process(dataset, tmp_path, started):
