@@ -78,19 +78,10 @@ def retrain_winners(
     conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
     seeds = range(config.seed, config.seed + config.retrain.seeds)
 
-    def job(genotype: Genotype, seed: int) -> Job:
-        where = model_folder(folder, genotype.to_dict(), None if seed == config.seed else seed)
-        recipe = dataclasses.replace(config.retrain.model, seed=seed)
-        if recipe.balance is None:
-            recipe = dataclasses.replace(recipe, balance=supernet.balance)
-        return Job(genotype, where, recipe)
-
-    def trained_with(genotype: Genotype, seed: int) -> RetrainedModel:
-        asked = job(genotype, seed)
-        return retrain(genotype, dataset, asked.folder, asked.config)
+    trainings = _Trainings(config, folder, dataset, supernet.balance)
 
     def entry(genotype: Genotype, trial: FrozenTrial) -> dict[str, Any]:
-        trained = {seed: trained_with(genotype, seed) for seed in seeds}
+        trained = {seed: trainings.model(genotype, seed) for seed in seeds}
         return {
             "genotype": genotype.to_dict(),
             "trial": trial.number,
@@ -101,19 +92,19 @@ def retrain_winners(
         }
 
     wanted = list(product(seeds, chosen))  # one of each model first
-    ahead = [job(genotype, seed) for seed, (genotype, _) in wanted]
+    ahead = [trainings.job(genotype, seed) for seed, (genotype, _) in wanted]
     train_ahead(ahead, dataset, config.retrain.workers, progress)
     for done, (seed, (genotype, _)) in enumerate(wanted):
         progress(done, len(wanted))
-        trained_with(genotype, seed)
+        trainings.model(genotype, seed)
     models = [entry(*found) for found in chosen]
-    members = [(seed, trained_with(genotype, seed)) for seed, (genotype, _) in wanted]
+    members = [(seed, trainings.model(genotype, seed)) for seed, (genotype, _) in wanted]
     known = {model["trial"] for model in models}
     best = min(model["validation_log_loss"] for model in models)
     for genotype, trial in others:
         if trial.number not in known:
             with suppress(StudyError):  # of a training that came to nothing
-                members.append((config.seed, trained_with(genotype, config.seed)))
+                members.append((config.seed, trainings.model(genotype, config.seed)))
                 if members[-1][1].validation_log_loss < best:
                     models.append(entry(genotype, trial))
     models.sort(key=lambda model: model["mean_validation_log_loss"])
@@ -131,6 +122,36 @@ def retrain_winners(
     results["winner"] = winner(results)
     write_json(file, results)
     return results
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trainings:
+    """The trainings of a run's models, each in its folder.
+
+    Args:
+        config: The study.
+        folder: The run folder.
+        dataset: What the models are trained on.
+        balance: Whether dot products project their rows, where the study says nothing.
+    """
+
+    config: StudyConfig
+    folder: RunFolder
+    dataset: Dataset
+    balance: bool
+
+    def job(self, genotype: Genotype, seed: int) -> Job:
+        """The training of one model."""
+        own = None if seed == self.config.seed else seed
+        recipe = dataclasses.replace(self.config.retrain.model, seed=seed)
+        if recipe.balance is None:
+            recipe = dataclasses.replace(recipe, balance=self.balance)
+        return Job(genotype, model_folder(self.folder, genotype.to_dict(), own), recipe)
+
+    def model(self, genotype: Genotype, seed: int) -> RetrainedModel:
+        """The model, read where its folder has it."""
+        job = self.job(genotype, seed)
+        return retrain(genotype, self.dataset, job.folder, job.config)
 
 
 def _results(
