@@ -29,6 +29,7 @@ class ReRAM:
         technology: Its figures; the default is ISAAC's at 32 nm.
 
     Example:
+        >>> from hw import MatrixVector, ReRAM, Workload
         >>> product = MatrixVector(name="fc", operator="fc", inputs=512, outputs=256)
         >>> round(ReRAM().cost(Workload((product,))).latency_ns)
         1162

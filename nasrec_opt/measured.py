@@ -54,7 +54,12 @@ class OnnxRuntimeCPU:
         DescriptionError: A figure is out of range.
 
     Example:
-        >>> objective = Objective(space, oracle, OnnxRuntimeCPU())
+        >>> from hw import Workload
+        >>> product = MatrixVector(
+        ...     name="fc", operator="fc", inputs=64, outputs=16, weight_bits=32, activation_bits=32
+        ... )
+        >>> OnnxRuntimeCPU(repeats=3).cost(Workload((product,))).latency_ns > 0
+        True
     """
 
     batch: int = 1

@@ -1,11 +1,15 @@
-"""What the README and the pages of docs/ show is true: code runs, tables are complete."""
+"""What the README, the pages of docs/ and docstrings show is true: code runs, tables are full."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import doctest
+import importlib
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -23,6 +27,12 @@ NEEDS = {
     "look_at_a_run": "mlflow",
     "search_with_ax": "ax",
     "plug_in": "onnxruntime",
+}
+PACKAGES_NEED = {
+    "nasrec_opt.ax": "ax",
+    "nasrec_opt.bayes": "botorch",
+    "nasrec_opt.measured": "onnxruntime",
+    "nasrec_opt.tracking": "mlflow",
 }
 FEWER = {"n_trials=512": "n_trials=8"}  # the README's search, at a length that a test can wait for
 
@@ -58,6 +68,38 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, quickstart, tmp_path, 
         for text, shorter in FEWER.items():
             code = code.replace(text, shorter)
         exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+
+
+def examples() -> Iterator[doctest.DocTest]:
+    """The examples in docstrings of everything that ships, a `DocTest` for each docstring."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for path in sorted(p for root in ("nasrec_opt", "hw", "studies") for p in code_of(root)):
+        module = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text())):
+            text = ast.get_docstring(node) if isinstance(node, kinds) else None
+            if text and ">>>" in text:
+                name = f"{module}:{getattr(node, 'name', '')}"
+                yield doctest.DocTestParser().get_doctest(text, {}, name, str(path), 0)
+
+
+def code_of(root: str) -> list[Path]:
+    return list((REPOSITORY / root).rglob("*.py"))
+
+
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
+def test_the_example_of_a_docstring_runs(example, request, tmp_path, monkeypatch):
+    module = example.name.split(":")[0]
+    for package, needed in PACKAGES_NEED.items():
+        if module.startswith(package):
+            pytest.importorskip(needed, reason=f"{needed!r} is not installed")
+    if "runs/quickstart" in example.docstring:
+        shutil.copytree(request.getfixturevalue("quickstart"), tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    example.globs = dict(vars(importlib.import_module(module)))
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    said: list[str] = []
+    runner.run(example, out=said.append)
+    assert not runner.failures, "".join(said)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

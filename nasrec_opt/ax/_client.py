@@ -45,9 +45,15 @@ def make_client(
             that name, or the only objective has a constraint too.
 
     Example:
+        >>> from hw import ReRAM
+        >>> from nasrec_opt import Objective, SupernetOracle
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> objective = Objective(oracle.supernet.space, oracle, ReRAM())
         >>> client = make_client(objective, seed=0)
-        >>> client.run_trials(max_trials=64)
-        >>> client.get_pareto_frontier(use_model_predictions=False)
+        >>> client.run_trials(max_trials=4)
+        >>> front = client.get_pareto_frontier(use_model_predictions=False)
+        >>> sorted(front[0][1])
+        ['energy_uj', 'latency_us', 'log_loss']
     """
     client = search_client(
         objective.space,

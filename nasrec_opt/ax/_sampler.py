@@ -51,10 +51,14 @@ class AxSampler(StreamSampler):
             constraint.
 
     Example:
-        >>> objective = Objective(space, oracle, ReRAM())
-        >>> sampler = AxSampler(space, metric_names=objective.metric_names, seed=0)
+        >>> import optuna
+        >>> from hw import ReRAM
+        >>> from nasrec_opt import Objective, SupernetOracle
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> objective = Objective(oracle.supernet.space, oracle, ReRAM())
+        >>> sampler = AxSampler(objective.space, metric_names=objective.metric_names, seed=0)
         >>> study = optuna.create_study(directions=["minimize"] * 3, sampler=sampler)
-        >>> study.optimize(objective, n_trials=128)
+        >>> study.optimize(objective, n_trials=4)
     """
 
     def __init__(

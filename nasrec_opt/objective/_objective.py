@@ -74,9 +74,16 @@ class Objective:
             the oracle or the accelerator is a class, or lacks its method.
 
     Example:
+        >>> import optuna
+        >>> from hw import ReRAM
+        >>> from nasrec_opt import SupernetOracle
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> space = oracle.supernet.space
         >>> objective = Objective(space, oracle, ReRAM(), constraints={"area_mm2": 30.0})
+        >>> objective.metric_names
+        ('log_loss', 'latency_us', 'energy_uj')
         >>> study = optuna.create_study(directions=["minimize"] * len(objective.metric_names))
-        >>> study.optimize(objective, n_trials=256)
+        >>> study.optimize(objective, n_trials=8)
     """
 
     def __init__(

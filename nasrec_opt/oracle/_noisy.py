@@ -66,9 +66,15 @@ class NoisyOracle:
             computes in bfloat16, masks with zeros or ignores bits; or there is no chip.
 
     Example:
+        >>> import numpy as np
+        >>> from hw import Noise, ReRAM
+        >>> from nasrec_opt.lowering import CrossbarCells
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
         >>> cells = CrossbarCells(ReRAM(), Noise(conductance_sigma=0.1), seed=0)
-        >>> noisy = NoisyOracle(SupernetOracle.load("runs/quickstart/supernet"), cells)
-        >>> study.optimize(Objective(space, noisy, ReRAM()), n_trials=256)
+        >>> noisy = NoisyOracle(oracle, cells, chips=2)
+        >>> genotype = oracle.supernet.space.sample(np.random.default_rng(0))
+        >>> noisy.evaluate(genotype).log_loss != oracle.evaluate(genotype).log_loss
+        True
     """
 
     reads_accelerator = True  # an objective must not answer for other accelerator genes

@@ -84,9 +84,14 @@ class SupernetOracle:
         GenotypeError: The reference does not fit the supernet.
 
     Example:
-        >>> oracle = SupernetOracle.load("runs/criteo/supernet", rows=65_536)
-        >>> oracle.evaluate(genotype).log_loss
-        >>> oracle.compare(genotype, other).log_loss_se
+        >>> import numpy as np
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> rng, space = np.random.default_rng(0), oracle.supernet.space
+        >>> genotype, other = space.sample(rng), space.sample(rng)
+        >>> 0.0 < oracle.evaluate(genotype).log_loss < 1.0
+        True
+        >>> oracle.compare(genotype, other).log_loss_se > 0.0
+        True
     """
 
     def __init__(

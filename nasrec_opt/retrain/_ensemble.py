@@ -36,6 +36,8 @@ class Ensemble(nn.Module):
         StudyError: There is none, or two read other columns.
 
     Example:
+        >>> import numpy as np
+        >>> from nasrec_opt import FeatureSpec, SearchSpace, Subnet
         >>> features = FeatureSpec(2, (10, 20))
         >>> space, rng = SearchSpace.nasrec_small(num_blocks=1), np.random.default_rng(0)
         >>> ensemble = Ensemble([Subnet(space.sample(rng), features, seed) for seed in range(2)])

@@ -289,6 +289,8 @@ class SearchSpace:
             GenotypeError: The genotype is not in this space; the sentence says which gene is not.
 
         Example:
+            >>> import optuna
+            >>> from nasrec_opt.space import published_model
             >>> space = SearchSpace.nasrec_small()
             >>> study = optuna.create_study()
             >>> space.enqueue(study, published_model("criteo-small").genotype)

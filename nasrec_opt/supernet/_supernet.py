@@ -59,6 +59,8 @@ class Supernet(Network):
         StudyError: `masking` or `initialization` is neither.
 
     Example:
+        >>> import numpy as np
+        >>> from nasrec_opt import FeatureSpec, SearchSpace
         >>> space = SearchSpace.nasrec_small(num_blocks=2)
         >>> supernet = Supernet(space, FeatureSpec(13, (100,) * 26))
         >>> genotype = space.sample(np.random.default_rng(0))

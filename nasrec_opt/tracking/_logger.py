@@ -80,9 +80,11 @@ class MLflowLogger:
         StudyError: The store cannot be opened.
 
     Example:
-        >>> with MLflowLogger("sqlite:///mlflow.db", seeds={"search": 0}) as mlflow:
-        ...     mlflow.sync(study)
-        ...     study.optimize(objective, n_trials=100, callbacks=[mlflow])
+        >>> import optuna
+        >>> study = optuna.create_study(study_name="parabola")
+        >>> with MLflowLogger("sqlite:///mlflow.db", seeds={"search": 0}) as logger:
+        ...     written = logger.sync(study)  # what an earlier process left unwritten
+        ...     study.optimize(lambda t: t.suggest_float("x", -1, 1) ** 2, 4, callbacks=[logger])
     """
 
     def __init__(

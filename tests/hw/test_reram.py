@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 from dataclasses import replace
 
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from workloads import accelerators, digitals, products, with_figures, workloads
 
-import hw
 from hw import (
     Digital,
     Lookup,
@@ -267,8 +265,3 @@ def test_orders_of_magnitude():
     assert 1e5 < cost.energy_pj < 1e7  # microjoules
     assert 0.1 < cost.area_mm2 < 85  # well under ISAAC's chip
     assert cost.leakage_mw < 100
-
-
-def test_the_example_in_the_docstring_holds():
-    (example,) = doctest.DocTestFinder(recurse=False).find(ReRAM, globs=vars(hw))
-    assert doctest.DocTestRunner().run(example) == (0, 2)
