@@ -18,12 +18,19 @@ import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial
 
-from nasrec_opt.space import BlockGene, BlockLiveness, Genotype, SearchSpace, liveness
+from nasrec_opt.space import (
+    BlockGene,
+    BlockLiveness,
+    Genotype,
+    SearchSpace,
+    liveness,
+    preset_ops,
+)
 
 Floats = npt.NDArray[np.float64]
 Loss = Callable[[Genotype, tuple[BlockLiveness, ...]], float]
-DENSE = {"fc": 0, "gate": 1, "sum": 2, "dot": 3}
-SPARSE = {"efc": 0, "attn": 1}
+DENSE = {op: place for place, op in enumerate(preset_ops("nasrec_full", "dense"))}
+SPARSE = {op: place for place, op in enumerate(preset_ops("nasrec_full", "sparse"))}
 STATES = 32  # of a block: dense operator, sparse operator, two mergers
 OPERATOR_TIME = (2.0, 3.0, 1.0, 4.0, 1.5, 5.0)  # fc, gate, sum, dot, efc, attn
 MERGER_TIME = 0.5

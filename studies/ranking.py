@@ -26,7 +26,7 @@ from typing import Any
 from nasrec_opt.data import Dataset, generate_synthetic, prepare
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline import Reporter
-from nasrec_opt.space import SearchSpace
+from nasrec_opt.space import BALANCED_OPS, SearchSpace
 from studies._command import execute
 from studies._ledger import Ledger
 from studies._ranking_report import write_report
@@ -184,7 +184,7 @@ def truth_tasks(folder: Path, setup: Setup, techniques: Sequence[str]) -> list[d
         tasks += [
             {"folder": str(folder), "subnet": number, "repeat": 0, "balance": False}
             for number, genotype in enumerate(setup.subnets())
-            if any("dot" in gene.dense_ops for gene in genotype.canonical().blocks)
+            if any(BALANCED_OPS.intersection(g.dense_ops) for g in genotype.canonical().blocks)
         ]
     return tasks
 

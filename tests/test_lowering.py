@@ -17,7 +17,14 @@ from padded_model import PaddedModel
 from hw import CPU, Digital, ReRAM
 from nasrec_opt import FeatureSpec, Genotype, HardwareGene, SearchSpace, Subnet, Supernet
 from nasrec_opt.lowering import configure, lower, lower_ensemble, lower_many
-from nasrec_opt.space import BlockGene, liveness, published_model, published_models
+from nasrec_opt.space import (
+    DENSE_OPS,
+    SPARSE_OPS,
+    BlockGene,
+    liveness,
+    published_model,
+    published_models,
+)
 
 CRITEO = FeatureSpec(13, (5,) * 26)
 FEATURES = {
@@ -29,7 +36,13 @@ SPACES = {
     "small": SearchSpace.nasrec_small(3),
     "full": SearchSpace.nasrec_full(3),
     "multi": SearchSpace.nasrec_full(3, multi_operator=True),
-    "bits": SearchSpace(num_blocks=3, bits=(4, 8, (5, 7)), multi_operator=True),
+    "bits": SearchSpace(  # with every operator: the paper's, and any that is added
+        num_blocks=3,
+        dense_ops=DENSE_OPS,
+        sparse_ops=SPARSE_OPS,
+        bits=(4, 8, (5, 7)),
+        multi_operator=True,
+    ),
     "wide": SearchSpace.nasrec_small(3, wide=(False, True)),
 }
 TABLES = ("embedding.table", "embedding.first_order")

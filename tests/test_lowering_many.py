@@ -16,7 +16,7 @@ from nasrec_opt import FeatureSpec, Genotype, SearchSpace
 from nasrec_opt.errors import StudyError
 from nasrec_opt.lowering import configure, cost_many, lower, lower_many
 from nasrec_opt.lowering._cost import FEW
-from nasrec_opt.space import FLOAT_BITS, BlockGene, live_bits
+from nasrec_opt.space import DENSE_OPS, FLOAT_BITS, SPARSE_OPS, BlockGene, live_bits
 
 FEATURES = {
     "criteo": FeatureSpec(13, (5,) * 26),
@@ -27,7 +27,13 @@ SPACES = {
     "small": SearchSpace.nasrec_small(3),
     "full": SearchSpace.nasrec_full(4),
     "multi": SearchSpace.nasrec_full(3, multi_operator=True),
-    "bits": SearchSpace(num_blocks=3, bits=(4, 8, (5, 7)), multi_operator=True),
+    "bits": SearchSpace(  # with every operator: the paper's, and any that is added
+        num_blocks=3,
+        dense_ops=DENSE_OPS,
+        sparse_ops=SPARSE_OPS,
+        bits=(4, 8, (5, 7)),
+        multi_operator=True,
+    ),
     "codesign": SearchSpace.codesign(2),
     "first order": SearchSpace.codesign(2, wide=(False, True)),
 }

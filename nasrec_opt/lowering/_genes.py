@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt.lowering._operators import DENSE_OPERATORS, SPARSE_OPERATORS
-from nasrec_opt.space import BlockGene, Genotype
+from nasrec_opt.space import DENSE_OPS, SPARSE_OPS, BlockGene, Genotype, reads
 
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -21,9 +20,8 @@ _GENES = attrgetter(
     "left_input", "right_input", "dense_width", "sparse_width", "dense_to_sparse",
     "sparse_to_dense",
 )  # fmt: skip
-_BITS = {
-    op: 1 << index for ops in (DENSE_OPERATORS, SPARSE_OPERATORS) for index, op in enumerate(ops)
-}
+_BITS = {op: 1 << index for ops in (DENSE_OPS, SPARSE_OPS) for index, op in enumerate(ops)}
+_READ_SPARSE = sum(_BITS[op] for op in DENSE_OPS if reads("sparse_inputs", (op,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,6 @@ def liveness_of(blocks: Sequence[Genes]) -> list[Live]:
     zeros = np.zeros_like(blocks[0].dense_inputs)
     # Outputs that somebody reads, as masks of block numbers; the logit reads the last block.
     dense_read, sparse_read = zeros + (1 << count), zeros + (1 << count)
-    dot = 1 << list(DENSE_OPERATORS).index("dot")
     found: list[Live] = []
     for number in range(count, 0, -1):
         genes = blocks[number - 1]
@@ -106,7 +103,7 @@ def liveness_of(blocks: Sequence[Genes]) -> list[Live]:
         use_fm = dense_out & genes.sparse_to_dense
         use_rows = sparse_out & genes.dense_to_sparse
         dense_pre, sparse_pre = dense_out | use_rows, sparse_out | use_fm
-        reads_sparse = sparse_pre | (dense_pre & (genes.dense_ops & dot > 0))
+        reads_sparse = sparse_pre | (dense_pre & (genes.dense_ops & _READ_SPARSE > 0))
         inputs = genes.dense_inputs | genes.left | genes.right
         dense_read = dense_read | np.where(dense_pre, inputs, 0)
         sparse_read = sparse_read | np.where(reads_sparse, genes.sparse_inputs, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,10 @@ from nasrec_opt.lowering._genes import Genes, IntArray, Live, Mask, genes_of, li
 from nasrec_opt.lowering._one import lower
 from nasrec_opt.lowering._operators import (
     DENSE,
-    DENSE_OPERATORS,
+    FORMULAS,
     OTHER,
     ROWS,
-    SPARSE_OPERATORS,
+    TWO,
     Parts,
     Product,
     Shapes,
@@ -26,7 +26,7 @@ from nasrec_opt.lowering._operators import (
     first_order,
     fm,
 )
-from nasrec_opt.space import MERGER_ROWS, Genotype
+from nasrec_opt.space import DENSE_OPS, MERGER_ROWS, SPARSE_OPS, Genotype
 
 Slots = tuple[int, ...]
 Bits = tuple[Any, Any]
@@ -112,17 +112,15 @@ class _LoweringMany:
         given = {
             DENSE: self._inputs(self.dense_from, reads_dense),
             ROWS: self._inputs(self.sparse_from, reads_sparse),
+            TWO: self._inputs(self.dense_from, np.where(live.dense_pre, two, 0)),
         }
-        of_two = self._inputs(self.dense_from, np.where(live.dense_pre, two, 0))
-        dense_given = dict.fromkeys(DENSE_OPERATORS, given)
-        dense_given |= dict.fromkeys(("gate", "sum"), given | {DENSE: of_two})
         dense_pre = self._branch(
-            live.dense_pre, genes.dense_ops, DENSE_OPERATORS, shapes, dense_given, dense_bits,
+            live.dense_pre, genes.dense_ops, DENSE_OPS, shapes, given, dense_bits,
             genes.dense_width,
         )  # fmt: skip
         sparse_pre = self._branch(
-            live.sparse_pre, genes.sparse_ops, SPARSE_OPERATORS, shapes,
-            dict.fromkeys(SPARSE_OPERATORS, given), sparse_bits, genes.sparse_width * self.dim,
+            live.sparse_pre, genes.sparse_ops, SPARSE_OPS, shapes, given, sparse_bits,
+            genes.sparse_width * self.dim,
         )  # fmt: skip
         given = {DENSE: dense_pre, ROWS: sparse_pre, OTHER: dense_pre}
         merged = self._operator(live.use_fm, fm, shapes, given, dense_bits)
@@ -136,19 +134,19 @@ class _LoweringMany:
         self,
         live: Mask,
         chosen: IntArray,
-        operators: Mapping[str, Callable[[Shapes], Parts]],
+        ops: tuple[str, ...],
         shapes: Shapes,
-        given: Mapping[str, dict[str, Slots]],
+        given: dict[str, Slots],
         bits: Bits,
         units: IntArray,
     ) -> Slots:
         """The operators of one branch, and the sum of their outputs of `units` values each."""
         made: Slots = ()
         several = np.zeros_like(chosen)
-        for index, (op, operator) in enumerate(operators.items()):
+        for index, op in enumerate(ops):
             has = live & ((chosen >> index) & 1 > 0)
             several += has
-            made = (*made, *self._operator(has, operator, shapes, given[op], bits))
+            made = (*made, *self._operator(has, FORMULAS[op], shapes, given, bits))
         where = np.flatnonzero(several > 1)
         if not len(where):
             return made

@@ -8,10 +8,10 @@ from hw import Digital, Lookup, MatrixVector, Operation, Workload, join
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering._operators import (
     DENSE,
-    DENSE_OPERATORS,
+    FORMULAS,
     OTHER,
     ROWS,
-    SPARSE_OPERATORS,
+    TWO,
     Parts,
     Product,
     Shapes,
@@ -119,16 +119,14 @@ class _Lowering:
         shapes, given = self._given(gene, live)
         dense_pre = sparse_pre = made = ()
         if live.dense_pre:
-            two = self._two(gene)
             for op in gene.dense_ops:
-                own = given | {DENSE: two} if op in ("gate", "sum") else given
-                parts = DENSE_OPERATORS[op](shapes)
-                made = (*made, *self._put(f"{number}/{op}", op, parts, own, dense_bits))
+                parts = FORMULAS[op](shapes)
+                made = (*made, *self._put(f"{number}/{op}", op, parts, given, dense_bits))
             dense_pre = self._added(f"{number}/dense/add", made, gene.dense_width, dense_bits)
         made = ()
         if live.sparse_pre:
             for op in gene.sparse_ops:
-                parts = SPARSE_OPERATORS[op](shapes)
+                parts = FORMULAS[op](shapes)
                 made = (*made, *self._put(f"{number}/{op}", op, parts, given, sparse_bits))
             units = gene.sparse_width * self.dim
             sparse_pre = self._added(f"{number}/sparse/add", made, units, sparse_bits)
@@ -161,12 +159,14 @@ class _Lowering:
     def _given(self, gene: BlockGene, live: BlockLiveness) -> tuple[Shapes, dict[str, Names]]:
         """Shapes of a block, and who makes its inputs."""
         dense = sparse = left = right = 0
-        given: dict[str, Names] = {DENSE: (), ROWS: ()}
+        given: dict[str, Names] = {DENSE: (), TWO: (), ROWS: ()}
         if live.dense_pre:
             dense = sum(self.dense[i] for i in gene.dense_inputs)
             given[DENSE] = _union(self.dense_from[i] for i in gene.dense_inputs)
             if gene.left_input is not None and gene.right_input is not None:
-                left, right = self.dense[gene.left_input], self.dense[gene.right_input]
+                two = (gene.left_input, gene.right_input)
+                left, right = (self.dense[i] for i in two)
+                given[TWO] = _union(self.dense_from[i] for i in two)
         if reads_sparse_inputs(gene, live):
             sparse = sum(self.sparse[i] for i in gene.sparse_inputs)
             given[ROWS] = _union(self.sparse_from[i] for i in gene.sparse_inputs)
@@ -180,11 +180,6 @@ class _Lowering:
             right=right,
         )
         return shapes, given
-
-    def _two(self, gene: BlockGene) -> Names:
-        """Who makes the left and the right input."""
-        two = (i for i in (gene.left_input, gene.right_input) if i is not None)
-        return _union(self.dense_from[i] for i in two)
 
     def _put(
         self, prefix: str, operator: str, parts: Parts, given: dict[str, Names], bits: Bits

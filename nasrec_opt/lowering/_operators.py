@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.space import MERGER_ROWS, attention_heads, balanced_rows
 
 LAYER_NORM_ADDITIONS, LAYER_NORM_MACS = 3, 3  # per unit: mean, centre, variance, scale, shift
-MOST_HEADS = 8
-DENSE, ROWS, OTHER = "<dense>", "<rows>", "<other>"  # what an operator is given
+# What an operator is given: its dense inputs, its left and right input, its sparse inputs, others.
+DENSE, TWO, ROWS, OTHER = "<dense>", "<two>", "<rows>", "<other>"
 
 Count = Any  # an int, or an int64 array `[genotypes]`
 Mask = Any  # a bool, or a bool array `[genotypes]`
@@ -87,7 +87,7 @@ def gate(s: Shapes) -> Parts:
     n, padded = s.width, _larger(s.left, s.right)
     paper_macs = padded * padded
     return (
-        Product("", (DENSE,), s.left, s.right, extra=s.right, paper_macs=paper_macs),
+        Product("", (TWO,), s.left, s.right, extra=s.right, paper_macs=paper_macs),
         Work("multiply", ("",), unit_macs=s.right, special=s.right),
         Product(
             "output", ("multiply",), s.right, n, extra=n, paper_macs=padded * n, present=padded != n
@@ -101,7 +101,7 @@ def add_two(s: Shapes) -> Parts:
     n, padded = s.width, _larger(s.left, s.right)
     smaller = s.left + s.right - padded
     return (
-        Work("", (DENSE,), additions=smaller),
+        Work("", (TWO,), additions=smaller),
         Product("output", ("",), padded, n, present=padded != n),
         norm("norm", "output", n, own_parameters=True),
     )
@@ -110,7 +110,7 @@ def add_two(s: Shapes) -> Parts:
 def dot(s: Shapes) -> Parts:
     """Dot products of all pairs of rows and the dense vector; a symmetric half of a Gram matrix."""
     n, dim = s.width, s.dim
-    k = _rounded_root(2 * n)
+    k = balanced_rows(n)
     pairs = (k + 1) * k // 2
     has_vector, has_rows = s.dense != dim, s.sparse != k
     return (
@@ -134,7 +134,7 @@ def efc(s: Shapes) -> Parts:
 def attn(s: Shapes) -> Parts:
     """Self-attention over rows, with its feed-forward part."""
     n, dim = s.rows, s.dim
-    heads = next(h for h in range(min(MOST_HEADS, dim), 0, -1) if dim % h == 0)
+    heads = attention_heads(dim)
     units = n * dim
 
     def product(part: str, outputs: int, after: str, extra: int) -> Product:
@@ -217,23 +217,18 @@ def norm(
     )
 
 
-DENSE_OPERATORS: dict[str, Callable[[Shapes], Parts]] = {
+# The formula of each operator of `nasrec_opt.space.OPERATORS`.
+FORMULAS: dict[str, Callable[[Shapes], Parts]] = {
     "fc": fc,
     "gate": gate,
     "sum": add_two,
     "dot": dot,
+    "efc": efc,
+    "attn": attn,
 }
-SPARSE_OPERATORS: dict[str, Callable[[Shapes], Parts]] = {"efc": efc, "attn": attn}
 
 
 def _larger(one: Count, other: Count) -> Count:
     if isinstance(one, int) and isinstance(other, int):
         return max(one, other)
     return np.maximum(one, other)
-
-
-def _rounded_root(value: Count) -> Count:
-    """The nearest integer to the square root, which is never half way between two."""
-    if isinstance(value, int):
-        return round(value**0.5)
-    return np.rint(np.sqrt(value)).astype(np.int64)

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Container, Hashable
 from dataclasses import dataclass
 
-from nasrec_opt.space import BlockLiveness, Genotype, liveness, reads_sparse_inputs
+from nasrec_opt.space import (
+    ORDERED_OPS,
+    BlockLiveness,
+    Genotype,
+    liveness,
+    reads,
+    reads_sparse_inputs,
+)
 
 RAW_DENSE, RAW_SPARSE = 0, 1  # numbers of the raw features
 Key = tuple[int, int, bool]  # both outputs of the last block, and whether there is a first order
@@ -94,7 +101,7 @@ class Numbering:
                 rows = tuple(sparse[i] for i in gene.sparse_inputs)
             own_dense = own_sparse = -1
             two = tuple(dense[i] for i in (gene.left_input, gene.right_input) if i is not None)
-            if "gate" not in gene.dense_ops:
+            if ORDERED_OPS.isdisjoint(gene.dense_ops):
                 two = tuple(sorted(two))  # a sum is the same either way round
             if live.dense_pre:
                 own_dense = self._number(
@@ -103,7 +110,7 @@ class Numbering:
                     gene.dense_width,
                     tuple(dense[i] for i in gene.dense_inputs),
                     two,
-                    rows if "dot" in gene.dense_ops else (),
+                    rows if reads("sparse_inputs", gene.dense_ops) else (),
                     gene.dense_bits,
                 )
             if live.sparse_pre:

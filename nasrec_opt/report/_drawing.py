@@ -16,21 +16,15 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.report._picture import write_picture
 from nasrec_opt.space import (
     FLOAT_BITS,
+    OPERATORS,
     BlockGene,
     BlockLiveness,
     Genotype,
     liveness,
+    reads,
     reads_sparse_inputs,
 )
 
-NAMES = {
-    "fc": "FC",
-    "gate": "Gate",
-    "sum": "Sum",
-    "dot": "DP",
-    "efc": "EFC",
-    "attn": "Attn",
-}
 DENSE_FILL, DENSE_EDGE = "#d6e6f7", "#1f5fa8"
 SPARSE_FILL, SPARSE_EDGE = "#fadcdc", "#b03030"
 DEAD_FILL, DEAD_EDGE = "#f6f6f6", "#b9b9b9"
@@ -162,7 +156,7 @@ def _draw_block(axes: Any, gene: BlockGene, live: BlockLiveness, number: int) ->
         (DENSE_X, DENSE_FILL, DENSE_EDGE, dense),
         (SPARSE_X, SPARSE_FILL, SPARSE_EDGE, sparse),
     ):
-        text = " + ".join(NAMES[op] for op in ops) + f"  {width}"
+        text = " + ".join(OPERATORS[op].label for op in ops) + f"  {width}"
         if bits != 8:
             text += _bits(bits)
         _box(axes, x, _y(number), text, fill, edge, is_dead=not is_live)
@@ -195,7 +189,7 @@ def _draw_connections(axes: Any, gene: BlockGene, live: BlockLiveness, number: i
         for i in sorted({*gene.dense_inputs, *two}):
             is_bold = twice and i == gene.left_input
             _arrow(axes, _same_column(DENSE_X, i, number, is_bold=is_bold))
-        if "dot" in gene.dense_ops:
+        if reads("sparse_inputs", gene.dense_ops):
             for i in gene.sparse_inputs:
                 start = (SPARSE_X - BOX_WIDTH / 2, _y(i) + 0.12)
                 end = (DENSE_X + BOX_WIDTH / 2 - 0.25, y - BOX_HEIGHT / 2)

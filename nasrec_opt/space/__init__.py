@@ -4,21 +4,34 @@ from nasrec_opt.space._canonical import BlockLiveness, live_bits, liveness, read
 from nasrec_opt.space._choices import HardwareChoices, is_active
 from nasrec_opt.space._embedding import GenotypeEmbedding
 from nasrec_opt.space._genotype import (
-    DENSE_OPS,
     FLOAT_BITS,
     MERGER_ROWS,
-    SPARSE_OPS,
     BlockGene,
     Genotype,
     HardwareGene,
+)
+from nasrec_opt.space._operators import (
+    BALANCED_OPS,
+    DENSE_OPS,
+    OPERATORS,
+    ORDERED_OPS,
+    SPARSE_OPS,
+    OperatorSpec,
+    attention_heads,
+    balanced_rows,
+    preset_ops,
+    reads,
 )
 from nasrec_opt.space._published import PublishedModel, published_model, published_models
 from nasrec_opt.space._search_space import SearchSpace
 
 __all__ = [
+    "BALANCED_OPS",
     "DENSE_OPS",
     "FLOAT_BITS",
     "MERGER_ROWS",
+    "OPERATORS",
+    "ORDERED_OPS",
     "SPARSE_OPS",
     "BlockGene",
     "BlockLiveness",
@@ -26,12 +39,17 @@ __all__ = [
     "GenotypeEmbedding",
     "HardwareChoices",
     "HardwareGene",
+    "OperatorSpec",
     "PublishedModel",
     "SearchSpace",
+    "attention_heads",
+    "balanced_rows",
     "is_active",
     "live_bits",
     "liveness",
+    "preset_ops",
     "published_model",
     "published_models",
+    "reads",
     "reads_sparse_inputs",
 ]

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from nasrec_opt.space._genotype import Bits, BlockGene, Genotype
+from nasrec_opt.space._operators import ORDERED_OPS, reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def liveness(genotype: Genotype) -> tuple[BlockLiveness, ...]:
 
 def reads_sparse_inputs(block: BlockGene, live: BlockLiveness) -> bool:
     """Whether something that reaches the logit reads `sparse_inputs`."""
-    return live.sparse_pre or (live.dense_pre and "dot" in block.dense_ops)
+    return live.sparse_pre or (live.dense_pre and reads("sparse_inputs", block.dense_ops))
 
 
 def live_bits(genotype: Genotype) -> set[Bits]:
@@ -104,7 +105,7 @@ def _canonical_block(block: BlockGene, live: BlockLiveness, last: BlockGene) -> 
     if not live.dense_pre:
         genes |= {name: getattr(last, name) for name in ("dense_ops", "dense_width", "dense_bits")}
         genes |= {"dense_inputs": (0,), "left_input": 0, "right_input": 0}
-    elif "gate" not in block.dense_ops and block.left_input is not None:
+    elif block.left_input is not None and ORDERED_OPS.isdisjoint(block.dense_ops):
         left, right = sorted((block.left_input, block.right_input or 0))
         genes |= {"left_input": left, "right_input": right}
     if not live.sparse_pre:

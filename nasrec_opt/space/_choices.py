@@ -14,13 +14,12 @@ from typing import Any
 from nasrec_opt._plain import plain
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space._genotype import (
-    CONCATENATING,
-    TWO_INPUT,
     Bits,
     BlockGene,
     Genotype,
     HardwareGene,
 )
+from nasrec_opt.space._operators import reads
 
 # Whoever picks gets the place ("b3", "hw", "" for the whole model), the gene and its values, and
 # answers with one of them.
@@ -103,6 +102,7 @@ BLOCK_GENES = (
     "dense_bits",
     "sparse_bits",
 )
+CONDITIONAL = ("dense_inputs", "gate_inputs")  # that come and go with the dense operators
 WIDE = "wide"
 
 
@@ -159,11 +159,7 @@ def build_block(choices: BlockChoices, pick: Pick) -> BlockGene:
 
 def is_active(gene: str, dense_ops: tuple[str, ...]) -> bool:
     """Whether a block with these dense operators has that gene."""
-    if gene == "dense_inputs":
-        return not CONCATENATING.isdisjoint(dense_ops)
-    if gene == "gate_inputs":
-        return not TWO_INPUT.isdisjoint(dense_ops)
-    return True
+    return gene not in CONDITIONAL or reads(gene, dense_ops)
 
 
 def block_of(genes: dict[str, Any]) -> BlockGene:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from nasrec_opt.space._canonical import BlockLiveness, liveness, reads_sparse_inputs
 from nasrec_opt.space._choices import WIDE, BlockChoices
 from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._operators import reads
 from nasrec_opt.space._search_space import SearchSpace
 
 _MERGERS = ("dense_to_sparse", "sparse_to_dense")
@@ -179,9 +180,9 @@ def _block_axes(choices: BlockChoices) -> dict[str, _Axis]:
         "sparse_inputs": inputs,
     }
     ops = {op for subset in choices.dense_ops for op in subset}
-    if not ops.isdisjoint({"fc", "dot"}):
+    if reads("dense_inputs", ops):
         axes["dense_inputs"] = inputs
-    if not ops.isdisjoint({"gate", "sum"}):
+    if reads("gate_inputs", ops):
         axes["left_input"] = axes["right_input"] = inputs
     if len(choices.mergers) > 1:
         axes["mergers"] = _Members(_MERGERS)

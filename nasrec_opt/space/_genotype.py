@@ -18,20 +18,17 @@ from typing import Any, TypeVar
 from nasrec_opt._files import BYTE_ORDER_MARK
 from nasrec_opt._plain import plain, put_plain
 from nasrec_opt.errors import GenotypeError
+from nasrec_opt.space._operators import DENSE_OPS, PRESETS, SPARSE_OPS, preset_ops, reads
 
-DENSE_OPS = ("fc", "gate", "sum", "dot")
-SPARSE_OPS = ("efc", "attn")
 DENSE_WIDTHS = (16, 32, 64, 128, 256, 512, 768, 1024)
 SPARSE_WIDTHS = (16, 32, 48, 64)
 MERGER_ROWS = 8  # rows that the dense-to-sparse merger appends to a sparse output
 FLOAT_BITS = 32  # floating point: nothing is rounded
 FINAL_BITS = 8  # of the final layer, unless the whole model is floating point
 
-CONCATENATING = frozenset({"fc", "dot"})  # dense operators that read all of dense_inputs
-TWO_INPUT = frozenset({"gate", "sum"})  # dense operators that read left_input and right_input
-
-_SMALL = (("fc", "dot"), ("efc",))
-_PRESET_OPS = {"nasrec_small": _SMALL, "codesign": _SMALL, "nasrec_full": (DENSE_OPS, SPARSE_OPS)}
+_PRESET_OPS = {
+    preset: (*preset_ops(preset, "dense"), *preset_ops(preset, "sparse")) for preset in PRESETS
+}
 
 Bits = int | tuple[int, int]
 Gene = TypeVar("Gene", "BlockGene", "HardwareGene")
@@ -41,8 +38,8 @@ Gene = TypeVar("Gene", "BlockGene", "HardwareGene")
 class BlockGene:
     """One choice block.
 
-    Genes that this block cannot use are put to `()` or `None` whatever was given: `dense_inputs`
-    without FC and dot product, `left_input` and `right_input` without Gate and Sum.
+    Genes that no operator of this block reads are put to `()` or `None` whatever was given:
+    `dense_inputs` without FC and dot product, `left_input` and `right_input` without Gate and Sum.
 
     Args:
         dense_ops: Non-empty subset of `fc`, `gate`, `sum`, `dot`; outputs are added.
@@ -84,10 +81,10 @@ class BlockGene:
         put(self, "sparse_ops", _operators("sparse_ops", self.sparse_ops, SPARSE_OPS))
         for name in ("dense_width", "sparse_width"):
             _integer(name, getattr(self, name), 1, 65536)
-        reads_all = not CONCATENATING.isdisjoint(self.dense_ops)
+        reads_all = reads("dense_inputs", self.dense_ops)
         put(self, "dense_inputs", _inputs("dense_inputs", self.dense_inputs) if reads_all else ())
         put(self, "sparse_inputs", _inputs("sparse_inputs", self.sparse_inputs))
-        reads_two = not TWO_INPUT.isdisjoint(self.dense_ops)
+        reads_two = reads("gate_inputs", self.dense_ops)
         for name in ("left_input", "right_input"):
             if reads_two:
                 _integer(name, getattr(self, name), 0, 65536)
@@ -414,10 +411,10 @@ def _check_preset(block: BlockGene, number: int, space: str) -> None:
     """A genotype that names a preset keeps to the preset's operators and widths."""
     if space not in _PRESET_OPS:
         return
-    dense_ops, sparse_ops = _PRESET_OPS[space]
+    ops = _PRESET_OPS[space]
     for op in (*block.dense_ops, *block.sparse_ops):
-        if op not in (*dense_ops, *sparse_ops):
-            known = ", ".join((*dense_ops, *sparse_ops))
+        if op not in ops:
+            known = ", ".join(ops)
             raise GenotypeError(
                 f"block {number}: expected an operator of {space} ({known}), got {op!r}"
             )

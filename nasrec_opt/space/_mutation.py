@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 
 from nasrec_opt.space._canonical import BlockLiveness, liveness
-from nasrec_opt.space._choices import WIDE, BlockChoices, Choices, block_of, genes_of, is_active
+from nasrec_opt.space._choices import (
+    CONDITIONAL,
+    WIDE,
+    BlockChoices,
+    Choices,
+    block_of,
+    genes_of,
+    is_active,
+)
 from nasrec_opt.space._genotype import BlockGene, Genotype
 
 Mutation = Callable[[BlockGene, BlockChoices, np.random.Generator], Iterator[BlockGene]]
@@ -165,7 +173,7 @@ def _resample(
     genes = genes_of(block)
     for value in _others(choices.of(gene), genes[gene], rng):
         child = genes | {gene: value}
-        for name in ("dense_inputs", "gate_inputs"):  # genes that come and go with the operators
+        for name in CONDITIONAL:
             if not is_active(name, child["dense_ops"]):
                 child.pop(name, None)
             elif name not in child:

@@ -27,14 +27,13 @@ from nasrec_opt.space._choices import (
 )
 from nasrec_opt.space._enqueue import enqueue
 from nasrec_opt.space._genotype import (
-    DENSE_OPS,
     DENSE_WIDTHS,
-    SPARSE_OPS,
     SPARSE_WIDTHS,
     Bits,
     BlockGene,
     Genotype,
 )
+from nasrec_opt.space._operators import PRESETS, preset_ops
 from nasrec_opt.space._optuna import Parameters
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution
     from optuna.trial import BaseTrial
 
-PRESETS = ("nasrec_small", "nasrec_full", "codesign")
 MAX_SUBSETS = 4096  # one categorical parameter lists all input subsets of a block
 
 
@@ -53,8 +51,8 @@ class SearchSpace:
     Args:
         name: Genotypes carry it; a preset's name limits operators and widths to the preset's.
         num_blocks: Choice blocks of every genotype.
-        dense_ops: Dense operators to choose from.
-        sparse_ops: Sparse operators to choose from.
+        dense_ops: Dense operators to choose from; those of the paper by default.
+        sparse_ops: Sparse operators to choose from; those of the paper by default.
         dense_widths: Widths of the dense output to choose from.
         sparse_widths: Rows of the sparse output to choose from.
         max_inputs: Maximum number of inputs of a branch of a block, or None for any number.
@@ -79,8 +77,8 @@ class SearchSpace:
 
     name: str = "custom"
     num_blocks: int = 7
-    dense_ops: tuple[str, ...] = DENSE_OPS
-    sparse_ops: tuple[str, ...] = SPARSE_OPS
+    dense_ops: tuple[str, ...] = preset_ops("nasrec_full", "dense")
+    sparse_ops: tuple[str, ...] = preset_ops("nasrec_full", "sparse")
     dense_widths: tuple[int, ...] = DENSE_WIDTHS
     sparse_widths: tuple[int, ...] = SPARSE_WIDTHS
     max_inputs: int | None = None
@@ -145,8 +143,8 @@ class SearchSpace:
         return cls(
             name="nasrec_small",
             num_blocks=num_blocks,
-            dense_ops=("fc", "dot"),
-            sparse_ops=("efc",),
+            dense_ops=preset_ops("nasrec_small", "dense"),
+            sparse_ops=preset_ops("nasrec_small", "sparse"),
             max_inputs=max_inputs,
             multi_operator=multi_operator,
             wide=wide,
@@ -188,6 +186,8 @@ class SearchSpace:
                 num_blocks, max_inputs=max_inputs, multi_operator=multi_operator, wide=wide
             ),
             name="codesign",
+            dense_ops=preset_ops("codesign", "dense"),
+            sparse_ops=preset_ops("codesign", "sparse"),
             dense_widths=tuple(width for width in DENSE_WIDTHS if width >= 64),
             bits=(4, 8),
             hardware=hardware or HardwareChoices(),

@@ -1,9 +1,9 @@
 """The weight-sharing supernet: operators, slices, path sampling, training."""
 
+from nasrec_opt.space import balanced_rows
 from nasrec_opt.supernet._embedding import PartialEmbedding
 from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._network import Activations, Network, best_device
-from nasrec_opt.supernet._operators import balanced_rows
 from nasrec_opt.supernet._optimizer import (
     FIRST_ORDER_PRIOR,
     AdagradOptions,

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from nasrec_opt.space import BlockGene, BlockLiveness, reads_sparse_inputs
 from nasrec_opt.supernet._inputs import BlockInput, Capacity, SparseOutput
 from nasrec_opt.supernet._operators import (
-    DENSE_OPERATORS,
-    SPARSE_OPERATORS,
+    MODULES,
     DenseToSparse,
     FactorizationMachine,
 )
@@ -60,12 +59,8 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.capacity = capacity
-        self.dense = nn.ModuleDict(
-            {op: DENSE_OPERATORS[op](capacity, draw.of(op)) for op in dense_ops}
-        )
-        self.sparse = nn.ModuleDict(
-            {op: SPARSE_OPERATORS[op](capacity, draw.of(op)) for op in sparse_ops}
-        )
+        self.dense = nn.ModuleDict({op: MODULES[op](capacity, draw.of(op)) for op in dense_ops})
+        self.sparse = nn.ModuleDict({op: MODULES[op](capacity, draw.of(op)) for op in sparse_ops})
         self.fm = FactorizationMachine(capacity, draw.of("fm")) if has_fm else None
         self.rows = DenseToSparse(capacity, draw.of("rows")) if has_rows else None
 

@@ -9,18 +9,18 @@ transpose. Order of projection, normalisation, activation and residual follows t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.space import MERGER_ROWS, attention_heads, balanced_rows
 from nasrec_opt.supernet._attention import attend
 from nasrec_opt.supernet._inputs import BlockInput, Capacity
 from nasrec_opt.supernet._layers import DenseProjection, LayerNorm, SparseProjection, wide
 from nasrec_opt.supernet._slices import Initializer, Take, first, zeros
 
-NUM_HEADS = 8
 RESIDUAL_GAIN = 0.17  # initial weight of the layer norms inside the transformer encoder
 
 
@@ -106,14 +106,6 @@ class Sum(nn.Module):
         return self.norm(total, take)
 
 
-def balanced_rows(width: int) -> int:
-    """Rows to which operator balancing projects the input of a dot product of this output width.
-
-    The paper writes ceil(sqrt(2 width)) (section 4.2); its published results rounded.
-    """
-    return round(math.sqrt(2 * width))
-
-
 class DotProduct(nn.Module):
     """Pairwise inner products of the dense vector and the sparse rows, linear, layer norm.
 
@@ -174,7 +166,7 @@ class Attention(nn.Module):
         super().__init__()
         dim = capacity.dim
         bound = 1 / math.sqrt(dim)
-        self.heads = next(h for h in range(min(NUM_HEADS, dim), 0, -1) if dim % h == 0)
+        self.heads = attention_heads(dim)
         self.project = SparseProjection(capacity.sparse_width, capacity, draw)
         self.project_norm = LayerNorm(capacity.sparse_width)
         self.query_key_value = draw.linear("query_key_value", 3 * dim, dim, bound=bound)
@@ -253,5 +245,12 @@ class DenseToSparse(nn.Module):
         return dense.view(-1, MERGER_ROWS, self._dim).transpose(1, 2)  # [batch, dim, 8]
 
 
-DENSE_OPERATORS = {"fc": FullyConnected, "gate": Gate, "sum": Sum, "dot": DotProduct}
-SPARSE_OPERATORS = {"efc": EmbeddedFullyConnected, "attn": Attention}
+# The class of each operator of `nasrec_opt.space.OPERATORS`.
+MODULES: dict[str, Callable[[Capacity, Initializer], nn.Module]] = {
+    "fc": FullyConnected,
+    "gate": Gate,
+    "sum": Sum,
+    "dot": DotProduct,
+    "efc": EmbeddedFullyConnected,
+    "attn": Attention,
+}

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from nasrec_opt import BlockGene, FeatureSpec, Genotype, SearchSpace
 from nasrec_opt.errors import StudyError
 from nasrec_opt.report import draw
-from nasrec_opt.report._drawing import NAMES, drawing_svg
+from nasrec_opt.report._drawing import drawing_svg
 from nasrec_opt.report._figures import summary_of
 from nasrec_opt.space import liveness
+
+LABELS = {"fc": "FC", "gate": "Gate", "sum": "Sum", "dot": "DP", "efc": "EFC", "attn": "Attn"}
 
 SPACE = SearchSpace.nasrec_full(num_blocks=7, max_inputs=4)
 
@@ -31,8 +33,8 @@ def test_every_operator_is_named_with_its_width(seed):
     genotype = SPACE.sample(np.random.default_rng(seed))
     texts = texts_of(drawing_svg(genotype))
     for gene in genotype.blocks:
-        assert f"{' + '.join(NAMES[op] for op in gene.dense_ops)}  {gene.dense_width}" in texts
-        assert f"{' + '.join(NAMES[op] for op in gene.sparse_ops)}  {gene.sparse_width}" in texts
+        assert f"{' + '.join(LABELS[op] for op in gene.dense_ops)}  {gene.dense_width}" in texts
+        assert f"{' + '.join(LABELS[op] for op in gene.sparse_ops)}  {gene.sparse_width}" in texts
 
 
 def test_dead_branches_are_striped_and_only_they():

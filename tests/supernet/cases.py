@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace, Supernet
+from nasrec_opt.space import DENSE_OPS, SPARSE_OPS
 
 FEATURES = FeatureSpec(5, (7, 11, 3, 20, 6, 9))
 NO_DENSE = FeatureSpec(0, (4, 9, 5))
 SPACES = {
     "single": SearchSpace(num_blocks=4, dense_widths=(16, 32, 128), sparse_widths=(16, 24)),
     "multi": SearchSpace(
-        num_blocks=3, dense_widths=(16, 40, 128), sparse_widths=(8, 16), multi_operator=True
+        num_blocks=3,
+        dense_ops=DENSE_OPS,  # the paper's, and any that is added
+        sparse_ops=SPARSE_OPS,
+        dense_widths=(16, 40, 128),
+        sparse_widths=(8, 16),
+        multi_operator=True,
     ),
     "plain": SearchSpace(
         num_blocks=2, dense_widths=(16, 64), sparse_widths=(16, 20), mergers=False
