@@ -1,0 +1,53 @@
+"""The documentation site: it builds without a warning, and search finds what is public."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import docstrings
+import pytest
+from conftest import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    for package in ("sphinx", "myst_parser", "furo", "ax", "mlflow", "botorch"):
+        pytest.importorskip(package, reason=f"{package!r} is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    strict = ("--fail-on-warning", "--keep-going", "--quiet")
+    cache = folder / "doctrees"
+    command = [sys.executable, "-m", "sphinx", *strict, "-d", cache, "docs", folder / "html"]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return folder / "html"
+
+
+def test_every_public_name_has_its_place(site):
+    text = "".join(page.read_text() for page in (site / "api").glob("*.html"))
+    places = set(re.findall(r'id="((?:nasrec_opt|hw)\.[\w.]+)"', text))
+    for package in docstrings.packages():
+        for public in docstrings.publics(package):
+            name = public.name.removeprefix(f"{package}.")
+            assert any(place.endswith(f".{name}") for place in places), public.name
+
+
+def test_search_finds_classes_and_pages(site):
+    index = (site / "searchindex.js").read_text()
+    for word in ("RegularizedEvolutionSampler", "Your first search", "crossbar"):
+        assert word in index
+
+
+def test_types_lead_to_their_classes(site):
+    page = (site / "api" / "nasrec_opt.oracle.html").read_text()
+    [signature] = re.findall(r'<dt[^>]+id="nasrec_opt.oracle.Oracle.evaluate">.*?</dt>', page, re.S)
+    assert 'href="nasrec_opt.space.html#nasrec_opt.space.Genotype"' in signature
+    assert 'href="#nasrec_opt.oracle.Evaluation"' in signature
+
+
+def test_decisions_are_all_listed():
+    folder = REPOSITORY / "docs" / "decisions"
+    listed = set(re.findall(r"\]\((\w+\.md)\)", (folder / "index.md").read_text()))
+    assert listed == {page.name for page in folder.glob("*.md")} - {"index.md"}
