@@ -6,7 +6,7 @@ from hw._batch import Batch
 from hw._cost import ComponentCost, Cost, CostModel, OperatorCost, critical_path
 from hw._costs import Costs
 from hw._cpu import CPU
-from hw._crossbar import Geometry, Mapping, map_product
+from hw._geometry import Geometry, Mapping, map_product
 from hw._noise import Chip, Noise, Result
 from hw._parts import COMPONENTS
 from hw._product import element_area_um2

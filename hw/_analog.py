@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw._crossbar import Geometry
+from hw._geometry import Geometry
 from hw._noise import Chip, Noise, Result
 from hw._parts import FloatArray, IntArray
 from hw.errors import DescriptionError

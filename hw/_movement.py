@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hw._charge import Charge
-from hw._crossbar import Mapping, divide_up
+from hw._geometry import Mapping, divide_up
 from hw._parts import Products
 from hw._technology import Technology
 

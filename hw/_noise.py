@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hw._crossbar import Geometry, divide_up
+from hw._geometry import Geometry, divide_up
 from hw._parts import FloatArray, IntArray
 from hw._plain import real
 from hw.errors import DescriptionError

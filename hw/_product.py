@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hw._charge import Charge, charge
-from hw._crossbar import Mapping, divide_up, map_product
+from hw._geometry import Mapping, divide_up, map_product
 from hw._movement import movement
 from hw._parts import INDEX, FloatArray, Parts, Products, require_integers, total
 from hw._technology import Technology

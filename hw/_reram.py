@@ -14,8 +14,8 @@ from pathlib import Path
 from hw._batch import Batch
 from hw._cost import Cost
 from hw._costs import Costs
-from hw._crossbar import Geometry
 from hw._full import cost_workload
+from hw._geometry import Geometry
 from hw._many import cost_batch, cost_workloads
 from hw._technology import Technology, default_technology, read_technology
 from hw._workload import Workload

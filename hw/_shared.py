@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hw._crossbar import divide_up
+from hw._geometry import divide_up
 from hw._movement import buffer_figure
 from hw._parts import FloatArray, IntArray, Totals
 from hw._technology import Technology

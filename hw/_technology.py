@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from hw._crossbar import Geometry
 from hw._figures import (
     TABLES,
     AdcFigures,
@@ -19,6 +18,7 @@ from hw._figures import (
     TileFigures,
     check_table,
 )
+from hw._geometry import Geometry
 from hw._sections import (
     DEFAULTS,
     check_figures,

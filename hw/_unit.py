@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw._crossbar import divide_up
 from hw._figures import DigitalFigures, DramFigures
+from hw._geometry import divide_up
 from hw._memory import burst_counts, row_cycles
 from hw._parts import INDEX, Digitals, Lookups, Parts, require_integers
 
