@@ -1,22 +1,17 @@
 """What a workload costs on an accelerator: latency, energy, area. Stands alone."""
 
 from hw._accelerator import Accelerator, read_accelerator
-from hw._analog import AnalogLinear
-from hw._batch import Batch
 from hw._cost import ComponentCost, Cost, CostModel, OperatorCost, critical_path
 from hw._costs import Costs
 from hw._cpu import CPU
-from hw._geometry import Geometry, Mapping, map_product
-from hw._noise import Chip, Noise, Result
-from hw._parts import COMPONENTS
-from hw._product import element_area_um2
+from hw._geometry import Geometry
 from hw._recnmp import RecNMP
-from hw._reram import ReRAM
-from hw._sections import shipped_technology
-from hw._technology import Technology
 from hw._technology_file import TechnologyFile
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload, join
 from hw.errors import DescriptionError, HwError
+from hw.files import Technology, shipped_technology
+from hw.functional import AnalogLinear, Chip, Noise, Result
+from hw.reram import COMPONENTS, Batch, Mapping, ReRAM, element_area_um2, map_product
 
 __all__ = [
     "COMPONENTS",

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from hw._cpu import CPU
 from hw._recnmp import RecNMP
-from hw._reram import ReRAM
-from hw._sections import parse_sections, read_text
-from hw._technology import parse_technology
+from hw.files import parse_sections, parse_technology, read_text
+from hw.reram import ReRAM
 
 Accelerator = ReRAM | RecNMP | CPU
 

@@ -8,8 +8,8 @@ from typing import overload
 
 import numpy as np
 
+from hw._arrays import FloatArray
 from hw._cost import Cost
-from hw._parts import FloatArray
 
 TOTALS = (
     "latency_ns", "energy_pj", "area_mm2", "leakage_mw", "write_energy_pj", "write_latency_ns",

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hw._cost import ComponentCost, Cost, OperatorCost, critical_path
-from hw._figures import CpuFigures, DramFigures
 from hw._memory import lookup_energy_pj, lookup_latency_ns
-from hw._sections import DEFAULTS, check_figures, read_kind, shipped_sections
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
+from hw.files import DEFAULTS, CpuFigures, DramFigures, check_figures, read_kind, shipped_sections
 
 INT8_BITS = 8  # products of up to so many bits run as int8, others as fp32
 INT8_BYTES, FP32_BYTES = 1, 4
@@ -74,8 +73,8 @@ class CPU:
 
     def _times(self, operation: Operation) -> Times:
         if isinstance(operation, Lookup):
-            latency_ns = lookup_latency_ns(operation, self.dram)
-            return [("memory", latency_ns, lookup_energy_pj(operation, self.dram))]
+            latency_ns = float(lookup_latency_ns(operation, self.dram))
+            return [("memory", latency_ns, float(lookup_energy_pj(operation, self.dram)))]
         return processor_times(operation, self.cpu)
 
 

@@ -1,34 +1,15 @@
-"""Mapping of matrix-vector products to crossbars, and how a crossbar is read.
+"""The crossbars and converters that decide how products are mapped and what a read loses.
 
-Weights are cut into slices of `cell_bits`, inputs into slices of `dac_bits` (ISAAC; Shafiee et al.,
-ISCA 2016). Unless converters may clip, a read loses nothing: where they are too coarse for all rows
-at once, fewer rows are read at a time, in more cycles; where too coarse for one row, the inputs are
-cut finer too. The formulas hold for one product and for arrays of products alike.
+Unless converters may clip, a read loses nothing: where they are too coarse for all rows at once,
+fewer rows are read at a time, in more cycles; where too coarse for one row, the inputs are cut
+finer too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
 
 from hw._plain import put_integers
-
-Count = Any  # an int, or an int64 array of one entry a product
-
-
-class ProductShape(Protocol):
-    """What of a product decides its mapping: a `MatrixVector`, or columns of many."""
-
-    @property
-    def inputs(self) -> Count: ...
-    @property
-    def outputs(self) -> Count: ...
-    @property
-    def weight_bits(self) -> Count: ...
-    @property
-    def activation_bits(self) -> Count: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,85 +93,3 @@ class Geometry:
         """Whether no column sum of the rows read at once is beyond the converter."""
         largest = ((1 << self.bits_at_once) - 1) * ((1 << self.cell_bits) - 1)
         return self.rows_at_once * largest <= self.levels
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mapping:
-    """Products on crossbars.
-
-    Args:
-        slices: Cells of a weight in one array.
-        columns: Physical columns of one array's kind, all blocks together.
-        columns_in_use: Columns in use of the fullest crossbar.
-        row_blocks: Blocks that a column's sum is spread over.
-        column_blocks: Blocks side by side.
-        arrays: Crossbars of a block.
-        input_slices: Slices of an input.
-        row_groups: Reads of a crossbar per input slice.
-        column_groups: Turns that the columns of a crossbar take at its converters.
-        utilization: Share of the blocks' cells that hold weights.
-    """
-
-    slices: Count
-    columns: Count
-    columns_in_use: Count
-    row_blocks: Count
-    column_blocks: Count
-    arrays: int
-    input_slices: Count
-    row_groups: Count
-    column_groups: Count
-    utilization: Any
-
-    @property
-    def blocks(self) -> Count:
-        """Blocks of one copy: a crossbar each, two where signs are pairs."""
-        return self.row_blocks * self.column_blocks
-
-    @property
-    def crossbars(self) -> Count:
-        """Crossbars of one copy."""
-        return self.blocks * self.arrays
-
-    @property
-    def cycles(self) -> Count:
-        """Reads of a crossbar per product."""
-        return self.input_slices * self.row_groups
-
-
-def map_product(product: ProductShape, geometry: Geometry) -> Mapping:
-    """Map products; every crossbar belongs to one of them alone.
-
-    Args:
-        product: One product, or columns of many.
-        geometry: The crossbars.
-    """
-    # A pair holds the sign, so its arrays hold one bit less, but never none.
-    stored_bits = product.weight_bits - (geometry.encoding != "offset")
-    slices = np.maximum(1, divide_up(stored_bits, geometry.cell_bits))
-    columns = product.outputs * slices
-    row_blocks = divide_up(product.inputs, geometry.rows)
-    if geometry.slices_apart:
-        column_blocks = slices * divide_up(product.outputs, geometry.columns)
-        in_use = np.minimum(product.outputs, geometry.columns)
-    else:
-        column_blocks = divide_up(columns, geometry.columns)
-        in_use = np.minimum(columns, geometry.columns)
-    cells = row_blocks * column_blocks * geometry.rows * geometry.columns
-    return Mapping(
-        slices=slices,
-        columns=columns,
-        columns_in_use=in_use,
-        row_blocks=row_blocks,
-        column_blocks=column_blocks,
-        arrays=geometry.arrays,
-        input_slices=divide_up(product.activation_bits, geometry.bits_at_once),
-        row_groups=divide_up(np.minimum(product.inputs, geometry.rows), geometry.rows_at_once),
-        column_groups=divide_up(in_use, geometry.converters or geometry.columns),
-        utilization=product.inputs * columns / cells,
-    )
-
-
-def divide_up(value: Count, divisor: Count) -> Count:
-    """The quotient, rounded up."""
-    return -(-value // divisor)

@@ -1,46 +1,59 @@
-"""Embedding rows in DDR4: random rows, spread evenly over the channels, each activated anew."""
+"""Embedding rows in DDR4: random rows, spread evenly over the channels, each activated anew.
+
+The formulas hold for one lookup and for columns of many alike.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
-from hw._figures import DramFigures
-from hw._workload import Lookup
-
-Count = Any  # a number, or an array of them
+from hw._arrays import Count, divide_up
+from hw.files import DramFigures
 
 
-def lookup_latency_ns(lookup: Lookup, dram: DramFigures) -> float:
-    """From the first command to the last burst of one sample.
+class Reads(Protocol):
+    """What of a lookup decides its cost: a `Lookup`, or columns of many."""
 
-    A channel is kept either by its data bus or by how often its ranks may be activated.
-    """
-    bursts = burst_counts(lookup.dim * lookup.value_bits, dram)
-    in_turn = -(-lookup.rows // dram.channels) - 1
-    cycles = dram.first_cycles + (bursts - 1) * dram.bus_cycles + in_turn * row_cycles(bursts, dram)
-    return float(cycles * dram.clock_ns)
-
-
-def lookup_energy_pj(lookup: Lookup, dram: DramFigures, *, cache_hit: float = 0.0) -> float:
-    """Energy of one sample; rows found in a near-memory cache only cross the bus.
-
-    Args:
-        lookup: The rows.
-        dram: Figures of the memory.
-        cache_hit: Share of rows found in the cache, 0 to 1.
-    """
-    bits = burst_counts(lookup.dim * lookup.value_bits, dram) * dram.burst_bits
-    array_pj = dram.activate_pj + bits * dram.read_pj_per_bit
-    return float(lookup.rows * ((1 - cache_hit) * array_pj + bits * dram.io_pj_per_bit))
+    @property
+    def rows(self) -> Count: ...
+    @property
+    def dim(self) -> Count: ...
+    @property
+    def value_bits(self) -> Count: ...
 
 
-def burst_counts(row_bits: Count, dram: DramFigures) -> Count:
+def lookup_latency_ns(reads: Reads, dram: DramFigures) -> Count:
+    """From the first command to the last burst of one sample."""
+    bursts = burst_counts(reads, dram)
+    in_turn = divide_up(reads.rows, dram.channels)
+    cycles = first_row_cycles(bursts, dram) + (in_turn - 1) * row_cycles(bursts, dram)
+    return cycles * dram.clock_ns
+
+
+def lookup_busy_ns(reads: Reads, dram: DramFigures) -> Count:
+    """Time for which one sample keeps the busiest channel from the next sample."""
+    bursts = burst_counts(reads, dram)
+    return divide_up(reads.rows, dram.channels) * row_cycles(bursts, dram) * dram.clock_ns
+
+
+def lookup_energy_pj(reads: Reads, dram: DramFigures) -> Count:
+    """Energy of one sample: every row is activated, read and moved over the bus."""
+    bits = burst_counts(reads, dram) * dram.burst_bits
+    return reads.rows * (dram.activate_pj + bits * (dram.read_pj_per_bit + dram.io_pj_per_bit))
+
+
+def burst_counts(reads: Reads, dram: DramFigures) -> Count:
     """Bursts of one row; a burst is moved whole."""
-    return -(-row_bits // dram.burst_bits)
+    return divide_up(reads.dim * reads.value_bits, dram.burst_bits)
+
+
+def first_row_cycles(bursts: Count, dram: DramFigures) -> Count:
+    """Cycles from the first command to the last burst of a channel's first row."""
+    return dram.first_cycles + (bursts - 1) * dram.bus_cycles
 
 
 def row_cycles(bursts: Count, dram: DramFigures) -> Count:
-    """Cycles that a row keeps its channel."""
+    """Cycles that a row keeps its channel: by its bursts, or by how often ranks may activate."""
     return np.maximum(dram.bus_cycles * bursts, dram.activate_cycles / dram.ranks)

@@ -11,12 +11,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hw._arrays import divide_up
 from hw._cost import Cost
 from hw._cpu import Times, cost_of_times, processor_times
-from hw._figures import CpuFigures, DramFigures, NearMemoryFigures
-from hw._memory import burst_counts
-from hw._sections import DEFAULTS, check_figures, read_kind, shipped_sections
+from hw._memory import burst_counts, first_row_cycles
 from hw._workload import Lookup, Operation, Workload
+from hw.files import (
+    DEFAULTS,
+    CpuFigures,
+    DramFigures,
+    NearMemoryFigures,
+    check_figures,
+    read_kind,
+    shipped_sections,
+)
 
 
 def _shipped(section: str) -> Any:
@@ -68,7 +76,7 @@ class RecNMP:
         if not isinstance(operation, Lookup):
             return processor_times(operation, self.cpu)
         near, dram = self.near_memory, self.dram
-        bursts = burst_counts(operation.dim * operation.value_bits, dram)
+        bursts = burst_counts(operation, dram)
         bits = bursts * dram.burst_bits
         read = operation.rows * (1 - near.cache_hit)
         results = operation.rows / near.pooling
@@ -76,10 +84,9 @@ class RecNMP:
         # results, whichever takes longer.
         ranks = dram.channels * dram.ranks
         per_row = max(bursts * dram.bus_cycles, dram.activate_cycles)
-        reading = max(0.0, -(-operation.rows // ranks) * (1 - near.cache_hit) - 1) * per_row
-        moving = max(0.0, -(-results // dram.channels) - 1) * bursts * dram.bus_cycles
-        first = dram.first_cycles + (bursts - 1) * dram.bus_cycles
-        latency_ns = (first + max(reading, moving)) * dram.clock_ns
+        reading = max(0.0, divide_up(operation.rows, ranks) * (1 - near.cache_hit) - 1) * per_row
+        moving = max(0.0, divide_up(results, dram.channels) - 1) * bursts * dram.bus_cycles
+        latency_ns = (first_row_cycles(bursts, dram) + max(reading, moving)) * dram.clock_ns
         row_pj = dram.activate_pj + bits * dram.read_pj_per_bit
         memory_pj = read * row_pj + results * bits * dram.io_pj_per_bit
         additions = (operation.rows - results) * operation.dim

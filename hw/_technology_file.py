@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hw._accelerator import Accelerator, parse_accelerator
-from hw._sections import DEFAULTS, SECTIONS, parse_sections, read_text, shipped_technology
+from hw.files import DEFAULTS, SECTIONS, parse_sections, read_text, shipped_technology
 
 KINDS = {"reram": "ReRAM", "recnmp": "RecNMP", "cpu": "CPU"}  # as people call them
 ANY_NODE, NO_NODE = "any", "no node stated"

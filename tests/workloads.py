@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from hw import Digital, Lookup, MatrixVector, Operation, ReRAM, Technology, Workload
-from hw._figures import ENCODINGS, SCHEDULES
+from hw.files import ENCODINGS, SCHEDULES
 
 sizes = st.one_of(st.integers(1, 40), st.sampled_from([127, 128, 129, 512, 1024, 2176]))
 bits = st.integers(1, 16)

@@ -10,9 +10,7 @@ import pytest
 from workloads import with_figures
 
 from hw import DescriptionError, ReRAM
-from hw._figures import CHOICES, units_of
-from hw._sections import EVERY, RERAM
-from hw._technology import parse_technology
+from hw.files import CHOICES, EVERY, RERAM, parse_technology, units_of
 
 SHIPPED = ReRAM().technology
 FOLDER = files("hw") / "technology"

@@ -8,62 +8,30 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from hw._arrays import FloatArray
 from hw._cost import ComponentCost, Cost, OperatorCost, critical_path
-from hw._parts import (
-    COMPONENTS,
-    UM2_PER_MM2,
-    Digitals,
-    FloatArray,
-    Lookups,
-    Parts,
-    Products,
-    Totals,
-)
-from hw._product import product_parts
-from hw._shared import (
-    DIGITAL,
-    MEMORY,
-    PRODUCT,
-    Shared,
-    leakage_mw,
-    shared_areas_um2,
-)
-from hw._technology import Technology
-from hw._unit import digital_parts, lookup_parts
-from hw._workload import Digital, MatrixVector, Operation, Workload
+from hw._workload import Operation, Workload
+from hw.files import Technology
+from hw.reram._kinds import columns_of, kind_of, parts_of
+from hw.reram._parts import COMPONENTS, UM2_PER_MM2, Parts, Totals
+from hw.reram._shared import Shared, leakage_mw, shared_areas_um2
 
 
-def operation_parts(operations: Sequence[Operation], t: Technology) -> Parts:
+def operation_parts(operations: Sequence[Operation], kinds: Sequence[int], t: Technology) -> Parts:
     """Parts of operations of all kinds, in their order."""
     parts = Parts.none(len(operations))
-    products: list[tuple[int, MatrixVector]] = []
-    digitals: list[tuple[int, Digital]] = []
-    lookups = []
-    for number, operation in enumerate(operations):
-        if isinstance(operation, MatrixVector):
-            products.append((number, operation))
-        elif isinstance(operation, Digital):
-            digitals.append((number, operation))
-        else:
-            lookups.append((number, operation))
-    if products:
-        where, some = zip(*products, strict=True)
-        parts.put(np.array(where), product_parts(Products.of(some), t))
-    if digitals:
-        where, work = zip(*digitals, strict=True)
-        parts.put(np.array(where), digital_parts(Digitals.of(work), t.digital))
-    if lookups:
-        where, rows = zip(*lookups, strict=True)
-        parts.put(np.array(where), lookup_parts(Lookups.of(rows), t.dram))
+    for kind, columns in columns_of(operations, kinds).items():
+        if columns.shape[1]:
+            parts.put(np.flatnonzero(np.equal(kinds, kind)), parts_of(kind, columns, t))
     return parts
 
 
 def cost_workload(workload: Workload, t: Technology) -> Cost:
     """Cost of one sample, with a part for each operation and for what they share."""
     operations = workload.operations
-    parts = operation_parts(operations, t)
-    kinds = np.array([kind_of(o) for o in operations], dtype=np.int64)
-    totals = Totals.of(parts, kinds)
+    kinds = [kind_of(o) for o in operations]
+    parts = operation_parts(operations, kinds, t)
+    totals = Totals.of(parts, np.array(kinds, dtype=np.int64))
     latency = dict(zip((o.name for o in operations), totals.latency_ns.tolist(), strict=True))
     path = critical_path(operations, latency)
     on_path = np.array([o.name in path for o in operations], dtype=bool)
@@ -101,13 +69,6 @@ def cost_workload(workload: Workload, t: Technology) -> Cost:
         write_energy_pj=float(summed.write_energy_pj[0]),
         write_latency_ns=float(summed.write_ns[0]),
     )
-
-
-def kind_of(operation: Operation) -> int:
-    """What keeps samples apart: a product's own crossbars, the digital unit, or the memory."""
-    if isinstance(operation, MatrixVector):
-        return PRODUCT
-    return DIGITAL if isinstance(operation, Digital) else MEMORY
 
 
 def _breakdown(

@@ -1,13 +1,10 @@
-"""What stands beside the crossbars: the digital functional unit, and embedding rows in DDR4."""
+"""What digital operations cost on the functional unit beside the crossbars."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from hw._figures import DigitalFigures, DramFigures
-from hw._geometry import divide_up
-from hw._memory import burst_counts, row_cycles
-from hw._parts import INDEX, Digitals, Lookups, Parts, require_integers
+from hw._arrays import divide_up
+from hw.files import DigitalFigures
+from hw.reram._parts import INDEX, Digitals, Parts, require_integers
 
 
 def digital_parts(work: Digitals, unit: DigitalFigures) -> Parts:
@@ -36,19 +33,4 @@ def digital_parts(work: Digitals, unit: DigitalFigures) -> Parts:
         + work.special_functions * (unit.special_pj + mac_pj)
     )
     parts.busy_ns += parts.latency_ns[INDEX["digital"]]
-    return parts
-
-
-def lookup_parts(lookups: Lookups, dram: DramFigures) -> Parts:
-    """Cost of embedding rows, spread evenly over the channels, each activated anew."""
-    parts = Parts.none(len(lookups.rows))
-    bursts = burst_counts(lookups.dim * lookups.value_bits, dram)
-    per_row = row_cycles(bursts, dram)
-    in_turn = divide_up(lookups.rows, dram.channels)
-    first = dram.first_cycles + (bursts - 1) * dram.bus_cycles
-    bits = bursts * dram.burst_bits
-    row_pj = dram.activate_pj + bits * (dram.read_pj_per_bit + dram.io_pj_per_bit)
-    parts.latency_ns[INDEX["memory"]] = (first + (in_turn - 1) * per_row) * dram.clock_ns
-    parts.energy_pj[INDEX["memory"]] = lookups.rows * row_pj
-    parts.busy_ns += np.asarray(in_turn * per_row * dram.clock_ns)
     return parts

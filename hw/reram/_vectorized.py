@@ -6,36 +6,21 @@ Each distinct operation is worked out once, by the formulas that cost one worklo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
-from operator import attrgetter
 
 import numpy as np
 
-from hw._batch import JOIN, Batch, distinct
+from hw._arrays import FloatArray, IntArray
 from hw._cost import Cost
 from hw._costs import Costs
-from hw._full import cost_workload, kind_of
-from hw._parts import UM2_PER_MM2, Digitals, FloatArray, IntArray, Lookups, Parts, Products, Totals
-from hw._product import product_parts
-from hw._shared import (
-    DIGITAL,
-    MEMORY,
-    PRODUCT,
-    Shared,
-    leakage_mw,
-    shared_areas_um2,
-)
-from hw._technology import Technology
-from hw._unit import digital_parts, lookup_parts
 from hw._workload import Operation, Workload
+from hw.files import Technology
+from hw.reram._batch import JOIN, Batch, distinct
+from hw.reram._breakdown import cost_workload
+from hw.reram._kinds import FIELDS, columns_of, kind_of, parts_of
+from hw.reram._parts import UM2_PER_MM2, Totals
+from hw.reram._shared import Shared, leakage_mw, shared_areas_um2
 
 NONE = np.zeros(0, dtype=np.int64)
-# By kind, what of an operation enters its cost.
-FIELDS: dict[int, tuple[str, ...]] = {
-    PRODUCT: ("inputs", "outputs", "repeats", "weight_bits", "activation_bits"),
-    DIGITAL: ("multiplications", "additions", "special_functions", "bits"),
-    MEMORY: ("rows", "dim", "value_bits"),
-}
 
 
 def cost_workloads(workloads: Iterable[Workload], t: Technology) -> Costs:
@@ -44,13 +29,7 @@ def cost_workloads(workloads: Iterable[Workload], t: Technology) -> Costs:
     owner = np.repeat(np.arange(len(several)), [len(w.operations) for w in several])
     operations = [o for workload in several for o in workload.operations]
     kinds = [kind_of(operation) for operation in operations]
-    columns = {}
-    for kind, fields in FIELDS.items():
-        some = [o for o, its in zip(operations, kinds, strict=True) if its == kind]
-        values = chain.from_iterable(map(attrgetter(*fields), some))
-        count = len(some) * len(fields)
-        columns[kind] = np.fromiter(values, np.int64, count).reshape(-1, len(fields)).T
-    table, indices = _distinct_totals(columns, t)
+    table, indices = _distinct_totals(columns_of(operations, kinds), t)
     which = np.zeros(len(owner), dtype=np.int64)
     for kind, index in indices.items():
         which[np.array(kinds) == kind] = index
@@ -66,7 +45,7 @@ def cost_workloads(workloads: Iterable[Workload], t: Technology) -> Costs:
 def cost_batch(batch: Batch, t: Technology) -> Costs:
     """Costs of workloads that are written down as columns."""
     columns = {}
-    for kind in (PRODUCT, DIGITAL, MEMORY):
+    for kind in FIELDS:
         some = [slot.columns for slot in batch.slots if slot.kind == kind]
         columns[kind] = np.concatenate(some, axis=1) if some else np.zeros((1, 0), dtype=np.int64)
     table, indices = _distinct_totals(columns, t)
@@ -100,18 +79,10 @@ def _distinct_totals(
             continue
         unique, index = distinct(some)
         kinds = np.full(unique.shape[1], kind)
-        tables.append(Totals.of(_parts_of(kind, unique, t), kinds))
+        tables.append(Totals.of(parts_of(kind, unique, t), kinds))
         indices[kind] = index + shift
         shift += unique.shape[1]
     return Totals.joined(tables), indices
-
-
-def _parts_of(kind: int, columns: IntArray, t: Technology) -> Parts:
-    if kind == PRODUCT:
-        return product_parts(Products(*columns), t)
-    if kind == DIGITAL:
-        return digital_parts(Digitals(*columns), t.digital)
-    return lookup_parts(Lookups(*columns), t.dram)
 
 
 def _latency_ns(operations: Sequence[Operation], times: Sequence[float], first: int) -> float:

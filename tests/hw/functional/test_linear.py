@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw import AnalogLinear, DescriptionError, Noise, ReRAM
-from hw._figures import ENCODINGS
+from hw.files import ENCODINGS
 from nasrec_opt.supernet._quantize import fake_quantize
 
 SHIPPED = ReRAM().geometry

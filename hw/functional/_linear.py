@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from hw._arrays import FloatArray, IntArray
 from hw._geometry import Geometry
-from hw._noise import Chip, Noise, Result
-from hw._parts import FloatArray, IntArray
 from hw.errors import DescriptionError
+from hw.functional._chip import Chip, Result
+from hw.functional._noise import Noise
 
 
 class AnalogLinear:

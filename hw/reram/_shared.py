@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hw._geometry import divide_up
-from hw._movement import buffer_figure
-from hw._parts import FloatArray, IntArray, Totals
-from hw._technology import Technology
-
-PRODUCT, DIGITAL, MEMORY = range(3)  # kinds of operations
+from hw._arrays import FloatArray, IntArray, divide_up
+from hw.files import Technology
+from hw.reram._movement import buffer_figure
+from hw.reram._parts import DIGITAL, MEMORY, PRODUCT, Totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from hw._figures import (
+from hw._geometry import Geometry
+from hw.errors import DescriptionError
+from hw.files._figures import (
     TABLES,
     AdcFigures,
     BankFigures,
@@ -18,8 +20,7 @@ from hw._figures import (
     TileFigures,
     check_table,
 )
-from hw._geometry import Geometry
-from hw._sections import (
+from hw.files._sections import (
     DEFAULTS,
     check_figures,
     in_file,
@@ -27,7 +28,6 @@ from hw._sections import (
     read_text,
     shipped_sections,
 )
-from hw.errors import DescriptionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ from conftest import REPOSITORY
 from workloads import with_figures
 
 from hw import MatrixVector, ReRAM, Workload, element_area_um2, map_product
-from hw._charge import charge
-from hw._parts import Products
+from hw.reram._charge import charge
+from hw.reram._kinds import columns_of
+from hw.reram._parts import PRODUCT, Products
 
 PAGE = (REPOSITORY / "docs" / "reference" / "hw_worked_example.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| ([^|]+) \| `([^`]+)` \| ([\d.]+) \|$", re.MULTILINE)
@@ -33,8 +34,12 @@ def adc_pj(product=FC, model=MODEL):
     return next(c.energy_pj for c in part.components if c.name == "adc")
 
 
+def as_columns(product):
+    return Products(*columns_of([product], [PRODUCT])[PRODUCT])
+
+
 def conversions(product=FC, model=MODEL):
-    t, columns = model.technology, Products.of([product])
+    t, columns = model.technology, as_columns(product)
     mapping = map_product(columns, t.geometry)
     return int((charge(columns, mapping, t).columns * mapping.cycles)[0])
 
@@ -49,7 +54,7 @@ def lossless_bits(model):
 def modelled():
     """What the model says for each row of the page; rows of pure arithmetic are left out."""
     mapping = map_product(FC, MODEL.geometry)
-    t, columns = MODEL.technology, Products.of([FC])
+    t, columns = MODEL.technology, as_columns(FC)
     charged = charge(columns, map_product(columns, t.geometry), t)
     cost = MODEL.cost(Workload((FC,)))
     layer, shared = cost.breakdown

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from hw._parts import FloatArray, IntArray
-from hw._shared import DIGITAL, MEMORY, PRODUCT
+from hw._arrays import FloatArray, IntArray
 from hw._workload import Workload
+from hw.reram._parts import DIGITAL, MEMORY, PRODUCT
 
 JOIN = -1  # a slot that takes no time: it gathers what others wait for
 

@@ -1,8 +1,8 @@
 """Technology files: TOML of an accelerator's figures, a frozen dataclass each from the door on.
 
 A figure stands as `name = { value = 128, unit = "…", node = "…", source = "…" }`; a bare value, in
-the unit of `hw/_figures.py`, is accepted in a user's own file. `kind` says what is described: a
-`reram` accelerator (where nothing is said), a `cpu`, or `recnmp`. `base = "mnsim_2_0.toml"` names
+the unit of `hw/files/_figures.py`, is accepted in a user's own file. `kind` says what is described:
+a `reram` accelerator (where nothing is said), a `cpu`, or `recnmp`. `base = "mnsim_2_0.toml"` names
 the file that ships whose kind and figures hold where the file has none.
 """
 
@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from hw._figures import (
+from hw._plain import integer, real
+from hw.errors import DescriptionError
+from hw.files._figures import (
     AdcFigures,
     BankFigures,
     CpuFigures,
@@ -33,8 +35,6 @@ from hw._figures import (
     check_range,
     units_of,
 )
-from hw._plain import integer, real
-from hw.errors import DescriptionError
 
 RERAM: dict[str, Any] = {
     "crossbar": CrossbarFigures,

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hw._geometry import Mapping, divide_up
-from hw._parts import Products
-from hw._technology import Technology
+from hw._arrays import divide_up
+from hw.files import Technology
+from hw.reram._mapping import Mapping
+from hw.reram._parts import Products
 
 Array = Any  # of numbers, one a product
 

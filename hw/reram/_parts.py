@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
-from hw._workload import MOST_INTEGER_BITS, Digital, Lookup, MatrixVector
+from hw._arrays import FloatArray, IntArray
+from hw._workload import MOST_INTEGER_BITS
 from hw.errors import DescriptionError
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 UM2_PER_MM2 = 1e6
 
@@ -40,6 +37,7 @@ COMPONENTS = (
     "memory",
     "leakage",
 )
+PRODUCT, DIGITAL, MEMORY = range(3)  # kinds of operations
 INDEX = {name: index for index, name in enumerate(COMPONENTS)}
 
 
@@ -68,14 +66,6 @@ class Products:
     weight_bits: IntArray
     activation_bits: IntArray
 
-    @classmethod
-    def of(cls, products: Sequence[MatrixVector]) -> Products:
-        """The columns of these products."""
-        rows = [
-            (o.inputs, o.outputs, o.repeats, o.weight_bits, o.activation_bits) for o in products
-        ]
-        return cls(*np.array(rows, dtype=np.int64).reshape(-1, 5).T)
-
 
 @dataclass(frozen=True, slots=True)
 class Digitals:
@@ -86,12 +76,6 @@ class Digitals:
     special_functions: IntArray
     bits: IntArray
 
-    @classmethod
-    def of(cls, operations: Sequence[Digital]) -> Digitals:
-        """The columns of these operations."""
-        rows = [(o.multiplications, o.additions, o.special_functions, o.bits) for o in operations]
-        return cls(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
-
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
@@ -100,12 +84,6 @@ class Lookups:
     rows: IntArray
     dim: IntArray
     value_bits: IntArray
-
-    @classmethod
-    def of(cls, lookups: Sequence[Lookup]) -> Lookups:
-        """The columns of these lookups."""
-        rows = [(o.rows, o.dim, o.value_bits) for o in lookups]
-        return cls(*np.array(rows, dtype=np.int64).reshape(-1, 3).T)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from workloads import products
 
 from hw import Geometry, MatrixVector, ReRAM, map_product
-from hw._figures import ENCODINGS
+from hw.files import ENCODINGS
 
 SHIPPED = ReRAM().geometry
 few = st.integers(1, 12)

@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hw._batch import Batch
 from hw._cost import Cost
 from hw._costs import Costs
-from hw._full import cost_workload
 from hw._geometry import Geometry
-from hw._many import cost_batch, cost_workloads
-from hw._technology import Technology, default_technology, read_technology
 from hw._workload import Workload
+from hw.files import Technology, default_technology, read_technology
+from hw.reram._batch import Batch
+from hw.reram._breakdown import cost_workload
+from hw.reram._vectorized import cost_batch, cost_workloads
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from hw._charge import Charge, charge
-from hw._geometry import Mapping, divide_up, map_product
-from hw._movement import movement
-from hw._parts import INDEX, FloatArray, Parts, Products, require_integers, total
-from hw._technology import Technology
+from hw._arrays import FloatArray, divide_up
+from hw.files import Technology
+from hw.reram._charge import Charge, charge
+from hw.reram._mapping import Mapping, map_product
+from hw.reram._movement import movement
+from hw.reram._parts import INDEX, Parts, Products, require_integers, total
 
 Array = Any  # of numbers, one a product
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw import MatrixVector, ReRAM, Workload
-from hw._movement import _hops, _spiral
+from hw.reram._movement import _hops, _spiral
 
 CONFIGURATIONS = {
     "mnsim_2_0.toml": {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw import Chip, DescriptionError, Geometry, MatrixVector, Noise, map_product
-from hw._figures import ENCODINGS
+from hw.files import ENCODINGS
 
 K, N = np.arange(512), np.arange(4)
 WEIGHTS = (37 * K[:, None] + 101 * N + 7 * K[:, None] * N) % 256 - 128

@@ -18,7 +18,7 @@ from hw import (
     Workload,
     element_area_um2,
 )
-from hw._product import adc_scale
+from hw.reram._product import adc_scale
 
 SHIPPED = ReRAM()
 FC = MatrixVector(name="fc", operator="fc", inputs=512, outputs=256)

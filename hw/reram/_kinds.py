@@ -1,0 +1,85 @@
+"""Kinds of operations: which one an operation is, what of it costs, and by which formulas.
+
+A new kind is a line in `FIELDS`, in `kind_of` and in `parts_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+
+import numpy as np
+
+from hw._arrays import IntArray
+from hw._memory import lookup_busy_ns, lookup_energy_pj, lookup_latency_ns
+from hw._workload import Digital, MatrixVector, Operation
+from hw.files import DramFigures, Technology
+from hw.reram._digital import digital_parts
+from hw.reram._parts import (
+    DIGITAL,
+    INDEX,
+    MEMORY,
+    PRODUCT,
+    Digitals,
+    Lookups,
+    Parts,
+    Products,
+)
+from hw.reram._product import product_parts
+
+# By kind, what of an operation enters its cost, in the order of its columns.
+FIELDS: dict[int, tuple[str, ...]] = {
+    PRODUCT: ("inputs", "outputs", "repeats", "weight_bits", "activation_bits"),
+    DIGITAL: ("multiplications", "additions", "special_functions", "bits"),
+    MEMORY: ("rows", "dim", "value_bits"),
+}
+
+
+def kind_of(operation: Operation) -> int:
+    """What keeps samples apart: a product's own crossbars, the digital unit, or the memory."""
+    if isinstance(operation, MatrixVector):
+        return PRODUCT
+    return DIGITAL if isinstance(operation, Digital) else MEMORY
+
+
+def columns_of(operations: Sequence[Operation], kinds: Sequence[int]) -> dict[int, IntArray]:
+    """Columns of the operations of each kind, in their order, `[fields, operations of the kind]`.
+
+    Args:
+        operations: Operations of all kinds.
+        kinds: The kind of each.
+    """
+    columns = {}
+    for kind, fields in FIELDS.items():
+        some = [o for o, its in zip(operations, kinds, strict=True) if its == kind]
+        values = chain.from_iterable(map(attrgetter(*fields), some))
+        count = len(some) * len(fields)
+        columns[kind] = np.fromiter(values, np.int64, count).reshape(-1, len(fields)).T
+    return columns
+
+
+def parts_of(kind: int, columns: IntArray, t: Technology) -> Parts:
+    """Cost of each operation of one kind alone.
+
+    Args:
+        kind: The kind of all of them.
+        columns: What of them enters their cost, `[fields, operations]`.
+        t: The accelerator.
+
+    Raises:
+        DescriptionError: An operation is in floating point.
+    """
+    if kind == PRODUCT:
+        return product_parts(Products(*columns), t)
+    if kind == DIGITAL:
+        return digital_parts(Digitals(*columns), t.digital)
+    return _lookup_parts(Lookups(*columns), t.dram)
+
+
+def _lookup_parts(lookups: Lookups, dram: DramFigures) -> Parts:
+    parts = Parts.none(len(lookups.rows))
+    parts.latency_ns[INDEX["memory"]] = lookup_latency_ns(lookups, dram)
+    parts.energy_pj[INDEX["memory"]] = lookup_energy_pj(lookups, dram)
+    parts.busy_ns += lookup_busy_ns(lookups, dram)
+    return parts
