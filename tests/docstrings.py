@@ -119,10 +119,10 @@ def examine(public: Public) -> Finding:
     if not _is_as_in_host(public):
         if parameters := _parameters(public):
             needed.add("Args")
-            named = _entries(sections, "Args", "Attributes")
-            missing += [f"Args: {name}" for name in parameters if name not in named]
-            known = {*parameters, *_fields(public.value)}
-            missing += [f"Args: no parameter {name}" for name in named if name not in known]
+            named = _entries(sections, "Args")
+            known = {*named, *_entries(sections, "Attributes"), *_of_bases(public.value)}
+            missing += [f"Args: {name}" for name in parameters if name not in known]
+            missing += [f"Args: no parameter {name}" for name in named if name not in parameters]
         if _returns_something(public):
             needed.add("Returns")
             if not {"Returns", "Yields"} & set(sections):
@@ -185,11 +185,11 @@ def _has_constructor(cls: type) -> bool:
     return home.__module__.split(".")[0] in ROOTS or issubclass(cls, tuple)
 
 
-def _fields(value: Any) -> list[str]:
-    """Names that a class may document beside its parameters: annotated attributes."""
-    if not inspect.isclass(value):
-        return []
-    return [name for cls in value.__mro__ for name in vars(cls).get("__annotations__", {})]
+def _of_bases(value: Any) -> list[str]:
+    """Parameters that our own bases of a class document."""
+    bases = value.__mro__[1:] if inspect.isclass(value) else ()
+    docs = [base.__doc__ or "" for base in bases if base.__module__.split(".")[0] in ROOTS]
+    return [name for doc in docs for name in _entries(_sections(inspect.cleandoc(doc)), "Args")]
 
 
 def _returns_something(public: Public) -> bool:
@@ -217,16 +217,34 @@ def _raised_in(function: Callable[..., Any], owner: type | None, seen: set[Any])
     if function in seen or not isinstance(function, FunctionType):
         return set()
     seen.add(function)
-    found = set()
     names = vars(builtins) | function.__globals__
-    for node in _own_nodes(_tree(function)):
+    return _raised_below(_tree(function), names, owner, seen) - set(HOSTS_ERRORS)
+
+
+def _raised_below(
+    tree: ast.AST, names: dict[str, Any], owner: type | None, seen: set[Any]
+) -> set[str]:
+    """Raised by the nodes of a function, without those that a `try` catches."""
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            continue
         if isinstance(node, ast.Raise) and node.exc is not None:
             raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             if isinstance(raised, ast.Name) and inspect.isclass(names.get(raised.id)):
                 found.add(raised.id)
         elif isinstance(node, ast.Call) and (helper := _helper(node.func, names, owner)):
             found |= _raised_in(helper, owner, seen)
-    return found - set(HOSTS_ERRORS)
+        inner = _raised_below(node, names, owner, seen)
+        if isinstance(node, ast.Try):
+            body = ast.Module(node.body, [])
+            rest = ast.Module([*node.handlers, *node.orelse, *node.finalbody], [])
+            caught = {n.id for h in node.handlers if h.type for n in ast.walk(h.type)
+                      if isinstance(n, ast.Name)}  # fmt: skip
+            inner = _raised_below(body, names, owner, set(seen)) - caught
+            inner |= _raised_below(rest, names, owner, seen)
+        found |= inner
+    return found
 
 
 def _helper(called: ast.expr, names: dict[str, Any], owner: type | None) -> Any:
@@ -242,15 +260,6 @@ def _helper(called: ast.expr, names: dict[str, Any], owner: type | None) -> Any:
 @functools.cache
 def _tree(function: FunctionType) -> ast.AST:
     return ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-
-
-def _own_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Nodes of a function without those of the functions inside it, or of what a `try` catches."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
-            continue
-        yield node
-        yield from _own_nodes(node)
 
 
 def count(findings: list[Finding], section: str) -> str:

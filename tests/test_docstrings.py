@@ -10,13 +10,8 @@ import pytest
 UNFINISHED = (
     "hw",
     "nasrec_opt",
-    "nasrec_opt.ax",
-    "nasrec_opt.benchmark",
-    "nasrec_opt.data",
     "nasrec_opt.ladder",
     "nasrec_opt.lowering",
-    "nasrec_opt.objective",
-    "nasrec_opt.oracle",
     "nasrec_opt.pipeline",
     "nasrec_opt.report",
     "nasrec_opt.retrain",

@@ -29,15 +29,20 @@ def make_client(
     seed: int = 0,
     url: str | None = None,
 ) -> Client:
-    """An Ax client with search space, objectives, constraints, runner, metrics and strategy set.
+    """Create an Ax client that is ready to run.
+
+    Search space, objectives, constraints, runner, metrics and strategy are set.
 
     Args:
         objective: What is minimised, and how genotypes are evaluated.
-        name: Of the experiment.
-        strategy: `pool_bayes` = ours, `PoolNode`; `ax` = Ax's own default.
-        seed: Of all draws.
-        url: Database in which Ax keeps the experiment, e.g. `sqlite:///ax.db`; None means that
-            there is none, and `client.save_to_json_file` is how it is kept.
+        name: Name of the experiment.
+        strategy: `pool_bayes` is ours, `PoolNode`; `ax` is Ax's own default.
+        seed: Seed of all draws.
+        url: Database in which Ax keeps the experiment, for example `sqlite:///ax.db`, or None for
+            no database; `client.save_to_json_file` then keeps it.
+
+    Returns:
+        A client that is ready for `run_trials`.
 
     Raises:
         MissingExtraError: Ax is not installed.
@@ -79,20 +84,23 @@ def load_client(
     url: str | None = None,
     name: str = "nasrec",
 ) -> Client:
-    """A client as `client.save_to_json_file` or a database kept it, ready to run on.
+    """Load a client that `client.save_to_json_file` or a database kept, ready to run on.
 
-    With our strategy, it proposes what the client that was saved would have proposed next.
+    With our strategy it proposes what the saved client would have proposed next.
 
     Args:
-        objective: What evaluates genotypes; no file keeps it.
-        path: The JSON file.
-        url: The database, instead.
-        name: Of the experiment in the database.
+        objective: What evaluates genotypes; it is not part of what was saved.
+        path: The JSON file, or None where `url` is given.
+        url: The database, or None where `path` is given.
+        name: Name of the experiment in the database.
+
+    Returns:
+        The client, with all trials of the experiment.
 
     Raises:
         MissingExtraError: Ax is not installed.
-        StudyError: There is no such file or experiment, or it belongs to another search space or
-            has other objectives.
+        StudyError: Both or neither of `path` and `url` are given; or there is no such file or
+            experiment, or it belongs to another search space or has other objectives.
     """
     if (path is None) == (url is None):
         raise StudyError(f"path, url: expected one of them, got path {path!r} and url {url!r}")

@@ -83,8 +83,14 @@ class PoolNode(ExternalGenerationNode):
         """Parameters of the next trial.
 
         Args:
-            pending_parameters: Of trials that are being evaluated, and of candidates that are no
-                trials yet.
+            pending_parameters: Parameters of the trials that are being evaluated, and of candidates
+                that have no trial yet.
+
+        Returns:
+            Ax parameters of the next genotype, by name.
+
+        Raises:
+            StudyError: The node is not part of an experiment.
         """
         genotypes = [*self._genotypes_of_trials(), *self._without_trial(pending_parameters)]
         number = len(genotypes)

@@ -31,12 +31,15 @@ _READS = {(): "nothing", ("dense_inputs",): "all", ("gate_inputs",): "two", _CON
 def to_ax(
     space: SearchSpace, encoding: Encoding = "tree"
 ) -> list[ChoiceParameterConfig | RangeParameterConfig]:
-    """The parameters for `Client.configure_experiment`.
+    """Describe a search space as the parameters of `Client.configure_experiment`.
 
     Args:
-        space: What is searched.
-        encoding: `tree` = names and values as in Optuna, inactive genes left out; `flat` = an
-            integer for every gene.
+        space: The space to search.
+        encoding: `tree` has the names and values of the Optuna parameters and leaves inactive genes
+            out; `flat` has an integer for every gene.
+
+    Returns:
+        One parameter configuration per gene, in the order of the genes.
 
     Raises:
         MissingExtraError: Ax is not installed.
@@ -49,7 +52,15 @@ def to_ax(
 def parameters_of(
     space: SearchSpace, genotype: Genotype, encoding: Encoding = "tree"
 ) -> dict[str, Value]:
-    """The Ax parameters of a genotype.
+    """Encode a genotype as Ax parameters.
+
+    Args:
+        space: The space that is searched.
+        genotype: A genotype of that space.
+        encoding: `tree` or `flat`: see `to_ax`.
+
+    Returns:
+        Values by parameter name, for example for `Client.attach_trial`.
 
     Raises:
         GenotypeError: The genotype is not in the space.
@@ -61,11 +72,27 @@ def parameters_of(
 def genotype_of(
     space: SearchSpace, parameters: Mapping[str, Any], encoding: Encoding = "tree"
 ) -> Genotype:
-    """The genotype of Ax parameters; those of inactive genes are ignored.
+    """Decode Ax parameters to a genotype; values of inactive genes are ignored.
+
+    Args:
+        space: The space that was searched.
+        parameters: Values by parameter name, as an Ax arm has them.
+        encoding: The encoding that made the parameters: see `to_ax`.
+
+    Returns:
+        The genotype.
 
     Raises:
         GenotypeError: An active parameter is missing, or has a value outside its choices.
         StudyError: There is no such encoding.
+
+    Example:
+        >>> import numpy as np
+        >>> from nasrec_opt import SearchSpace
+        >>> space = SearchSpace.nasrec_small(num_blocks=2)
+        >>> genotype = space.sample(np.random.default_rng(0))
+        >>> genotype_of(space, parameters_of(space, genotype)) == genotype
+        True
     """
     return space.decode(_codec(space, encoding).decode(parameters))
 

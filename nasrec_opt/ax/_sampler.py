@@ -40,10 +40,10 @@ class AxSampler(StreamSampler):
     Args:
         space: Space whose genotypes `space.suggest(trial)` asks for.
         metric_names: The study's objectives in order, all minimised.
-        constraints: Largest value allowed, by metric; trials say how far over it they are with
+        constraints: Largest value allowed, by metric. Trials state their violation with
             `trial.set_constraint`, as `Objective` does.
-        strategy: `pool_bayes` = ours, `PoolNode`; `ax` = Ax's own default.
-        seed: Of all draws.
+        strategy: `pool_bayes` is ours, `PoolNode`; `ax` is Ax's own default.
+        seed: Seed of all draws, 0 or more.
 
     Raises:
         MissingExtraError: Ax is not installed.

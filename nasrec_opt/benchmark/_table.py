@@ -38,16 +38,16 @@ Floats = npt.NDArray[np.float64]
 
 
 class TabularBenchmark:
-    """An objective for Optuna that looks every answer up.
+    """An objective for Optuna that looks up every answer.
 
     The table is complete: it holds each distinct model of `space`, so no proposal is ever outside
-    it, and none is answered by a rule that a sampler could exploit. Genotypes that build the same
-    model share a row, as the same model has one score.
+    it, and no fallback rule exists that a sampler could exploit. Genotypes that build the same
+    model share an entry, as the same model has one score.
 
     Args:
-        space: The space.
+        space: The space that the table covers.
         table: Canonical genotypes as JSON, and each of `METRICS`, `[models]`.
-        objectives: What a trial's values are, in order; all minimised but `auc`.
+        objectives: The values of a trial, in order; all are minimised except `auc`.
         about: Where the table comes from.
 
     Raises:
@@ -90,7 +90,14 @@ class TabularBenchmark:
     def load(
         cls, path: Path | str = FILE, *, objectives: Sequence[str] = OBJECTIVES
     ) -> TabularBenchmark:
-        """Read a table; without a path the one that ships.
+        """Read a table, by default the one that ships.
+
+        Args:
+            path: A Parquet file that `save` wrote.
+            objectives: The values of a trial, in order, out of `METRICS`.
+
+        Returns:
+            The benchmark.
 
         Raises:
             StudyError: The file cannot be read, or is no table of a benchmark.
@@ -106,7 +113,11 @@ class TabularBenchmark:
         return cls(space, columns, objectives=objectives, about=about)
 
     def save(self, path: Path | str) -> None:
-        """Write the table as Parquet, with the space and where it comes from in its metadata."""
+        """Write the table as Parquet, with its space and its origin in the metadata.
+
+        Args:
+            path: The file; an existing one is replaced.
+        """
         types = {name: np.float64 if name == "log_loss" else np.float32 for name in METRICS}
         columns = {name: self._columns[name].astype(types[name]) for name in METRICS}
         about = json.dumps({"space": self.space.to_dict(), **self.about})
@@ -120,7 +131,17 @@ class TabularBenchmark:
         return len(self.genotypes)
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
-        """Score a trial: the value of the only objective, or the values of all of them."""
+        """Score a trial.
+
+        Args:
+            trial: Asked for a genotype of `space`; gets it as the user attribute `genotype`.
+
+        Returns:
+            The value of the only objective, or the values of all of them in order.
+
+        Raises:
+            GenotypeError: The trial was enqueued with a genotype outside the space.
+        """
         genotype = self.space.suggest(trial)
         metrics = self.metrics(genotype)
         trial.set_user_attr("genotype", genotype.to_json())
@@ -133,7 +154,13 @@ class TabularBenchmark:
         return ["maximize" if name == "auc" else "minimize" for name in self.metric_names]
 
     def metrics(self, genotype: Genotype) -> dict[str, float]:
-        """All metrics of a model.
+        """Look up all metrics of a model.
+
+        Args:
+            genotype: A genotype of `space`.
+
+        Returns:
+            Values by name, for each of `METRICS`.
 
         Raises:
             GenotypeError: The genotype is not in the space.
@@ -145,7 +172,17 @@ class TabularBenchmark:
         return {name: float(column[row]) for name, column in self._columns.items()}
 
     def column(self, name: str) -> Floats:
-        """One metric of every model, `[models]`."""
+        """Read one metric of every model.
+
+        Args:
+            name: One of `METRICS`.
+
+        Returns:
+            A copy of its values, in the order of `genotypes`, `[models]`.
+
+        Raises:
+            KeyError: The table has no such metric.
+        """
         return self._columns[name].copy()
 
     @cached_property
@@ -165,10 +202,13 @@ class TabularBenchmark:
         return np.asarray((self.values * self._signs).max(axis=0) * self._signs)
 
     def hypervolume(self, values: Sequence[Sequence[float]] | Floats) -> float:
-        """What some trials dominate, as a share of what the table's own front does, 0 to 1.
+        """Measure what trials dominate, as a share of what the table's own front dominates.
 
         Args:
-            values: Objectives, `[trials, objectives]`.
+            values: Objectives of the trials, `[trials, objectives]`.
+
+        Returns:
+            A share from 0 to 1; 1 means that the trials found the whole front.
         """
         return self._dominated(np.asarray(values, dtype=np.float64)) / self._whole
 

@@ -63,13 +63,16 @@ class Dataset:
         """Open a dataset folder.
 
         Args:
-            path: The folder.
-            min_count: Values that fewer training rows have read as id 0.
-            binned_dense: Whether each dense column is read once more, as a sparse column of its
-                bins floor(log(x + 1)^2).
+            path: The folder that `prepare` wrote.
+            min_count: Values that occur in fewer training rows are read as id 0 (rare).
+            binned_dense: Whether each dense column is also read as a sparse column of its bins
+                floor(log(x + 1)^2).
+
+        Returns:
+            The dataset; its arrays are memory-mapped, not loaded.
 
         Raises:
-            DataError: The folder holds no dataset, or a damaged one.
+            DataError: The folder holds no dataset or a damaged one, or `min_count` is below 1.
         """
         path = Path(path)
         meta = _description(path)
@@ -104,7 +107,13 @@ class Dataset:
         return self.meta.get("bayes_log_loss")
 
     def split(self, name: str) -> Split:
-        """Rows of `train`, `validation` or `test`.
+        """Open the rows of a split.
+
+        Args:
+            name: `train`, `validation` or `test`.
+
+        Returns:
+            The split, memory-mapped.
 
         Raises:
             DataError: There is no such split, or its files are damaged.
@@ -178,7 +187,14 @@ class Split:
         return self._arrays["labels"]
 
     def rows(self, index: slice | npt.NDArray[np.integer[Any]]) -> Batch:
-        """Some rows, in the order asked for."""
+        """Read some rows, in the order asked for.
+
+        Args:
+            index: A slice, or row numbers `[rows]`.
+
+        Returns:
+            Dense features `[rows, num_dense]`, sparse ids `[rows, num_sparse]` and labels `[rows]`.
+        """
         dense = np.array(self._arrays["dense"][index])
         sparse = np.array(self._arrays["sparse"][index][:, : self._num_sparse])
         if self._is_cut:
@@ -193,7 +209,21 @@ class Split:
         start_step: int = 0,
         drop_last: bool = False,
     ) -> Loader:
-        """One epoch in batches; see `Loader`."""
+        """Iterate over one epoch in batches.
+
+        Args:
+            batch_size: Rows of a batch, 1 or more.
+            seed: Seed of the order of the rows, or None for the order of the split.
+            start_step: Number of the first batch; the ones before it are skipped without being
+                read.
+            drop_last: Whether a last batch of fewer rows is left out.
+
+        Returns:
+            An iterable of `Batch`.
+
+        Raises:
+            DataError: `batch_size`, `seed` or `start_step` is out of range.
+        """
         return Loader(self, batch_size, seed=seed, start_step=start_step, drop_last=drop_last)
 
 

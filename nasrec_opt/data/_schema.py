@@ -64,7 +64,14 @@ class Schema:
         return self.separator != "\t"
 
     def resolve(self, names: Sequence[str]) -> Schema:
-        """The schema of a table with these columns: every sparse column is named.
+        """Fit the schema to a table: the result names every sparse column.
+
+        Args:
+            names: Column names of the table, in order.
+
+        Returns:
+            The same schema, with the columns that it does not mention as its sparse columns where
+            it names none.
 
         Raises:
             DataError: A column is named twice, is missing, or no column is left to be sparse.
@@ -88,7 +95,11 @@ class Schema:
 
     @classmethod
     def criteo(cls) -> Schema:
-        """Criteo Kaggle 2014: tab-separated, label, I1 to I13, C1 to C26, no header."""
+        """Describe Criteo Kaggle 2014: tab-separated, label, I1 to I13, C1 to C26, no header.
+
+        Returns:
+            The schema that `prepare(..., schema="criteo")` uses.
+        """
         dense = tuple(f"I{i}" for i in range(1, 14))
         sparse = tuple(f"C{i}" for i in range(1, 27))
         return cls(
@@ -102,7 +113,13 @@ class Schema:
 
     @classmethod
     def from_toml(cls, path: Path | str) -> Schema:
-        """A schema from a TOML file with the fields of this class as keys.
+        """Read a schema from a TOML file that has the fields of this class as keys.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The schema.
 
         Raises:
             DataError: The file cannot be read, is not TOML, or has an unknown key or a wrong value.
@@ -122,7 +139,11 @@ class Schema:
             raise DataError(f"{path}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Convert to JSON values.
+
+        Returns:
+            The fields by name; tuples become lists.
+        """
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 

@@ -34,11 +34,16 @@ def split_of(first_row: int, count: int, seed: int) -> npt.NDArray[np.int8]:
 
 
 def spread(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
-    """Row numbers evenly spread over a split, so that every part of a log in time order counts.
+    """Choose row numbers evenly spread over a split.
+
+    Every part of a log in time order then counts.
 
     Args:
         available: Rows of the split.
-        wanted: Maximum number of row numbers, or None for all of them.
+        wanted: Maximum number of rows, or None for all of them.
+
+    Returns:
+        Row numbers, ascending, `[min(available, wanted)]`.
     """
     count = available if wanted is None else min(wanted, available)
     return np.arange(count) * available // max(count, 1)

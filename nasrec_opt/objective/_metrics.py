@@ -60,7 +60,14 @@ def figures_of(
 
 
 def by_operator(cost: Cost) -> dict[str, dict[str, float]]:
-    """Latency and energy summed by operator; they add up to the totals."""
+    """Sum latency and energy by operator; the sums add up to the totals.
+
+    Args:
+        cost: A cost with its breakdown by operation.
+
+    Returns:
+        For each of `latency_us` and `energy_uj`, values by operator name.
+    """
     found: dict[str, dict[str, float]] = {"latency_us": {}, "energy_uj": {}}
     for part in cost.breakdown:
         for name, value in (

@@ -116,6 +116,9 @@ class Objective:
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
         """Score a trial.
 
+        Args:
+            trial: Asked for a genotype of the space; gets its metrics as user attributes.
+
         Returns:
             The value of the only objective, or the values in the order of `metric_names`; NaN for
             each where the trial fails.
@@ -211,7 +214,13 @@ class Objective:
         return metrics
 
     def metrics(self, genotype: Genotype) -> dict[str, float]:
-        """All metrics of a genotype that can be computed, by name.
+        """Compute all metrics of a genotype that can be computed.
+
+        Args:
+            genotype: A genotype of the space.
+
+        Returns:
+            Values by name (`METRICS`), the unit in the name.
 
         Raises:
             DescriptionError: The accelerator refuses the genotype.

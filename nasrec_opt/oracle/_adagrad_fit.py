@@ -28,14 +28,17 @@ class AdagradFit(AdagradOptions):
     its beginning, in a new order, as often as needed.
 
     Args:
-        learning_rate: Adagrad's, at its highest.
-        epsilon: Added to the root of an accumulator.
+        learning_rate: Peak learning rate of Adagrad.
+        epsilon: Added to the square root of an accumulator.
         clip_norm: Maximum L2 norm of the layer's gradient, or None for no clipping.
         rate_warmup_fraction: Share of the steps over which the rate rises linearly; half a cosine
             down to 0 follows.
         steps: Number of steps.
         batch_size: Rows of a step.
         seed: Seed of the order of rows.
+
+    Raises:
+        StudyError: An option is out of range.
 
     References:
         Zhang et al. 2023, NASRec, section 5.1; the values that the paper leaves out are those of
@@ -58,13 +61,16 @@ class AdagradFit(AdagradOptions):
                 raise StudyError(f"{name}: expected {least} or more, got {getattr(self, name)}")
 
     def rows(self, num_rows: int) -> npt.NDArray[np.int64]:
-        """Numbers of the rows of all steps, in their order, `[steps * batch_size]`.
+        """Draw the rows of all steps.
 
         Args:
-            num_rows: How many rows there are to draw from.
+            num_rows: Number of rows to draw from.
+
+        Returns:
+            Row numbers in the order of the steps, `[steps * batch_size]`.
 
         Raises:
-            StudyError: There are none.
+            StudyError: `num_rows` is 0.
         """
         if num_rows < 1:
             raise StudyError("last layer: expected rows to fit it on, got none")
@@ -119,14 +125,20 @@ def fit_adagrad(
     bias: Tensor,
     how: AdagradFit | None = None,
 ) -> FitResult:
-    """The paper's fine-tuning of the last layer on features that are there.
+    """Fine-tune the final layer as the paper does, on features that are computed already.
 
     Args:
-        features: Of all rows to draw from, `[rows, width]`.
+        features: Inputs of the final layer for all rows to draw from, `[rows, width]`.
         labels: 0 or 1, `[rows]`.
-        weight: Where to start, `[width]`.
-        bias: Where to start, `[1]`.
-        how: The options; None means as published.
+        weight: Initial weights, `[width]`.
+        bias: Initial bias, `[1]`.
+        how: The options, or None for the published ones.
+
+    Returns:
+        Fitted weight `[width]` and bias `[1]`.
+
+    Raises:
+        StudyError: There are no rows.
     """
     how = how or AdagradFit()
     labels = labels.to(features.dtype)

@@ -22,7 +22,15 @@ def check_option(name: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def check_ranked_bits(bits: str, space: SearchSpace) -> None:
-    """Refuse to rank in floating point where rounding decides which model is the better."""
+    """Refuse to rank in floating point where rounding decides which model is better.
+
+    Args:
+        bits: `genotype` or `float`: see `SupernetOracle`.
+        space: The space that is searched.
+
+    Raises:
+        StudyError: `bits` is neither, or is `float` for a space that has other bits than 8.
+    """
     check_option("bits", bits, ("genotype", "float"))
     if bits == "float" and space.bits not in ((8,), (FLOAT_BITS,)):
         raise StudyError(

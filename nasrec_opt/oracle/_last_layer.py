@@ -55,13 +55,16 @@ def fit_newton(
     mean log loss of the result is never above that of the given layer.
 
     Args:
-        features: `[rows, width]`.
+        features: Inputs of the final layer, `[rows, width]`.
         labels: 0 or 1, `[rows]`.
-        weight: Where to start, `[width]`.
-        bias: Where to start, `[1]`.
-        ridge: Strength of the pull.
+        weight: Initial weights, `[width]`.
+        bias: Initial bias, `[1]`.
+        ridge: Strength of the pull to the scaled initial weights.
         tolerance: Stop after a step that promises to lower the objective by less, nats. What is
             left then is smaller by orders of magnitude.
+
+    Returns:
+        Fitted weight `[width]` and bias `[1]`.
 
     References:
         Byrd et al. 2011, On the use of stochastic Hessian information.

@@ -13,18 +13,33 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def score(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Evaluation:
-    """Log loss with its standard error, and AUC.
+    """Compute the log loss with its standard error, and the AUC.
 
     Args:
-        logits: `[rows]`.
+        logits: Log odds of a click, `[rows]`.
         labels: 0 or 1, `[rows]`.
+
+    Returns:
+        Log loss in nats; AUC is None where all labels are equal.
     """
     losses = log_losses(logits, labels)
     return Evaluation(float(losses.mean()), auc(logits, labels), _mean_error(losses), len(losses))
 
 
 def difference(losses: FloatArray, others: FloatArray) -> Difference:
-    """Paired difference of two models' log losses on the same rows, `[rows]` both."""
+    """Compare the log losses of two models on the same rows.
+
+    Args:
+        losses: Log loss of each row, nats, `[rows]`.
+        others: The same of the other model, `[rows]`.
+
+    Returns:
+        The mean paired difference with its standard error.
+
+    Example:
+        >>> difference(log_losses([2.0, -1.0], [1, 0]), log_losses([0.0, 0.0], [1, 0])).log_loss
+        -0.473...
+    """
     paired = losses - others
     return Difference(float(paired.mean()), _mean_error(paired), len(paired))
 
@@ -35,7 +50,15 @@ def _mean_error(values: FloatArray) -> float | None:
 
 
 def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
-    """Log loss of each row, nats, `[rows]`; no probability is formed that could round to 0 or 1."""
+    """Compute the log loss of each row without forming a probability that could round to 0 or 1.
+
+    Args:
+        logits: Log odds of a click, `[rows]`.
+        labels: 0 or 1, `[rows]`.
+
+    Returns:
+        Log losses in nats, `[rows]`.
+    """
     z, y = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
     return np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
 

@@ -115,6 +115,13 @@ class NoisyOracle:
     def evaluate(self, genotype: Genotype) -> Evaluation:
         """Score one genotype.
 
+        Args:
+            genotype: A genotype of the supernet's space, with its accelerator genes where it has
+                some.
+
+        Returns:
+            Mean log loss (nats) and AUC over the chips.
+
         Raises:
             GenotypeError: The genotype does not fit the supernet.
         """
@@ -131,7 +138,17 @@ class NoisyOracle:
         return self._answers[key]
 
     def evaluate_many(self, genotypes: Sequence[Genotype]) -> list[Evaluation]:
-        """Score genotypes, one after another."""
+        """Score genotypes, one after another.
+
+        Args:
+            genotypes: Genotypes of the supernet's space.
+
+        Returns:
+            An answer for each, in order.
+
+        Raises:
+            GenotypeError: A genotype does not fit the supernet.
+        """
         return [self.evaluate(genotype) for genotype in genotypes]
 
     def _logits(self, genotype: Genotype, chip: int) -> Logits:

@@ -66,11 +66,25 @@ class Oracle(Protocol):
     """
 
     def evaluate(self, genotype: Genotype) -> Evaluation:
-        """How well the genotype's model predicts."""
+        """Score a genotype.
+
+        Args:
+            genotype: The architecture, with its accelerator genes where the space has some.
+
+        Returns:
+            Log loss in nats, and what else is known.
+        """
 
 
 def can_report(oracle: Oracle | Callable[..., Any]) -> bool:
-    """Whether an oracle, or a function in place of one, takes the keyword `report`."""
+    """Check whether an oracle, or a function in place of one, takes the keyword `report`.
+
+    Args:
+        oracle: The oracle or function.
+
+    Returns:
+        True where `report` is one of its parameters; False for callables without a signature.
+    """
     evaluate: Callable[..., Any] = getattr(oracle, "evaluate", oracle)
     try:
         return "report" in inspect.signature(evaluate).parameters
@@ -79,8 +93,14 @@ def can_report(oracle: Oracle | Callable[..., Any]) -> bool:
 
 
 def architecture(genotype: Genotype) -> Architecture:
-    """The part of a genotype that an evaluation depends on: equal for equal models.
+    """Reduce a genotype to what an evaluation depends on: equal for equal models.
 
     Accelerator genes and the name of the space change no prediction.
+
+    Args:
+        genotype: Any genotype.
+
+    Returns:
+        The canonical blocks, and whether there is a first-order term; hashable.
     """
     return genotype.canonical().blocks, genotype.wide

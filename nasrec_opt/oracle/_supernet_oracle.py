@@ -169,12 +169,12 @@ class SupernetOracle:
         reference: Genotype | None = None,
         bits: RankedBits = "genotype",
     ) -> SupernetOracle:
-        """An oracle from the folder of a trained supernet.
+        """Load an oracle from the folder of a trained supernet.
 
         Args:
-            path: The folder.
-            dataset: What the supernet was trained on; None means opened from where it was then.
-            rows: This and the others are those of the class.
+            path: The folder, for example `runs/quickstart/supernet`.
+            dataset: What the supernet was trained on, or None to open it from where it was then.
+            rows: Number of validation rows; see the class, as for the parameters that follow.
             fidelity: See the class.
             last_layer: See the class.
             fit_rows: See the class.
@@ -183,6 +183,9 @@ class SupernetOracle:
             precision: See the class.
             reference: See the class.
             bits: See the class.
+
+        Returns:
+            The oracle.
 
         Raises:
             StudyError: The folder holds no trained supernet, or the dataset is not the one it was
@@ -234,8 +237,11 @@ class SupernetOracle:
         Args:
             genotype: A genotype of the supernet's space.
             report: Called with (step, log loss) on the way, where the fidelity trains, and in the
-                same way for a genotype that was answered before. What it raises ends the
-                evaluation, of which nothing is remembered. It must not ask this oracle.
+                same way for a genotype that was answered before. An exception that it raises ends
+                the evaluation, and nothing of it is remembered. It must not call this oracle.
+
+        Returns:
+            Log loss (nats) with its standard error, and AUC, on the oracle's validation rows.
 
         Raises:
             GenotypeError: The genotype does not fit the supernet.
@@ -285,11 +291,15 @@ class SupernetOracle:
             return [self._answers[plan.key] for plan in plans]
 
     def compare(self, genotype: Genotype, other: Genotype) -> Difference:
-        """How much better or worse a genotype's log loss is than another's on the same rows.
+        """Measure how much better a genotype's log loss is than another's on the same rows.
 
         Args:
             genotype: A genotype of the supernet's space.
-            other: The one it is compared with.
+            other: The genotype it is compared with.
+
+        Returns:
+            The paired difference in nats, below 0 where `genotype` is better, with its standard
+            error.
 
         Raises:
             GenotypeError: A genotype does not fit the supernet.

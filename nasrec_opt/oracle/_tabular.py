@@ -48,10 +48,16 @@ class TabularOracle:
                 )
 
     def evaluate(self, genotype: Genotype) -> Evaluation:
-        """The answer of the table.
+        """Look up a genotype.
+
+        Args:
+            genotype: One whose model is in the table; its accelerator genes do not matter.
+
+        Returns:
+            The table's answer.
 
         Raises:
-            StudyError: The table has none.
+            StudyError: The table does not hold this model.
         """
         try:
             return self._answers[architecture(genotype)]
@@ -62,9 +68,12 @@ class TabularOracle:
             ) from None
 
     def to_parquet(self, path: Path | str) -> None:
-        """Write the table, one row a genotype, the genotype as JSON.
+        """Write the table, one entry per genotype, the genotype as JSON.
 
-        Log losses on the way and differences from a reference are left out.
+        Intermediate log losses and differences from a reference are left out.
+
+        Args:
+            path: The file; an existing one is replaced.
         """
         rows = [
             {"genotype": genotype.to_json(), **dataclasses.asdict(answer)}
@@ -80,9 +89,17 @@ class TabularOracle:
     ) -> TabularOracle:
         """Read a table with columns `genotype` and `log_loss`, and any others of `Evaluation`.
 
+        Args:
+            path: The Parquet file.
+            features: Shape of the input that the models were scored on, where it is known.
+
+        Returns:
+            The oracle.
+
         Raises:
-            StudyError: The file cannot be read, or lacks a column.
-            GenotypeError: A genotype is none.
+            StudyError: The file cannot be read, lacks a column, or an entry has no genotype or no
+                log loss.
+            GenotypeError: An entry's genotype is not valid.
         """
         try:
             frame = pl.read_parquet(path)

@@ -59,6 +59,9 @@ class FineTune(AdagradOptions):
         evaluations: How often the validation rows are scored on the way, evenly spread, the last
             time at the end; and once before the first step.
         seed: Seed of the order of rows.
+
+    Raises:
+        StudyError: An option is out of range.
     """
 
     steps: int = 100
@@ -73,7 +76,11 @@ class FineTune(AdagradOptions):
         self.check_adagrad()
 
     def as_train_config(self) -> TrainConfig:
-        """The same in the words of a supernet's training, whose number of steps does not count."""
+        """Convert to the options of a supernet's training; its number of steps is not used.
+
+        Returns:
+            A configuration with the same options.
+        """
         shared = ("batch_size", "learning_rate", "seed", *ADAGRAD)
         return TrainConfig(**{name: getattr(self, name) for name in shared}, epochs=1)
 
@@ -96,6 +103,9 @@ class Scratch(AdagradOptions):
         evaluations: How often the validation rows are scored on the way, evenly spread, the last
             time at the end.
         seed: Seed of weights and of the order of rows.
+
+    Raises:
+        StudyError: An option is out of range.
     """
 
     epochs: int | None = None
@@ -112,20 +122,34 @@ class Scratch(AdagradOptions):
         self.as_train_config()  # checks the rest
 
     def for_rows(self, rows: int) -> Scratch:
-        """The same with every field that follows the log filled in.
+        """Fill in every field that follows the log.
 
         Args:
-            rows: Training rows.
+            rows: Number of training rows.
+
+        Returns:
+            A copy in which no such field is None.
         """
         return self.with_recipe(supernet_recipe(rows))
 
     def with_recipe(self, recipe: SupernetRecipe) -> Scratch:
-        """The same with every field that follows the log as a recipe has it."""
+        """Fill in every field that follows the log from a recipe.
+
+        Args:
+            recipe: Values for the fields that are None.
+
+        Returns:
+            A copy in which no such field is None.
+        """
         settled = self.as_train_config().with_recipe(recipe)
         return replace(self, **{name: getattr(settled, name) for name in FROM_LOG})
 
     def as_train_config(self) -> TrainConfig:
-        """The same in the words of a supernet's training."""
+        """Convert to the options of a supernet's training.
+
+        Returns:
+            A configuration with the same options.
+        """
         shared = ("seed", *ADAGRAD, *FROM_LOG)
         return TrainConfig(**{name: getattr(self, name) for name in shared})
 
