@@ -13,15 +13,25 @@ MOST_REASONS = 5
 
 
 def failed_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that failed, oldest first."""
+    """List the trials that failed, oldest first.
+
+    Args:
+        study: The study.
+
+    Returns:
+        Its failed trials.
+    """
     return study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
 
 
 def reasons_in_words(failed: Sequence[FrozenTrial]) -> str:
-    """Why trials failed, the most frequent reason first, each with the numbers of its trials.
+    """State why trials failed, the most frequent reason first, each with the numbers of its trials.
 
     Args:
-        failed: Failed trials; those of other objectives than ours have no reason.
+        failed: Failed trials; those of other objectives than `Objective` have no reason.
+
+    Returns:
+        One line of text; empty where there are no failed trials.
     """
     numbers: dict[str, list[int]] = {}
     for trial in failed:

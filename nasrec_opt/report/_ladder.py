@@ -10,10 +10,13 @@ from nasrec_opt.report._html import number, row, table
 
 
 def ladder_in_words(ladder: Mapping[str, Any]) -> str:
-    """What a climb came to, in one or two sentences.
+    """Summarise a climb in one or two sentences.
 
     Args:
-        ladder: Its summary, as `results.json` has it.
+        ladder: The summary of the climb, as `results.json` has it.
+
+    Returns:
+        The sentences.
     """
     trained = ", ".join(
         f"{rung['models']:,} trained to {_epochs(rung['epochs'])}" for rung in ladder["rungs"]
@@ -53,10 +56,13 @@ def ladder_section(results: Mapping[str, Any]) -> str:
 
 
 def expectation_in_words(results: Mapping[str, Any]) -> list[str]:
-    """What to expect of the best model, where several seeds of it were trained.
+    """State what to expect of the best model, where several seeds of it were trained.
 
     Args:
-        results: What `retrained/results.json` holds, of this version or an older one.
+        results: Contents of `retrained/results.json`, of this version or an older one.
+
+    Returns:
+        One sentence, or none where fewer than two seeds were trained.
     """
     models = results.get("models") or []
     expected = models[0].get("expected_test_log_loss") if models else None

@@ -78,7 +78,13 @@ class StudyRecord:
 
 
 def read_study(study: optuna.Study) -> StudyRecord:
-    """The record of a study.
+    """Read what a report shows of a study.
+
+    Args:
+        study: A study with at least one complete trial.
+
+    Returns:
+        The record: complete trials, Pareto front, and counts by state.
 
     Raises:
         StudyError: No trial is complete.

@@ -50,7 +50,11 @@ class Baseline:
     test_logits: npt.NDArray[np.float32]
 
     def to_dict(self) -> dict[str, float | None]:
-        """Its figures as JSON values, without the answers."""
+        """Convert the figures to JSON values, without the logits.
+
+        Returns:
+            `test_log_loss` and `validation_log_loss` in nats, and `test_auc`.
+        """
         return {
             "test_log_loss": self.test_log_loss,
             "test_auc": self.test_auc,
@@ -63,11 +67,11 @@ class LogisticRegressionBaseline(Baseline):
     """A fitted logistic regression, scored.
 
     Args:
-        penalty: scikit-learn's C that was chosen.
+        penalty: The C that was chosen, scikit-learn's inverse strength of the L2 penalty.
         tried: Log loss by C on at most 200,000 validation rows, evenly spread; empty where all
             training rows are of one class, to which only the constant click rate can be fitted.
-        rows: Training rows it was fitted on.
-        seconds: Wall time.
+        rows: Number of training rows it was fitted on.
+        seconds: Wall time of the fits, s.
     """
 
     penalty: float
@@ -94,7 +98,14 @@ def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, B
 
 
 def constant(dataset: Dataset) -> Baseline:
-    """Answer every row with the training rows' click rate."""
+    """Score the answer that is the same for every row: the click rate of the training rows.
+
+    Args:
+        dataset: The log.
+
+    Returns:
+        Log losses (nats), AUC and logits.
+    """
     logit = log_odds(dataset.split("train").labels)
     validation, test = (
         np.full(dataset.split(name).num_rows, logit, np.float32) for name in ("validation", "test")
@@ -103,7 +114,14 @@ def constant(dataset: Dataset) -> Baseline:
 
 
 def constant_log_loss(dataset: Dataset) -> float:
-    """Test log loss of answering every row with the training rows' click rate."""
+    """Score the click rate of the training rows as the answer to every test row.
+
+    Args:
+        dataset: The log.
+
+    Returns:
+        Test log loss, nats.
+    """
     return constant(dataset).test_log_loss
 
 
@@ -121,6 +139,9 @@ def logistic_regression(
         max_rows: Training rows beyond this number are left out at random: scikit-learn holds all of
             its rows in memory. On a longer log the baseline is that of a sample.
         seed: Seed of that sample.
+
+    Returns:
+        Its log losses (nats), AUC, logits, and the penalties that were tried.
     """
     started = time.perf_counter()
     if progress:
@@ -194,8 +215,8 @@ class OneHot:
     """Rows as sparse one-hot vectors over the values of the training rows.
 
     Args:
-        train: The training rows: values that they lack get no column, and count for nothing.
-        cardinalities: Of each sparse column.
+        train: The training rows. Values that do not occur in them get no column, and are ignored.
+        cardinalities: Vocabulary size of each sparse column.
 
     Attributes:
         values: Which value each column of the vectors is, as an entry of all columns' tables one
@@ -207,7 +228,14 @@ class OneHot:
         self.values = np.unique(train.sparse + self._offsets)
 
     def __call__(self, batch: Batch) -> csr_matrix:
-        """`[rows, values]`, one 1 for each known value of a row."""
+        """Encode rows.
+
+        Args:
+            batch: Rows with the same sparse columns.
+
+        Returns:
+            One 1 for each known value of a row, `[rows, values]`.
+        """
         values = (batch.sparse + self._offsets).ravel()
         columns = np.searchsorted(self.values, values)
         columns[columns == len(self.values)] = 0

@@ -27,19 +27,31 @@ class Comparison:
     rows: int
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """The same as JSON values."""
+        """Convert to JSON values.
+
+        Returns:
+            The fields by name.
+        """
         return asdict(self)
 
 
 def compare(
     logits: npt.ArrayLike, other_logits: npt.ArrayLike, labels: npt.ArrayLike
 ) -> Comparison:
-    """Compare a model with another one.
+    """Compare a model with another one on the same rows.
 
     Args:
-        logits: Of the model, `[rows]`.
-        other_logits: Of what it is compared with, on the same rows.
+        logits: Log odds of the model, `[rows]`.
+        other_logits: Log odds of the other one, on the same rows, `[rows]`.
         labels: 0 or 1, `[rows]`.
+
+    Returns:
+        The mean paired difference of the log losses in nats, below 0 where the model is better,
+        with its standard error.
+
+    Example:
+        >>> compare([2.0, -2.0, 1.0], [0.0, 0.0, 0.0], [1, 0, 1]).log_loss < 0
+        True
     """
     paired = log_losses(logits, labels) - log_losses(other_logits, labels)
     rows = len(paired)

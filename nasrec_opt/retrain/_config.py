@@ -24,27 +24,30 @@ class RetrainConfig:
     Args:
         learning_rates: Candidates for Adam's learning rate; each is tried on the first steps, and
             the best on validation is kept.
-        trial_fraction: Share of the first epoch on which the candidates are compared. None = as
-            many steps as the log wants, and more until one of them beats the constant click rate.
+        trial_fraction: Share of the first epoch on which the candidates are compared. None means as
+            many steps as suit the log, and more until one of them beats the constant click rate.
         embedding_rate: Learning rate of the embedding table (row-wise Adagrad).
-        embedding_prior: Where the table's Adagrad accumulators begin, in squared gradients of the
-            log loss summed over a batch. Large: a rare value moves little, as under an L2 penalty.
-            Those of first-order weights begin at 16 times as much.
+        embedding_prior: Initial value of the table's Adagrad accumulators, in squared gradients of
+            the log loss summed over a batch. Where it is large, a rare value moves little, as under
+            an L2 penalty. Accumulators of first-order weights begin at 16 times as much.
         embedding_bound: Fresh embeddings are uniform in [-bound, bound].
         batch_size: Rows of a step.
         epochs: Maximum number of epochs.
-        least_steps: Steps before which training does not stop.
-        patience: Training stops at the end of an epoch if the best validation log loss is
-            that many steps old; at the least an epoch.
+        least_steps: Number of steps before which training does not stop.
+        patience: Training stops at the end of an epoch if the best validation log loss is that many
+            steps old; one epoch at least.
         evaluations_per_epoch: How often an epoch is scored on validation; the best weights stay.
-        averaging: Decay a step of the moving average of the weights besides the table; that average
-            is what is scored and kept. 0 means no averaging.
-        rate_warmup_steps: Steps over which the learning rates rise.
+        averaging: Decay per step of the moving average of all weights except the table; that
+            average is scored and kept. 0 means no averaging.
+        rate_warmup_steps: Steps over which the learning rates rise linearly.
         evaluation_rows: Maximum number of validation rows behind a choice while training, or None
             for all of them. The reported validation log loss is over all rows.
         seed: Seed of weights and order of rows.
         balance: Whether dot products project their rows (section 4.2); None means as in the
             supernet that `retrain` is given, and that they do where it is given none.
+
+    Raises:
+        StudyError: An option is out of range.
     """
 
     learning_rates: tuple[float, ...] = (1e-3, 3e-3)
@@ -89,18 +92,28 @@ class RetrainConfig:
                 raise StudyError(f"{name}: expected 0 or more, got {value}")
 
     def for_rows(self, rows: int) -> RetrainConfig:
-        """The same with every field that follows the log filled in.
+        """Fill in every field that follows the log.
 
         Args:
-            rows: Training rows.
+            rows: Number of training rows.
+
+        Returns:
+            A copy in which no such field is None.
+
+        Example:
+            >>> RetrainConfig(epochs=3).for_rows(1_000_000).epochs
+            3
         """
         return filled(self, model_recipe(rows))
 
     def recipe(self, rows: int) -> ModelRecipe:
-        """What the log decides, and what was given in its place.
+        """Say what the log decides, and what was given in its place.
 
         Args:
-            rows: Training rows.
+            rows: Number of training rows.
+
+        Returns:
+            Values of all fields that follow the log.
         """
         settled = self.for_rows(rows)
         return ModelRecipe(**{f.name: getattr(settled, f.name) for f in fields(ModelRecipe)})

@@ -81,10 +81,13 @@ class Ensemble(nn.Module):
 
     @classmethod
     def load(cls, path: Path | str) -> Ensemble:
-        """Inverse of `save`, and of `refer_to`.
+        """Load what `save` or `refer_to` wrote.
 
         Args:
             path: The folder.
+
+        Returns:
+            The ensemble, its members in the order in which they were saved.
 
         Raises:
             StudyError: It holds no ensemble, or a member cannot be read.

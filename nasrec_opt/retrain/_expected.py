@@ -33,7 +33,11 @@ class Expected:
     rows: int
 
     def to_dict(self) -> dict[str, float | int]:
-        """The same as JSON values."""
+        """Convert to JSON values.
+
+        Returns:
+            The fields by name.
+        """
         return asdict(self)
 
 

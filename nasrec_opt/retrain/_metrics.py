@@ -40,12 +40,28 @@ def predict(
 
 
 def log_loss(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Mean log loss of logits."""
+    """Compute the mean log loss of logits.
+
+    Args:
+        logits: Log odds of a click, `[rows]`.
+        labels: 0 or 1, `[rows]`.
+
+    Returns:
+        Mean log loss, nats.
+    """
     return float(log_losses(logits, labels).mean())
 
 
 def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Log loss of each row, `[rows]`, without forming a probability of 0 or 1."""
+    """Compute the log loss of each row without forming a probability of 0 or 1.
+
+    Args:
+        logits: Log odds of a click, `[rows]`.
+        labels: 0 or 1, `[rows]`.
+
+    Returns:
+        Log losses in nats, `[rows]`.
+    """
     losses = nn.functional.binary_cross_entropy_with_logits(
         torch.as_tensor(np.asarray(logits, np.float64)),
         torch.as_tensor(np.asarray(labels, np.float64)),
@@ -55,7 +71,15 @@ def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[np.f
 
 
 def auc(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float | None:
-    """Area under the ROC curve; None where there is but one class, for which it is not defined."""
+    """Compute the area under the ROC curve.
+
+    Args:
+        logits: Log odds of a click, or any increasing function of them, `[rows]`.
+        labels: 0 or 1, `[rows]`.
+
+    Returns:
+        0 to 1, or None where all labels are equal and it is not defined.
+    """
     labels = np.asarray(labels)
     if labels.min() == labels.max():
         return None

@@ -64,17 +64,20 @@ def train_epochs(
     """Train a genotype's model up to a number of epochs, from scratch or from where it stands.
 
     The folder keeps weights and the optimizers' state, from which more epochs, or `retrain`, go on.
-    What was asked before is answered from the folder.
+    A part that is already in the folder is read, not trained.
 
     Args:
         genotype: The architecture.
-        dataset: The log, opened as the model shall read it (`min_count`, `binned_dense`).
+        dataset: The log, opened as the model is to read it (`min_count`, `binned_dense`).
         out_dir: The model's folder, the same as that of `retrain`.
-        config: How, as for `retrain`.
-        epochs: Passes over the training rows, all parts together, or a part of the first; training
-            goes on to where it is scored next, and no farther than to its end.
+        config: How the model is trained, as for `retrain`.
+        epochs: Passes over the training rows, all parts together; a fraction is a part of the
+            first. Training goes on to the next step at which it is scored, and not beyond its end.
         supernet: See `retrain`.
         progress: Called with (steps done now, maximum number of steps).
+
+    Returns:
+        Steps done, and validation log losses (nats) after them.
 
     Raises:
         StudyError: `epochs` is not above 0, or training came to no finite log loss.
@@ -115,11 +118,14 @@ def train_epochs(
 
 
 def epoch_steps(dataset: Dataset, config: RetrainConfig | None = None) -> int:
-    """Steps of an epoch.
+    """Count the steps of an epoch.
 
     Args:
         dataset: The log.
-        config: How models are trained.
+        config: How models are trained, or None for the defaults.
+
+    Returns:
+        Number of steps, each of a full batch; 1 at least.
     """
     return Training(dataset, config or RetrainConfig()).epoch_steps
 

@@ -54,7 +54,11 @@ class RetrainedModel:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Figures as JSON values; without the folder, which may move."""
+        """Convert the figures to JSON values, without the folder, which may move.
+
+        Returns:
+            The fields by name.
+        """
         values = {n: getattr(self, n) for n in self.__dataclass_fields__ if n != "path"}
         values["genotype"] = self.genotype.to_dict()
         values["rate_trials"] = [[rate, value] for rate, value in self.rate_trials.items()]
@@ -63,7 +67,19 @@ class RetrainedModel:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], path: Path) -> RetrainedModel:
-        """Inverse of `to_dict`, for the folder `path`."""
+        """Inverse of `to_dict`.
+
+        Args:
+            values: What `to_dict` gave.
+            path: Folder of the model.
+
+        Returns:
+            The result.
+
+        Raises:
+            GenotypeError: The genotype is not valid.
+            KeyError: A field is missing.
+        """
         known = {n: values[n] for n in cls.__dataclass_fields__ if n != "path"}
         known["genotype"] = Genotype.from_dict(values["genotype"], str(path / RESULT))
         known["rate_trials"] = dict(values["rate_trials"])
@@ -92,11 +108,14 @@ def retrain(
         genotype: The architecture.
         dataset: The log, opened as the model is to read it (`min_count`, `binned_dense`).
         out_dir: The model's folder: `model/` (safetensors and JSON) and `result.json`.
-        config: How; what it leaves open follows the number of training rows, and `result.json` has
-            what that came to.
-        supernet: Says whether dot products project their rows, where `config` does not. No weight
-            of it is used.
+        config: How the model is trained, or None for the defaults; what is left open follows the
+            number of training rows, and `result.json` states the values.
+        supernet: Tells whether dot products project their rows, where `config` does not. None of
+            its weights is used.
         progress: Called with (steps done, maximum number of steps).
+
+    Returns:
+        Log losses (nats) and AUC on validation and test rows, and how training went.
 
     Raises:
         StudyError: Training came to no finite log loss.
@@ -143,14 +162,17 @@ def has_result(
     *,
     epochs: float | None = None,
 ) -> bool:
-    """Whether a folder says what this training came to, so that it would be read.
+    """Check whether a folder holds the result of this training, so that it would be read.
 
     Args:
         genotype: The architecture.
         dataset: The log.
         out_dir: The model's folder.
-        config: How.
-        epochs: As of `train_epochs`; None for the finished model.
+        config: How the model is trained.
+        epochs: As for `train_epochs`; None for the finished model.
+
+    Returns:
+        True where the training need not run.
     """
     job = Job.of(genotype, dataset, out_dir, config, None)
     if epochs is None:

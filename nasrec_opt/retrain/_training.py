@@ -71,7 +71,13 @@ class Training:
         self._done = 0
 
     def run(self, subnet: Subnet) -> History:
-        """Train `subnet` in place; it ends with the best weights on validation.
+        """Train a model in place; it ends with the weights that are best on validation rows.
+
+        Args:
+            subnet: The model.
+
+        Returns:
+            Learning rate, its alternatives, validation log losses (nats) and the best step.
 
         Raises:
             StudyError: No candidate learning rate gave a finite log loss.
@@ -81,7 +87,14 @@ class Training:
         return self.finish(state, subnet)
 
     def begin(self, subnet: Subnet) -> TrainingState:
-        """Choose the learning rate on the first steps; `subnet` may be trained in place."""
+        """Choose the learning rate on the first steps.
+
+        Args:
+            subnet: The model; it may be trained in place.
+
+        Returns:
+            The state of the training after these steps.
+        """
         learner, trials = self._choose_rate(subnet)
         state = TrainingState(learner, trials)
         if trials:  # what it came to there is a score like any other
@@ -116,7 +129,14 @@ class Training:
             self._learn(state.learner, min(steps, self._next_scored(state.learner.steps) - 1))
 
     def is_over(self, state: TrainingState) -> bool:
-        """Whether training is over. It ends with an epoch: a fresh table is at its best there."""
+        """Check whether training is over; it only ends with an epoch, where a fresh table is best.
+
+        Args:
+            state: The state of the training.
+
+        Returns:
+            True at the end of the last epoch, or where the patience is used up.
+        """
         steps = state.learner.steps
         if steps % self.epoch_steps or not steps:
             return False
@@ -124,7 +144,14 @@ class Training:
         return steps >= self._steps or not is_patient
 
     def finish(self, state: TrainingState, subnet: Subnet) -> History:
-        """Put the best weights into `subnet`.
+        """Put the best weights into the model.
+
+        Args:
+            state: A training that is over, or that ends here.
+            subnet: Gets the weights.
+
+        Returns:
+            Learning rate, its alternatives, validation log losses (nats) and the best step.
 
         Raises:
             StudyError: There is no finite validation log loss.

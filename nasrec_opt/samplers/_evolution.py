@@ -137,11 +137,17 @@ class RegularizedEvolutionSampler(StreamSampler):
     def paper(
         cls, space: SearchSpace | None = None, *, seed: int | None = None
     ) -> RegularizedEvolutionSampler:
-        """The paper's algorithm (section 5.1): a population of 128, tournaments of 64, 8 children.
+        """Create the paper's sampler: a population of 128, tournaments of 64, 8 children a round.
 
         Args:
-            space: As above.
-            seed: As above.
+            space: See the class.
+            seed: See the class.
+
+        Returns:
+            The sampler, without screening.
+
+        References:
+            Zhang et al. 2024, section 5.1.
         """
         return cls(
             space,
@@ -152,7 +158,14 @@ class RegularizedEvolutionSampler(StreamSampler):
         )
 
     def population(self, study: Study) -> list[FrozenTrial]:
-        """The trials that can become parents now, oldest first; those so far while it grows."""
+        """List the trials that can become parents now, oldest first.
+
+        Args:
+            study: A study that this sampler serves.
+
+        Returns:
+            The population; while it still grows, the trials that it has so far.
+        """
         seen = self._history.read(study, -1)
         now = self._rounds.of(seen)
         alive = seen.individuals if now is None else now.population

@@ -33,17 +33,24 @@ SAMPLERS = ("evolution", *_OF_OPTUNA, "random")
 def make_sampler(
     name: str, space: SearchSpace | None, *, seed: int, num_objectives: int = 1, **options: Any
 ) -> BaseSampler:
-    """The sampler of that name; every one of them continues a stopped study exactly.
+    """Create a sampler by its name; each of them continues a stopped study exactly.
 
     Args:
-        name: `evolution`, `random`, or of Optuna `nsga2`, `nsga3`, `tpe` or `gp`.
-        space: Space that the trials ask; Optuna's samplers learn it from the trials.
-        seed: Of all draws.
+        name: `evolution`, `random`, or one of Optuna's: `nsga2`, `nsga3`, `tpe` or `gp`.
+        space: Space whose genotypes the trials ask for; Optuna's samplers learn it from the trials.
+        seed: Seed of all draws.
         num_objectives: Objectives of the study; a Gaussian process needs a trial of each first.
         options: Arguments of the sampler, for example `population_size`.
 
+    Returns:
+        The sampler.
+
     Raises:
         StudyError: No sampler has that name, or it has no such option.
+
+    Example:
+        >>> from nasrec_opt import SearchSpace
+        >>> sampler = make_sampler("nsga2", SearchSpace.nasrec_small(), seed=0, population_size=64)
     """
     if name not in SAMPLERS:
         near = difflib.get_close_matches(name, SAMPLERS, n=1)

@@ -18,7 +18,14 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial violates no constraint; one that has none is feasible."""
+    """Check whether a trial violates no constraint; one without constraints is feasible.
+
+    Args:
+        trial: A finished trial.
+
+    Returns:
+        True where no constraint is positive.
+    """
     return all(violation <= 0 for violation in trial.constraints.values())
 
 
@@ -52,10 +59,13 @@ def non_domination_rank(losses: FloatArray, violation: FloatArray | None = None)
 
 
 def non_dominated(losses: FloatArray) -> BoolArray:
-    """Whether nobody dominates each individual; equal ones do not dominate one another.
+    """Mark the individuals that no other one dominates; equal ones do not dominate one another.
 
     Args:
         losses: Objective values, smaller is better, `[individuals, objectives]`.
+
+    Returns:
+        True for each individual of the Pareto front, `[individuals]`.
     """
     order = np.lexsort(losses.T[::-1])  # a dominator comes before whom it dominates
     left = losses[order]

@@ -31,13 +31,17 @@ def check_counts(**counts: int) -> tuple[int, ...]:
 def evolution_sizes(
     population_size: int | None = None, tournament_size: int | None = None
 ) -> tuple[int, int] | None:
-    """Sizes of the population and of the tournaments in it, or None for those of `grown_sizes`.
+    """Fill in the sizes of the population and of its tournaments.
 
     Args:
-        population_size: Where only the tournament's is given, the paper's 128, or as many as the
-            tournament draws if that is more.
-        tournament_size: Where only the population's is given, the paper's 64, or half of a smaller
-            population. Without either, both grow with the study.
+        population_size: The option of the sampler. Where only the tournament's size is given, the
+            paper's 128, or as many as the tournament draws if that is more.
+        tournament_size: The option of the sampler. Where only the population's size is given, the
+            paper's 64, or half of a smaller population.
+
+    Returns:
+        Population and tournament size, or None where neither is given: both then grow with the
+        study.
 
     Raises:
         StudyError: A size is not positive, or the tournament is larger than the population.
@@ -73,12 +77,15 @@ def grown_sizes(num_told: int) -> tuple[int, int]:
 
 
 def children_bred(screening: int | None, sizes: tuple[int, int] | None) -> int:
-    """Children bred for each that is proposed.
+    """Say how many children are bred for each one that is proposed.
 
     Args:
-        screening: None for 16 where the population grows, and for 1, which is all of them, where
-            its size is given: as in the paper.
-        sizes: What `evolution_sizes` gives.
+        screening: The option of the sampler. None means 16 where the population grows with the
+            study, and 1 (no screening) where its size is given, as in the paper.
+        sizes: The result of `evolution_sizes`.
+
+    Returns:
+        A number of children, 1 or more.
     """
     if screening is None:
         return SCREENING if sizes is None else 1
@@ -86,11 +93,14 @@ def children_bred(screening: int | None, sizes: tuple[int, int] | None) -> int:
 
 
 def pool_sizes(pool_size: int | None = None, batch_size: int | None = None) -> tuple[int, int]:
-    """Sizes of a pool of genotypes and of the batches chosen from it.
+    """Fill in the sizes of a pool of genotypes and of the batches chosen from it.
 
     Args:
         pool_size: None for 256, or the batch's size where that is larger.
         batch_size: None for 8, or the whole of a smaller pool.
+
+    Returns:
+        Pool size and batch size.
 
     Raises:
         StudyError: A size is not positive, or the batch is larger than the pool.

@@ -140,7 +140,12 @@ class MLflowLogger:
             error.add_note(str(unwritten))  # must not hide why the search ended
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Queue a finished trial; a store that does not take it never ends the study."""
+        """Queue a finished trial; a store that refuses it never ends the study.
+
+        Args:
+            study: The trial's study.
+            trial: A finished trial.
+        """
         with self._lock:
             if not self._is_registered:
                 atexit.register(self._close_at_exit)  # a strong reference until `close`
@@ -150,8 +155,11 @@ class MLflowLogger:
     def sync(self, study: optuna.Study) -> int:
         """Log the finished trials that have no run yet, and complete half-written runs.
 
-        What a killed process left behind; nothing is logged twice. Call it before the search, while
-        no other process logs this study.
+        A killed process leaves such trials behind; nothing is logged twice. Call it before the
+        search, while no other process logs this study.
+
+        Args:
+            study: The study.
 
         Returns:
             Number of trials queued or completed.
@@ -250,6 +258,10 @@ class MLflowLogger:
     def log_artifact(self, study: optuna.Study, path: Path | str) -> None:
         """Copy a file to the parent run's artifacts.
 
+        Args:
+            study: The study whose parent run gets the file.
+            path: The file.
+
         Raises:
             StudyError: It could not be copied.
         """
@@ -298,10 +310,13 @@ class MLflowLogger:
                 self._parent(study).set_tags({WINNER_TAG: winner})
 
     def page(self, experiment: str) -> str:
-        """Where MLflow's pages show the runs of an experiment: what follows a server's address.
+        """Locate the runs of an experiment on MLflow's pages.
 
         Args:
-            experiment: Its name.
+            experiment: Name of the experiment.
+
+        Returns:
+            What follows the address of the server, beginning with `/#/`.
 
         Raises:
             StudyError: The store cannot be opened.

@@ -51,14 +51,17 @@ class Recipe:
 
 
 def genotype_of(run: Any) -> Genotype:
-    """The genotype of a trial's or a retrained model's MLflow run.
+    """Read the genotype from the MLflow run of a trial or of a retrained model.
 
     Args:
-        run: What `MlflowClient.get_run` or `search_runs` gives.
+        run: A run from `MlflowClient.get_run` or `search_runs`.
+
+    Returns:
+        The genotype.
 
     Raises:
-        StudyError: The run carries none.
-        GenotypeError: It carries one that cannot be.
+        StudyError: The run has no genotype.
+        GenotypeError: Its genotype is not valid.
     """
     text = joined(run.data.tags, GENOTYPE_TAG)
     if text is None:
@@ -67,14 +70,17 @@ def genotype_of(run: Any) -> Genotype:
 
 
 def recipe_of(run: Any) -> Recipe:
-    """All that a trial's or a retrained model's MLflow run says about its model.
+    """Read everything that the MLflow run of a trial or a retrained model says about its model.
 
     Args:
-        run: What `MlflowClient.get_run` or `search_runs` gives.
+        run: A run from `MlflowClient.get_run` or `search_runs`.
+
+    Returns:
+        Genotype, shape of the input, data fingerprint, seeds and versions.
 
     Raises:
-        StudyError: The run carries no genotype.
-        GenotypeError: It carries one that cannot be.
+        StudyError: The run has no genotype.
+        GenotypeError: Its genotype is not valid.
     """
     tags = run.data.tags
     features, genotype = joined(tags, FEATURES_TAG), genotype_of(run)
@@ -95,15 +101,20 @@ def recipe_of(run: Any) -> Recipe:
 
 
 def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 500_000) -> Subnet:
-    """The untrained model of a run; `retrain` gives it its weights.
+    """Build the model of a run, untrained; `retrain` gives it its weights.
 
     Args:
-        run: What `MlflowClient.get_run` or `search_runs` gives.
-        seed: Of the initial weights; None means the run's seed `model`, else `study`, else 0.
+        run: A run from `MlflowClient.get_run` or `search_runs`.
+        seed: Seed of the initial weights. None means the run's seed `model`, or `study` where it
+            has none, or 0.
         max_table_rows: Maximum rows of one column's embedding table, or None for full tables.
 
+    Returns:
+        The model, with fresh weights.
+
     Raises:
-        StudyError: The run carries no genotype, or no shape of the input.
+        StudyError: The run has no genotype, or no shape of the input.
+        GenotypeError: Its genotype is not valid.
     """
     recipe = recipe_of(run)
     if recipe.features is None:

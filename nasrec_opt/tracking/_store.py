@@ -38,13 +38,14 @@ class Store:
     """One experiment of an MLflow store.
 
     Args:
-        tracking_uri: Of the store, e.g. `sqlite:///mlflow.db`.
-        experiment: Its name; created where it is missing.
+        tracking_uri: URI of the store, for example `sqlite:///mlflow.db`.
+        experiment: Name of the experiment; it is created where it is missing.
         artifact_location: URI for the artifacts of an experiment that is created.
 
     Raises:
         MissingExtraError: MLflow is not installed.
-        StudyError: The store cannot be opened, or is something else than an MLflow store.
+        StudyError: The store cannot be opened, is not an MLflow store, or its experiment is
+            deleted.
     """
 
     def __init__(
@@ -97,7 +98,15 @@ class Store:
         self.writer = self._fast_writer(found) or self.through_client
 
     def runs(self, filter_string: str = "", *, with_deleted: bool = False) -> list[Any]:
-        """All runs of the experiment that match, newest first."""
+        """List all runs of the experiment that match, newest first.
+
+        Args:
+            filter_string: A filter in MLflow's syntax; empty for all runs.
+            with_deleted: Whether deleted runs are listed too.
+
+        Returns:
+            The runs, as `MlflowClient.search_runs` gives them.
+        """
         from mlflow.entities import ViewType
 
         view = ViewType.ALL if with_deleted else ViewType.ACTIVE_ONLY
@@ -113,7 +122,10 @@ class Store:
                 return found
 
     def write(self, records: Sequence[RunRecord]) -> None:
-        """Create runs with all that is known of them.
+        """Create runs with everything that is known of them.
+
+        Args:
+            records: The runs.
 
         Raises:
             OSError: The store is away.
@@ -129,9 +141,12 @@ class Store:
             self.write_again(records)
 
     def write_again(self, records: Sequence[RunRecord]) -> None:
-        """The same where an earlier attempt may have written some, or half of one.
+        """Create or complete runs of which an earlier attempt may have written a part.
 
-        A run that the store refuses is written with what it takes of it.
+        A run that the store refuses is written with as much of it as the store accepts.
+
+        Args:
+            records: The runs.
 
         Raises:
             OSError: The store is away.
@@ -276,8 +291,14 @@ def is_away(error: BaseException) -> bool:
 def as_study_error(where: str) -> Iterator[None]:
     """Turn an error of MLflow or its database into one sentence.
 
+    Args:
+        where: What the sentence begins with, such as the URI of the store.
+
+    Yields:
+        Nothing; the block runs inside.
+
     Raises:
-        StudyError: Something went wrong inside.
+        StudyError: The block raised an error that is not one of ours.
     """
     try:
         yield
