@@ -50,7 +50,7 @@ def compare(
         with its standard error.
 
     Example:
-        >>> compare([2.0, -2.0, 1.0], [0.0, 0.0, 0.0], [1, 0, 1]).log_loss < 0
+        >>> compare([2.0, -2.0, 1.0], [0.0, 0.0, 0.0], [1, 0, 1]).difference < 0
         True
     """
     paired = log_losses(logits, labels) - log_losses(other_logits, labels)
