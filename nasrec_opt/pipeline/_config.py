@@ -27,12 +27,22 @@ from nasrec_opt.supernet import TrainConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
-    """A whole study file.
+    """A whole study file; docs/reference/study_file.md describes every key.
 
     Args:
         name: Name of the study and of its default run folder.
         seed: The one seed; every stage derives its own from it.
-        data: See `DataConfig`; so on for the other tables.
+        data: Table `[data]`: the click log and how it is read.
+        space: Table `[space]`: which genotypes there are.
+        supernet: Table `[supernet]`: how the supernet is trained.
+        oracle: Table `[oracle]`: how trials are scored.
+        hardware: Table `[hardware]`: what the models run on.
+        search: Table `[search]`: sampler, objectives, constraints and number of trials.
+        retrain: Table `[retrain]`: how the best models are trained from scratch.
+        mlflow: Table `[mlflow]`: where runs are logged.
+
+    Raises:
+        StudyError: A value is out of range, or two values contradict each other.
     """
 
     name: str
@@ -65,6 +75,12 @@ class StudyConfig:
     @classmethod
     def from_toml(cls, path: Path | str) -> StudyConfig:
         """Read a study file; paths in it are relative to its folder.
+
+        Args:
+            path: The study file.
+
+        Returns:
+            The study.
 
         Raises:
             StudyError: The file is missing, not TOML, or has an unknown key or a wrong value; or a

@@ -20,35 +20,71 @@ from rich.table import Table
 
 
 class Reporter(Protocol):
-    """Who is told how far the stages are."""
+    """Receives the progress of a run."""
 
     def begin(self, stage: str, detail: str = "") -> None:
-        """A stage begins."""
+        """Report that a stage begins.
+
+        Args:
+            stage: Name of the stage.
+            detail: What the stage works on; may be empty.
+        """
 
     def advance(self, done: int, total: int | None) -> None:
-        """The stage is at `done` of `total`; None means that the total is not known."""
+        """Report progress within the stage.
+
+        Args:
+            done: Units done so far.
+            total: Units in all, or None where the total is not known.
+        """
 
     def end(self, sentence: str) -> None:
-        """The stage is over; one sentence says what came out."""
+        """Report that the stage is over.
+
+        Args:
+            sentence: What came out of it.
+        """
 
     def note(self, sentence: str) -> None:
-        """Something worth a line that is not the end of a stage."""
+        """Report something else that is worth a line.
+
+        Args:
+            sentence: The line.
+        """
 
 
 class SilentReporter:
     """Tells nobody."""
 
     def begin(self, stage: str, detail: str = "") -> None:
-        """Nothing."""
+        """Ignore the beginning of a stage.
+
+        Args:
+            stage: Ignored.
+            detail: Ignored.
+        """
 
     def advance(self, done: int, total: int | None) -> None:
-        """Nothing."""
+        """Ignore the progress.
+
+        Args:
+            done: Ignored.
+            total: Ignored.
+        """
 
     def end(self, sentence: str) -> None:
-        """Nothing."""
+        """Ignore the end of a stage.
+
+        Args:
+            sentence: Ignored.
+        """
 
     def note(self, sentence: str) -> None:
-        """Nothing."""
+        """Ignore the sentence.
+
+        Args:
+            sentence: Ignored.
+        """
 
 
 class ConsoleReporter:
@@ -83,13 +119,23 @@ class ConsoleReporter:
         self._progress.stop()
 
     def begin(self, stage: str, detail: str = "") -> None:
-        """Show a new bar; where there is none, `advance` and `end` tell."""
+        """Show a new bar; where the output is no terminal, only `advance` and `end` print.
+
+        Args:
+            stage: Name of the stage.
+            detail: What the stage works on; may be empty.
+        """
         self._stage = stage
         self._shown = time.monotonic()
         self._task = self._progress.add_task(f"{stage:<9} {detail}", total=None)
 
     def advance(self, done: int, total: int | None) -> None:
-        """Move the bar; where there is none, a line every half minute."""
+        """Move the bar, or print a line every half minute where the output is no terminal.
+
+        Args:
+            done: Units done so far.
+            total: Units in all, or None where the total is not known.
+        """
         if self._task is not None:
             self._progress.update(self._task, completed=done, total=total)
         now = time.monotonic()
@@ -99,19 +145,31 @@ class ConsoleReporter:
             self._console.print(f"{self._stage:<9} {done:,}{of}", markup=False)
 
     def end(self, sentence: str) -> None:
-        """Replace the bar by the sentence."""
+        """Replace the bar by a sentence.
+
+        Args:
+            sentence: What came out of the stage.
+        """
         if self._task is not None:
             self._progress.remove_task(self._task)
             self._task = None
         self._console.print(f"{self._stage:<9} {sentence}", markup=False)
 
     def note(self, sentence: str) -> None:
-        """Print the sentence above the bar."""
+        """Print a sentence above the bar.
+
+        Args:
+            sentence: The line.
+        """
         self._console.print(sentence, markup=False)
 
 
 def print_cost(figures: Mapping[str, Any]) -> None:
-    """Print what `architecture_cost` returns as tables."""
+    """Print a cost as tables.
+
+    Args:
+        figures: The result of `architecture_cost`.
+    """
     console = Console(soft_wrap=True)
     console.print(conditions_in_words(figures["conditions"]), highlight=False, markup=False)
     for head, parts in (("operator", figures["breakdown"]), ("component", figures["components"])):

@@ -89,42 +89,57 @@ class RunFolder:
         return self.path / "searches.html"
 
     def results_of(self, search: str) -> Path:
-        """Figures of the models retrained from a search, and the baselines.
+        """Locate the figures of the models retrained from a search, and of the baselines.
 
         Args:
-            search: Name of its study; empty for the first search of the folder.
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            Path of a `results.json`.
         """
         return (self.path / "searches" / search if search else self.retrained) / "results.json"
 
     def ensemble_of(self, search: str) -> Path:
-        """Which of the trained models are averaged, for `nasrec_opt.retrain.Ensemble.load`.
+        """Locate the file that says which trained models are averaged.
 
         Args:
-            search: Place of the search; empty for the first.
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            The path for `nasrec_opt.retrain.Ensemble.load`.
         """
         return self.results_of(search).parent / "ensemble"
 
     def probes_of(self, search: str) -> Path:
-        """What the models came to that were trained before the supernet.
+        """Locate the results of the models that were trained before the supernet.
 
         Args:
-            search: Name of its study; empty for the first search of the folder.
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            Path of a JSON file.
         """
         return self.ladder_of(search).with_name("probes.json")
 
     def ladder_of(self, search: str) -> Path:
-        """How far the models of a search have climbed.
+        """Locate the record of how far the models of a search have climbed.
 
         Args:
-            search: Name of its study; empty for the first search of the folder.
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            Path of a JSON file.
         """
         return (self.path / "searches" / search if search else self.path) / "ladder.json"
 
     def report_of(self, search: str) -> Path:
-        """The HTML report of a search.
+        """Locate the HTML report of a search.
 
         Args:
-            search: Name of its study; empty for the first search of the folder.
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            Path of the page.
         """
         return (self.path / "searches" / search if search else self.path) / "report.html"
 
@@ -144,7 +159,10 @@ class RunFolder:
         return self.path / "run.json"
 
     def record(self) -> dict[str, dict[str, Any]]:
-        """What `run.json` says: `{stage: {"settings": …, "seconds": …}}`.
+        """Read `run.json`.
+
+        Returns:
+            For each finished stage its `settings` and `seconds`; empty where the file is missing.
 
         Raises:
             StudyError: The file is not what this class writes.
@@ -164,10 +182,14 @@ class RunFolder:
         return values
 
     def output(self, stage: str) -> Path:
-        """What is there when a stage has left its result: without it, the stage is not done.
+        """Locate what a finished stage leaves; without it the stage is not done.
 
         Args:
-            stage: Its key in `run.json`: the name, and that of the search if it is not the first.
+            stage: Key of the stage in `run.json`: its name, and that of the search if it is not the
+                first.
+
+        Returns:
+            Path of a file or folder.
         """
         stage, _, search = stage.partition(" ")
         outputs = {
@@ -183,7 +205,15 @@ class RunFolder:
         return outputs[stage]
 
     def is_done(self, stage: str, settings: Any) -> bool:
-        """Whether `stage` has finished with exactly these settings."""
+        """Check whether a stage has finished with exactly these settings.
+
+        Args:
+            stage: Key of the stage in `run.json`.
+            settings: Everything that the stage depends on, as JSON values.
+
+        Returns:
+            True where its record has the same settings and its output exists.
+        """
         entry = self.record().get(stage)
         return (
             entry is not None
@@ -192,13 +222,23 @@ class RunFolder:
         )
 
     def finish(self, stage: str, settings: Any, seconds: float) -> None:
-        """Write down that `stage` has finished, and the seconds of the process that finished it."""
+        """Record that a stage has finished.
+
+        Args:
+            stage: Key of the stage in `run.json`.
+            settings: Everything that the stage depends on, as JSON values.
+            seconds: Wall time of the process that finished it, s.
+        """
         values = self.record()
         values[stage] = {"settings": plain(settings), "seconds": round(seconds, 3)}
         write_json(self.record_path, values)
 
     def forget(self, stage: str) -> None:
-        """Let a stage count as not done."""
+        """Record that a stage is not done.
+
+        Args:
+            stage: Key of the stage in `run.json`.
+        """
         values = self.record()
         if values.pop(stage, None) is not None:
             write_json(self.record_path, values)
@@ -242,6 +282,9 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the folder: two processes in one run would spoil each other's work.
 
+        Yields:
+            Nothing; the folder is held until the block ends or the process dies.
+
         Raises:
             StudyError: Another process holds it, or it cannot be written.
         """
@@ -268,7 +311,11 @@ class RunFolder:
             os.close(descriptor)  # releases the lock, as the end of a killed process does
 
     def set_aside(self) -> Path:
-        """Rename the folder to the first free `<name>-1`, `<name>-2`, …; nothing is lost."""
+        """Rename the folder to the first free `<name>-1`, `<name>-2`, …; nothing is lost.
+
+        Returns:
+            The new path.
+        """
         path = self.path.resolve() if self.path.name in ("", "..") else self.path
         number = 1
         while (aside := path.with_name(f"{path.name}-{number}")).exists():

@@ -73,17 +73,27 @@ class OpenRun:
             self._logger.__exit__(kind, error, traceback)
 
     def dataset(self) -> Dataset:
-        """The dataset as this study reads it."""
+        """Open the dataset as this study reads it.
+
+        Returns:
+            The dataset, with the study's `min_count` and `binned_dense`.
+        """
         data = self.config.data
         return Dataset.open(
             self.folder.dataset, min_count=data.min_count or 1, binned_dense=data.binned_dense
         )
 
     def study(self, *, create: bool = False) -> Any:
-        """The Optuna study of this run.
+        """Open the Optuna study of this run.
+
+        Args:
+            create: Whether a missing study is created.
+
+        Returns:
+            The `optuna.Study`, with the sampler and the pruner of the study file.
 
         Raises:
-            StudyError: There is none, or it belongs to another search.
+            StudyError: There is no study and `create` is false, or it belongs to another search.
         """
         config = self.config
         if not create and not self.folder.study_db.exists():
@@ -118,7 +128,11 @@ class OpenRun:
         return name, place_of(name, studies)
 
     def logger(self) -> MLflowLogger | None:
-        """The MLflow logger, or None where MLflow is not installed."""
+        """Open the MLflow logger, once.
+
+        Returns:
+            The logger, or None where MLflow is not installed.
+        """
         if self._logger is None:
             try:
                 fingerprint = self.dataset().fingerprint

@@ -21,13 +21,16 @@ MLFLOW_UI = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
 
 
 def open_run(path: Path) -> str:
-    """What `how_to_open` says of a run folder, which may have been copied or moved to its place.
+    """Say how to open a run folder, which may have been copied or moved to its place.
 
     Args:
         path: The folder.
 
+    Returns:
+        The text of `how_to_open`; paths in MLflow's store are mended on the way.
+
     Raises:
-        StudyError: It is no run folder, or MLflow's store must be written and cannot be.
+        StudyError: The path is no run folder, or MLflow's store must be written and cannot be.
     """
     folder = RunFolder(path)
     if not folder.record():
@@ -57,11 +60,15 @@ def _is_writable(folder: RunFolder) -> bool:
 
 
 def how_to_open(folder: RunFolder, search: str = "") -> str:
-    """Where the results of a run are, and the commands that open them, quoted for a shell.
+    """Say where the results of a run are, and which commands open them, quoted for a shell.
 
     Args:
         folder: The run folder.
-        search: Of which search the report is: empty for the first one, else its study's name.
+        search: The search whose report is named: empty for the first one, else the name of its
+            study.
+
+    Returns:
+        A few lines of text.
     """
     report = folder.report_of(search)
     study = sqlite_url(folder.study_db)

@@ -23,15 +23,18 @@ def run_study(
     until: Stage = "report",
     reporter: Reporter | None = None,
 ) -> Run:
-    """Do the stages of a study up to `until`; those already done are skipped.
+    """Run the stages of a study up to `until`; those already done are skipped.
 
     Args:
         config: The study.
         out: The run folder; created where it is missing.
-        data: The click log, before the one the study names. A folder that holds a run on another
-            log is renamed, and the run begins anew.
-        until: Last stage.
-        reporter: Who is told of progress.
+        data: The click log, in place of the one that the study names. A folder that holds a run on
+            another log is renamed, and the run begins anew.
+        until: The last stage to run.
+        reporter: Receives the progress, or None for no output.
+
+    Returns:
+        The run, closed; its folder and figures can be read.
 
     Raises:
         DataError: The log is bad.

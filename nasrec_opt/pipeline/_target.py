@@ -38,18 +38,24 @@ def read_target(
     num_dense: int | None = None,
     num_sparse: int | None = None,
 ) -> Target:
-    """What a user points at.
+    """Read the model that a user points at.
 
     Args:
         path: A genotype in JSON, a run folder, or a run's `results.json`.
-        model: Rank of the retrained model in a run, from 1; None is the best.
+        model: Rank of the retrained model in a run, from 1, or None for the best.
         run: The run folder whose conditions hold for a genotype.
-        technology: Technology TOML, in place of the run's.
-        num_dense: Dense columns, for a genotype without a run.
-        num_sparse: Sparse columns, the same.
+        technology: Technology TOML in place of the run's, or None for the run's.
+        num_dense: Number of dense columns, for a genotype without a run.
+        num_sparse: Number of sparse columns, for a genotype without a run.
+
+    Returns:
+        The genotype, with the columns and the accelerator of its run where it has one.
 
     Raises:
         NasrecError: There is no such thing, or the options contradict each other.
+        StudyError: A file cannot be read, there is no such model, or the options contradict each
+            other.
+        GenotypeError: The genotype is not valid.
     """
     counts = {"--num-dense": num_dense, "--num-sparse": num_sparse}
     values = None if path.is_dir() else _read(path)

@@ -67,11 +67,25 @@ class FusedEmbedding(nn.Module):
         return ids + self.offsets
 
     def forward(self, rows: Tensor) -> Tensor:  # [batch, num_sparse, dim]
-        """Gather rows, `[batch, num_sparse]`."""
+        """Gather embedding vectors.
+
+        Args:
+            rows: Rows of the table, `[batch, num_sparse]`.
+
+        Returns:
+            The vectors, `[batch, num_sparse, dim]`.
+        """
         return nn.functional.embedding(rows, self.table)
 
     def first_order_of(self, rows: Tensor) -> Tensor:  # [batch, num_sparse]
-        """Gather the first-order weights of rows, `[batch, num_sparse]`."""
+        """Gather first-order weights.
+
+        Args:
+            rows: Rows of the table, `[batch, num_sparse]`.
+
+        Returns:
+            The weights, `[batch, num_sparse]`.
+        """
         assert self.first_order is not None  # of a model that has the term
         return nn.functional.embedding(rows, self.first_order).squeeze(-1)
 

@@ -47,7 +47,11 @@ class Activations:
 
 
 def best_device() -> torch.device:
-    """Where a network computes fastest: a GPU where there is one."""
+    """Choose the device on which a network computes fastest.
+
+    Returns:
+        A GPU where there is one, otherwise the CPU.
+    """
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -156,17 +160,28 @@ class Network(nn.Module):
         return self.embedding(self.embedding.rows_of(sparse)).transpose(1, 2).contiguous()
 
     def first_order_of(self, sparse: Tensor) -> Tensor | None:
-        """First-order weights of the ids of a batch, `[batch, num_sparse]`; None = there are none.
+        """Gather the first-order weights of the ids of a batch.
 
         Args:
             sparse: Ids, integers `[batch, num_sparse]`.
+
+        Returns:
+            The weights, `[batch, num_sparse]`, or None for a network without them.
         """
         if self.embedding.first_order is None:
             return None
         return self.embedding.first_order_of(self.embedding.rows_of(sparse))
 
     def begin(self, dense: Tensor, embedded: Tensor) -> Activations:
-        """The raw features as input 0; without dense features, one column of zeros."""
+        """Start a pass: the raw features are input 0; without dense features, one column of zeros.
+
+        Args:
+            dense: float32 `[batch, num_dense]`.
+            embedded: As `embed` returns it.
+
+        Returns:
+            Activations that hold input 0 alone.
+        """
         if not self.features.num_dense:
             dense = embedded.new_zeros(len(embedded), 1)
         return Activations({0: dense}, {0: SparseOutput(embedded)})
@@ -174,7 +189,14 @@ class Network(nn.Module):
     def run_block(
         self, number: int, genotype: Genotype, activations: Activations, take: Take = plain
     ) -> None:
-        """Run block `number` (from 1) and add its outputs to `activations`."""
+        """Run one block and add its outputs to the activations; a dead block does nothing.
+
+        Args:
+            number: Number of the block, from 1.
+            genotype: The subnet.
+            activations: Outputs of the blocks before it; changed in place.
+            take: How weights are read.
+        """
         live = liveness(genotype)[number - 1]
         if not (live.dense_pre or live.sparse_pre):
             return
@@ -193,13 +215,16 @@ class Network(nn.Module):
     def hidden(
         self, genotype: Genotype, dense: Tensor, embedded: Tensor, take: Take = plain
     ) -> Activations:
-        """Outputs of all live blocks.
+        """Compute the outputs of all live blocks.
 
         Args:
-            genotype: Which subnet runs.
+            genotype: The subnet.
             dense: float32 `[batch, num_dense]`.
             embedded: As `embed` returns it.
             take: How weights are read.
+
+        Returns:
+            The outputs by block, beginning with the raw features as input 0.
         """
         activations = self.begin(dense, embedded)
         for number in range(1, genotype.num_blocks + 1):
@@ -209,13 +234,16 @@ class Network(nn.Module):
     def first_order(
         self, bits: int, dense: Tensor, weights: Tensor, take: Take = plain
     ) -> Tensor:  # [batch]
-        """The first-order term: logistic regression on the raw features.
+        """Compute the first-order term: logistic regression on the raw features.
 
         Args:
-            bits: Of everything that is multiplied or added, as in the final layer.
+            bits: Bits of everything that is multiplied or added, as in the final layer.
             dense: float32 `[batch, num_dense]`.
-            weights: Of the batch's values, as `first_order_of` returns them.
+            weights: First-order weights of the batch's values, as `first_order_of` returns them.
             take: How the weights of dense features are read.
+
+        Returns:
+            The term, float32 `[batch]`.
         """
         total = round_to(wide(weights), bits).sum(dim=1)
         if not self.features.num_dense:
@@ -227,10 +255,18 @@ class Network(nn.Module):
         return total + functional.linear(round_to(wide(dense), bits), rounded).squeeze(1)
 
     def last_features(self, genotype: Genotype, activations: Activations) -> Tensor:
-        """Input of the final layer at its bits, float32 `[batch, dense_width + dim * rows]`.
+        """Compute the input of the final layer, rounded to its bits.
 
         The first-order term of a model that has one is a further, last column: the final layer
         counts it once, and one that is fitted anew may count it more or less.
+
+        Args:
+            genotype: The subnet.
+            activations: Its outputs, as `hidden` returns them.
+
+        Returns:
+            float32 `[batch, dense_width + dim * vectors]`, and one column more with a first-order
+            term.
         """
         last = genotype.num_blocks
         dense, sparse = activations.dense[last], activations.sparse[last]
@@ -244,7 +280,16 @@ class Network(nn.Module):
     def last_weight(
         self, genotype: Genotype, activations: Activations, take: Take = plain
     ) -> tuple[Tensor, Tensor]:
-        """Weights of the final layer for `last_features`, before they are rounded, and its bias."""
+        """Read the weights of the final layer for `last_features`, before they are rounded.
+
+        Args:
+            genotype: The subnet.
+            activations: Its outputs, as `hidden` returns them.
+            take: How weights are read.
+
+        Returns:
+            Weight `[width]` and bias `[1]`.
+        """
         last = genotype.num_blocks
         width = activations.dense[last].shape[1]
         weight, bias = self.final.weight(width, activations.sparse[last], take)
@@ -253,13 +298,16 @@ class Network(nn.Module):
     def last_logits(
         self, genotype: Genotype, features: Tensor, weight: Tensor, bias: Tensor
     ) -> Tensor:
-        """Logits `[batch]` of `last_features` and of weights that are rounded here.
+        """Compute logits from the input of the final layer, and round its weights on the way.
 
         Args:
-            genotype: Its bits are those of the weights.
+            genotype: The subnet; its bits are those of the weights.
             features: As `last_features` returns them.
             weight: As `last_weight` returns it, or fitted anew, `[width]`.
-            bias: `[1]`.
+            bias: Bias of the final layer, `[1]`.
+
+        Returns:
+            Logits, float32 `[batch]`.
         """
         if not genotype.wide:
             return features @ round_to(weight, genotype.final_bits) + bias
@@ -276,14 +324,17 @@ class Network(nn.Module):
         *,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Logits `[batch]` of one subnet.
+        """Compute the logits of one subnet.
 
         Args:
-            genotype: Which subnet runs.
+            genotype: The subnet.
             dense: float32 `[batch, num_dense]`.
             embedded: As `embed` returns it.
             take: How weights are read.
             weights: As `first_order_of` returns them; only a model with that term needs them.
+
+        Returns:
+            Logits, float32 `[batch]`.
         """
         activations = self.hidden(genotype, dense, embedded, take)
         return self.finish(genotype, activations, take, weights=weights)
@@ -296,13 +347,16 @@ class Network(nn.Module):
         *,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Logits `[batch]` from the outputs of all live blocks, as `hidden` returns them.
+        """Compute the logits from the outputs of all live blocks.
 
         Args:
-            genotype: Which subnet runs.
-            activations: The outputs, and the raw features.
+            genotype: The subnet.
+            activations: As `hidden` returns them.
             take: How weights are read.
             weights: As `first_order_of` returns them; only a model with that term needs them.
+
+        Returns:
+            Logits, float32 `[batch]`.
         """
         if genotype.wide:
             assert weights is not None
@@ -312,7 +366,14 @@ class Network(nn.Module):
         return self.last_logits(genotype, self.last_features(genotype, activations), weight, bias)
 
     def slices_of(self, genotype: Genotype) -> Recorder:
-        """Which slice of which weight a genotype uses, in order of use."""
+        """Record which slice of which weight a genotype uses.
+
+        Args:
+            genotype: The subnet.
+
+        Returns:
+            The slices, in order of use.
+        """
         recorder = Recorder()
         bias = self.final.bias
         with torch.no_grad():

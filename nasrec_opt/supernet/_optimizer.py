@@ -58,7 +58,19 @@ class AdagradOptions:
 
 
 def learning_rate_at(step: int, steps: int, options: AdagradOptions) -> float:
-    """Linear rise, then half a cosine down to 0 (Loshchilov and Hutter 2016, one period)."""
+    """Compute the learning rate of a step: a linear rise, then half a cosine down to 0.
+
+    Args:
+        step: Number of the step, from 0.
+        steps: Steps of the whole training.
+        options: Peak rate, and the share of the steps over which it rises.
+
+    Returns:
+        The learning rate.
+
+    References:
+        Loshchilov and Hutter 2016, one period.
+    """
     highest, warmup = options.learning_rate, options.rate_warmup_fraction * steps
     assert highest is not None  # the log has filled it in
     if step < warmup:
@@ -70,6 +82,10 @@ def learning_rate_at(step: int, steps: int, options: AdagradOptions) -> float:
 @torch.no_grad()
 def clip_gradients(gradients: Sequence[Tensor], max_norm: float | None) -> None:
     """Scale gradients, in place, so that their joint L2 norm is at most `max_norm`.
+
+    Args:
+        gradients: Gradients of any shapes.
+        max_norm: Largest norm allowed, or None for any.
 
     References:
         `torch.nn.utils.clip_grad_norm_`, whose 1e-6 this shares.
@@ -168,11 +184,20 @@ class SliceAdagrad:
         return self.squares[name]
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The accumulators, by weight."""
+        """Return the state to be saved.
+
+        Returns:
+            The accumulators by name of the weight: one for each entry, or for each vector of the
+            embedding table.
+        """
         return dict(self.squares)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Inverse of `state_dict`."""
+        """Inverse of `state_dict`.
+
+        Args:
+            state: What `state_dict` returned.
+        """
         self.squares = {name: value.to(self._table.device) for name, value in state.items()}
 
 

@@ -19,49 +19,111 @@ class PathSampling(Protocol):
     """Draws the subnet of a training step."""
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
-        """A genotype; `progress` is the share of training that is over, 0 to 1."""
+        """Draw the genotype that the next training step trains.
+
+        Args:
+            rng: Source of the draws.
+            progress: Share of training that is over, 0 to 1.
+
+        Returns:
+            A genotype of the supernet's space.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class SingleOperatorSingleConnection:
-    """One operator a branch, one input a branch."""
+    """Path sampling with one operator and one input per branch.
+
+    Args:
+        space: The space of the supernet.
+
+    References:
+        Zhang et al. 2024, section 4.1.
+    """
 
     space: SearchSpace
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
-        """A genotype whose blocks form chains."""
+        """Draw a genotype whose blocks form chains.
+
+        Args:
+            rng: Source of the draws.
+            progress: Share of training that is over, 0 to 1; not used.
+
+        Returns:
+            A genotype of the space.
+        """
         return _genotype(self.space, rng, any_operator=False, connections=None)
 
 
 @dataclass(frozen=True, slots=True)
 class SingleOperatorAnyConnection:
-    """One operator a branch, any number of inputs: the paper's choice."""
+    """Path sampling with one operator per branch and any number of inputs: the paper's choice.
+
+    Args:
+        space: The space of the supernet.
+        connections: How the number of inputs is drawn: `uniform`, or `binomial` for 1 +
+            binomial(0.5).
+
+    References:
+        Zhang et al. 2024, section 4.1.
+    """
 
     space: SearchSpace
     connections: Connections = "binomial"
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
-        """A genotype of medium size."""
+        """Draw a genotype of medium size.
+
+        Args:
+            rng: Source of the draws.
+            progress: Share of training that is over, 0 to 1; not used.
+
+        Returns:
+            A genotype of the space.
+        """
         return _genotype(self.space, rng, any_operator=False, connections=self.connections)
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOperatorAnyConnection:
-    """Any non-empty subset of operators, any number of inputs."""
+    """Path sampling with any non-empty subset of operators and any number of inputs per branch.
+
+    Args:
+        space: The space of the supernet.
+        connections: How the number of inputs is drawn: `uniform`, or `binomial` for 1 +
+            binomial(0.5).
+
+    References:
+        Zhang et al. 2024, section 4.1.
+    """
 
     space: SearchSpace
     connections: Connections = "binomial"
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
-        """A genotype of any size."""
+        """Draw a genotype of any size.
+
+        Args:
+            rng: Source of the draws.
+            progress: Share of training that is over, 0 to 1; not used.
+
+        Returns:
+            A genotype of the space.
+        """
         return _genotype(self.space, rng, any_operator=True, connections=self.connections)
 
 
 @dataclass(frozen=True, slots=True)
 class FairOperators:
-    """Single-operator any-connection, with operators dealt to the blocks like cards.
+    """Path sampling with one operator per branch, dealt to the blocks like cards.
 
-    Within a subnet none occurs twice more than another.
+    Within a subnet, none occurs twice more often than another.
+
+    Args:
+        space: The space of the supernet.
+        connections: How the number of inputs is drawn: `uniform`, or `binomial` for 1 +
+            binomial(0.5).
 
     References:
         Chu et al. 2021 (FairNAS): every operator is trained equally often.
@@ -71,7 +133,15 @@ class FairOperators:
     connections: Connections = "binomial"
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
-        """A genotype with one operator a branch."""
+        """Draw a genotype with one operator per branch.
+
+        Args:
+            rng: Source of the draws.
+            progress: Share of training that is over, 0 to 1; not used.
+
+        Returns:
+            A genotype of the space.
+        """
         space = self.space
         dealt = (_deal(space.dense_ops, rng, space), _deal(space.sparse_ops, rng, space))
         return _genotype(space, rng, any_operator=False, connections=self.connections, dealt=dealt)
@@ -96,7 +166,15 @@ class SandwichWidths:
     share: float = 0.5
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
-        """A genotype, all of whose widths may be extreme."""
+        """Draw a genotype; with the chance `share` all its widths are the greatest or the smallest.
+
+        Args:
+            rng: Source of the draws.
+            progress: Share of training that is over, 0 to 1.
+
+        Returns:
+            A genotype of the space.
+        """
         genotype = self.strategy.sample(rng, progress)
         chance = rng.random()
         if chance >= self.share:
@@ -122,14 +200,29 @@ class WarmUp:
     fraction: float = 0.2
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
-        """The full supernet, or what the strategy draws."""
+        """Draw the full supernet, or what the strategy draws.
+
+        Args:
+            rng: Source of the draws.
+            progress: Share of training that is over, 0 to 1.
+
+        Returns:
+            A genotype of the space.
+        """
         if self.fraction > 0 and rng.random() < 1 - progress / self.fraction:
             return full_supernet(self.space)
         return self.strategy.sample(rng, progress)
 
 
 def full_supernet(space: SearchSpace) -> Genotype:
-    """Everything at once: all operators, greatest widths, all inputs, both mergers."""
+    """Build the largest genotype: all operators, greatest widths, all inputs, both mergers.
+
+    Args:
+        space: The space.
+
+    Returns:
+        A genotype that uses every weight of the supernet; it need not be in the space itself.
+    """
     blocks = tuple(
         BlockGene(
             dense_ops=space.dense_ops,

@@ -21,13 +21,16 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for products in bfloat16.
+    """Check whether a device has instructions for products in bfloat16.
 
     Without them each product converts its inputs, and takes two to three times as long as in
     float32.
 
     Args:
         device: Where the products are computed.
+
+    Returns:
+        True where it has them.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -39,15 +42,19 @@ def has_bfloat16(device: torch.device) -> bool:
 def choose_precision(
     choice: PrecisionChoice, device: torch.device, *, is_quantized: bool
 ) -> Precision:
-    """The precision that a choice comes to on a device.
+    """Choose the precision of products on a device.
 
     A choice of bfloat16 that is slower there is kept, and logged as a warning.
 
     Args:
-        choice: `auto` = bfloat16 where the device has instructions for it, otherwise float32; and
-            float32 where values are rounded to bits, which are then too few to rank alike.
+        choice: `float32`, `bfloat16`, or `auto` for bfloat16 where the device has instructions for
+            it. Where values are rounded to bits, `auto` means float32: bfloat16 would then change
+            their order.
         device: Where the products are computed.
         is_quantized: Whether the model rounds weights and activations to bits.
+
+    Returns:
+        `float32` or `bfloat16`.
     """
     if choice == "auto":
         return "bfloat16" if has_bfloat16(device) and not is_quantized else "float32"
@@ -61,10 +68,13 @@ def choose_precision(
 
 
 def check_precision(name: str) -> None:
-    """Refuse what is no precision.
+    """Refuse an unknown precision.
+
+    Args:
+        name: `float32`, `bfloat16` or `auto`.
 
     Raises:
-        StudyError: It names those known.
+        StudyError: The name is none of these.
     """
     known = get_args(PrecisionChoice)
     if name not in known:

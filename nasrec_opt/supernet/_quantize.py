@@ -50,15 +50,28 @@ def fake_quantize(values: Tensor, bits: int, dim: int = -1) -> Tensor:
 
 
 def trained_as(genotype: Genotype) -> Genotype:
-    """The genotype whose steps a model learns from: its own, or the same in floating point.
+    """Choose the genotype that a model is trained as: its own, or the same in floating point.
 
-    Models of 8 bits learn in floating point, which is less work a step (docs/decisions/bits.md);
-    those with fewer bits anywhere learn with their rounding. What is scored is always a model at
-    its own bits.
+    Models of 8 bits are trained in floating point, which is less work per step
+    (docs/decisions/bits.md). Models with fewer bits anywhere are trained with their rounding.
+    Scores are always those of a model at its own bits.
+
+    Args:
+        genotype: The model.
+
+    Returns:
+        The genotype for the forward passes of the training.
     """
     return genotype.with_bits(FLOAT_BITS) if live_bits(genotype) <= LEARNT_IN_FLOATS else genotype
 
 
 def learns_in_floats(space: SearchSpace) -> bool:
-    """Whether no genotype of a space learns with its rounding."""
+    """Check whether every genotype of a space is trained without rounding.
+
+    Args:
+        space: The space.
+
+    Returns:
+        True where all its bits are 8 or 32.
+    """
     return set(space.bits) <= LEARNT_IN_FLOATS

@@ -29,7 +29,15 @@ Bits = tuple[int, int]  # of weights and of the inputs of a product; 32 = floati
 
 
 def plain(weight: Tensor, *index: slice) -> Tensor:
-    """A view; gradients, if any, go to the whole weight."""
+    """Read a slice of a weight as it is.
+
+    Args:
+        weight: The whole weight.
+        index: One slice per dimension.
+
+    Returns:
+        A view; its gradients, if any, go to the whole weight.
+    """
     return weight[index]
 
 
@@ -44,11 +52,24 @@ class Leaf:
 
 @dataclass(slots=True)
 class Leaves:
-    """A take whose views are leaves of the graph; `used` lists them, in order of use."""
+    """Reads weights as views that are leaves of the autograd graph.
+
+    Args:
+        used: The views so far, in order of use.
+    """
 
     used: list[Leaf] = field(default_factory=list)
 
     def __call__(self, weight: Tensor, *index: slice) -> Tensor:
+        """Read a slice.
+
+        Args:
+            weight: The whole weight.
+            index: One slice per dimension.
+
+        Returns:
+            A view that requires a gradient of its own.
+        """
         view = weight.detach()[index].requires_grad_()
         self.used.append(Leaf(weight, index, view))
         return view
@@ -67,12 +88,26 @@ class Recorder:
 
 @dataclass(slots=True)
 class Cast:
-    """A take for weights that do not change: copies in another precision, each slice made once."""
+    """Reads weights that do not change as copies in another precision, each slice made once.
+
+    Args:
+        dtype: Precision of the copies.
+        copies: The copies so far, by weight and slice.
+    """
 
     dtype: torch.dtype
     copies: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
 
     def __call__(self, weight: Tensor, *index: slice) -> Tensor:
+        """Read a slice.
+
+        Args:
+            weight: The whole weight.
+            index: One slice per dimension.
+
+        Returns:
+            Its copy, contiguous, the same tensor every time.
+        """
         key = (id(weight), *((part.start, part.stop) for part in index))
         if key not in self.copies:
             self.copies[key] = weight[index].to(self.dtype, memory_format=torch.contiguous_format)
@@ -81,15 +116,18 @@ class Cast:
 
 @dataclass(slots=True)
 class Written:
-    """A take for weights that stand somewhere with errors, such as the cells of crossbars.
+    """Reads weights as a place with errors holds them, such as the cells of crossbars.
 
-    A pass reads its products' weights in the same order every time; the error of each is asked for
-    once, and is the same for every batch. Call `begin` before each pass. No gradients are kept.
+    A pass reads the weights of its products in the same order every time. The error of each is
+    computed once, and is the same for every batch. Call `begin` before each pass. No gradients are
+    kept.
 
     Args:
-        error: What is wrong with the weights of a product, `[outputs, inputs]`: given the number of
-            the product in the pass, the weights, and their bits and those of its inputs.
-        weights: The weights of the products so far as they are held.
+        error: Computes what is to be added to the weights of a product, `[outputs, inputs]`, from
+            the number of the product in the pass, its weights, and the bits of its weights and
+            inputs.
+        weights: The weights of the products so far, as they are held.
+        place: Number of the next product in the pass.
     """
 
     error: Callable[[int, Tensor, Bits], Tensor]
@@ -97,6 +135,15 @@ class Written:
     place: int = 0
 
     def __call__(self, weight: Tensor, *index: slice) -> Tensor:
+        """Read a slice without its errors, which `held` adds.
+
+        Args:
+            weight: The whole weight.
+            index: One slice per dimension.
+
+        Returns:
+            A view without a gradient.
+        """
         return weight.detach()[index]
 
     def begin(self) -> None:
@@ -104,12 +151,15 @@ class Written:
         self.place = 0
 
     def held(self, weight: Tensor, rounded: Tensor, bits: Bits) -> Tensor:
-        """The weights of the next product as they are held: the same tensor in every pass.
+        """Read the weights of the next product as they are held.
 
         Args:
-            weight: Before it was rounded.
-            rounded: As it would be without errors.
-            bits: Of the weights and of the inputs.
+            weight: The weights before they were rounded, `[outputs, inputs]`.
+            rounded: The weights as they would be without errors, `[outputs, inputs]`.
+            bits: Bits of the weights and of the inputs.
+
+        Returns:
+            The weights with their errors, the same tensor in every pass.
         """
         if self.place == len(self.weights):
             self.weights.append(rounded + self.error(self.place, weight, bits))

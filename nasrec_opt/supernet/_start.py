@@ -24,6 +24,13 @@ def log_odds(labels: npt.ArrayLike) -> float:
     Args:
         labels: 0 or 1, `[rows]`.
 
+    Returns:
+        Natural logarithm of the odds.
+
+    Example:
+        >>> log_odds([0, 0, 1, 1])
+        0.0
+
     References:
         Haldane 1956; Anscombe 1956: the empirical logit.
     """

@@ -138,14 +138,24 @@ class Subnet(Network):
                     delattr(module, name)
 
     def save(self, path: Path | str) -> None:
-        """Write the folder `path`: weights as safetensors, the rest as JSON."""
+        """Write a folder: weights as safetensors, the rest as JSON.
+
+        Args:
+            path: The folder; created where it is missing.
+        """
         values = {"kind": "subnet", "genotype": self.genotype.to_dict()}
         values |= {"balance": self.balance, "initialization": self.initialization}
         save_network(self, path, values)
 
     @classmethod
     def load(cls, path: Path | str) -> Subnet:
-        """Inverse of `save`.
+        """Load what `save` wrote.
+
+        Args:
+            path: The folder.
+
+        Returns:
+            The subnet, on the CPU.
 
         Raises:
             StudyError: The folder holds no subnet, or one that cannot be read.

@@ -165,12 +165,15 @@ class Supernet(Network):
         )
 
     def extract(self, genotype: Genotype, *, embedding: FusedEmbedding | None = None) -> Subnet:
-        """The standalone model of a genotype, with copies of the weights it uses here.
+        """Build the standalone model of a genotype, with copies of the weights that it uses here.
 
         Args:
             genotype: The subnet.
-            embedding: What the model embeds with, on this supernet's device; None means a copy of
-                this supernet's whole table.
+            embedding: Embedding of the model, on this supernet's device, or None for a copy of this
+                supernet's whole table.
+
+        Returns:
+            A model that computes the same logits.
 
         Raises:
             StudyError: This supernet masks with zeros: no standalone model equals its subnets.
@@ -213,7 +216,13 @@ class Supernet(Network):
 
     @classmethod
     def load(cls, path: Path | str) -> Supernet:
-        """Inverse of `save`.
+        """Load what `save` wrote.
+
+        Args:
+            path: The folder.
+
+        Returns:
+            The supernet, on the CPU.
 
         Raises:
             StudyError: The folder holds no supernet, or one that cannot be read.

@@ -84,32 +84,38 @@ class TrainConfig(AdagradOptions):
     A field that is None follows the number of training rows; `for_rows` says what it comes to.
 
     Args:
-        path_sampling: Which subnets: operators and connections, each single or any.
-        connections: How the number of inputs is drawn, where any: uniform, or 1 + binomial(0.5).
-        warmup_fraction: Share of training over which the full supernet's probability falls to 0.
+        path_sampling: Which subnets are trained: operators and connections, each single or any.
+        connections: How the number of inputs is drawn where it can be any: uniform, or 1 +
+            binomial(0.5).
+        warmup_fraction: Share of training over which the probability of training the full supernet
+            falls to 0.
         batch_size: Rows of a step.
-        learning_rate: Adagrad's, at its highest.
-        epsilon: Added to the root of Adagrad's accumulators; 1e-2 as published.
+        learning_rate: Peak learning rate of Adagrad.
+        initialization: How the weights begin: `uniform`, or the published `xavier`. The supernet
+            must be made with the same.
+        embedding_rate: Peak learning rate of the embedding table and of the first-order weights of
+            values. None means `learning_rate`, where that is given. On a small log, weights need a
+            lower rate than the vectors of a table, each of which few steps see.
+        embedding_prior: Initial value of the table's accumulators, in squared gradients of the log
+            loss summed over a batch; first-order weights begin at 16 times as much. A small log is
+            memorised by its table, and this value holds the table back.
+        epochs: Passes over the training rows.
+        max_table_rows: Maximum number of rows of one column's embedding table.
+        precision: Precision of the products. `bfloat16` is quicker where the device has
+            instructions for it. `auto` takes it there, and float32 elsewhere and where weights are
+            rounded to bits. Weights, optimizer, layer norms, softmax, final layer and loss stay
+            float32. The default is float32, so that a supernet's weights do not depend on the
+            processor.
+        checkpoint_s: Seconds between checkpoints, s.
+        seed: Seed of weights, order of rows and paths.
         clip_norm: Maximum L2 norm of a step's gradient, the embedding rows included; 5.0 as
             published, or None for no clipping.
         rate_warmup_fraction: Share of training over which the learning rate rises linearly; 0.1 as
             published.
-        initialization: Where the weights begin: `uniform`, or the published `xavier`. The supernet
-            is made with it.
-        embedding_rate: Highest learning rate of the embedding table and of the first-order weights
-            of values; None means `learning_rate`, where that is given. Where a log is small,
-            weights want a lower rate than the rows of a table, each of which few steps see.
-        embedding_prior: Where the table's accumulators begin, in squared gradients of the log loss
-            summed over a batch; those of first-order weights begin at 16 times as much. What
-            memorises a small log is its table, and this holds it back.
-        epochs: Passes over the training rows.
-        max_table_rows: Maximum number of rows of one column's embedding table.
-        precision: Of the products; `bfloat16` is quicker where the device has instructions for it,
-            `auto` takes it there, and float32 elsewhere and where weights are rounded to bits.
-            Weights, optimizer, layer norms, softmax, final layer and loss stay float32. The default
-            is float32, so that a supernet's weights do not depend on the processor.
-        checkpoint_s: Seconds between checkpoints.
-        seed: Seed of weights, rows and paths.
+        epsilon: Added to the square root of Adagrad's accumulators; 1e-2 as published.
+
+    Raises:
+        StudyError: An option is out of range.
     """
 
     path_sampling: Literal["single-any", "single-single", "any-any"] = "single-any"
@@ -146,22 +152,40 @@ class TrainConfig(AdagradOptions):
             raise StudyError(f"warmup_fraction: expected 0 to 1, got {self.warmup_fraction}")
 
     def for_rows(self, rows: int) -> TrainConfig:
-        """The same with every field that follows the log filled in.
+        """Fill in every field that follows the log.
 
         Args:
-            rows: Training rows.
+            rows: Number of training rows.
+
+        Returns:
+            A copy in which no such field is None.
+
+        Example:
+            >>> TrainConfig().for_rows(40_000_000).batch_size
+            512
         """
         return self.with_recipe(supernet_recipe(rows))
 
     def with_recipe(self, recipe: SupernetRecipe) -> TrainConfig:
-        """The same with every field that follows the log as a recipe has it."""
+        """Fill in every field that follows the log from a recipe.
+
+        Args:
+            recipe: Values for the fields that are None.
+
+        Returns:
+            A copy in which no such field is None.
+        """
         settled = filled(self, recipe)
         if self.learning_rate is not None:
             settled = replace(settled, embedding_rate=self.embedding_rate)
         return settled
 
     def identity(self) -> dict[str, Any]:
-        """All that the weights depend on, as JSON values; equal for trainings that are equal."""
+        """State everything that the weights depend on.
+
+        Returns:
+            JSON values, equal for trainings that give equal weights.
+        """
         values = asdict(self)
         del values["checkpoint_s"]  # changes no weight
         if values["embedding_rate"] == values["learning_rate"]:
@@ -200,13 +224,17 @@ def train_supernet(
     """Train a supernet and save it.
 
     Args:
-        supernet: Its weights are trained in place.
+        supernet: The supernet; its weights are trained in place.
         dataset: Where the training rows come from.
         out_dir: Gets the supernet when done, and checkpoints until then. A checkpoint of the same
             configuration is taken up; `precision = "auto"` must come to what it was then.
-        config: How; what it leaves open follows the number of training rows.
+        config: How it is trained, or None for the defaults; what is left open follows the number of
+            training rows.
         progress: Called with (steps done, steps).
         strategy: A user's own path sampling, in place of the configuration's.
+
+    Returns:
+        Steps, final loss and seconds of the training.
 
     Raises:
         StudyError: The folder holds a checkpoint of another configuration, or a damaged one; the
@@ -268,11 +296,14 @@ def train_supernet(
 
 
 def training_steps(num_rows: int, config: TrainConfig) -> int:
-    """Steps of the whole training.
+    """Count the steps of the whole training.
 
     Args:
-        num_rows: Training rows. Those short of a last batch are left out of an epoch.
-        config: How it is trained.
+        num_rows: Number of training rows. Those short of a last batch are left out of an epoch.
+        config: How the supernet is trained.
+
+    Returns:
+        Number of steps.
     """
     config = config.for_rows(num_rows)
     return max(1, num_rows // _given(config.batch_size)) * _given(config.epochs)
@@ -332,7 +363,16 @@ def train_step(
 def train_batches(
     rows: TrainRows, config: TrainConfig, steps: int, done: int = 0
 ) -> Iterator[tuple[int, Any]]:
-    """Steps `done` to `steps` with their rows; each epoch has an order of its own.
+    """Iterate over the training steps with their rows; each epoch has an order of its own.
+
+    Args:
+        rows: The training rows.
+        config: How the supernet is trained.
+        steps: Steps of the whole training.
+        done: Steps that an earlier process has done.
+
+    Yields:
+        Number of the step, from `done`, and its batch.
 
     Raises:
         StudyError: There are no rows.
@@ -352,12 +392,15 @@ def train_batches(
 
 
 def learning_rates_at(step: int, steps: int, config: TrainConfig) -> tuple[float, float]:
-    """Adagrad's learning rate for the weights, and for the embedding table.
+    """Compute Adagrad's learning rates of a step.
 
     Args:
-        step: From 0.
-        steps: Of the whole training.
-        config: How it is trained, filled in by `TrainConfig.for_rows`.
+        step: Number of the step, from 0.
+        steps: Steps of the whole training.
+        config: How the supernet is trained, filled in by `TrainConfig.for_rows`.
+
+    Returns:
+        The rate of the weights, and that of the embedding table.
     """
     rate, of_table = learning_rate_at(step, steps, config), config.embedding_rate
     if of_table is None:
@@ -366,10 +409,13 @@ def learning_rates_at(step: int, steps: int, config: TrainConfig) -> tuple[float
 
 
 def row_prior(config: TrainConfig) -> float:
-    """Where the accumulators of the embedding table begin: gradients are means, not sums.
+    """Compute the initial accumulators of the embedding table, whose gradients are means, not sums.
 
     Args:
-        config: How it is trained, filled in by `TrainConfig.for_rows`.
+        config: How the supernet is trained, filled in by `TrainConfig.for_rows`.
+
+    Returns:
+        The initial value, in squared gradients of the mean log loss of a batch.
     """
     return _given(config.embedding_prior) / _given(config.batch_size) ** 2
 
