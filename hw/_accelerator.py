@@ -13,14 +13,21 @@ Accelerator = ReRAM | RecNMP | CPU
 
 
 def read_accelerator(path: Path | str) -> Accelerator:
-    """The accelerator that a technology TOML describes; figures left out are those that ship.
+    """Read the accelerator that a technology TOML describes; figures left out are those that ship.
 
     Args:
         path: The file; the name alone of one that ships will do, such as `recnmp.toml`.
 
+    Returns:
+        A `ReRAM`, `RecNMP` or `CPU`, by the `kind` of the file.
+
     Raises:
         DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type or
             unit, or out of range.
+
+    Example:
+        >>> type(read_accelerator("cpu.toml")).__name__
+        'CPU'
     """
     return parse_accelerator(read_text(path), str(path))
 

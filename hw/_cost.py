@@ -12,7 +12,14 @@ from hw.errors import DescriptionError
 
 
 class ComponentCost(NamedTuple):
-    """The share of one kind of component: converters, buffers, the digital unit, leakage."""
+    """The share of one kind of component: converters, buffers, the digital unit, leakage.
+
+    Args:
+        name: Name of the kind, such as `adc` or `dram`.
+        latency_ns: Its share of the latency, ns; 0 off the critical path.
+        energy_pj: Its energy for one sample, pJ.
+        area_mm2: Its area, mm2.
+    """
 
     name: str
     latency_ns: float
@@ -77,7 +84,18 @@ class Cost:
         write_energy_pj: float = 0.0,
         write_latency_ns: float = 0.0,
     ) -> Cost:
-        """A cost from its parts."""
+        """Add up a cost from its parts.
+
+        Args:
+            parts: Costs of the operations; those off the critical path have a latency of 0.
+            leakage_mw: Leakage power of everything, mW.
+            interval_ns: Time between two samples of a stream, ns, or None for the latency.
+            write_energy_pj: Energy to write all weights once, pJ.
+            write_latency_ns: Time to write all weights once, ns.
+
+        Returns:
+            The cost; `parts` become its breakdown.
+        """
         parts = tuple(parts)
         latency_ns = energy_pj = area_mm2 = 0.0
         for part in parts:  # in order: `sum` rounds otherwise in newer versions of Python
@@ -123,13 +141,33 @@ class Cost:
         )
 
     def batch_latency_ns(self, batch: int) -> float:
-        """Time of `batch` samples that follow each other."""
+        """Compute the time of samples that follow each other in a pipeline.
+
+        Args:
+            batch: Number of samples, 1 or more.
+
+        Returns:
+            `latency_ns + (batch - 1) * interval_ns`, ns.
+
+        Raises:
+            DescriptionError: `batch` is below 1.
+        """
         _check_batch(batch)
         interval_ns = self.latency_ns if self.interval_ns is None else self.interval_ns
         return self.latency_ns + (batch - 1) * interval_ns
 
     def batch_energy_pj(self, batch: int) -> float:
-        """Energy of `batch` samples that follow each other: leakage is shared between them."""
+        """Compute the energy of samples that follow each other, between which leakage is shared.
+
+        Args:
+            batch: Number of samples, 1 or more.
+
+        Returns:
+            Energy of all of them, pJ.
+
+        Raises:
+            DescriptionError: `batch` is below 1.
+        """
         dynamic_pj = self.energy_pj - self.leakage_mw * self.latency_ns  # mW x ns = pJ
         return batch * dynamic_pj + self.leakage_mw * self.batch_latency_ns(batch)
 
@@ -143,17 +181,27 @@ class CostModel(Protocol):
     """An accelerator: ReRAM, a CPU, a user's own."""
 
     def cost(self, workload: Workload) -> Cost:
-        """Cost of one sample."""
+        """Compute the cost of one sample.
+
+        Args:
+            workload: The operations of one sample.
+
+        Returns:
+            Latency in ns, energy in pJ and area in mm2, with a breakdown by operation.
+        """
 
 
 def critical_path(
     operations: Sequence[Operation], latency_ns: Mapping[str, float]
 ) -> frozenset[str]:
-    """Names of the operations on the longest chain of needs.
+    """Find the operations on the longest chain.
 
     Args:
-        operations: In an order in which they could run.
-        latency_ns: Time of each.
+        operations: Operations in an order in which they could run.
+        latency_ns: Time of each operation, ns, by name.
+
+    Returns:
+        Names of the operations on that chain.
     """
     finish: dict[str, float] = {}
     before: dict[str, str | None] = {}

@@ -59,7 +59,14 @@ class Costs(Sequence[Cost]):
 
     @classmethod
     def of(cls, costs: Sequence[Cost]) -> Costs:
-        """The totals of costs that are there already."""
+        """Collect the totals of costs.
+
+        Args:
+            costs: Costs of single workloads.
+
+        Returns:
+            Their totals as columns, in the same order.
+        """
         costs = tuple(costs)
         intervals = [c.latency_ns if c.interval_ns is None else c.interval_ns for c in costs]
         rows = [tuple(getattr(cost, name) for name in TOTALS) for cost in costs]
@@ -76,12 +83,15 @@ class Costs(Sequence[Cost]):
         count: int,
         in_full: Callable[[int], Cost],
     ) -> Costs:
-        """Costs put together from parts of them.
+        """Put costs together from parts of them.
 
         Args:
-            parts: Numbers of some workloads, and their costs in that order.
+            parts: For each part the numbers of its workloads, and their costs in that order.
             count: Number of all workloads.
-            in_full: Cost of a workload with its breakdown, by its number.
+            in_full: Computes the cost of a workload with its breakdown, from its number.
+
+        Returns:
+            Columns of `count` entries.
         """
         names = (*TOTALS, "interval_ns")
         totals: dict[str, FloatArray] = {name: np.zeros(count) for name in names}

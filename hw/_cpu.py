@@ -54,7 +54,13 @@ class CPU:
 
     @classmethod
     def from_toml(cls, path: Path | str) -> CPU:
-        """A CPU from a technology TOML of this kind.
+        """Read a CPU from a technology TOML of this kind.
+
+        Args:
+            path: The file; the name alone of one that ships will do.
+
+        Returns:
+            The CPU; figures that the file leaves out are those of its `base`, or of `cpu.toml`.
 
         Raises:
             DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type or
@@ -63,11 +69,30 @@ class CPU:
         return cls(**read_kind(path, "cpu"))
 
     def with_figures(self, **figures: float) -> CPU:
-        """The same with other figures of the processor."""
+        """Change figures of the processor.
+
+        Args:
+            figures: New values by name, out of `CpuFigures`, in its units.
+
+        Returns:
+            A copy with these figures.
+
+        Raises:
+            DescriptionError: A figure is out of range.
+        """
         return replace(self, cpu=replace(self.cpu, **figures))
 
     def cost(self, workload: Workload) -> Cost:
-        """Cost of one sample; area and leakage of a bought processor are not modelled: 0."""
+        """Compute the cost of one sample.
+
+        Area and leakage of a bought processor are not modelled, and 0.
+
+        Args:
+            workload: The operations of one sample.
+
+        Returns:
+            Latency in ns and energy in pJ, with a breakdown by operation.
+        """
         times = {o.name: self._times(o) for o in workload.operations}
         return cost_of_times(workload, times)
 

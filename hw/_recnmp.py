@@ -54,7 +54,14 @@ class RecNMP:
 
     @classmethod
     def from_toml(cls, path: Path | str) -> RecNMP:
-        """RecNMP from a technology TOML of this kind.
+        """Read RecNMP from a technology TOML of this kind.
+
+        Args:
+            path: The file; the name alone of one that ships will do.
+
+        Returns:
+            The model; figures that the file leaves out are those of its `base`, or of
+            `recnmp.toml`.
 
         Raises:
             DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type or
@@ -63,11 +70,28 @@ class RecNMP:
         return cls(**read_kind(path, "recnmp"))
 
     def with_figures(self, **figures: float) -> RecNMP:
-        """The same with other figures of the units near the memory."""
+        """Change figures of the units near the memory.
+
+        Args:
+            figures: New values by name, out of `NearMemoryFigures`, in its units.
+
+        Returns:
+            A copy with these figures.
+
+        Raises:
+            DescriptionError: A figure is out of range.
+        """
         return replace(self, near_memory=replace(self.near_memory, **figures))
 
     def cost(self, workload: Workload) -> Cost:
-        """Cost of one sample; the area is that of the units near the memory alone."""
+        """Compute the cost of one sample; the area is that of the units near the memory alone.
+
+        Args:
+            workload: The operations of one sample.
+
+        Returns:
+            Latency in ns, energy in pJ and area in mm2, with a breakdown by operation.
+        """
         times = {o.name: self._times(o) for o in workload.operations}
         area_mm2 = self.dram.channels * self.near_memory.unit_area_mm2
         return cost_of_times(workload, times, {"near_memory": area_mm2})

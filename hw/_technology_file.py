@@ -36,7 +36,14 @@ class TechnologyFile:
 
     @classmethod
     def read(cls, path: Path | str | None = None) -> TechnologyFile:
-        """A technology file, or where there is None the one that ships for ReRAM.
+        """Read a technology file.
+
+        Args:
+            path: The file; the name alone of one that ships will do. None means the one that ships
+                for ReRAM.
+
+        Returns:
+            Its name and its text.
 
         Raises:
             DescriptionError: The file cannot be read, or describes no accelerator.

@@ -22,17 +22,21 @@ class MatrixVector:
     """A product of stationary weights `[outputs, inputs]` with `repeats` vectors.
 
     Args:
-        name: Unique in its workload.
-        operator: What it belongs to, for breakdowns.
+        name: Name of the operation, unique in its workload.
+        operator: Operator that it belongs to, for breakdowns.
         inputs: Length of the vector.
         outputs: Length of the result.
         repeats: Vectors of one sample that meet these weights, one after another.
-        weight_bits: Bits of a weight, 1 to 16 of an integer, or 32 = floating point.
-        activation_bits: Bits of an input, the same.
+        weight_bits: Bits of a weight: 1 to 16 of an integer, or 32 for floating point.
+        activation_bits: Bits of an input: 1 to 16 of an integer, or 32 for floating point.
         extra_parameters: Biases and layer norms that go with it.
-        paper_macs: MACs by the rule of the paper's Table 5, where they differ: a Gate's, which
-            that table counts with the narrower input padded with zeros.
+        paper_macs: MACs by the rule of the paper's Table 5, or None for `inputs * outputs *
+            repeats`. They differ for a Gate, which that table counts with the narrower input padded
+            with zeros.
         after: Names of the operations whose results it needs.
+
+    Raises:
+        DescriptionError: A length, a count or a number of bits is out of range.
     """
 
     name: str
@@ -71,15 +75,18 @@ class Digital:
     """Work of the digital functional unit.
 
     Args:
-        name: Unique in its workload.
-        operator: What it belongs to.
+        name: Name of the operation, unique in its workload.
+        operator: Operator that it belongs to, for breakdowns.
         macs: Multiply-accumulates as a FLOP counter sees them (whole Gram matrices).
-        unit_macs: Multiply-accumulates that the unit does; None means the same.
+        unit_macs: Multiply-accumulates that the unit does, or None for the same number.
         additions: Additions, comparisons, subtractions.
         special_functions: Exponentials, sigmoids, reciprocals, square roots.
-        bits: Bits of the operands, 1 to 16 of an integer, or 32 = floating point.
+        bits: Bits of the operands: 1 to 16 of an integer, or 32 for floating point.
         extra_parameters: Parameters that go with it.
         after: Names of the operations whose results it needs.
+
+    Raises:
+        DescriptionError: A count or a number of bits is out of range.
     """
 
     name: str
@@ -117,16 +124,19 @@ class Digital:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """Embedding rows read for one sample.
+    """Embedding vectors read for one sample.
 
     Args:
-        name: Unique in its workload.
-        operator: What it belongs to.
-        rows: Rows read, one a sparse feature.
-        dim: Values of a row.
+        name: Name of the operation, unique in its workload.
+        operator: Operator that it belongs to, for breakdowns.
+        rows: Vectors read, one for each sparse feature.
+        dim: Values of a vector.
         value_bits: Bits of a stored value.
-        table_rows: Rows of all tables together.
+        table_rows: Vectors of all tables together.
         after: Names of the operations whose results it needs.
+
+    Raises:
+        DescriptionError: A count or a number of bits is out of range.
     """
 
     name: str
@@ -218,11 +228,16 @@ class Workload:
 
 
 def join(workloads: Sequence[Workload], *, at_once: bool = True) -> Workload:
-    """One workload of several.
+    """Join several workloads into one.
 
     Args:
-        workloads: Their operations are named `1/…`, `2/…` in the whole, by their places here.
-        at_once: Whether none waits for another; else each begins where the one before it has ended.
+        workloads: The workloads; their operations are named `1/…`, `2/…` in the whole, by their
+            places.
+        at_once: Whether all run side by side; otherwise each begins where the one before it has
+            ended.
+
+    Returns:
+        A workload with the operations of all of them.
 
     Example:
         >>> product = MatrixVector(name="fc", operator="fc", inputs=4, outputs=2)

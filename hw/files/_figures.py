@@ -29,7 +29,22 @@ def figure(unit: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossbarFigures:
-    """An array of cells; `slices_apart` gives each slice of the weights crossbars of its own."""
+    """An array of cells.
+
+    Args:
+        rows: Wordlines.
+        columns: Bitlines.
+        cell_bits: Bits of a cell, bit.
+        encoding: How signs are stored. `offset`: weight plus half the range. `pair_analog`,
+            `pair_digital`: two arrays, subtracted before or after conversion.
+        slices_apart: Whether each slice of the weights has crossbars of its own.
+        read_ns: Time of a read, ns.
+        cell_read_fj: Energy, fJ per cell and read.
+        cell_area_um2: Area, um2 per cell.
+        row_area_um2: Area of what each row has, um2 per row.
+        write_ns: Time to write a row, ns.
+        cell_write_pj: Energy to write a cell, pJ.
+    """
 
     rows: int = figure("wordlines")
     columns: int = figure("bitlines")
@@ -46,9 +61,19 @@ class CrossbarFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DacFigures:
-    """The drivers of the wordlines; 0 `per_crossbar` = one for each row.
+    """The drivers of the wordlines.
 
-    Energy and area are those at 1 bit and double with each further bit.
+    Energy and area are those at 1 bit, and double with each further bit.
+
+    Args:
+        bits: Bits of an input that are applied at once, bit.
+        per_crossbar: Drivers of a crossbar; 0 means one for each row.
+        drive_ns: Time of a drive, ns.
+        drive_pj: Energy at 1 bit, pJ per row and drive.
+        area_um2: Area at 1 bit, um2 per driver.
+        select_ns: Time to select the rows, ns per drive.
+        select_pj: Energy to select the rows, pJ per row and drive.
+        select_area_um2: Area of the row multiplexer, um2 per driver.
     """
 
     bits: int = figure("bit")
@@ -68,6 +93,26 @@ class AdcFigures:
     Energy and area are those at 8 bits; the tables, relative to their value at 8 bits, scale them.
     Where `clips`, all driven rows are read at once and sums above the range saturate; otherwise
     only as many rows are read at once as a converter resolves.
+
+    Args:
+        bits: Resolution, bit.
+        per_crossbar: Converters of a crossbar; its columns share them.
+        schedule: `overlapped`: read ahead while held columns are converted; `held`: one after the
+            other; `in_turn`: rows are driven anew for each group of columns.
+        clips: Whether sums above the range saturate.
+        flip_encoding: Whether columns with a large weight sum are stored inverted, which saves one
+            bit.
+        samples_per_ns: Conversions of one converter, 1/ns.
+        conversion_pj: Energy at 8 bits, pJ per conversion.
+        area_um2: Area at 8 bits, um2 per converter.
+        sample_and_hold_fj: Energy of the sample-and-hold, fJ per conversion.
+        sample_and_hold_area_um2: Area of the sample-and-hold, um2 per column.
+        select_ns: Time of the column multiplexer, ns per conversion.
+        select_pj: Energy of the column multiplexer, pJ per conversion.
+        select_area_um2: Area of the column multiplexer, um2 per converter.
+        scaling_bits: Resolutions of the two tables, bit, ascending.
+        energy_scaling: Relative energy at each of `scaling_bits`.
+        area_scaling: Relative area at each of `scaling_bits`.
     """
 
     bits: int = figure("bit")
@@ -92,8 +137,23 @@ class AdcFigures:
 class ElementFigures:
     """A processing element: crossbars that share registers; a cycle is one step of its converters.
 
-    `pipeline_stages` are the cycles that a result needs after the last read where reading and
-    converting overlap.
+    Args:
+        crossbars: Crossbars of an element.
+        replication: Copies of every crossbar.
+        input_register_pj: Energy of the input register, pJ per cycle.
+        input_register_ns: Time of the input register, ns per cycle.
+        input_register_area_um2: Area of the input register, um2 per element.
+        output_register_pj: Energy of the output register, pJ per cycle.
+        output_register_ns: Time of the output register, ns per cycle.
+        output_register_area_um2: Area of the output register, um2 per element.
+        shift_add_pj: Energy of shift-and-add, pJ per conversion.
+        shift_add_ns: Time of shift-and-add, ns per cycle.
+        shift_add_area_um2: Area of shift-and-add, um2 per element.
+        adder_pj: Energy of an adder that sums the results of crossbars, pJ per addition.
+        adder_ns: Time of a level of the tree of adders, ns.
+        pipeline_stages: Cycles that a result needs after the last read, where reading and
+            converting overlap.
+        leakage_mw: Leakage, mW per element.
     """
 
     crossbars: int = figure("crossbars")
@@ -117,9 +177,27 @@ class ElementFigures:
 class TileFigures:
     """A tile: processing elements around a buffer.
 
-    Where `whole`, an operator fills tiles of its own and each is charged like the fullest. Where
-    `element_buffers`, every element has an input buffer beside the tile's output buffer, and all
-    buffers of a tile run during each access (both are MNSIM 2.0's conventions).
+    `whole` and `element_buffers` are conventions of MNSIM 2.0. The tables of the buffer have one
+    entry for each of `buffer_sizes_kib`.
+
+    Args:
+        elements: Processing elements of a tile.
+        whole: Whether an operator fills tiles of its own, each charged like the fullest.
+        element_buffers: Whether every element has an input buffer beside the tile's output buffer;
+            all buffers of a tile then run during each access.
+        buffer_kib: Size of the buffer, KiB.
+        buffer_sizes_kib: Sizes that the tables have, KiB, ascending.
+        buffer_read_pj: Energy of a read, pJ per access.
+        buffer_write_pj: Energy of a write, pJ per access.
+        buffer_area_um2: Area, um2 per buffer.
+        buffer_leakage_uw: Leakage, uW per buffer.
+        buffer_access_ns: Time of an access, ns.
+        access_bits: Bits of an access.
+        bus_bits_per_ns: Width of the tile's bus, bit/ns.
+        bus_pj_per_bit: Energy of the tile's bus, pJ/bit.
+        bus_area_um2: Area of the bus, um2 per tile.
+        adder_area_um2: Area of the adders, um2 per tile.
+        unit_area_um2: Area of sigmoid units and output register, um2 per tile.
     """
 
     elements: int = figure("elements")
@@ -142,7 +220,17 @@ class TileFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankFigures:
-    """A bank: tiles that share a router; `hops` lie between a layer and the next."""
+    """A bank: tiles that share a router.
+
+    Args:
+        tiles: Tiles of a bank.
+        hops: Hops between a layer and the next.
+        hop_ns: Time of a hop, ns.
+        link_bits_per_ns: Width of a link, bit/ns.
+        link_pj_per_bit: Energy of router and link, pJ/bit per hop.
+        router_area_um2: Area of the router, um2 per bank.
+        leakage_mw: Leakage of the router, mW per bank.
+    """
 
     tiles: int = figure("tiles")
     hops: int = figure("hops")
@@ -155,7 +243,18 @@ class BankFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitalFigures:
-    """The digital functional unit; energies are those of 8-bit operands."""
+    """The digital functional unit; energies are those of 8-bit operands.
+
+    Args:
+        multipliers: Number of 8-bit multipliers.
+        special_lanes: Number of lanes for special functions.
+        clock_mhz: Clock, MHz.
+        mac_pj: Energy of a multiply-accumulate, pJ.
+        add_pj: Energy of an addition, pJ.
+        special_pj: Energy of the table read of a special function, pJ.
+        area_um2: Area, um2.
+        leakage_mw: Leakage, mW.
+    """
 
     multipliers: int = figure("8-bit multipliers")
     special_lanes: int = figure("lanes")
@@ -169,7 +268,20 @@ class DigitalFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DramFigures:
-    """DDR4 with the embedding tables."""
+    """The DDR4 memory that holds the embedding tables.
+
+    Args:
+        channels: Number of channels.
+        ranks: Ranks per channel.
+        clock_ns: Clock period, ns.
+        first_cycles: Cycles from activation to the end of the first burst.
+        bus_cycles: Cycles that a burst occupies the bus.
+        activate_cycles: Cycles between two activations of a rank.
+        burst_bits: Bits of a burst.
+        activate_pj: Energy of an activation, pJ.
+        read_pj_per_bit: Energy to read a bit, pJ/bit.
+        io_pj_per_bit: Energy to move a bit over the bus, pJ/bit.
+    """
 
     channels: int = figure("channels")
     ranks: int = figure("ranks per channel")
@@ -187,8 +299,13 @@ class DramFigures:
 class CpuFigures:
     """A processor whose weights stay in its caches; rates are those that one sample reaches.
 
-    `peak_gflops` and `flop_pj` are those of fp32; of products with integers of 8 bits it does
-    `int8_speedup` times as many at the same power.
+    Args:
+        peak_gflops: Rate of fp32 operations, GFLOP/s.
+        int8_speedup: Rate of products of 8-bit integers, in multiples of the fp32 rate, at the same
+            power.
+        weights_gb_per_s: Rate at which weights are read, GB/s.
+        call_overhead_ns: Fixed time of a call, ns per operator.
+        flop_pj: Energy of an fp32 operation, pJ.
     """
 
     peak_gflops: float = figure("GFLOP/s")
@@ -200,7 +317,16 @@ class CpuFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearMemoryFigures:
-    """A unit at each rank of the DRAM; `pooling` rows of a table become one before they move on."""
+    """A unit with a cache at each rank of the DRAM.
+
+    Args:
+        cache_hit: Share of vectors that the cache holds, 0 to 1.
+        cache_pj: Energy of a cache access, pJ per vector.
+        pooling: Vectors of a table that become one before they cross the bus.
+        add_pj: Energy of an addition, pJ.
+        unit_mw: Power of the units, mW per channel.
+        unit_area_mm2: Area of the units, mm2 per channel.
+    """
 
     cache_hit: float = figure("share of rows")
     cache_pj: float = figure("pJ per row")
@@ -287,5 +413,12 @@ def check_table(
 
 
 def units_of(section: Any) -> dict[str, str]:
-    """The unit of each figure of a section."""
+    """List the units of a section.
+
+    Args:
+        section: A section, such as `CrossbarFigures`, or its class.
+
+    Returns:
+        Units by name of the figure.
+    """
     return {f.name: f.metadata["unit"] for f in fields(section)}

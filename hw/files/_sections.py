@@ -54,10 +54,13 @@ Sections = dict[str, Any]  # a frozen dataclass of figures by the section's name
 
 
 def shipped_technology(name: Path | str) -> Path | None:
-    """The technology file of this name that ships, or None where none does.
+    """Locate a technology file that ships.
 
     Args:
         name: The name alone, such as `cpu.toml`; a path with a folder names none that ships.
+
+    Returns:
+        The file, or None where none of that name ships.
     """
     # Installed from a wheel, which pip unpacks: the file is a real one.
     file = Path(str(files("hw") / "technology" / str(name)))
@@ -65,10 +68,13 @@ def shipped_technology(name: Path | str) -> Path | None:
 
 
 def read_text(path: Path | str) -> str:
-    """The text of a technology file, without a byte-order mark.
+    """Read a technology file as text, without a byte-order mark.
 
     Args:
         path: The file; the name alone of one that ships will do.
+
+    Returns:
+        The text.
 
     Raises:
         DescriptionError: The file cannot be read, or is not UTF-8.
@@ -93,15 +99,32 @@ def read_text(path: Path | str) -> str:
 
 
 def read_sections(path: Path | str) -> tuple[str, Sections]:
-    """The kind and the figures of a file; see `parse_sections`."""
+    """Read the kind and the figures of a file; see `parse_sections`.
+
+    Args:
+        path: The file; the name alone of one that ships will do.
+
+    Returns:
+        The kind and the sections by name.
+
+    Raises:
+        DescriptionError: The file cannot be read; or see `parse_sections`.
+    """
     return parse_sections(read_text(path), str(path))
 
 
 def read_kind(path: Path | str, kind: str) -> Sections:
-    """The figures of a file that describes one kind.
+    """Read the figures of a file that describes one kind of accelerator.
+
+    Args:
+        path: The file; the name alone of one that ships will do.
+        kind: `reram`, `recnmp` or `cpu`.
+
+    Returns:
+        The sections by name.
 
     Raises:
-        DescriptionError: It describes another, or see `parse_sections`.
+        DescriptionError: The file describes another kind; or see `parse_sections`.
     """
     found, sections = read_sections(path)
     if found != kind:
@@ -111,7 +134,13 @@ def read_kind(path: Path | str, kind: str) -> Sections:
 
 @cache
 def shipped_sections(name: str) -> tuple[str, Sections]:
-    """The kind and the figures of a file that ships.
+    """Read the kind and the figures of a file that ships.
+
+    Args:
+        name: Name of the file, such as `cpu.toml`.
+
+    Returns:
+        The kind and the sections by name.
 
     Raises:
         DescriptionError: No file of this name ships.
@@ -124,12 +153,15 @@ def shipped_sections(name: str) -> tuple[str, Sections]:
 
 
 def parse_sections(text: str, where: str, *, is_whole: bool = False) -> tuple[str, Sections]:
-    """The kind and the figures of TOML text; those left out are its `base`'s, or its kind's.
+    """Parse the kind and the figures of TOML text; those left out are its `base`'s, or its kind's.
 
     Args:
         text: The TOML.
-        where: What to call it in errors.
-        is_whole: Whether it must have all figures that its `base` has not.
+        where: Name of the text in errors.
+        is_whole: Whether the text must have all figures that its `base` does not have.
+
+    Returns:
+        The kind (`reram`, `recnmp` or `cpu`), and the sections by name.
 
     Raises:
         DescriptionError: It is not TOML, or a figure is unknown, of the wrong type or unit, or out
@@ -166,10 +198,15 @@ def in_file(where: str, text: str, error: DescriptionError) -> str:
 
 
 def check_figures(section: str, figures: Any) -> None:
-    """Refuse figures of which one is out of range.
+    """Refuse a section with a figure that is out of range.
+
+    Args:
+        section: Name of the section, for the error.
+        figures: The section; its values become plain Python numbers.
 
     Raises:
-        DescriptionError: It names the figure and what was expected.
+        DescriptionError: A figure is out of range or of the wrong type; the error names it and what
+            was expected.
     """
     for field in fields(figures):
         name, unit = f"{section}.{field.name}", field.metadata["unit"]

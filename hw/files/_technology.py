@@ -34,6 +34,16 @@ from hw.files._sections import (
 class Technology:
     """All figures of an accelerator, section by section.
 
+    Args:
+        crossbar: Table `[crossbar]`.
+        dac: Table `[dac]`: the drivers of the wordlines.
+        adc: Table `[adc]`: the converters of the bitlines.
+        element: Table `[element]`: processing elements.
+        tile: Table `[tile]`.
+        bank: Table `[bank]`.
+        digital: Table `[digital]`: the digital functional unit.
+        dram: Table `[dram]`: the memory with the embedding tables.
+
     Raises:
         DescriptionError: A figure is out of range, two tables that belong together are not of one
             length, or the converters cannot read what the crossbars hold.
@@ -94,12 +104,22 @@ class Technology:
 
 @cache
 def default_technology() -> Technology:
-    """The figures that ship: ISAAC at 32 nm."""
+    """Read the figures that ship: ISAAC at 32 nm.
+
+    Returns:
+        The figures of `reram_32nm.toml`, always the same object.
+    """
     return Technology(**shipped_sections(DEFAULTS["reram"])[1])
 
 
 def read_technology(path: Path | str) -> Technology:
-    """The figures of a user's file; figures left out are those of its `base`, or ISAAC's.
+    """Read the figures of a user's file.
+
+    Args:
+        path: The file; the name alone of one that ships will do.
+
+    Returns:
+        The figures; those that the file leaves out are those of its `base`, or ISAAC's.
 
     Raises:
         DescriptionError: The file cannot be read, is not TOML, describes something else, or a
@@ -110,12 +130,19 @@ def read_technology(path: Path | str) -> Technology:
 
 
 def parse_technology(text: str, where: str, *, is_whole: bool = False) -> Technology:
-    """Figures from TOML text; see `read_technology`.
+    """Parse figures from TOML text; see `read_technology`.
 
     Args:
         text: The TOML.
-        where: What to call it in errors.
-        is_whole: Whether it must have all figures that its `base` has not.
+        where: Name of the text in errors.
+        is_whole: Whether the text must have all figures that its `base` does not have.
+
+    Returns:
+        The figures.
+
+    Raises:
+        DescriptionError: The text is not TOML, describes something else than ReRAM, or a figure is
+            wrong; see `read_technology`.
     """
     kind, sections = parse_sections(text, where, is_whole=is_whole)
     try:

@@ -20,7 +20,13 @@ from hw.functional._noise import Noise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Products, and how many of the conversions they took saturated."""
+    """Products, and how many of their conversions saturated.
+
+    Args:
+        outputs: The products, `[batch, outputs]`.
+        conversions: Number of conversions.
+        clipped: Number of conversions that saturated.
+    """
 
     outputs: FloatArray
     conversions: int
@@ -85,11 +91,15 @@ class Chip:
         return weights
 
     def multiply(self, inputs: IntArray, *, activation_bits: int = 8) -> Result:
-        """Products of vectors with the weights, through drivers and converters.
+        """Multiply vectors with the weights, through drivers and converters.
 
         Args:
-            inputs: Unsigned integers of `activation_bits`, `[batch, inputs]`.
+            inputs: Unsigned integers of `activation_bits` bits, `[batch, inputs]`.
             activation_bits: Bits of an input.
+
+        Returns:
+            The products, `[batch, outputs]`, with the number of conversions and of those that
+            saturated.
 
         Raises:
             DescriptionError: An input is out of range.

@@ -63,11 +63,26 @@ class AnalogLinear:
         return held
 
     def __call__(self, inputs: FloatArray) -> FloatArray:
-        """The products, `[batch, outputs]`, of inputs `[batch, inputs]`."""
+        """Multiply inputs with the weights as the crossbars do.
+
+        Args:
+            inputs: Real numbers, `[batch, inputs]`; they are quantised first.
+
+        Returns:
+            The products, `[batch, outputs]`.
+        """
         return self.multiply(inputs).outputs
 
     def multiply(self, inputs: FloatArray) -> Result:
-        """The products, with the number of conversions and of those that saturated."""
+        """Multiply inputs with the weights, and count conversions.
+
+        Args:
+            inputs: Real numbers, `[batch, inputs]`; they are quantised first.
+
+        Returns:
+            The products, `[batch, outputs]`, with the number of conversions and of those that
+            saturated.
+        """
         applied, scale = _quantized(inputs, self._activation_bits)
         # Drivers apply no negative voltage: inputs are raised by half their range, and the sums of
         # the written weights, which are known, are taken off as often.

@@ -48,12 +48,15 @@ class Noise:
             )
 
     def cells(self, levels: IntArray, highest: int, rng: np.random.Generator) -> FloatArray:
-        """Conductances of written cells, in units of one level.
+        """Draw the conductances of written cells.
 
         Args:
             levels: What was written, 0 to `highest`, any shape.
             highest: The highest level.
-            rng: Draws what is particular to a chip.
+            rng: Source of the draws; it decides which chip this is.
+
+        Returns:
+            Conductances in units of one level, in the shape of `levels`.
         """
         cells = levels.astype(np.float64)
         if self.stuck_off or self.stuck_on:

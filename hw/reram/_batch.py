@@ -64,7 +64,20 @@ class Batch:
         activation_bits: Any,
         after: Sequence[int] = (),
     ) -> int:
-        """A product of stationary weights."""
+        """Add a product of stationary weights with vectors.
+
+        Args:
+            where: Numbers of the workloads that have it, ascending, `[n]`.
+            inputs: Length of a vector.
+            outputs: Length of a result.
+            repeats: Vectors of one sample that meet these weights, one after another.
+            weight_bits: Bits of a weight.
+            activation_bits: Bits of an input.
+            after: Numbers of the slots whose results it needs.
+
+        Returns:
+            Number of the new slot.
+        """
         fields = (inputs, outputs, repeats, weight_bits, activation_bits)
         return self._add(PRODUCT, where, fields, after)
 
@@ -78,18 +91,49 @@ class Batch:
         bits: Any,
         after: Sequence[int] = (),
     ) -> int:
-        """Work of the digital unit."""
+        """Add work of the digital unit.
+
+        Args:
+            where: Numbers of the workloads that have it, ascending, `[n]`.
+            multiplications: Multiply-accumulates that the unit does, as `unit_macs` of `Digital`.
+            additions: Additions, comparisons and subtractions.
+            special_functions: Exponentials, sigmoids, reciprocals and square roots.
+            bits: Bits of the operands.
+            after: Numbers of the slots whose results it needs.
+
+        Returns:
+            Number of the new slot.
+        """
         fields = (multiplications, additions, special_functions, bits)
         return self._add(DIGITAL, where, fields, after)
 
     def add_lookup(
         self, where: IntArray, *, rows: Any, dim: Any, value_bits: Any, after: Sequence[int] = ()
     ) -> int:
-        """Embedding rows."""
+        """Add reads of embedding vectors.
+
+        Args:
+            where: Numbers of the workloads that have it, ascending, `[n]`.
+            rows: Vectors read for one sample.
+            dim: Values of a vector.
+            value_bits: Bits of a stored value.
+            after: Numbers of the slots whose results it needs.
+
+        Returns:
+            Number of the new slot.
+        """
         return self._add(MEMORY, where, (rows, dim, value_bits), after)
 
     def add_join(self, where: IntArray, after: Sequence[int]) -> int:
-        """Nothing but a name for what some workloads wait for, such as the input they chose."""
+        """Add a slot that takes no time, for what some workloads wait for, such as a chosen input.
+
+        Args:
+            where: Numbers of the workloads that have it, ascending, `[n]`.
+            after: Numbers of the slots that it waits for.
+
+        Returns:
+            Number of the new slot.
+        """
         return self._add(JOIN, where, (), after)
 
     def _add(
@@ -102,7 +146,14 @@ class Batch:
         return len(self.slots) - 1
 
     def latency_ns(self, times: Sequence[FloatArray]) -> FloatArray:
-        """Length of each workload's longest chain of needs, from the times of each slot."""
+        """Compute the length of each workload's longest chain of operations.
+
+        Args:
+            times: For each slot the times of its workloads, ns, `[n]`.
+
+        Returns:
+            Latencies, ns, `[count]`.
+        """
         finish = np.zeros((len(self.slots), self.count))
         for number, (slot, time_ns) in enumerate(zip(self.slots, times, strict=True)):
             start = np.zeros(self.count)

@@ -73,11 +73,15 @@ class Mapping:
 
 
 def map_product(product: ProductShape, geometry: Geometry) -> Mapping:
-    """Map products; every crossbar belongs to one of them alone.
+    """Map products to crossbars; every crossbar belongs to one product.
 
     Args:
         product: One product, or columns of many.
         geometry: The crossbars.
+
+    Returns:
+        Counts of slices, blocks, groups and cycles: integers, or columns where `product` has
+        columns.
     """
     # A pair holds the sign, so its arrays hold one bit less, but never none.
     stored_bits = product.weight_bits - (geometry.encoding != "offset")

@@ -179,5 +179,12 @@ def element_areas_um2(t: Technology) -> dict[str, float]:
 
 
 def element_area_um2(t: Technology) -> float:
-    """Area of one processing element with its crossbars, um2."""
+    """Compute the area of one processing element with its crossbars.
+
+    Args:
+        t: The figures of the technology.
+
+    Returns:
+        Area, um2.
+    """
     return sum(element_areas_um2(t).values())

@@ -39,11 +39,17 @@ class ReRAM:
 
     @classmethod
     def from_toml(cls, path: Path | str) -> ReRAM:
-        """An accelerator from a technology TOML; figures left out are those that ship.
+        """Read an accelerator from a technology TOML.
+
+        Args:
+            path: The file; the name alone of one that ships will do.
+
+        Returns:
+            The accelerator; figures that the file leaves out are those of its `base`, or ISAAC's.
 
         Raises:
-            DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type, or
-                out of range.
+            DescriptionError: The file cannot be read, or a figure is unknown, of the wrong type or
+                unit, or out of range.
         """
         return cls(read_technology(path))
 
@@ -58,7 +64,19 @@ class ReRAM:
         replication: int | None = None,
         buffer_kib: int | None = None,
     ) -> ReRAM:
-        """The same technology with other choices of a designer.
+        """Change what a designer, or a co-design search, chooses; None keeps a value.
+
+        Args:
+            crossbar_rows: Wordlines of a crossbar.
+            crossbar_cols: Bitlines of a crossbar.
+            cell_bits: Bits of a cell.
+            dac_bits: Bits of a wordline driver.
+            adc_bits: Bits of a converter.
+            replication: Copies of every crossbar.
+            buffer_kib: Size of a tile's buffer, KiB.
+
+        Returns:
+            A copy with these choices.
 
         Raises:
             DescriptionError: A choice is out of range.
@@ -86,7 +104,14 @@ class ReRAM:
         return self.technology.geometry
 
     def cost(self, workload: Workload) -> Cost:
-        """Cost of one sample.
+        """Compute the cost of one sample.
+
+        Args:
+            workload: The operations of one sample.
+
+        Returns:
+            Latency in ns, energy in pJ, area in mm2 and leakage in mW, with a breakdown by
+            operation.
 
         Raises:
             DescriptionError: An operation is in floating point, which no crossbar computes in.
