@@ -26,7 +26,7 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import cost_many
 from nasrec_opt.report import draw
 from nasrec_opt.samplers import RegularizedEvolutionSampler
-from nasrec_opt.space import OPERATORS, BlockGene, GenotypeEmbedding, liveness, reads_sparse_inputs
+from nasrec_opt.space import OPERATORS, BlockGene, GenotypeEmbedding, liveness
 from nasrec_opt.supernet import TrainConfig, train_supernet
 
 CRITEO = FeatureSpec(13, (5,) * 26)
@@ -100,7 +100,7 @@ def facts() -> dict[str, object]:
         "pool": {
             "dense_inputs": list(block.dense_inputs),
             "left_input": block.left_input,
-            "reads_sparse": reads_sparse_inputs(pool.blocks[0], liveness(pool)[0]),
+            "reads_sparse": liveness(pool)[0].reads_sparse,
         },
         "macs": {name: count for name, count in macs.items() if name.startswith("2/")},
         "times_swapped_is_the_same": is_the_same_swapped("fc", "times"),

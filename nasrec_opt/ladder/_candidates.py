@@ -12,7 +12,6 @@ from nasrec_opt.space import (
     SPARSE_OPS,
     Genotype,
     liveness,
-    reads_sparse_inputs,
 )
 
 STEP_OVERHEAD = 170_000.0  # MACs a sample that take as long as the rest of a step; measured
@@ -81,7 +80,7 @@ def features_of(genotype: Genotype, features: FeatureSpec) -> tuple[float, ...]:
     counts = dict.fromkeys((*DENSE_OPS, *SPARSE_OPS), 0)
     dense, sparse, mergers, depth = [], [], 0, 0
     for block, live in zip(genotype.blocks, liveness(genotype), strict=True):
-        depth += live.dense_pre or live.sparse_pre or reads_sparse_inputs(block, live)
+        depth += live.dense_pre or live.sparse_pre or live.reads_sparse
         if live.dense_pre:
             dense.append(math.log2(block.dense_width))
             for name in block.dense_ops:

@@ -17,7 +17,11 @@ FEW = 8  # so many are sooner costed one by one
 
 
 def cost_many(
-    genotypes: Sequence[Genotype], features: FeatureSpec, accelerator: CostModel | None = None
+    genotypes: Sequence[Genotype],
+    features: FeatureSpec,
+    accelerator: CostModel | None = None,
+    *,
+    balance: bool = True,
 ) -> Costs:
     """Costs of one sample of each genotype, equal to those of `lower` and `cost`.
 
@@ -28,6 +32,7 @@ def cost_many(
         genotypes: Architectures; accelerator genes configure the accelerator.
         features: Shape of the input.
         accelerator: What they run on; None means the ReRAM accelerator that ships.
+        balance: As for `lower`.
 
     Returns:
         Totals as arrays, and by number the cost of each in full.
@@ -47,7 +52,7 @@ def cost_many(
 
     def in_full(number: int) -> Cost:
         genotype = several[number]
-        cost = models[genotype.hardware].cost(lower(genotype, features))
+        cost = models[genotype.hardware].cost(lower(genotype, features, balance=balance))
         if not isinstance(cost, Cost):
             raise StudyError(f"accelerator: expected a hw.Cost from cost, got {described(cost)}")
         return cost
@@ -60,6 +65,6 @@ def cost_many(
             continue
         for first in range(0, len(numbers), AT_ONCE):
             some = numbers[first : first + AT_ONCE]
-            batch = lower_many([several[number] for number in some], features)
+            batch = lower_many([several[number] for number in some], features, balance=balance)
             parts.append((some, model.cost_many(batch)))
     return Costs.placed(parts, len(several), in_full)

@@ -1,113 +1,92 @@
-"""The genes of many genotypes as columns, and which of their parts reach the logit."""
+"""The genes of blocks as numbers: of one genotype, or of many as columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt.space import DENSE_OPS, SPARSE_OPS, BlockGene, Genotype, reads
+from nasrec_opt.space import READ_SPARSE, BlockGene, Genotype, Reading, mask_of
 
 IntArray = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+Count = Any  # an int, or an int64 array `[genotypes]`
+Flag = Any  # a bool, or a bool array `[genotypes]`
 
 _GENES = attrgetter(
-    "dense_ops", "sparse_ops", "dense_inputs", "sparse_inputs", "dense_bits", "sparse_bits",
-    "left_input", "right_input", "dense_width", "sparse_width", "dense_to_sparse",
+    "dense_ops", "sparse_ops", "dense_inputs", "sparse_inputs", "left_input", "right_input",
+    "dense_bits", "sparse_bits", "dense_width", "sparse_width", "dense_to_sparse",
     "sparse_to_dense",
 )  # fmt: skip
-_BITS = {op: 1 << index for ops in (DENSE_OPS, SPARSE_OPS) for index, op in enumerate(ops)}
-_READ_SPARSE = sum(_BITS[op] for op in DENSE_OPS if reads("sparse_inputs", (op,)))
 
 
-@dataclass(frozen=True, slots=True)
-class Genes:
-    """The genes of one block of each genotype, `[genotypes]` each; subsets are bit masks.
+class Genes(NamedTuple):
+    """The genes of one block, of one genotype or of each of many; subsets are bit masks.
 
-    Operators are numbered in the order of their tables, inputs as in a genotype; the left and the
-    right input are masks of one bit, or of none.
+    Operators are numbered by their table, inputs as in a genotype; the left and the right input
+    are masks of one bit, or of none.
     """
 
-    dense_ops: IntArray
-    sparse_ops: IntArray
-    dense_inputs: IntArray
-    sparse_inputs: IntArray
-    dense_weight_bits: IntArray
-    dense_activation_bits: IntArray
-    sparse_weight_bits: IntArray
-    sparse_activation_bits: IntArray
-    left: IntArray
-    right: IntArray
-    dense_width: IntArray
-    sparse_width: IntArray
-    dense_to_sparse: Mask
-    sparse_to_dense: Mask
+    dense_ops: Count
+    sparse_ops: Count
+    dense_inputs: Count
+    sparse_inputs: Count
+    left: Count
+    right: Count
+    dense_weight_bits: Count
+    dense_activation_bits: Count
+    sparse_weight_bits: Count
+    sparse_activation_bits: Count
+    dense_width: Count
+    sparse_width: Count
+    dense_to_sparse: Flag
+    sparse_to_dense: Flag
 
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """As `BlockLiveness`, of each genotype, `[genotypes]` each; and what `reads_sparse_inputs`."""
-
-    dense_pre: Mask
-    sparse_pre: Mask
-    dense_out: Mask
-    sparse_out: Mask
-    use_fm: Mask
-    use_rows: Mask
-    reads_sparse: Mask
-
-
-def genes_of(genotypes: Sequence[Genotype]) -> list[Genes]:
-    """The genes of each block, first block first; all genotypes have as many blocks."""
-    codes: dict[Any, int] = {None: 0}
-
-    def code(values: tuple[Any, ...]) -> int:
-        """A subset as a mask; genes repeat, so each is worked out once."""
-        mask = codes[values] = sum(_BITS.get(value, 0) or 1 << value for value in values)
-        return mask
-
-    def row(gene: BlockGene) -> tuple[int, ...]:
-        ops, sparse_ops, inputs, sparse_inputs, bits, sparse_bits, left, right, *rest = _GENES(gene)
-        return (
-            codes.get(ops) or code(ops),
-            codes.get(sparse_ops) or code(sparse_ops),
-            (codes.get(inputs) or code(inputs)) if inputs else 0,
-            codes.get(sparse_inputs) or code(sparse_inputs),
-            *((bits, bits) if isinstance(bits, int) else bits),
-            *((sparse_bits, sparse_bits) if isinstance(sparse_bits, int) else sparse_bits),
-            0 if left is None else 1 << left,
-            0 if right is None else 1 << right,
-            *rest,
+    @property
+    def reading(self) -> Reading:
+        """What the block's parts read."""
+        return Reading(
+            self.dense_inputs | self.left | self.right,
+            self.sparse_inputs,
+            self.dense_ops & READ_SPARSE > 0,
+            self.dense_to_sparse,
+            self.sparse_to_dense,
         )
 
-    rows = np.array([row(gene) for genotype in genotypes for gene in genotype.blocks], np.int64)
-    columns = rows.reshape(len(genotypes), -1, 14).transpose(1, 2, 0)  # [blocks, genes, genotypes]
-    return [Genes(*np.ascontiguousarray(block[:12]), *block[12:].astype(bool)) for block in columns]
+
+NUM_FLAGS = 2  # the last fields of `Genes`
 
 
-def liveness_of(blocks: Sequence[Genes]) -> list[Live]:
-    """What of each block reaches the logit; see `nasrec_opt.space.liveness`."""
-    count = len(blocks)
-    zeros = np.zeros_like(blocks[0].dense_inputs)
-    # Outputs that somebody reads, as masks of block numbers; the logit reads the last block.
-    dense_read, sparse_read = zeros + (1 << count), zeros + (1 << count)
-    found: list[Live] = []
-    for number in range(count, 0, -1):
-        genes = blocks[number - 1]
-        dense_out = (dense_read >> number) & 1 > 0
-        sparse_out = (sparse_read >> number) & 1 > 0
-        use_fm = dense_out & genes.sparse_to_dense
-        use_rows = sparse_out & genes.dense_to_sparse
-        dense_pre, sparse_pre = dense_out | use_rows, sparse_out | use_fm
-        reads_sparse = sparse_pre | (dense_pre & (genes.dense_ops & _READ_SPARSE > 0))
-        inputs = genes.dense_inputs | genes.left | genes.right
-        dense_read = dense_read | np.where(dense_pre, inputs, 0)
-        sparse_read = sparse_read | np.where(reads_sparse, genes.sparse_inputs, 0)
-        found.append(
-            Live(dense_pre, sparse_pre, dense_out, sparse_out, use_fm, use_rows, reads_sparse)
-        )
-    return found[::-1]
+def genes_of(genotype: Genotype) -> list[Genes]:
+    """The genes of each block, first block first."""
+    return [Genes(*_numbers(block)) for block in genotype.blocks]
+
+
+def columns_of(genotypes: Sequence[Genotype]) -> list[Genes]:
+    """The same of genotypes with as many blocks each, as columns `[genotypes]`."""
+    width, count = len(Genes._fields), len(genotypes)
+    rows = (_numbers(block) for genotype in genotypes for block in genotype.blocks)
+    numbers = np.fromiter(chain.from_iterable(rows), np.int64)
+    blocks = numbers.reshape(count, -1, width).transpose(1, 2, 0)  # [blocks, genes, genotypes]
+    return [
+        Genes(*np.ascontiguousarray(block[:-NUM_FLAGS]), *block[-NUM_FLAGS:].astype(bool))
+        for block in blocks
+    ]
+
+
+def _numbers(block: BlockGene) -> Iterable[Any]:
+    ops, sparse_ops, inputs, sparse_inputs, left, right, bits, sparse_bits, *rest = _GENES(block)
+    return (
+        mask_of(ops),
+        mask_of(sparse_ops),
+        mask_of(inputs),
+        mask_of(sparse_inputs),
+        0 if left is None else 1 << left,
+        0 if right is None else 1 << right,
+        *((bits, bits) if isinstance(bits, int) else bits),
+        *((sparse_bits, sparse_bits) if isinstance(sparse_bits, int) else sparse_bits),
+        *rest,
+    )

@@ -8,7 +8,6 @@ everywhere says so, and whoever needs it then needs what it would have needed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,8 +51,7 @@ class Work(NamedTuple):
 Parts = tuple[Product | Work, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shapes:
+class Shapes(NamedTuple):
     """What an operator is given and what it makes.
 
     Args:
@@ -64,6 +62,8 @@ class Shapes:
         sparse: Rows of all sparse inputs together.
         left: Width of the left input.
         right: Width of the right input.
+        balance: Whether dot products project their rows to a number that fits the width
+            (section 4.2), or multiply all of them.
     """
 
     dim: int
@@ -73,6 +73,7 @@ class Shapes:
     sparse: Count = 0
     left: Count = 0
     right: Count = 0
+    balance: bool = True
 
 
 def fc(s: Shapes) -> Parts:
@@ -110,7 +111,7 @@ def add_two(s: Shapes) -> Parts:
 def dot(s: Shapes) -> Parts:
     """Dot products of all pairs of rows and the dense vector; a symmetric half of a Gram matrix."""
     n, dim = s.width, s.dim
-    k = balanced_rows(n)
+    k = balanced_rows(n) if s.balance else s.sparse
     pairs = (k + 1) * k // 2
     has_vector, has_rows = s.dense != dim, s.sparse != k
     return (

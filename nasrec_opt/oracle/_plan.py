@@ -7,16 +7,18 @@ be it a common prefix or a part of the graph that a mutation did not reach.
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable
+from collections.abc import Container, Hashable, Sequence
 from dataclasses import dataclass
 
 from nasrec_opt.space import (
     ORDERED_OPS,
     BlockLiveness,
     Genotype,
+    Known,
+    live_parts,
     liveness,
+    readings_of,
     reads,
-    reads_sparse_inputs,
 )
 
 RAW_DENSE, RAW_SPARSE = 0, 1  # numbers of the raw features
@@ -97,7 +99,7 @@ class Numbering:
         dense_sums, sparse_sums = [-1], [-1]
         for block, (gene, live) in enumerate(zip(genotype.blocks, lives, strict=True), start=1):
             rows: tuple[int, ...] = ()
-            if reads_sparse_inputs(gene, live):
+            if live.reads_sparse:
                 rows = tuple(sparse[i] for i in gene.sparse_inputs)
             own_dense = own_sparse = -1
             two = tuple(dense[i] for i in (gene.left_input, gene.right_input) if i is not None)
@@ -142,39 +144,35 @@ class Numbering:
 
 
 def job_of(plan: Plan, at_hand: Container[int]) -> Job:
-    """What has to be run, last block first, where some outputs are at hand."""
-    last = plan.genotype.num_blocks
-    dense_needed, sparse_needed = {last}, {last}
-    dense_read, sparse_read = set(), set()
-    steps = []
-    for block in range(last, -1, -1):
-        need_dense, need_sparse = block in dense_needed, block in sparse_needed
-        if need_dense and plan.dense[block] in at_hand:
-            dense_read.add(block)
-            need_dense = False
-        if need_sparse and plan.sparse[block] in at_hand:
-            sparse_read.add(block)
-            need_sparse = False
-        if not (need_dense or need_sparse):
-            continue
-        gene, whole = plan.genotype.blocks[block - 1], plan.lives[block - 1]
-        use_fm, use_rows = need_dense and whole.use_fm, need_sparse and whole.use_rows
-        needs_dense_sum, needs_sparse_sum = need_dense or use_rows, need_sparse or use_fm
-        has_dense_sum = plan.dense_sums[block] in at_hand
-        has_sparse_sum = plan.sparse_sums[block] in at_hand
-        live = BlockLiveness(
-            dense_pre=needs_dense_sum and not has_dense_sum,
-            sparse_pre=needs_sparse_sum and not has_sparse_sum,
-            dense_out=need_dense,
-            sparse_out=need_sparse,
-            use_fm=use_fm,
-            use_rows=use_rows,
+    """What has to be run, first block first, where some outputs are at hand."""
+    known = Known(
+        *(_places(n, at_hand) for n in (plan.dense, plan.sparse, plan.dense_sums, plan.sparse_sums))
+    )
+    live = live_parts(readings_of(plan.genotype), known)
+    steps = tuple(
+        Step(
+            number,
+            block,
+            reads_dense_sum=(block.dense_out or block.use_rows) and not block.dense_pre,
+            reads_sparse_sum=(block.sparse_out or block.use_fm) and not block.sparse_pre,
         )
-        reads = needs_dense_sum and has_dense_sum, needs_sparse_sum and has_sparse_sum
-        steps.append(Step(block, live, *reads))
-        if live.dense_pre:
-            two = (i for i in (gene.left_input, gene.right_input) if i is not None)
-            dense_needed.update(gene.dense_inputs, two)
-        if reads_sparse_inputs(gene, live):
-            sparse_needed.update(gene.sparse_inputs)
-    return Job(plan, tuple(reversed(steps)), tuple(sorted(dense_read)), tuple(sorted(sparse_read)))
+        for number, block in enumerate(live.blocks, start=1)
+        if block.dense_out or block.sparse_out
+    )
+    dense, sparse = live.dense_read & known.dense, live.sparse_read & known.sparse
+    blocks = range(plan.genotype.num_blocks + 1)
+    return Job(
+        plan,
+        steps,
+        tuple(number for number in blocks if (dense >> number) & 1),
+        tuple(number for number in blocks if (sparse >> number) & 1),
+    )
+
+
+def _places(outputs: Sequence[int], at_hand: Container[int]) -> int:
+    """Blocks whose output is at hand, a mask."""
+    places = 0
+    for block, output in enumerate(outputs):
+        if output in at_hand:
+            places |= 1 << block
+    return places

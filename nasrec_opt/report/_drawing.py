@@ -22,7 +22,6 @@ from nasrec_opt.space import (
     Genotype,
     liveness,
     reads,
-    reads_sparse_inputs,
 )
 
 DENSE_FILL, DENSE_EDGE = "#d6e6f7", "#1f5fa8"
@@ -194,7 +193,7 @@ def _draw_connections(axes: Any, gene: BlockGene, live: BlockLiveness, number: i
                 start = (SPARSE_X - BOX_WIDTH / 2, _y(i) + 0.12)
                 end = (DENSE_X + BOX_WIDTH / 2 - 0.25, y - BOX_HEIGHT / 2)
                 _arrow(axes, _Arrow(start, end, _color(i)))
-    if reads_sparse_inputs(gene, live) and live.sparse_pre:
+    if live.sparse_pre:
         for i in gene.sparse_inputs:
             _arrow(axes, _same_column(SPARSE_X, i, number))
     inner_left, inner_right = DENSE_X + BOX_WIDTH / 2, SPARSE_X - BOX_WIDTH / 2

@@ -1,6 +1,5 @@
 """The search space: genotypes, their choices, and the Optuna distributions that they are."""
 
-from nasrec_opt.space._canonical import BlockLiveness, live_bits, liveness, reads_sparse_inputs
 from nasrec_opt.space._choices import HardwareChoices, is_active
 from nasrec_opt.space._embedding import GenotypeEmbedding
 from nasrec_opt.space._genotype import (
@@ -9,6 +8,17 @@ from nasrec_opt.space._genotype import (
     BlockGene,
     Genotype,
     HardwareGene,
+)
+from nasrec_opt.space._liveness import (
+    READ_SPARSE,
+    BlockLiveness,
+    Known,
+    Reading,
+    live_bits,
+    live_parts,
+    liveness,
+    mask_of,
+    readings_of,
 )
 from nasrec_opt.space._operators import (
     BALANCED_OPS,
@@ -32,6 +42,7 @@ __all__ = [
     "MERGER_ROWS",
     "OPERATORS",
     "ORDERED_OPS",
+    "READ_SPARSE",
     "SPARSE_OPS",
     "BlockGene",
     "BlockLiveness",
@@ -39,17 +50,21 @@ __all__ = [
     "GenotypeEmbedding",
     "HardwareChoices",
     "HardwareGene",
+    "Known",
     "OperatorSpec",
     "PublishedModel",
+    "Reading",
     "SearchSpace",
     "attention_heads",
     "balanced_rows",
     "is_active",
     "live_bits",
+    "live_parts",
     "liveness",
+    "mask_of",
     "preset_ops",
     "published_model",
     "published_models",
+    "readings_of",
     "reads",
-    "reads_sparse_inputs",
 ]

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nasrec_opt.space._canonical import BlockLiveness, liveness, reads_sparse_inputs
 from nasrec_opt.space._choices import WIDE, BlockChoices
 from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._liveness import BlockLiveness, liveness
 from nasrec_opt.space._operators import reads
 from nasrec_opt.space._search_space import SearchSpace
 
@@ -204,7 +204,7 @@ def _live_genes(block: BlockGene, live: BlockLiveness) -> dict[str, Any]:
             genes[side] = () if index is None else (index,)
     if live.sparse_pre:
         genes |= {g: getattr(block, g) for g in ("sparse_ops", "sparse_width", "sparse_bits")}
-    if reads_sparse_inputs(block, live):
+    if live.reads_sparse:
         genes["sparse_inputs"] = block.sparse_inputs
     used = {"dense_to_sparse": live.use_rows, "sparse_to_dense": live.use_fm}
     genes["mergers"] = tuple(merger for merger in _MERGERS if used[merger])

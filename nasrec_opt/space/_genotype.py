@@ -238,7 +238,7 @@ class Genotype:
         8, or 32 where every branch that reaches the logit is floating point. The model and its cost
         both ask here.
         """
-        from nasrec_opt.space._canonical import live_bits  # that module needs this one
+        from nasrec_opt.space._liveness import live_bits  # that module needs this one
 
         last = self.blocks[-1]  # always live, so that most genotypes are known without a walk
         if last.dense_bits != FLOAT_BITS or last.sparse_bits != FLOAT_BITS:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from nasrec_opt.space._canonical import BlockLiveness, liveness
 from nasrec_opt.space._choices import (
     CONDITIONAL,
     WIDE,
@@ -24,6 +23,7 @@ from nasrec_opt.space._choices import (
     is_active,
 )
 from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._liveness import BlockLiveness, liveness
 
 Mutation = Callable[[BlockGene, BlockChoices, np.random.Generator], Iterator[BlockGene]]
 
@@ -137,13 +137,16 @@ def _is_live(live: BlockLiveness, mutation: Mutation) -> bool:
 
     A quick look that spares canonical forms; it never refuses a gene that could matter.
     """
+    is_live: bool
     if mutation in (resample_dense_width, resample_dense_operator):
-        return live.dense_pre
-    if mutation in (resample_sparse_width, resample_sparse_operator):
-        return live.sparse_pre
-    if mutation is resample_mergers:
-        return live.dense_out or live.sparse_out
-    return live.dense_pre or live.sparse_pre
+        is_live = live.dense_pre
+    elif mutation in (resample_sparse_width, resample_sparse_operator):
+        is_live = live.sparse_pre
+    elif mutation is resample_mergers:
+        is_live = live.dense_out or live.sparse_out
+    else:
+        is_live = live.dense_pre or live.sparse_pre
+    return is_live
 
 
 MUTATIONS: tuple[Mutation, ...] = (

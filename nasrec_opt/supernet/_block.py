@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nasrec_opt.space import BlockGene, BlockLiveness, reads_sparse_inputs
+from nasrec_opt.space import BlockGene, BlockLiveness
 from nasrec_opt.supernet._inputs import BlockInput, Capacity, SparseOutput
 from nasrec_opt.supernet._operators import (
     MODULES,
@@ -87,7 +87,7 @@ class Block(nn.Module):
             sparse_sum: The same of the sparse operators.
         """
         joined = None
-        if reads_sparse_inputs(gene, live):
+        if live.reads_sparse:
             rows = [sparse[i].rows for i in gene.sparse_inputs]
             joined = rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
 

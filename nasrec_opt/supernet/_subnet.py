@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.space import FLOAT_BITS, Genotype, liveness, reads_sparse_inputs
+from nasrec_opt.space import FLOAT_BITS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
@@ -58,7 +58,7 @@ class Subnet(Network):
         for number, (gene, live) in enumerate(zip(genotype.blocks, lives, strict=True), start=1):
             if not (live.dense_pre or live.sparse_pre):
                 continue
-            inputs = gene.sparse_inputs if reads_sparse_inputs(gene, live) else ()
+            inputs = gene.sparse_inputs if live.reads_sparse else ()
             two = [i for i in (gene.left_input, gene.right_input) if i is not None]
             widths = {
                 i: genotype.blocks[i - 1].dense_width if i else max(features.num_dense, 1)

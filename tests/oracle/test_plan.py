@@ -12,7 +12,6 @@ from oracle.models import SPACES, draw, family, rows_of
 
 from nasrec_opt.oracle import architecture
 from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Numbering, job_of
-from nasrec_opt.space import reads_sparse_inputs
 
 seeds = st.integers(0, 2**32 - 1)
 names = st.sampled_from(sorted(SPACES))
@@ -100,7 +99,7 @@ def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
             read = {*gene.dense_inputs, gene.left_input, gene.right_input} - {None}
             assert read <= dense
             read_dense |= read
-        if reads_sparse_inputs(gene, live):
+        if live.reads_sparse:
             assert {*gene.sparse_inputs} <= sparse
             read_sparse |= {*gene.sparse_inputs}
         # Nothing that is at hand is an output again, and no sum is formed for nothing.

@@ -12,6 +12,7 @@ from nasrec_opt import FeatureSpec, Subnet, Supernet
 from nasrec_opt.errors import StudyError
 from nasrec_opt.space import MERGER_ROWS
 from nasrec_opt.supernet import TrainConfig, train_supernet
+from nasrec_opt.supernet._layers import LayerNorm
 
 LARGE = FeatureSpec(13, (4000, 50, 7))
 
@@ -59,6 +60,22 @@ def test_biases_are_zero_and_the_final_layer_counts_once(xavier):
     weight, _ = xavier.last_weight(genotype, activations)
     width = genotype.blocks[-1].dense_width
     assert torch.equal(weight[:width], xavier.final.dense[:width])
+
+
+@pytest.mark.parametrize("scheme", ["uniform", "xavier"])
+def test_norms_begin_at_one_and_those_behind_attentions_residuals_at_the_published_gain(scheme):
+    supernet = Supernet(SPACES["single"], LARGE, seed=3, initialization=scheme)
+    encoders = {"attention_norm", "feed_forward_norm"}  # LN(d) of the transformer encoder
+    norms = {
+        tuple(name.split(".")): module
+        for name, module in supernet.named_modules()
+        if isinstance(module, LayerNorm)
+    }
+    assert encoders < {place[-1] for place in norms}
+    for place, norm in norms.items():
+        expected = 0.17 if place[-1] in encoders else 1.0
+        assert (norm.gain == torch.full_like(norm.gain, expected)).all(), place
+        assert not norm.bias.any(), place
 
 
 def test_loading_and_cutting_out_keep_the_function(xavier, tmp_path):
