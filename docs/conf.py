@@ -51,17 +51,22 @@ autodoc_default_options = {
     "special-members": "__call__",
 }
 
+MAX_VALUE = 200  # characters of a constant that are shown
+
 # The pages beside the API, in the order of index.md.
 GUIDE = {
     "Tutorial": ["tutorial/*"],
     "How to": ["howto/*"],
-    "Reference": ["reference/*", "api/tabular_benchmark"],
-    "API": ["api/nasrec_opt", "api/nasrec_opt.*", "api/hw"],
+    "Reference": ["reference/*", "api/tabular_benchmark", "api/contributing"],
+    "API": ["api/nasrec_opt", "api/nasrec_opt.*", "api/hw", "api/hw.*"],
     "What was measured": ["worth", "ranking", "curves", "samplers", "pim_claims", "performance"],
     "Decisions": ["decisions/index", "decisions/*"],
 }
-# A page that ships with the package, and where the site has it.
-DATA_CARD = ("nasrec_opt/benchmark/README.md", "api/tabular_benchmark.md")
+# Pages that stand elsewhere, and where the site has them.
+OUTSIDE = {
+    "CONTRIBUTING.md": "api/contributing.md",
+    "nasrec_opt/benchmark/README.md": "api/tabular_benchmark.md",
+}
 
 
 def packages() -> dict[str, types.ModuleType]:
@@ -91,8 +96,9 @@ def write_api(app: Sphinx) -> None:
     """Write a page for each package into `api/`."""
     folder = HERE / "api"
     folder.mkdir(exist_ok=True)
-    source, copy = DATA_CARD
-    _write(HERE / copy, (HERE.parent / source).read_text())
+    for source, copy in OUTSIDE.items():
+        text = (HERE.parent / source).read_text()
+        _write(HERE / copy, text.replace("](docs/", "](/"))
     for package, module in PACKAGES.items():
         names = sorted(module.__all__, key=str.lower)
         lines = [package, "=" * len(package), "", inspect.cleandoc(module.__doc__ or ""), ""]
@@ -100,7 +106,10 @@ def write_api(app: Sphinx) -> None:
         lines += [f"   ~{_home(package, name)}.{name}" for name in names]
         for name in names:
             if _home(package, name) == package:
-                lines += ["", f".. auto{_kind(getattr(module, name))}:: {package}.{name}"]
+                value = getattr(module, name)
+                lines += ["", f".. auto{_kind(value)}:: {package}.{name}"]
+                if _kind(value) == "data" and len(repr(value)) > MAX_VALUE:
+                    lines += ["   :no-value:"]
         _write(folder / f"{package}.rst", "\n".join(lines) + "\n")
 
 
@@ -125,8 +134,8 @@ def _kind(value: Any) -> str:
 
 def adapt(app: Sphinx, page: str, source: list[str]) -> None:
     """Give the index its tables of contents, which a code host would show as text."""
-    card, copy = DATA_CARD
-    source[0] = re.sub(rf"\]\((\.\./)+{re.escape(card)}\)", f"](/{copy})", source[0])
+    for outside, copy in OUTSIDE.items():
+        source[0] = re.sub(rf"\]\((\.\./)+{re.escape(outside)}([)#])", rf"](/{copy}\2", source[0])
     if page != "index":
         return
     for caption, pages in GUIDE.items():
@@ -169,10 +178,19 @@ def hide_constructor(
     return ("", "") if is_protocol else None
 
 
+def clear_inherited(
+    app: Sphinx, kind: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    """Do not show what `dict` or `tuple` say of themselves as the documentation of a constant."""
+    if kind == "data" and value.__doc__ == type(value).__doc__:
+        lines.clear()
+
+
 def setup(app: Sphinx) -> None:
     """Connect the above."""
     app.connect("builder-inited", write_api)
     app.connect("source-read", adapt)
     app.connect("autodoc-process-signature", hide_constructor)
     app.connect("missing-reference", resolve)
+    app.connect("autodoc-process-docstring", clear_inherited)
     app.connect("autodoc-skip-member", skip)
