@@ -7,25 +7,34 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = [
+    "DataError",
+    "GenotypeError",
+    "MissingExtraError",
+    "NasrecError",
+    "StudyError",
+    "TrialError",
+]
+
 
 class NasrecError(Exception):
     """Root of the errors of this library."""
 
 
 class GenotypeError(NasrecError, ValueError):
-    """A genotype or a search space that cannot be."""
+    """A genotype or a search space is not valid."""
 
 
 class DataError(NasrecError):
-    """A bad log, row, field or dataset folder."""
+    """A log, row, field or dataset folder is bad."""
 
 
 class StudyError(NasrecError):
-    """A study, checkpoint or registry that does not fit."""
+    """A study, a checkpoint or an option does not fit."""
 
 
 class TrialError(NasrecError):
-    """An oracle, a cost model or an enqueued trial with which one trial cannot be scored."""
+    """One trial cannot be scored, because of its oracle, its cost model or an enqueued value."""
 
 
 class MissingExtraError(NasrecError):
@@ -41,10 +50,13 @@ class MissingExtraError(NasrecError):
 
 
 def described(value: Any) -> str:
-    """A value as the sentence of an error shows it.
+    """Describe a value for the sentence of an error.
 
     Args:
-        value: What was given in place of what was expected.
+        value: What was given instead of what was expected.
+
+    Returns:
+        A few words.
     """
     if isinstance(value, type):
         return f"the class {value.__name__} instead of an instance"

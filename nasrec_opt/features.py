@@ -51,7 +51,11 @@ class FeatureSpec:
         return len(self.cardinalities)
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
+        """Convert to JSON values.
+
+        Returns:
+            The fields by name.
+        """
         return {
             "num_dense": self.num_dense,
             "cardinalities": list(self.cardinalities),
@@ -60,5 +64,15 @@ class FeatureSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FeatureSpec:
-        """Inverse of `to_dict`."""
+        """Inverse of `to_dict`.
+
+        Args:
+            values: What `to_dict` returned.
+
+        Returns:
+            The same shape of the input.
+
+        Raises:
+            DataError: A count or a cardinality is out of range.
+        """
         return cls(values["num_dense"], tuple(values["cardinalities"]), values["embedding_dim"])

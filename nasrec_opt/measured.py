@@ -30,6 +30,8 @@ from hw import (
 from nasrec_opt.errors import MissingExtraError
 from nasrec_opt.space import FLOAT_BITS
 
+__all__ = ["OnnxRuntimeCPU"]
+
 FloatArray = npt.NDArray[np.float32]
 WARM_UP = 3  # runs before time is taken: the first allocate
 MOST_ROWS = 1 << 18  # of a table that rows are gathered from: more than caches hold at 16 values
@@ -37,21 +39,22 @@ MOST_ROWS = 1 << 18  # of a table that rows are gathered from: more than caches 
 
 @dataclass(frozen=True, slots=True)
 class OnnxRuntimeCPU:
-    """ONNX Runtime on this processor, in fp32, an operator at a time.
+    """ONNX Runtime on this processor, in fp32, one operation at a time.
 
     It measures floating point, so it refuses products of integers: give the model `bits = 32`.
 
     Latency is the median of `repeats` runs of a batch; every shape is measured once. Energy is that
-    time at `watts`: a figure, not a measurement. Area and leakage of a bought processor are 0.
+    time at `watts`, which is a figure and not a measurement. Area and leakage of a bought processor
+    are 0.
 
     Args:
-        batch: Samples that run together; costs are those of one.
-        threads: Threads of an operator.
-        repeats: Runs of which the median counts.
-        watts: Power while it works. A core of a Xeon Gold 6254 has 200 W / 18.
+        batch: Samples that run together; costs are those of one of them.
+        threads: Threads of an operation.
+        repeats: Number of runs; their median counts.
+        watts: Power while the processor works, W. A core of a Xeon Gold 6254 has 200 W / 18.
 
     Raises:
-        DescriptionError: A figure is out of range.
+        DescriptionError: An option is out of range.
 
     Example:
         >>> from hw import Workload
@@ -76,10 +79,16 @@ class OnnxRuntimeCPU:
             raise DescriptionError(f"watts: expected a number from 0, got {self.watts}")
 
     def cost(self, workload: Workload) -> Cost:
-        """Cost of one sample.
+        """Measure the cost of one sample.
+
+        Args:
+            workload: The operations of one sample.
+
+        Returns:
+            Latency in ns and energy in pJ, with a breakdown by operation.
 
         Raises:
-            DescriptionError: A product is one of integers.
+            DescriptionError: A product is in integers.
             MissingExtraError: ONNX or ONNX Runtime is not installed.
         """
         for operation in workload.operations:

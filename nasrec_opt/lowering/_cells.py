@@ -39,10 +39,19 @@ class CrossbarCells:
     def errors(
         self, weights: FloatArray, bits: Bits, genotype: Genotype, *, product: int, chip: int
     ) -> FloatArray | Product:
-        """What is wrong with a product: held weights less written ones, or a function of inputs.
+        """Compute what the cells of a chip do to a product.
 
-        The function is the product as converters that clip read it, less the quantised one. It is
-        hundreds of times as slow as the other.
+        Args:
+            weights: The weights before they are quantised, `[outputs, inputs]`.
+            bits: Bits of the weights and of the inputs.
+            genotype: The model; its accelerator genes change the crossbars.
+            product: Number of the product in the model.
+            chip: Number of the chip.
+
+        Returns:
+            What is to be added to the quantised weights, `[outputs, inputs]`. Where converters
+            clip, a function from inputs `[batch, inputs]` to what is to be added to the products;
+            it is hundreds of times as slow.
 
         Raises:
             DescriptionError: The product is in floating point, which no cell holds.

@@ -12,10 +12,13 @@ Model = TypeVar("Model", bound=CostModel)
 
 
 def check_cost_model(accelerator: Any) -> None:
-    """Refuse what has no `cost(workload)`.
+    """Refuse an object without `cost(workload)`.
+
+    Args:
+        accelerator: What was given as a cost model.
 
     Raises:
-        StudyError: It says what was given: a class, or an object without the method.
+        StudyError: It is a class, or an object without the method.
     """
     if isinstance(accelerator, type) or not callable(getattr(accelerator, "cost", None)):
         raise StudyError(
@@ -24,7 +27,18 @@ def check_cost_model(accelerator: Any) -> None:
 
 
 def configure(accelerator: Model, gene: HardwareGene) -> Model:
-    """The accelerator with a genotype's accelerator genes; others than ReRAM stay as they are."""
+    """Configure an accelerator with a genotype's accelerator genes.
+
+    Args:
+        accelerator: Any cost model.
+        gene: The accelerator genes.
+
+    Returns:
+        A `ReRAM` with these genes; any other cost model as it is.
+
+    Raises:
+        DescriptionError: The accelerator cannot be built with these genes.
+    """
     if not isinstance(accelerator, ReRAM):
         return accelerator
     return accelerator.with_parameters(**gene.to_dict())

@@ -30,6 +30,15 @@ Pick = Callable[[str, str, tuple[Any, ...]], Any]
 class HardwareChoices:
     """The values that each accelerator gene may take; one value means that it is not searched.
 
+    Args:
+        crossbar_rows: Wordlines of a crossbar.
+        crossbar_cols: Bitlines of a crossbar.
+        cell_bits: Bits of a cell.
+        dac_bits: Bits of a wordline driver.
+        adc_bits: Bits of a converter.
+        replication: Copies of every crossbar.
+        buffer_kib: Size of a tile's buffer, KiB.
+
     Raises:
         GenotypeError: A list is empty, repeats a value, or holds one that `HardwareGene` refuses.
     """
@@ -50,7 +59,11 @@ class HardwareChoices:
             object.__setattr__(self, field.name, values)
 
     def items(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """Every gene with its values, in the order of `HardwareGene`."""
+        """List every gene with its values.
+
+        Returns:
+            Names and values, in the order of `HardwareGene`.
+        """
         return tuple((field.name, getattr(self, field.name)) for field in fields(self))
 
 
@@ -158,7 +171,15 @@ def build_block(choices: BlockChoices, pick: Pick) -> BlockGene:
 
 
 def is_active(gene: str, dense_ops: tuple[str, ...]) -> bool:
-    """Whether a block with these dense operators has that gene."""
+    """Check whether a block with these dense operators has a gene.
+
+    Args:
+        gene: Name of the gene.
+        dense_ops: The dense operators of the block.
+
+    Returns:
+        True where the gene changes the block.
+    """
     return gene not in CONDITIONAL or reads(gene, dense_ops)
 
 

@@ -123,14 +123,29 @@ class BlockGene:
         return tuple(sorted({*self.dense_inputs, *self.sparse_inputs, *two}))
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON values; genes that are not in use are left out."""
+        """Convert to JSON values; genes that are not in use are left out.
+
+        Returns:
+            Genes by name.
+        """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         kept = {name: value for name, value in values.items() if value not in (None, ())}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in kept.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "block") -> BlockGene:
-        """Inverse of `to_dict`; `where` begins the sentence of an error."""
+        """Inverse of `to_dict`.
+
+        Args:
+            values: Genes by name; those that are not in use may be left out.
+            where: What an error begins with, for example the file and the number of the block.
+
+        Returns:
+            The block.
+
+        Raises:
+            GenotypeError: A key is unknown, or a value is not valid.
+        """
         return _build(cls, values, where)
 
 
@@ -168,12 +183,27 @@ class HardwareGene:
             _integer(name, getattr(self, name), low, high)
 
     def to_dict(self) -> dict[str, int]:
-        """The same as JSON values."""
+        """Convert to JSON values.
+
+        Returns:
+            Genes by name.
+        """
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "hardware") -> HardwareGene:
-        """Inverse of `to_dict`; `where` begins the sentence of an error."""
+        """Inverse of `to_dict`.
+
+        Args:
+            values: Genes by name; those left out have their defaults.
+            where: What an error begins with, for example the file.
+
+        Returns:
+            The accelerator genes.
+
+        Raises:
+            GenotypeError: A key is unknown, or a value is not valid.
+        """
         return _build(cls, values, where)
 
 
@@ -246,25 +276,38 @@ class Genotype:
         return FLOAT_BITS if live_bits(self) == {FLOAT_BITS} else FINAL_BITS
 
     def with_bits(self, bits: Bits) -> Genotype:
-        """The same architecture with all operators at some bits.
+        """Give all operators the same bits.
 
         Args:
             bits: 4 to 8, a pair `(weight bits, activation bits)`, or 32 for floating point.
 
+        Returns:
+            The same architecture with these bits.
+
         Raises:
-            GenotypeError: Bits are none of these.
+            GenotypeError: The bits are none of these.
         """
         blocks = tuple(replace(b, dense_bits=bits, sparse_bits=bits) for b in self.blocks)
         return replace(self, blocks=blocks)
 
     def canonical(self) -> Genotype:
-        """The representative of all genotypes that build the same model; see `_canonical`."""
+        """Reduce to the representative of all genotypes that build the same model.
+
+        Genes that cannot affect the logit get fixed values.
+
+        Returns:
+            A genotype that is equal for equal models.
+        """
         from nasrec_opt.space._canonical import canonical  # that module needs this one
 
         return canonical(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Convert to JSON values.
+
+        Returns:
+            `space`, `blocks` and, where they are used, `wide` and `hardware`.
+        """
         values: dict[str, Any] = {
             "space": self.space,
             "blocks": [block.to_dict() for block in self.blocks],
@@ -276,12 +319,27 @@ class Genotype:
         return values
 
     def to_json(self) -> str:
-        """One line of JSON, the same text for equal genotypes."""
+        """Convert to one line of JSON.
+
+        Returns:
+            The text, the same for equal genotypes.
+        """
         return json.dumps(self.to_dict(), separators=(",", ":"))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "genotype") -> Genotype:
-        """Inverse of `to_dict`; `where` begins the sentence of an error."""
+        """Inverse of `to_dict`.
+
+        Args:
+            values: JSON values, as docs/reference/genotype.md describes them.
+            where: What an error begins with, for example the file.
+
+        Returns:
+            The genotype.
+
+        Raises:
+            GenotypeError: A key is unknown or missing, or a value is not valid.
+        """
         if not isinstance(values, Mapping):
             raise GenotypeError(f"{where}: expected a JSON object, got {type(values).__name__}")
         _check_keys(values, ("space", "blocks", "wide", "hardware"), where)
@@ -307,8 +365,12 @@ class Genotype:
         """Inverse of `to_json`.
 
         Args:
-            text: JSON as in the design page; the order of keys and of subsets does not matter.
-            where: What an error names first, for example the file.
+            text: JSON, as docs/reference/genotype.md describes it; the order of keys and of subsets
+                does not matter.
+            where: What an error begins with, for example the file.
+
+        Returns:
+            The genotype.
 
         Raises:
             GenotypeError: The text is not JSON, or not a genotype.

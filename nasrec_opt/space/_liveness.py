@@ -41,7 +41,13 @@ READ_SPARSE = sum(_BITS[op] for op in DENSE_OPS if reads("sparse_inputs", (op,))
 
 
 def mask_of(members: tuple[Any, ...]) -> int:
-    """A subset as a bit mask: of inputs, or of the operators of one branch by their table.
+    """Encode a subset as a bit mask: of inputs, or of the operators of one branch by their table.
+
+    Args:
+        members: Numbers of inputs, or names of operators.
+
+    Returns:
+        The mask.
 
     Example:
         >>> mask_of((0, 2)), mask_of(("fc", "dot"))
@@ -124,11 +130,15 @@ class Live(NamedTuple):
 
 
 def live_parts(readings: Sequence[Reading], known: Known = NOTHING) -> Live:
-    """What of each block has to run for the logit, from the last block to the first.
+    """Find what of each block has to run for the logit, from the last block to the first.
 
     Args:
-        readings: Of each block, first block first.
-        known: What is at hand: only what is missing runs, and only that has its inputs read.
+        readings: What each block reads, first block first.
+        known: Outputs that are at hand; only what is missing runs, and only that has its inputs
+            read.
+
+    Returns:
+        What runs and what is read, first block first.
     """
     count = len(readings)
     dense_read: Mask = 1 << count  # the logit reads both outputs of the last block
@@ -157,7 +167,14 @@ def live_parts(readings: Sequence[Reading], known: Known = NOTHING) -> Live:
 
 
 def readings_of(genotype: Genotype) -> list[Reading]:
-    """What the parts of each block of a genotype read, first block first."""
+    """List what each block of a genotype reads.
+
+    Args:
+        genotype: The model.
+
+    Returns:
+        The readings of each block, first block first.
+    """
     return [_reading(block) for block in genotype.blocks]
 
 
@@ -175,12 +192,26 @@ def _reading(block: BlockGene) -> Reading:
 
 
 def liveness(genotype: Genotype) -> tuple[BlockLiveness, ...]:
-    """Which parts of each block reach the logit, first block first."""
+    """Find the parts of each block that reach the logit.
+
+    Args:
+        genotype: The model.
+
+    Returns:
+        The parts of each block, first block first.
+    """
     return live_parts(readings_of(genotype)).blocks
 
 
 def live_bits(genotype: Genotype) -> set[Bits]:
-    """The bits of all branches that reach the logit."""
+    """List the bits of all branches that reach the logit.
+
+    Args:
+        genotype: The model.
+
+    Returns:
+        The bits, each once.
+    """
     found: set[Bits] = set()
     for block, live in zip(genotype.blocks, liveness(genotype), strict=True):
         found |= {block.dense_bits} if live.dense_pre else set()

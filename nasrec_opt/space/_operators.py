@@ -108,11 +108,14 @@ _READERS = {
 
 
 def reads(gene: str, ops: Iterable[str]) -> bool:
-    """Whether some of these operators reads a gene of their block.
+    """Check whether one of several operators reads a gene of its block.
 
     Args:
         gene: `dense_inputs`, `gate_inputs` or `sparse_inputs`.
         ops: Names of operators.
+
+    Returns:
+        True where at least one of them does.
 
     Example:
         >>> reads("gate_inputs", ("fc", "dot"))
@@ -122,7 +125,14 @@ def reads(gene: str, ops: Iterable[str]) -> bool:
 
 
 def preset_ops(preset: str, side: Side) -> tuple[str, ...]:
-    """Operators of a branch in one of the `PRESETS`, in the order of the table.
+    """List the operators of a branch in one of the `PRESETS`.
+
+    Args:
+        preset: Name of the preset.
+        side: `dense` or `sparse`.
+
+    Returns:
+        Names, in the order of the table.
 
     Example:
         >>> preset_ops("nasrec_small", "dense")
@@ -154,7 +164,13 @@ def balanced_rows(width: Count) -> Count:
 
 
 def attention_heads(dim: int) -> int:
-    """Heads of attention over rows of `dim` values: the largest divisor of it, up to 8.
+    """Choose the number of heads of attention: the largest divisor of the width, up to 8.
+
+    Args:
+        dim: Values of a vector.
+
+    Returns:
+        Number of heads.
 
     Example:
         >>> attention_heads(16), attention_heads(12), attention_heads(13)

@@ -40,7 +40,14 @@ class PublishedModel:
 
 
 def published_models() -> dict[str, PublishedModel]:
-    """The published models by name: `criteo-small`, `criteo-full`, and so on for Avazu and KDD."""
+    """Read all published models.
+
+    Returns:
+        Models by name: `criteo-small`, `criteo-full`, and the same for `avazu` and `kdd`.
+
+    References:
+        Zhang et al. 2024, Tables 4 and 5.
+    """
     found = {}
     for name, values in json.loads(FILE.read_text(encoding="utf-8")).items():
         genotype = Genotype.from_dict(values.pop("genotype"), f"{FILE}: {name}")
@@ -49,10 +56,13 @@ def published_models() -> dict[str, PublishedModel]:
 
 
 def published_model(name: str) -> PublishedModel:
-    """One of the published models.
+    """Look up one of the published models.
 
     Args:
         name: `criteo`, `avazu` or `kdd`, then `-small` or `-full` for the space it was found in.
+
+    Returns:
+        The genotype, with the figures that the paper reports.
 
     Raises:
         GenotypeError: There is no model of that name.

@@ -135,7 +135,21 @@ class SearchSpace:
         multi_operator: bool = False,
         wide: tuple[bool, ...] = (False,),
     ) -> SearchSpace:
-        """NASRec-Small: FC, dot product and EFC; with `codesign`, the same as `codesign()`."""
+        """Create NASRec-Small: FC, dot product and EFC.
+
+        Args:
+            num_blocks: Number of choice blocks.
+            codesign: Whether to create the space of `codesign` instead.
+            max_inputs: Maximum number of inputs of a branch, or None for any number.
+            multi_operator: Whether a branch takes any non-empty subset of operators.
+            wide: See the class.
+
+        Returns:
+            The space.
+
+        References:
+            Zhang et al. 2024, section 3.3.
+        """
         if codesign:
             return cls.codesign(
                 num_blocks, max_inputs=max_inputs, multi_operator=multi_operator, wide=wide
@@ -160,7 +174,21 @@ class SearchSpace:
         multi_operator: bool = False,
         wide: tuple[bool, ...] = (False,),
     ) -> SearchSpace:
-        """NASRec-Full: all operators; `codesign` adds bits and accelerator genes."""
+        """Create NASRec-Full: all operators of the paper.
+
+        Args:
+            num_blocks: Number of choice blocks.
+            codesign: Whether bits and accelerator genes are searched too.
+            max_inputs: Maximum number of inputs of a branch, or None for any number.
+            multi_operator: Whether a branch takes any non-empty subset of operators.
+            wide: See the class.
+
+        Returns:
+            The space.
+
+        References:
+            Zhang et al. 2024, section 3.3.
+        """
         space = cls(
             name="nasrec_full",
             num_blocks=num_blocks,
@@ -180,7 +208,22 @@ class SearchSpace:
         wide: tuple[bool, ...] = (False,),
         hardware: HardwareChoices | None = None,
     ) -> SearchSpace:
-        """NASRec-Small with dense widths from 64, 4 or 8 bits per operator, and the accelerator."""
+        """Create the paper's space for co-design with an accelerator.
+
+        It is NASRec-Small with dense widths from 64, 4 or 8 bits per operator, and the accelerator
+        genes.
+
+        Args:
+            num_blocks: Number of choice blocks.
+            max_inputs: Maximum number of inputs of a branch, or None for any number.
+            multi_operator: Whether a branch takes any non-empty subset of operators.
+            wide: See the class.
+            hardware: Values of the accelerator genes, or None for the defaults of
+                `HardwareChoices`.
+
+        Returns:
+            The space.
+        """
         return replace(
             cls.nasrec_small(
                 num_blocks, max_inputs=max_inputs, multi_operator=multi_operator, wide=wide
@@ -228,23 +271,47 @@ class SearchSpace:
         return every(self.choices)
 
     def sample(self, rng: np.random.Generator) -> Genotype:
-        """A genotype with every active gene drawn uniformly from its values."""
+        """Draw a genotype; every active gene is uniform over its values.
+
+        Args:
+            rng: Source of the draws.
+
+        Returns:
+            A genotype of this space.
+        """
         return build(self.choices, lambda place, gene, values: values[rng.integers(len(values))])
 
     def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
-        """One mutation of section 4.4 in one block, of one accelerator gene, or of `wide`.
+        """Mutate one block, one accelerator gene, or `wide`.
 
         The child is another model, not only another spelling: its canonical form differs from the
-        parent's. Only a space of a single model gives the parent back.
+        parent's. Only a space with a single model gives the parent back.
+
+        Args:
+            genotype: The parent, a genotype of this space.
+            rng: Source of the draws.
+
+        Returns:
+            The child.
 
         Raises:
             GenotypeError: The genotype is not in this space.
+
+        References:
+            Zhang et al. 2024, section 4.4.
         """
         visit(self.choices, genotype)
         return _mutation.mutate(self.choices, genotype, rng)
 
     def contains(self, genotype: Genotype) -> bool:
-        """Whether the genotype is one of this space."""
+        """Check whether a genotype is one of this space.
+
+        Args:
+            genotype: Any genotype.
+
+        Returns:
+            True where `encode` accepts it.
+        """
         try:
             visit(self.choices, genotype)
         except GenotypeError:
@@ -252,22 +319,41 @@ class SearchSpace:
         return True
 
     def cardinality(self) -> int:
-        """Exact number of genotypes, equivalent ones counted as often as they are spelled."""
+        """Count the genotypes exactly; those that build the same model are all counted.
+
+        Returns:
+            Number of genotypes.
+        """
         return _cardinality.cardinality(self.choices)
 
     def paper_cardinality(self) -> int:
-        """The paper's count: operator subsets, `(num_blocks!)**2` connections, no hardware."""
+        """Count genotypes as the paper does.
+
+        Operators count as any subset, connections as `(num_blocks!)**2`, and accelerators do not
+        count.
+
+        Returns:
+            Number of genotypes.
+        """
         return _cardinality.paper_cardinality(
             self.choices, len(self.dense_ops), len(self.sparse_ops)
         )
 
     def suggest(self, trial: BaseTrial) -> Genotype:
-        """Ask an Optuna trial for a genotype; inactive genes and lone choices are not asked.
+        """Ask an Optuna trial for a genotype.
+
+        Inactive genes and genes with a single value are not asked for.
+
+        Args:
+            trial: The trial.
+
+        Returns:
+            The genotype.
 
         Raises:
             GenotypeError: The trial was enqueued with a parameter that the space does not have, or
                 with a value outside its choices.
-            StudyError: The trial's sampler, or the study's earlier trials, are of another space.
+            StudyError: The trial's sampler, or the study's earlier trials, belong to another space.
         """
         return self._parameters.suggest(trial)
 
@@ -299,11 +385,21 @@ class SearchSpace:
         return enqueue(self._parameters, study, genotype)
 
     def distributions(self) -> dict[str, CategoricalDistribution]:
-        """Every parameter that `suggest` may ask, for `study.ask(fixed_distributions=...)`."""
+        """List every parameter that `suggest` may ask for.
+
+        Returns:
+            Distributions by parameter name, for `study.ask(fixed_distributions=...)`.
+        """
         return self._parameters.distributions()
 
     def encode(self, genotype: Genotype) -> dict[str, Any]:
-        """The Optuna parameters of a genotype.
+        """Encode a genotype as Optuna parameters.
+
+        Args:
+            genotype: A genotype of this space.
+
+        Returns:
+            Values of the active parameters by name, for example for `study.enqueue_trial`.
 
         Raises:
             GenotypeError: The genotype is not in this space.
@@ -311,7 +407,13 @@ class SearchSpace:
         return self._parameters.encode(genotype)
 
     def decode(self, params: Mapping[str, Any]) -> Genotype:
-        """The genotype of Optuna parameters; those of inactive genes are ignored.
+        """Decode Optuna parameters to a genotype; values of inactive genes are ignored.
+
+        Args:
+            params: Values by parameter name, such as `trial.params`.
+
+        Returns:
+            The genotype.
 
         Raises:
             GenotypeError: An active parameter is missing, or has a value outside its choices.
@@ -319,7 +421,11 @@ class SearchSpace:
         return self._parameters.decode(params)
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Convert to JSON values.
+
+        Returns:
+            The fields by name.
+        """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.hardware is not None:
             values["hardware"] = {gene: list(v) for gene, v in self.hardware.items()}
@@ -330,15 +436,18 @@ class SearchSpace:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "space") -> SearchSpace:
-        """Inverse of `to_dict`; a key `preset` gives what the others leave out.
+        """Inverse of `to_dict`; a key `preset` gives the values of the keys that are left out.
 
         Args:
             values: The fields of a space, and optionally `preset`: `nasrec_small`, `nasrec_full` or
                 `codesign`.
-            where: What an error names first, for example the file.
+            where: What an error begins with, for example the file.
+
+        Returns:
+            The space.
 
         Raises:
-            GenotypeError: A key is unknown, or a value is none that a space can have.
+            GenotypeError: A key is unknown, or a value is not valid.
         """
         preset, given = _reading.read_fields(values, tuple(f.name for f in fields(cls)), where)
         try:
@@ -353,7 +462,13 @@ class SearchSpace:
 
     @classmethod
     def from_toml(cls, path: Path | str) -> SearchSpace:
-        """A space from a TOML file with the keys of `from_dict`.
+        """Read a space from a TOML file with the keys of `from_dict`.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The space.
 
         Raises:
             GenotypeError: The file cannot be read, is not TOML, or is not a space.
