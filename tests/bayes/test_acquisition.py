@@ -9,7 +9,7 @@ import torch
 pytest.importorskip("botorch", reason="the extra 'bayes' is not installed")
 
 from nasrec_opt.bayes import select_batch
-from nasrec_opt.bayes._acquisition import _learnt_from
+from nasrec_opt.bayes._acquisition import _learnt_from, _Problem
 from nasrec_opt.bayes._gaussian_process import choose
 from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers import hypervolume
@@ -121,6 +121,28 @@ def test_a_small_pool_is_chosen_whole_and_two_observations_are_enough():
     losses = two_goals(OBSERVED)[:2]
     chosen = select_batch(CANDIDATES[:3], OBSERVED[:2], losses, batch_size=8, seed=0)
     assert sorted(chosen) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("losses", "front_width"),
+    [
+        # One point is better than all others: it has to be beaten by a standard deviation's tenth.
+        (np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [5.0, 5.0]]), [0.0, 0.0]),
+        # A front narrower than a standard deviation, and one wider.
+        (np.array([[0.0, 0.1], [0.1, 0.0], [3.0, 3.0], [3.0, 4.0]]), [0.1, 0.1]),
+        (np.array([[0.0, 1.0], [1.0, 0.0], [0.4, 0.6], [0.9, 0.8]]), [1.0, 1.0]),
+    ],
+    ids=["a point", "narrow", "wide"],
+)
+def test_a_narrow_front_counts_as_wide_as_a_standard_deviation(losses, front_width):
+    points = np.arange(len(losses), dtype=np.float64)[:, None]
+    problem = _Problem.of(points, losses, np.zeros((len(losses), 0)), max_observed=300)
+    deviation = losses.std(axis=0, ddof=1)
+    width = np.maximum(np.array(front_width) / deviation, 1.0)
+    np.testing.assert_allclose(problem.width, width)
+    front = losses[:1] if front_width == [0.0, 0.0] else losses[:2]
+    worst = (losses.mean(axis=0) - front.max(axis=0)) / deviation
+    np.testing.assert_allclose(problem.reference, worst - 0.1 * width)
 
 
 def test_many_observations_are_the_best_and_the_latest():

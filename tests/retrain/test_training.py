@@ -121,6 +121,24 @@ def test_averaged_weights_are_lent_and_given_back():
     assert all(torch.equal(own[name], after[name]) for name in own)
 
 
+@pytest.mark.parametrize(
+    ("averaging", "decays"),
+    [(0.99, [1 / 10, 2 / 11, 3 / 12]), (0.15, [1 / 10, 0.15, 0.15]), (0.0, [0.0, 0.0, 0.0])],
+)
+def test_early_averages_forget_the_weights_they_began_with(averaging, decays):
+    learner = learner_of(averaging=averaging)
+    weights = dict(learner.subnet.named_parameters())
+    averaged_names = [name for name in weights if not name.startswith("embedding.")]
+    expected = {name: weights[name].detach().clone() for name in averaged_names}
+    for seed, decay in enumerate(decays):
+        learner.step(batch_of(16, seed))
+        for name in averaged_names:
+            expected[name] = decay * expected[name] + (1 - decay) * weights[name].detach()
+    with learner.averaged() as averaged:
+        for name in averaged_names:
+            torch.testing.assert_close(averaged.get_parameter(name).detach(), expected[name])
+
+
 def test_a_new_epoch_draws_a_fresh_table_and_keeps_the_rest():
     learner = learner_of(TERM)
     learner.step(batch_of(16))

@@ -151,6 +151,19 @@ def test_an_enqueued_genotype_is_tried_and_not_proposed_again():
     assert len({genotype.canonical() for genotype in searched(study)}) == 20
 
 
+def test_an_enqueued_genotype_is_not_proposed_while_it_waits():
+    def study() -> optuna.Study:
+        sampler = RegularizedEvolutionSampler(SPACE, **SIZES, seed=0)
+        return optuna.create_study(sampler=sampler)
+
+    proposal = SPACE.suggest(study().ask())
+    waiting = study()
+    waiting.enqueue_trial({})  # a trial of which nothing is fixed is asked first
+    waiting.enqueue_trial(SPACE.encode(proposal))
+    assert SPACE.suggest(waiting.ask()) != proposal
+    assert SPACE.suggest(waiting.ask()) == proposal
+
+
 def test_failed_and_pruned_trials_are_no_parents():
     def objective(trial):
         value = cost(SPACE.suggest(trial))
