@@ -126,7 +126,7 @@ def test_averaged_weights_are_lent_and_given_back():
     [(0.99, [1 / 10, 2 / 11, 3 / 12]), (0.15, [1 / 10, 0.15, 0.15]), (0.0, [0.0, 0.0, 0.0])],
 )
 def test_early_averages_forget_the_weights_they_began_with(averaging, decays):
-    learner = learner_of(averaging=averaging)
+    learner = learner_of(averaging=averaging, rate_warmup_steps=0)
     weights = dict(learner.subnet.named_parameters())
     averaged_names = [name for name in weights if not name.startswith("embedding.")]
     expected = {name: weights[name].detach().clone() for name in averaged_names}
