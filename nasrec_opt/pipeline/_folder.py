@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.errors import StudyError
@@ -288,27 +288,24 @@ class RunFolder:
         Raises:
             StudyError: Another process holds it, or it cannot be written.
         """
+        lock = FileLock(self.path / ".lock")  # released when its process ends, however it ends
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StudyError(f"{self.path}: another process works on this run") from None
         except OSError as error:
             raise StudyError(
                 f"{self.path}: expected a run folder that can be written, got: {error.strerror}; "
                 "copy it, or give another --out"
             ) from error
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StudyError(f"{self.path}: another process works on this run") from None
-            try:
-                yield
-            finally:
-                # It may have been set aside meanwhile; where nothing came of it, nothing stays.
-                if self.path.exists() and [e.name for e in self.path.iterdir()] == [".lock"]:
-                    shutil.rmtree(self.path)
+            yield
         finally:
-            os.close(descriptor)  # releases the lock, as the end of a killed process does
+            # It may have been set aside meanwhile; where nothing came of it, nothing stays.
+            if self.path.exists() and [e.name for e in self.path.iterdir()] == [".lock"]:
+                shutil.rmtree(self.path)
+            lock.release()
 
     def set_aside(self) -> Path:
         """Rename the folder to the first free `<name>-1`, `<name>-2`, …; nothing is lost.
