@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hw import TechnologyFile
 from nasrec_opt.cli import app
 from nasrec_opt.errors import NasrecError
 from nasrec_opt.pipeline import StudyConfig, run_study
@@ -193,20 +192,3 @@ def test_a_run_is_costed_before_its_models_are_retrained(tmp_path):
     assert [ours["latency_us"], ours["energy_uj"]] == trial.values[1:]
     assert ours["conditions"]["num_sparse"] == 26
     assert ours["conditions"]["technology"] == "handcrafted.toml"
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "nodes"),
-    [
-        ("", "ReRAM", ("32 nm", "130 nm")),
-        ('kind = "cpu"', "CPU", ("Xeon Gold 6254", "Cascade Lake")),
-        ("[crossbar]\nread_ns = 50.0", "ReRAM", ("32 nm", "no node stated", "130 nm")),
-    ],
-)
-def test_a_technology_file_says_its_kind_and_nodes(tmp_path, text, kind, nodes):
-    (tmp_path / "t.toml").write_text(text)
-    file = TechnologyFile.read(tmp_path / "t.toml")
-    assert (file.name, file.kind, file.is_shipped) == ("t.toml", kind, False)
-    assert set(file.nodes) == set(nodes)
-    assert file.nodes[0] == nodes[0]
-    assert TechnologyFile.read("cpu.toml").is_shipped
