@@ -116,7 +116,7 @@ def _ax(problem: Problem, seed: int) -> BaseSampler:
 
 SPACE = frozenset({"space"})
 REGISTRY = "OPTUNAHUB_REGISTRY"  # environment variable: a copy of its folder `package`
-EVOLUTION = "evolution"  # whom the others are compared with
+EVOLUTION = "evolution"  # what the others are compared with
 RANDOM = "random"
 CONTENDERS: Mapping[str, Contender] = {
     EVOLUTION: Contender("ours", named("evolution")),

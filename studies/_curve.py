@@ -33,7 +33,7 @@ class OutOfTimeError(Exception):
 
 
 class Clock:
-    """Wall and processor seconds since it was made; `rewind` takes out what shall not count."""
+    """Wall and processor seconds since it was made; `rewind` takes out what is not to count."""
 
     def __init__(self) -> None:
         self._start = self._now()

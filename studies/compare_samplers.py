@@ -126,10 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--rows", type=int, default=4096, help="validation rows of a query of the live problem")
     add("--trials", type=int, nargs="+", default=[500, 2000], help="budgets to compare at")
     add("--seeds", type=int, default=5, help="searches of each contender on each problem")
-    add("--problems", default=",".join(PROBLEMS), help="what is searched (default: all)")
-    add("--contenders", default=",".join(CONTENDERS), help="who searches (default: all)")
-    add("--write", type=Path, metavar="PAGE.md", help="page whose tables and picture to renew")
-    add("--workers", type=int, default=2, help="processes of one thread each")
+    add("--problems", default=",".join(PROBLEMS), help="problems to search (default: all)")
+    add("--contenders", default=",".join(CONTENDERS), help="samplers to compare (default: all)")
+    add("--write", type=Path, metavar="PAGE.md", help="page whose tables and picture to regenerate")
+    add("--workers", type=int, default=2, help="number of processes, of one thread each")
     return parser
 
 

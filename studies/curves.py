@@ -212,10 +212,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--least-macs", type=_number, metavar="N", help="MACs of a sample, at least")
     add("--most-macs", type=_number, metavar="N", help="MACs of a sample, at most")
     add("--rate", type=float, help="the learning rate (default: the best of the recipe's, tried)")
-    add("--workers", type=int, default=2, help="processes of one thread each")
+    add("--workers", type=int, default=2, help="number of processes, of one thread each")
     add("--gpu-workers", type=int, help="how many of them may use a GPU (default: all)")
     add("--limit", type=float, metavar="S", help="seconds after which the study ends")
-    add("--write", type=Path, metavar="PAGE.md", help="page whose tables are made anew")
+    add("--write", type=Path, metavar="PAGE.md", help="page whose tables to regenerate")
     return parser
 
 

@@ -219,7 +219,7 @@ def filled(page: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables, or write them into a page."""
     parser = argparse.ArgumentParser(prog="studies.hw_validation", description=__doc__)
-    parser.add_argument("--write", type=Path, help="page whose tables are made anew")
+    parser.add_argument("--write", type=Path, help="page whose tables to regenerate")
     chosen = parser.parse_args(arguments)
     if chosen.write is None:
         print("\n".join(tables().values()), end="")

@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--slack", type=float, default=SLACK, help="log loss above the front's lowest"
     )
-    parser.add_argument("--write", type=Path, help="page whose tables are made anew")
+    parser.add_argument("--write", type=Path, help="page whose tables to regenerate")
     return parser
 
 

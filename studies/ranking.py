@@ -219,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--supernets", type=int, default=1, help="supernets for each technique, of one seed each"
     )
-    parser.add_argument("--scorings", default=",".join(SCORINGS), help="ways to ask (default: all)")
+    parser.add_argument("--scorings", default=",".join(SCORINGS), help="scorings (default: all)")
     return parser
 
 
@@ -233,12 +233,12 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
     add("--subnets", type=int, default=48, help="subnets that are trained from scratch")
     add("--repeated", type=int, default=48, help="how many of them with a second seed as well")
     add("--seed", type=int, default=0, help="seed of everything")
-    add("--workers", type=int, default=2, help="processes of one thread each")
+    add("--workers", type=int, default=2, help="number of processes, of one thread each")
     add("--batch-size", type=int, default=128, help="rows of a step of a supernet")
     add("--epochs", type=int, default=3, help="passes of a supernet's training")
     add("--learning-rate", type=float, default=0.03, help="Adagrad's, of supernets")
     add("--embedding-rate", type=float, default=0.05, help="the same of their embedding tables")
-    add("--embedding-prior", type=float, default=0.25, help="where those accumulators begin")
+    add("--embedding-prior", type=float, default=0.25, help="initial value of those accumulators")
     add("--truth-batch-size", type=int, default=512, help="rows of a step from scratch")
     add("--truth-epochs", type=int, default=1, help="passes of a training from scratch")
     add("--truth-learning-rate", type=float, default=3e-3, help="Adam's, from scratch")

@@ -119,11 +119,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study; returns the exit code."""
     parser = argparse.ArgumentParser(prog="studies.recipe", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with the Criteo and Frappe samples")
-    parser.add_argument("--out", type=Path, default=Path("runs/recipe"), help="where results go")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/recipe"), help="folder of the results"
+    )
     parser.add_argument("--tune", action="store_true", help="the logs that the recipe was made on")
     parser.add_argument("--models", type=int, default=2, help="random models a log")
     parser.add_argument("--seeds", type=int, default=1, help="seeds of each training")
-    parser.add_argument("--only", default="", help="logs whose name begins so")
+    parser.add_argument("--only", default="", help="only logs whose names begin with this")
     return execute("recipe", run, parser.parse_args(arguments))
 
 

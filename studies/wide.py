@@ -50,11 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study; returns the exit code."""
     parser = argparse.ArgumentParser(prog="studies.wide", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with the Criteo and Frappe samples")
-    parser.add_argument("--out", type=Path, default=Path("runs/wide"), help="where results go")
+    parser.add_argument("--out", type=Path, default=Path("runs/wide"), help="folder of the results")
     parser.add_argument("--models", type=int, default=3, help="random models a log")
     parser.add_argument("--seeds", type=int, default=2, help="seeds of each training")
     parser.add_argument("--ways", default=",".join(WAYS), help=f"of {', '.join(WAYS)}")
-    parser.add_argument("--only", default="", help="logs whose name begins so")
+    parser.add_argument("--only", default="", help="only logs whose names begin with this")
     return execute("wide", run, parser.parse_args(arguments))
 
 

@@ -233,14 +233,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--out", type=Path, default=Path("runs/worth"), help="folder of the results")
     add("--plan", type=Path, default=PLAN, help="logs, budgets and ingredients (worth.toml)")
-    add("--logs", help="what is learnt (default: all of the plan)")
-    add("--contenders", help="who competes (default: all)")
+    add("--logs", help="logs to learn (default: all of the plan)")
+    add("--contenders", help="contenders to run (default: all)")
     add("--seeds", default="0..4", help="such as 0..4 or 0,3,7")
     add("--data", type=_data, action="append", default=[], metavar="NAME=FILE", help="a real log")
     add("--budget", type=float, metavar="SECONDS", help="instead of the plan's, on every log")
     add("--clock", choices=tuple(CLOCKS), default="cpu", help="what a second is")
-    add("--write", type=Path, metavar="PAGE.md", help="page whose tables and picture to renew")
-    add("--workers", type=int, default=1, help="processes of one thread each")
+    add("--write", type=Path, metavar="PAGE.md", help="page whose tables and picture to regenerate")
+    add("--workers", type=int, default=1, help="number of processes, of one thread each")
     return parser
 
 

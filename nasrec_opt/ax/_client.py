@@ -137,7 +137,7 @@ def search_client(
         constraints: Largest value allowed, by metric.
         name: Of the experiment.
         strategy: As in `make_client`.
-        seed: Of all draws.
+        seed: Seed of all draws.
         url: As in `make_client`.
 
     Raises:

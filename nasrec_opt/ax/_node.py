@@ -39,7 +39,7 @@ class PoolNode(ExternalGenerationNode):
     Args:
         space: What is searched.
         encoding: How genotypes become parameters; that of the experiment's search space.
-        seed: Of all draws.
+        seed: Seed of all draws.
         batch_size: Trials of a round; None for 8, or the whole of a smaller pool.
         initial_trials: Trials that must have values before a round learns from them; until then
             genotypes are random.

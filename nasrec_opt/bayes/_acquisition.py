@@ -64,7 +64,7 @@ def select_batch(
         pending: Points that are being evaluated, `[pending, dimensions]`; candidates among them are
             not chosen.
         max_observed: Maximum number of points to learn from; the time grows with its cube.
-        seed: Of all draws; the global random state of torch stays as it is.
+        seed: Seed of all draws; the global random state of torch stays as it is.
 
     Returns:
         Positions in `candidates`, the best first; fewer where the pool is smaller.

@@ -37,9 +37,9 @@ def propose_pool(
         losses: Their objective values, smaller is better, `[genotypes, objectives]`.
         violation: Sum of the violated constraints' values, 0 where feasible, `[genotypes]`.
         size: Genotypes wanted; a space that is all but exhausted gives fewer.
-        rng: Of all draws.
+        rng: Source of all draws.
         taken: Canonical genotypes that are not proposed either.
-        tournament_size: Evaluated genotypes drawn, of which the best becomes the parent.
+        tournament_size: Evaluated genotypes drawn; the best of them becomes the parent.
         max_mutations: A child is 1 to this many mutations away from its parent, drawn uniformly.
         random_share: Share of the pool that has no parent.
 

@@ -53,12 +53,12 @@ class PoolBayesSampler(StreamSampler):
     Args:
         space: Space whose genotypes `space.suggest(trial)` asks for.
         num_startup: Completed trials before the model chooses; they are random.
-        pool_size: Genotypes of which a round chooses; None for 256, or the batch's size where that
+        pool_size: Genotypes that a round chooses from. None means 256, or the batch's size if that
             is larger.
         batch_size: Trials of a round, for which the model is fitted once; not less than the number
             of workers, or some of them fit again. None for 8, or the whole of a smaller pool.
         max_observed: Maximum number of trials that the model learns from, see `select_batch`.
-        seed: Of all draws, or None for one that differs every time.
+        seed: Seed of all draws, or None for one that differs every time.
 
     Raises:
         MissingExtraError: BoTorch is not installed.

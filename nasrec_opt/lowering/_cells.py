@@ -29,7 +29,7 @@ class CrossbarCells:
     Args:
         accelerator: Whose crossbars; the genotype's genes go before its own figures.
         noise: How the cells differ from what is written.
-        seed: Of all draws.
+        seed: Seed of all draws.
     """
 
     accelerator: ReRAM

@@ -59,19 +59,20 @@ class Objective:
     warning is logged. A study in which nothing else happens ends: see `StudyError` of `__call__`.
 
     Args:
-        space: What is searched.
-        oracle: Scores genotypes: an `Oracle`, or a function from a genotype to an `Evaluation` or
-            a log loss. One whose attribute `reads_accelerator` is true is asked again for other
+        space: The space that is searched.
+        oracle: Scores genotypes: an `Oracle`, or a function from a genotype to an `Evaluation` or a
+            log loss. If its attribute `reads_accelerator` is true, it is asked again for other
             accelerator genes.
-        accelerator: What the model runs on; accelerator genes configure it.
-        features: Shape of the input; None means the oracle's.
-        objectives: Metrics of `METRICS`, in order; None means log loss, and with an accelerator
-            latency and energy as well.
+        accelerator: Cost model of what the model runs on; accelerator genes configure it. None for
+            no costs.
+        features: Shape of the input, or None for the oracle's.
+        objectives: Metrics out of `METRICS`, in order. None means log loss, and with an accelerator
+            also latency and energy.
         constraints: Largest value allowed, by metric; a trial above it is infeasible.
 
     Raises:
-        StudyError: A metric is unknown, named twice, or cannot be computed from what is given; or
-            the oracle or the accelerator is a class, or lacks its method.
+        StudyError: A metric is unknown, repeated, or cannot be computed from what is given; or the
+            oracle or the accelerator is a class, or lacks its method.
 
     Example:
         >>> import optuna

@@ -1,4 +1,4 @@
-"""Answers of models whose weights stand in an accelerator's cells, with what is wrong there."""
+"""Scores models as a noisy crossbar would compute them."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ class Cells(Protocol):
     def errors(
         self, weights: FloatArray, bits: Bits, genotype: Genotype, *, product: int, chip: int
     ) -> FloatArray | Product:
-        """What is wrong with one product after its weights were written.
+        """Compute what the cells do to one product.
 
         Args:
-            weights: `[outputs, inputs]`.
-            bits: Of the weights and of the inputs.
+            weights: The weights before they are quantised, `[outputs, inputs]`.
+            bits: Bits of the weights and of the inputs.
             genotype: The model, with its accelerator genes where it has some.
-            product: Its number in the model.
-            chip: Number of the chip: other draws of the same distribution.
+            product: Number of the product in the model.
+            chip: Number of the chip; each is another draw from the same distribution.
 
         Returns:
-            What is to be added to the quantised weights, `[outputs, inputs]`. Where more is wrong
-            than the weights, a function from inputs to what is to be added to the products.
+            What is to be added to the quantised weights, `[outputs, inputs]`. Where not only
+            weights have errors, a function from inputs to what is to be added to the products.
         """
 
 
 class NoisyOracle:
-    """A supernet's oracle whose models are written into noisy cells.
+    """Scores models as a noisy crossbar would compute them.
 
-    An answer is the mean over `chips` chips. It depends on the genotype's accelerator genes, and on
-    nothing but them, the model and the seed of `cells`. Nothing is shared between genotypes: a
-    question takes as long as `chips` passes of one model, and its writing; much longer where more
-    is wrong than weights, as with converters that clip.
+    An answer is the mean over `chips` chips. It depends only on the model, its accelerator genes
+    and the seed of `cells`. Genotypes share no computation: a query takes as long as `chips` passes
+    of one model, plus the writing of its weights. It takes much longer where not only weights have
+    errors, as with converters that clip.
 
     Args:
-        oracle: What answers without noise; at the fidelity `supernet` or `last_layer`.
-        cells: Where weights are written; None means the oracle's own answers.
-        chips: Chips of a mean.
+        oracle: The oracle without noise, with the fidelity `supernet` or `last_layer`.
+        cells: Where weights are written, or None for the oracle's own answers.
+        chips: Number of chips in a mean.
 
     Raises:
         StudyError: The oracle trains subnets, fits a final layer for each fold of its rows,
-            computes in bfloat16, masks with zeros or ignores bits; or there is no chip.
+            computes in bfloat16, masks with zeros or ignores bits; or `chips` is below 1.
 
     Example:
         >>> import numpy as np
@@ -170,7 +170,7 @@ class NoisyOracle:
 
 
 class _Wrong(TorchFunctionMode):
-    """Adds to products what is wrong with them; they are known by the weights as they are held.
+    """Adds the errors of a chip to products; a product is known by its weights as they are held.
 
     Args:
         take: Holds the weights.

@@ -31,12 +31,13 @@ class Plan:
 
     Args:
         genotype: The architecture.
-        lives: What of each block reaches the logit.
-        dense: Number of the dense output of each block, from 0 for raw features; -1 means not read.
-        sparse: The same of the sparse outputs.
-        dense_sums: Number of the sum of the dense operators of each block, before mergers: that of
-            the output where no merger adds to it.
-        sparse_sums: The same of the sparse operators.
+        lives: Which parts of each block reach the logit.
+        dense: Number of the dense output of each block; entry 0 is the raw features, -1 an output
+            that is not read.
+        sparse: The same for the sparse outputs.
+        dense_sums: Number of the sum of the dense operators of each block, before mergers; equal to
+            that of the output where no merger adds to it.
+        sparse_sums: The same for the sparse operators.
     """
 
     genotype: Genotype

@@ -21,10 +21,10 @@ class Difference:
     than that of either mean.
 
     Args:
-        log_loss: Mean over the rows of the one's log loss less the other's, nats; below 0, the one
-            is better.
+        log_loss: Mean over the rows of the first model's log loss minus the other's, nats; below 0,
+            the first is better.
         log_loss_se: Standard error of that mean, or None where there is but one row.
-        num_rows: Rows scored.
+        num_rows: Number of rows scored.
     """
 
     log_loss: float
@@ -42,12 +42,13 @@ class Evaluation:
 
     Args:
         log_loss: Mean log loss, nats; lower is better.
-        auc: Area under the ROC curve, where it is known.
-        log_loss_se: Standard error of `log_loss` over the rows. It says how far other rows would
-            move all candidates; how well two of them can be told apart is in a `Difference`.
-        num_rows: Rows scored.
-        intermediate: `(step, log loss)` on the way, of oracles that train.
-        difference: From a reference model, of oracles that were given one.
+        auc: Area under the ROC curve, or None where it is not known.
+        log_loss_se: Standard error of `log_loss` over the rows. It tells how far other rows would
+            move the scores of all candidates; `Difference` tells how well two of them can be told
+            apart.
+        num_rows: Number of rows scored.
+        intermediate: Intermediate `(step, log loss)`, of oracles that train.
+        difference: Difference from a reference model, of oracles that were given one.
     """
 
     log_loss: float
@@ -61,8 +62,8 @@ class Evaluation:
 class Oracle(Protocol):
     """Scores genotypes: a supernet, a table of answers, a user's own object.
 
-    One whose `evaluate` has a keyword `report` is told whom to tell of log losses on the way, and
-    lets pass what that raises: so trials can be pruned.
+    An oracle whose `evaluate` has a keyword `report` calls it with intermediate log losses, and
+    does not catch what it raises. Trials can then be pruned.
     """
 
     def evaluate(self, genotype: Genotype) -> Evaluation:

@@ -44,43 +44,44 @@ RECENT_BYTES = 1 << 25  # of logits kept for comparisons: 41 genotypes on 200,00
 
 
 class SupernetOracle:
-    """Log loss and AUC of subnets on validation rows.
+    """Scores subnets by log loss and AUC on validation rows.
 
-    Answers do not depend on what was asked before: caches hold exactly what would be computed.
-    The supernet's weights must not change afterwards. Safe to call from several threads.
+    Answers do not depend on earlier queries: caches hold exactly what would be computed. The
+    supernet's weights must not change afterwards. Safe to call from several threads.
 
     Args:
-        supernet: Trained weights; the oracle computes where they are.
-        dataset: Its validation rows are scored, its training rows train what is trained.
+        supernet: The trained supernet; the oracle computes on its device.
+        dataset: The log. Its validation rows are scored; its training rows are used where something
+            is trained or fitted.
         rows: Number of validation rows, evenly spread and the same for every genotype, or None for
             all of them.
-        fidelity: `supernet`: weights as they are; `last_layer`: the final layer fitted again for
-            each genotype (paper, section 5.1); `fine_tune`: the whole subnet trained for a few
-            steps more; `scratch`: trained from fresh weights. A `FineTune` or a `Scratch` is one
-            of the last two with options of its own.
-        last_layer: How it is fitted: `newton` to the optimum of the ridge problem on training rows;
-            `folds` likewise, four times, on three quarters of the validation rows to predict the
-            fourth; or the paper's 500 steps of `adagrad` on fresh training rows. An `AdagradFit` is
-            the latter with options of its own.
-        fit_rows: Training rows of Newton's fit, or validation rows of `folds` together, evenly
-            spread; None means 8,192, or 16,384.
-        chunk_rows: Rows computed at a time; None means as many as suit the device.
+        fidelity: `supernet` uses the weights as they are; `last_layer` fits the final layer again
+            for each genotype (paper, section 5.1); `fine_tune` trains the whole subnet for a few
+            more steps; `scratch` trains it from fresh weights. A `FineTune` or a `Scratch` is one
+            of the last two with its own options.
+        last_layer: How the final layer is fitted: `newton` to the optimum of the ridge problem on
+            training rows; `folds` in the same way, four times, on three quarters of the validation
+            rows to predict the fourth; `adagrad` by the paper's 500 steps on fresh training rows.
+            An `AdagradFit` is the last one with its own options.
+        fit_rows: Training rows of Newton's fit, or validation rows of all folds, evenly spread.
+            None means 8,192, or 16,384 for folds.
+        chunk_rows: Rows computed at a time, or None for as many as suit the device.
         memory_bytes: Maximum number of bytes of embeddings and block outputs kept.
-        precision: Of products and block outputs where weights are shared. `bfloat16` is faster on
-            processors that have it, takes half the memory, and ranks alike, but for spaces with
-            bits, whose rounding turns small differences into whole levels. `auto` takes it where
-            the device has instructions for it and nothing is rounded to bits, otherwise float32;
-            the attribute `precision` says which. The default is float32, so that answers do not
-            depend on the processor.
+        precision: Precision of products and block outputs where weights are shared. `bfloat16` is
+            faster on processors that have it, takes half the memory, and ranks nearly alike, except
+            in spaces with bits, whose rounding turns small differences into whole levels. `auto` is
+            bfloat16 where the device has instructions for it and nothing is rounded to bits,
+            otherwise float32; the attribute `precision` holds the result. The default is float32,
+            so that answers do not depend on the processor.
         reference: A model that every answer is compared with, in `Evaluation.difference`.
-        bits: `genotype`: every model is scored at its own bits, as its cost has it; `float`: all
-            are scored in floating point, whatever their bits, which ranks models of 8 bits nearly
-            alike (docs/decisions/bits.md). Only for a supernet whose space has 8 bits alone; score
-            what is chosen once more at its bits.
+        bits: `genotype` scores every model at its own bits, as its cost does; `float` scores all in
+            floating point, which ranks models of 8 bits nearly alike (docs/decisions/bits.md).
+            `float` is only for a supernet whose space has 8 bits alone; score the chosen models
+            once more at their bits.
 
     Raises:
-        StudyError: An option is out of range, or the supernet reads other features; or models are
-            to be ranked in floating point whose bits are searched, or fewer than 8.
+        StudyError: An option is out of range, the supernet reads other features, or `bits` is
+            `float` for a space that has other bits than 8.
         GenotypeError: The reference does not fit the supernet.
 
     Example:
@@ -260,14 +261,14 @@ class SupernetOracle:
     def evaluate_many(
         self, genotypes: Sequence[Genotype], *, progress: Progress | None = None
     ) -> list[Evaluation]:
-        """Score genotypes; equal models and shared blocks are computed once.
+        """Score several genotypes; equal models and shared blocks are computed once.
 
         Args:
             genotypes: Genotypes of the supernet's space.
             progress: Called with (done, total).
 
         Returns:
-            An answer for each, in the order asked.
+            An answer for each, in the given order.
 
         Raises:
             GenotypeError: A genotype does not fit the supernet.

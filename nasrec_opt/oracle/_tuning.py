@@ -47,18 +47,18 @@ FROM_LOG = ("epochs", "batch_size", "learning_rate", "embedding_rate", "embeddin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FineTune(AdagradOptions):
-    """A few steps more from the supernet's weights, the same batches for every genotype.
+    """Options for training a subnet a few steps further, with the same batches for every genotype.
 
     Args:
-        learning_rate: Adagrad's, at its highest.
+        steps: Number of steps.
+        batch_size: Training rows of a step.
+        learning_rate: Peak learning rate of Adagrad.
+        evaluations: How often the validation rows are scored on the way, evenly spread, the last
+            time at the end; they are also scored once before the first step.
+        seed: Seed of the order of rows.
         epsilon: See `AdagradOptions`, as for the two that follow.
         clip_norm: Maximum L2 norm of a step's gradient.
         rate_warmup_fraction: Share of the steps over which the rate rises.
-        steps: Steps of Adagrad.
-        batch_size: Training rows of a step.
-        evaluations: How often the validation rows are scored on the way, evenly spread, the last
-            time at the end; and once before the first step.
-        seed: Seed of the order of rows.
 
     Raises:
         StudyError: An option is out of range.
@@ -87,22 +87,22 @@ class FineTune(AdagradOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scratch(AdagradOptions):
-    """The supernet's own training, of fresh weights of one subnet alone.
+    """Options for training a subnet alone, from fresh weights, as the supernet is trained.
 
     A field that is None follows the number of training rows, as in `TrainConfig`.
 
     Args:
-        learning_rate: Adagrad's, at its highest.
-        epsilon: See `AdagradOptions`, as for the two that follow.
-        clip_norm: Maximum L2 norm of a step's gradient.
-        rate_warmup_fraction: Share of the steps over which the rate rises.
-        embedding_rate: See `TrainConfig`, as for the next.
-        embedding_prior: Where the accumulators of the embedding table begin.
         epochs: Passes over the training rows.
         batch_size: Training rows of a step.
+        learning_rate: Peak learning rate of Adagrad.
+        embedding_rate: See `TrainConfig`.
+        embedding_prior: See `TrainConfig`.
         evaluations: How often the validation rows are scored on the way, evenly spread, the last
             time at the end.
         seed: Seed of weights and of the order of rows.
+        epsilon: See `AdagradOptions`, as for the two that follow.
+        clip_norm: Maximum L2 norm of a step's gradient.
+        rate_warmup_fraction: Share of the steps over which the rate rises.
 
     Raises:
         StudyError: An option is out of range.

@@ -16,7 +16,7 @@ def make_proposer(search: SearchConfig, space: SearchSpace, seed: int) -> BaseSa
     Args:
         search: Which one, and its options.
         space: What is searched.
-        seed: Of all draws.
+        seed: Seed of all draws.
 
     Raises:
         MissingExtraError: A package that it needs is not installed.

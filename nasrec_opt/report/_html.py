@@ -59,7 +59,7 @@ def page(title: str, body: str) -> str:
 
 
 def figure_section(heading: str, text: str, figure: go.Figure | None, name: str) -> str:
-    """An interactive figure under its heading, or nothing for None."""
+    """An interactive figure under its heading; an empty text for None."""
     if figure is None:
         return ""
     drawn = figure.to_html(

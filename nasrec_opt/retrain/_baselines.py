@@ -33,14 +33,14 @@ CHUNK_ROWS = 65_536  # rows that are answered, and one-hot, at a time
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A baseline, scored.
+    """The figures of a baseline.
 
     Args:
-        test_log_loss: On all test rows.
-        test_auc: The same; None where they are of one class.
-        validation_log_loss: On all validation rows.
-        validation_logits: Its answers to the validation rows, `[rows]`.
-        test_logits: Its answers to the test rows, `[rows]`.
+        test_log_loss: Log loss on all test rows, nats.
+        test_auc: AUC on all test rows, or None where they are of one class.
+        validation_log_loss: Log loss on all validation rows, nats.
+        validation_logits: Answers to the validation rows, `[rows]`.
+        test_logits: Answers to the test rows, `[rows]`.
     """
 
     test_log_loss: float

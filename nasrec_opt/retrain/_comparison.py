@@ -16,10 +16,10 @@ class Comparison:
     """A paired difference: losses of two models on one row go together.
 
     Args:
-        difference: Mean over the rows of the model's log loss less the other's; below 0, the model
-            is better.
-        standard_error: Of that mean; None where there is one row.
-        rows: Rows that both were scored on.
+        difference: Mean over the rows of the model's log loss minus the other's, nats; below 0, the
+            model is better.
+        standard_error: Standard error of that mean, or None for a single row.
+        rows: Number of rows that both were scored on.
     """
 
     difference: float

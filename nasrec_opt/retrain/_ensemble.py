@@ -33,7 +33,7 @@ class Ensemble(nn.Module):
         members: The models.
 
     Raises:
-        StudyError: There is none, or two read other columns.
+        StudyError: There are no members, or two read different columns.
 
     Example:
         >>> import numpy as np
@@ -103,11 +103,12 @@ class Ensemble(nn.Module):
 
 
 def refer_to(folders: Sequence[Path], path: Path) -> None:
-    """Make `path` the folder of an ensemble whose members lie elsewhere.
+    """Make a folder an ensemble whose members are stored elsewhere.
 
     Args:
-        folders: Of the members, as `Subnet.save` writes them; they move together with `path`.
-        path: The folder.
+        folders: Folders of the members, as `Subnet.save` writes them; they have to move together
+            with `path`.
+        path: Folder of the ensemble.
     """
     path.mkdir(parents=True, exist_ok=True)
     names = [Path(os.path.relpath(folder, path)).as_posix() for folder in folders]
@@ -122,18 +123,17 @@ def choose_members(
     least_gain: float = LEAST_GAIN,
     is_allowed: Callable[[Sequence[int]], bool] = lambda members: True,
 ) -> list[int]:
-    """Which models to average: the best one, then whichever lowers the log loss most.
+    """Choose which models to average: the best one, then whichever lowers the log loss most.
 
     Args:
         logits: Answers of each model to validation rows, `[models, rows]`.
         labels: 0 or 1, `[rows]`.
-        most: Members at most.
-        least_gain: Log loss that a further member must take off, in nats.
-        is_allowed: Whether models may be averaged, their places given.
+        most: Maximum number of members.
+        least_gain: By how much a further member must lower the log loss, nats.
+        is_allowed: Tells whether models may be averaged, from their places.
 
     Returns:
-        Places of the members in the order in which they were chosen; empty where no model is
-        allowed.
+        Places of the members in the order in which they were chosen; empty if no model is allowed.
 
     Example:
         >>> choose_members([[2.0, -2.0, 2.0], [2.0, 2.0, -2.0], [-9.0, 9.0, 9.0]], [1, 0, 0], 3)

@@ -14,14 +14,15 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A mean log loss with its interval, at a confidence of 95 %.
+    """A mean log loss with its 95 % interval.
 
     Args:
-        mean: Over rows and seeds.
-        low: Lower end of the interval.
-        high: Upper end.
-        standard_error: Of the mean: other rows, and where there are several seeds other seeds.
-        seeds: Number of models, alike but for their seeds.
+        mean: Mean over rows and seeds, nats.
+        low: Lower end of the interval, nats.
+        high: Upper end of the interval, nats.
+        standard_error: Standard error of the mean, from the choice of rows and, with several seeds,
+            of seeds.
+        seeds: Number of models, which differ only in their seeds.
         rows: Number of rows.
     """
 
@@ -42,14 +43,14 @@ class Expected:
 
 
 def expected_log_loss(losses: Sequence[npt.ArrayLike]) -> Expected:
-    """The log loss to expect of a model with another seed on other rows.
+    """Estimate the log loss to expect of a model with another seed on other rows.
 
     Args:
-        losses: Log loss of each row, of one model a seed, `[seeds, rows]`; two rows or more.
+        losses: Log loss of each row, nats, one model per seed, `[seeds, rows]`; two rows or more.
 
     Returns:
         The mean with Student's interval; the degrees of freedom are those of Welch and
-        Satterthwaite. Of one seed the interval is over the rows alone.
+        Satterthwaite. With a single seed the interval covers only the rows.
 
     Example:
         >>> expected_log_loss([[0.1, 0.3], [0.3, 0.5]]).mean

@@ -34,13 +34,13 @@ HEAD, LOGITS = "part", "logits"
 
 @dataclass(frozen=True, slots=True)
 class PartialModel:
-    """What a training came to on its way.
+    """The result of a training so far.
 
     Args:
-        steps: Steps done.
-        log_loss: Validation log loss of the best weights so far, on `evaluation_rows` rows.
+        steps: Number of steps done.
+        log_loss: Validation log loss of the best weights so far, nats, on `evaluation_rows` rows.
         row_losses: Log loss of each of these rows, `[rows]`: models are compared row by row.
-        seconds: Wall time of the training so far, that of choosing the learning rate included.
+        seconds: Wall time of the training so far, including the choice of the learning rate, s.
         is_over: Whether more epochs would change nothing.
     """
 
@@ -136,7 +136,7 @@ def part_file(out_dir: Path, epochs: float) -> Path:
 
 
 def forget_training(out_dir: Path | str) -> None:
-    """Remove what a training would go on from; what it came to stays.
+    """Remove the state that a training would continue from; its results stay.
 
     Args:
         out_dir: The model's folder.

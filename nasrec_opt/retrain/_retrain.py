@@ -27,17 +27,18 @@ class RetrainedModel:
 
     Args:
         genotype: The architecture.
-        path: Its folder.
-        test_log_loss: On all test rows, which no choice has seen.
-        test_auc: The same; None where they are of one class.
-        validation_log_loss: On all validation rows, of the weights that were kept.
-        validation_auc: The same.
-        learning_rate: The one chosen on validation.
+        path: Folder of the model.
+        test_log_loss: Log loss on all test rows, nats; no choice has seen them.
+        test_auc: AUC on all test rows, or None where they are of one class.
+        validation_log_loss: Log loss of the kept weights on all validation rows, nats.
+        validation_auc: AUC on all validation rows, or None where they are of one class.
+        learning_rate: The learning rate that was chosen on validation rows.
         rate_trials: Validation log loss of each candidate learning rate after its trial.
-        best_step: Steps behind the weights that were kept.
+        best_step: Number of steps after which the kept weights were reached.
         validation_history: `(steps, validation log loss)` while training.
-        embedding_parameters: Weights of the embedding table, and of first-order weights of values.
-        seconds: Wall time of choosing, training and scoring.
+        embedding_parameters: Number of weights of the embedding table and of first-order weights of
+            values.
+        seconds: Wall time of choosing, training and scoring, s.
     """
 
     genotype: Genotype

@@ -46,8 +46,9 @@ class Training:
     """Trains a subnet on one dataset.
 
     Args:
-        dataset: Its train split is learnt, its validation split decides; test is never read.
-        config: How; what it leaves open follows the number of training rows.
+        dataset: The log. Its training rows are learned and its validation rows decide; test rows
+            are never read.
+        config: How models are trained; what is left open follows the number of training rows.
         progress: Called with (steps done, maximum number of steps).
     """
 
@@ -102,13 +103,13 @@ class Training:
         return state
 
     def advance(self, state: TrainingState, steps: int | None = None) -> None:
-        """Train until so many steps are done and scored, or until training is over.
+        """Train until a number of steps is done and scored, or until training is over.
 
-        Where it stops on the way changes nothing of what it comes to.
+        Stopping on the way does not change the result.
 
         Args:
-            state: Of `begin`, or of a file; it is changed in place.
-            steps: Least number of steps, or None for all.
+            state: The state from `begin` or from a file; changed in place.
+            steps: Minimum number of steps, or None for all.
         """
         learner = state.learner
         while not self.is_over(state) and (steps is None or learner.steps < steps):
@@ -116,13 +117,13 @@ class Training:
             self._evaluate(state)
 
     def learn(self, state: TrainingState, steps: int) -> None:
-        """Train until so many steps are done, or just short of where it is scored next.
+        """Train until a number of steps is done, or just before the next score.
 
-        Nothing is scored: who looks at the weights between two scores changes nothing of what
-        training comes to. `advance` goes on from there.
+        Nothing is scored, so reading the weights between two scores does not change the result.
+        `advance` continues from there.
 
         Args:
-            state: Of `begin`, or of a file; it is changed in place.
+            state: The state from `begin` or from a file; changed in place.
             steps: Number of steps.
         """
         if not self.is_over(state):

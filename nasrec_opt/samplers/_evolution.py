@@ -47,41 +47,43 @@ _ATTEMPTS = 64  # proposals that are drawn before a duplicate is accepted, by mu
 
 
 class RegularizedEvolutionSampler(StreamSampler):
-    """Tournament, one mutation, and death by age.
+    """Regularized evolution: tournaments, single mutations, and death by age.
 
-    With a population of a given size and one objective it is the paper's algorithm, which
-    `RegularizedEvolutionSampler.paper` has with the paper's sizes. By default the population grows
-    with the study, and a model of the finished trials chooses among the children. Several
-    objectives are compared by constraint violation, then non-domination rank, then `tie_break`,
-    within the whole population. Constraints are those set with `trial.set_constraint`. Failed and
-    pruned trials never become parents. A model that was evaluated, or is being evaluated, is not
-    proposed again while a new one can be found.
+    With a population of a given size and one objective it is the paper's algorithm;
+    `RegularizedEvolutionSampler.paper` has the paper's sizes. By default the population grows with
+    the study, and a model of the finished trials chooses among the children.
+
+    Several objectives are compared by constraint violation, then non-domination rank, then
+    `tie_break`, within the whole population. Constraints are those set with `trial.set_constraint`.
+    Failed and pruned trials never become parents. A model that was evaluated, or is being
+    evaluated, is not proposed again as long as a new one can be found.
 
     Args:
         space: Space whose genotypes `space.suggest(trial)` asks for, or None for any other set of
-            parameters, of which a mutation changes one.
-        population_size: Completed trials that can become parents. None for a quarter of those
-            that there are, at least 16 and at most the paper's 128; where a tournament's size is
-            given, for 128 or that size if it is larger.
-        tournament_size: Members drawn without replacement, of which the best becomes the parent;
-            None for the paper's 64, or half of a smaller population.
-        children_per_round: Children of one parent, and how many of the oldest then leave.
-        tie_break: What tells candidates of one rank apart: `hypervolume` contribution, `crowding`
-            distance, which always prefers the ends of a front, or `none`, the order of birth alone.
+            parameters; a mutation then changes one of them.
+        population_size: Completed trials that can become parents. None means a quarter of the
+            completed trials, at least 16 and at most the paper's 128; if a tournament's size is
+            given, it means 128, or that size if it is larger.
+        tournament_size: Members drawn without replacement; the best of them becomes the parent.
+            None means the paper's 64, or half of a smaller population.
+        children_per_round: Children of one parent; as many of the oldest members then leave.
+        tie_break: How candidates of one rank are ordered: by `hypervolume` contribution; by
+            `crowding` distance, which always prefers the ends of a front; or `none`, by the order
+            of birth alone.
         archive: Whether feasible trials that no trial dominates join the tournaments although they
             are too old.
         mutations: Mutations between parent and child.
-        decay_rounds: Rounds over which that number falls to one, or None where it never does. The
+        decay_rounds: Rounds over which that number falls to one, or None for a constant number. The
             paper's published code does what `mutations=6, decay_rounds=240` does.
-        screening: Children bred for each that is proposed. Of more than one, a model of the
-            finished trials keeps those that promise most, and rounds begin after 32 trials where
-            the population is larger; a few milliseconds a trial turn into some 20. None for 16
-            where the population grows, and for 1 where a size is given.
-        seed: Of all draws, or None for one that differs every time.
+        screening: Children bred for each one that is proposed. If there is more than one, a model
+            of the finished trials keeps the most promising, rounds begin after 32 trials even for a
+            larger population, and a trial takes some 20 ms instead of a few. None means 16 where
+            the population grows, and 1 where a size is given.
+        seed: Seed of all draws, or None for a different one every time.
 
     Raises:
         StudyError: A number is not positive, the tournament is larger than the population, or
-            `tie_break` is none of the three.
+            `tie_break` is unknown.
 
     Example:
         >>> import optuna

@@ -101,7 +101,7 @@ class Expectation:
             observed: What is learnt from, of `before`.
             candidates: Their identities.
             space: Distributions of all parameters.
-            rng: Of the draws.
+            rng: Source of the draws.
         """
         asked = self._breeder.points(candidates, space)
         learnt = observed.telling(_MOST)

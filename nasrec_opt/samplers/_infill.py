@@ -32,7 +32,7 @@ def choose(
     The hypervolume is a mean over directions of how far the front reaches (Deng and Zhang 2019),
     which costs the same in any number of objectives. Its reference point lies beyond the front's
     worst values by a tenth of the front's range, or by a standard deviation of all that was
-    observed where that is more: a narrow front shall grow in length. Candidates that violate a
+    observed where that is more: a narrow front can then grow in length. Candidates that violate a
     constraint in more than half of the draws come last, by their violation, as do all while nothing
     feasible is known.
 

@@ -36,7 +36,7 @@ class Screening:
         breeder: Makes children, and points of them.
         bred: Children bred for each that is wanted; those alike count once.
         wanted: Children of a round.
-        seed: Of all draws.
+        seed: Seed of all draws.
     """
 
     def __init__(self, breeder: Breeder, *, bred: int, wanted: int, seed: int) -> None:

@@ -16,19 +16,20 @@ from nasrec_opt.samplers._streams import StreamSampler
 
 
 class PerTrialSeededSampler(BaseSampler):
-    """Makes a fresh sampler for every trial, seeded from `(seed, trial number)`.
+    """Wraps an Optuna sampler so that a stopped study continues exactly.
 
-    Optuna's samplers keep their random stream in the object, so that a stopped study continues
-    differently unless the object is pickled. Here the stream of a trial is known from its number,
-    and that of a parameter sampled on its own from the number and its name: what a resumed trial
-    had already stored does not shift the rest.
+    A fresh sampler is made for every trial, seeded from `(seed, trial number)`. Optuna's samplers
+    keep their random state in the object, so a stopped study continues differently unless the
+    object is pickled. Here the random stream of a trial follows from its number, and that of a
+    parameter that is sampled on its own from the number and its name. So what a resumed trial had
+    already stored does not shift the rest.
 
     Args:
         make: Builds the sampler from a seed, for example `lambda seed: TPESampler(seed=seed)`.
-        seed: Of all draws.
-        infer_per_trial: Whether each trial's own sampler infers the search space. One lasting
-            sampler does it otherwise, and reads every trial once; only samplers that remember the
-            space between two calls need the former, such as TPE with `group=True`.
+        seed: Seed of all draws.
+        infer_per_trial: Whether each trial's own sampler infers the search space. Otherwise one
+            lasting sampler does, and reads every trial once. Only samplers that remember the space
+            between two calls need the former, such as TPE with `group=True`.
     """
 
     def __init__(
@@ -124,10 +125,10 @@ def _has_lists(distribution: BaseDistribution) -> bool:
 
 
 class SeededRandomSampler(StreamSampler):
-    """Uniform draws that depend on the seed, the trial's number and the parameter's name alone.
+    """Draws uniformly, from the seed, the trial's number and the parameter's name alone.
 
     Args:
-        seed: Of all draws.
+        seed: Seed of all draws.
     """
 
     def __init__(self, seed: int) -> None:

@@ -67,7 +67,7 @@ def non_dominated(losses: FloatArray) -> BoolArray:
     Returns:
         True for each individual of the Pareto front, `[individuals]`.
     """
-    order = np.lexsort(losses.T[::-1])  # a dominator comes before whom it dominates
+    order = np.lexsort(losses.T[::-1])  # a dominator comes before what it dominates
     left = losses[order]
     kept = np.zeros(len(losses), dtype=bool)
     while len(left):

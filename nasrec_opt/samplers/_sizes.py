@@ -1,4 +1,4 @@
-"""Sizes of which one is a part of another: who gives one need not give the other.
+"""Sizes that bound one another: if one is given, the other follows.
 
 A study file, the samplers and Ax's node ask here, so that their defaults are the same.
 """
@@ -70,7 +70,7 @@ def grown_sizes(num_told: int) -> tuple[int, int]:
     drawn, as in the paper.
 
     Args:
-        num_told: Completed trials.
+        num_told: Number of completed trials.
     """
     grown = min(max(num_told // TRIALS_PER_MEMBER, SMALLEST_POPULATION), POPULATION_SIZE)
     return grown, grown // 2

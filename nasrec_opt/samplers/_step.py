@@ -53,7 +53,7 @@ def other(
     Args:
         distribution: Has the value.
         value: What the result differs from.
-        rng: Of at most some thousand draws.
+        rng: Source of at most some thousand draws.
         near: Whether to take a step.
     """
     now = _place(distribution, value)

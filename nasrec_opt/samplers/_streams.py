@@ -23,7 +23,7 @@ class StreamSampler(BaseSampler):
     Samplers that propose all parameters of a trial together hand them out with `hand_out`.
 
     Args:
-        seed: Of all draws; None for one that differs every time.
+        seed: Seed of all draws; None for one that differs every time.
 
     Raises:
         StudyError: The seed is negative, or no integer.

@@ -125,7 +125,7 @@ class Rounds:
         self._last: tuple[object, Round] | None = None
 
     def of(self, seen: Snapshot) -> Round | None:
-        """The round that the next child belongs to, or nothing while the population is growing."""
+        """The round that the next child belongs to, or None while the population is growing."""
         settings = self._settings
         surplus = len(seen.individuals) - settings.num_random
         if surplus < 0:

@@ -54,7 +54,7 @@ class BlockGene:
         sparse_to_dense: Whether a factorization machine of the sparse rows is added to the dense
             output.
         dense_bits: Bits of the dense operators and of both mergers, 4 to 8, or `(weight bits,
-            activation bits)`; 32 is floating point, of which nothing is rounded.
+            activation bits)`; 32 is floating point, which is not rounded.
         sparse_bits: The same of the sparse operators.
 
     Raises:

@@ -27,11 +27,12 @@ class AdagradOptions:
     """Options of every training by Adagrad: of a supernet, of a subnet, of a last layer.
 
     Args:
-        learning_rate: Adagrad's, at its highest. None = it follows the log.
-        epsilon: Added to the root of an accumulator. Large: a weight's first steps are small, where
-            otherwise they have the size of the learning rate whatever the gradient.
+        learning_rate: Peak learning rate of Adagrad, or None to follow the log.
+        epsilon: Added to the square root of an accumulator. Where it is large, a weight's first
+            steps are small; otherwise they have the size of the learning rate, whatever the
+            gradient.
         clip_norm: Maximum L2 norm of the gradient of everything that a step updates, the embedding
-            rows included; longer ones are scaled down. None means no clipping.
+            rows included, or None for no clipping.
         rate_warmup_fraction: Share of the steps over which the learning rate rises linearly; half
             a cosine down to 0 follows.
     """
@@ -103,11 +104,11 @@ class SliceAdagrad:
 
     Args:
         network: The network; its weights are updated in place.
-        row_prior: Where the accumulators of the embedding table begin; those of first-order weights
-            begin at `FIRST_ORDER_PRIOR` times as much. Large: a rare value moves little, as under
-            an L2 penalty.
-        options: Epsilon and the norm that gradients are clipped at; the rate is given to `step`.
-            None means the defaults.
+        row_prior: Initial value of the accumulators of the embedding table; first-order weights
+            begin at `FIRST_ORDER_PRIOR` times as much. Where it is large, a rare value moves
+            little, as under an L2 penalty.
+        options: Epsilon and the norm at which gradients are clipped, or None for the defaults;
+            `step` takes the rate.
     """
 
     def __init__(

@@ -149,10 +149,10 @@ class FairOperators:
 
 @dataclass(frozen=True, slots=True)
 class SandwichWidths:
-    """Often the widest or the narrowest subnet of what was drawn.
+    """Path sampling that often draws the widest or the narrowest subnet of another strategy's draw.
 
     Args:
-        strategy: Who draws the rest, and the widths otherwise.
+        strategy: Draws everything else, and the widths otherwise.
         space: The space.
         share: Probability of an extreme; each of the two has half of it.
 
@@ -187,11 +187,13 @@ class SandwichWidths:
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """The full supernet instead, with a probability that falls from 1 to 0 (paper, section 5.1).
+    """Path sampling that begins with the full supernet (paper, section 5.1).
+
+    Its probability falls from 1 to 0.
 
     Args:
-        strategy: Who draws otherwise.
-        space: The space.
+        strategy: Draws the genotype otherwise.
+        space: The space of the supernet.
         fraction: Share of training over which the probability falls linearly.
     """
 

@@ -4,7 +4,7 @@ Every operator reads its weights through a `Take`: `take(weight, rows, columns)`
 decides what a pass costs: `plain` gives views for a forward pass; a `Leaves` gives views that
 collect their own gradients, so that neither a gradient nor an optimizer step is ever larger than
 the slice; a `Recorder` writes down what was read, which is how a subnet is cut out; a `Cast` gives
-copies in another precision; a `Written` adds what is wrong with them where they were written down.
+copies in another precision; a `Written` adds the errors of the place where they are stored.
 """
 
 from __future__ import annotations

@@ -199,12 +199,13 @@ class TrainConfig(AdagradOptions):
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a training came to.
+    """The result of a training.
 
     Args:
-        steps: Steps of the whole training.
-        train_log_loss: Mean training log loss over the last tenth of the steps of this process.
-        seconds: Wall time of this process.
+        steps: Number of steps of the whole training.
+        train_log_loss: Mean training log loss over the last tenth of the steps of this process,
+            nats.
+        seconds: Wall time of this process, s.
     """
 
     steps: int
