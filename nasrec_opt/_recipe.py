@@ -15,6 +15,7 @@ Config = TypeVar("Config")
 
 SMALL_LOG = 50_000  # training rows: below, no value is left out, and steps are smaller
 SUPERNET_BATCH, SUPERNET_STEPS = 128, 2_250  # the steps that passes are counted for, at most 3
+LADDER_STEPS = 750  # of a supernet whose scores trained models correct
 PUBLISHED_LOG = 10_000_000  # training rows from which on the paper's settings hold
 
 
@@ -58,11 +59,13 @@ def model_recipe(rows: int) -> ModelRecipe:
     )
 
 
-def supernet_recipe(rows: int) -> SupernetRecipe:
+def supernet_recipe(rows: int, *, has_ladder: bool = False) -> SupernetRecipe:
     """How a supernet is trained, and a subnet alone where it is trained as the supernet is.
 
     Args:
         rows: Training rows.
+        has_ladder: Whether models are trained from scratch before any is chosen: what passes after
+            the first would teach the supernet's scores, these teach better in the same time.
     """
     if rows >= PUBLISHED_LOG:
         return SupernetRecipe(
@@ -74,7 +77,8 @@ def supernet_recipe(rows: int) -> SupernetRecipe:
         )
     # Its table is one for all passes: more of them, or many small steps, memorise a small log. On a
     # longer one the time for more steps than these is better spent on training what is found.
-    passes = math.ceil(SUPERNET_STEPS * SUPERNET_BATCH / max(1, rows))
+    steps = LADDER_STEPS if has_ladder else SUPERNET_STEPS
+    passes = math.ceil(steps * SUPERNET_BATCH / max(1, rows))
     return SupernetRecipe(
         batch_size=SUPERNET_BATCH,
         epochs=min(3, passes),

@@ -46,6 +46,7 @@ from studies._worth_plan import DEFAULT, PAPER, WITHOUT, Plan
 
 Report = Callable[[int, float], None]
 
+ENSEMBLE = "ensemble"  # names a mean of models among the models of a race
 POPULATION = 10  # of NSGA-II: with Optuna's 50 it would draw at random for the whole budget
 
 
@@ -141,11 +142,13 @@ class Contender:
         compete: Works until its time is over, or until it knows no more to do.
         reads: Tables of the default study file that it depends on, those within tables with a dot;
             None for all of a file of its own.
+        read_off: The contender whose race has its models as well, so that it has none of its own.
     """
 
     label: str
     compete: Callable[[Bench], None]
     reads: tuple[str, ...] | None = None
+    read_off: str | None = None
 
 
 def contenders(plan: Plan) -> dict[str, Contender]:
@@ -178,6 +181,7 @@ class _Watch(SilentReporter):
         self._race, self._folder = race, folder
         self._stage = ""
         self._seen: set[Path] = set()
+        self._changed = 0  # when what the probes are worth was last read
 
     def begin(self, stage: str, detail: str = "") -> None:
         self._stage = stage
@@ -195,12 +199,6 @@ class _Watch(SilentReporter):
                 )
         if self._stage in ("probe", "retrain"):
             self._look()
-        if self._stage == "probe":
-            together = read_json(self._folder.probes_of("")).get("ensemble")
-            if together:
-                self._race.finished(
-                    together["validation_log_loss"], together["test_log_loss"], "ensemble"
-                )
 
     def _look(self) -> None:
         for file in sorted(self._folder.retrained.rglob("result.json")):
@@ -210,37 +208,38 @@ class _Watch(SilentReporter):
                 self._race.finished(
                     model["validation_log_loss"], model["test_log_loss"], file.parent.name
                 )
+        file = self._folder.probes_of("")
+        with suppress(FileNotFoundError):  # no probe is trained yet, or a study has none
+            changed = file.stat().st_mtime_ns
+            together = None if changed == self._changed else read_json(file).get("ensemble")
+            self._changed = changed
+            if together:
+                self._race.finished(
+                    together["validation_log_loss"], together["test_log_loss"], ENSEMBLE
+                )
 
 
 def draw_at_random(bench: Bench) -> None:
-    """Random genotypes, each trained from scratch."""
-    space = bench.run.config.space.build()
-    rng = np.random.default_rng([bench.seed, 2])
-    for number in count():
-        bench.train(space.sample(rng), str(number))
-        bench.race.check()
-
-
-def draw_and_average(bench: Bench) -> None:
     """Random genotypes, each trained from scratch, and averaged as our chain averages."""
     most = bench.run.config.retrain.ensemble
     splits = {name: bench.dataset.split(name) for name in ("validation", "test")}
     logits: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in splits}
 
     def average(model: RetrainedModel) -> None:
-        subnet = Subnet.load(model.path / "model")
-        for name, split in splits.items():
-            logits[name].append(predict(subnet, split)[0])
+        for weights in model.weights():
+            subnet = Subnet.load(weights)
+            for name, split in splits.items():
+                logits[name].append(predict(subnet, split)[0])
         places = choose_members(logits["validation"], splits["validation"].labels, most)
         if len(places) > 1:
             losses = {
                 name: log_loss(np.mean([logits[name][place] for place in places], axis=0), s.labels)
                 for name, s in splits.items()
             }
-            bench.race.finished(losses["validation"], losses["test"], "ensemble")
+            bench.race.finished(losses["validation"], losses["test"], ENSEMBLE)
 
     space = bench.run.config.space.build()
-    rng = np.random.default_rng([bench.seed, 2])  # those of `random`
+    rng = np.random.default_rng([bench.seed, 2])
     for number in count():
         bench.train(space.sample(rng), str(number), keep=average)
         bench.race.check()
@@ -342,9 +341,11 @@ def _nsga2(seed: int) -> NSGAIISampler:
 
 _SCRATCH = ("data", "space", "retrain.model")
 _OTHERS = {
-    "random": Contender("random, from scratch", draw_at_random, _SCRATCH),
+    "random": Contender(
+        "random, from scratch", draw_at_random, _SCRATCH, read_off="random-averaged"
+    ),
     "random-averaged": Contender(
-        "random, from scratch, averaged", draw_and_average, (*_SCRATCH, "retrain.ensemble")
+        "random, from scratch, averaged", draw_at_random, (*_SCRATCH, "retrain.ensemble")
     ),
     "tpe-hyperband": Contender(
         "TPE with Hyperband, from scratch",

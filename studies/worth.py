@@ -47,7 +47,7 @@ from studies._command import execute
 from studies._ledger import Ledger
 from studies._techniques import chosen
 from studies._workers import Task, run_tasks
-from studies._worth_contenders import HANDMADE, Bench, contenders, load_libraries
+from studies._worth_contenders import ENSEMBLE, HANDMADE, Bench, contenders, load_libraries
 from studies._worth_logs import Logs
 from studies._worth_plan import DEFAULT, Plan
 from studies._worth_report import write_report
@@ -103,7 +103,7 @@ def _compete_and_report(
         race_on(log, name, options, plan, logs) | {"seed": seed} | where
         for log in there
         for seed in seeds
-        for name in names
+        for name in dict.fromkeys(known[name].read_off or name for name in names)
     ]
     missing = [task for task in tasks if not any(answers(row, task) for row in ledger.rows)]
     for log, seed in dict.fromkeys((task["log"], task["seed"]) for task in missing):
@@ -114,12 +114,20 @@ def _compete_and_report(
         (row["log"], row["contender"], row["seed"]): row | {"budget_s": race["budget_s"]}
         for row in ledger.rows
         if row["log"] in plan.logs and row["contender"] in known
+        if known[row["contender"]].read_off is None
         for race in [race_on(row["log"], row["contender"], options, plan, logs)]
         if answers(row, race | {"seed": row["seed"]})
     }
-    labels = {name: contender.label for name, contender in known.items()}
-    write_report(options.out, list(current.values()), labels, options.write)
     others = len(ledger.rows) - len(current)
+    rows = list(current.values())
+    rows += [
+        alone(row) | {"contender": name}
+        for name, contender in known.items()
+        for row in current.values()
+        if row["contender"] == contender.read_off
+    ]
+    labels = {name: contender.label for name, contender in known.items()}
+    write_report(options.out, rows, labels, options.write)
     left_out = f"; {others} results of other settings, budgets or clocks left out" if others else ""
     reporter.end(f"{options.out / 'worth.md'}{left_out}")
 
@@ -133,6 +141,16 @@ def answers(row: Mapping[str, Any], task: Task) -> bool:
     """
     is_long = bool(row["budget_s"] >= task["budget_s"])
     return is_long and all(row[key] == task[key] for key in KEYS if key != "budget_s")
+
+
+def alone(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A result without the ensembles: what its models come to one by one.
+
+    Args:
+        row: Of the ledger.
+    """
+    kept = [place for place, name in enumerate(row["name"]) if name != ENSEMBLE]
+    return {**row, **{field: [row[field][place] for place in kept] for field in Event._fields}}
 
 
 def race_on(

@@ -111,3 +111,15 @@ def test_the_reference_has_what_logs_come_to():
 def test_a_configuration_says_what_it_comes_to(config):
     assert config.batch_size is None
     assert config.for_rows(96_000).batch_size in (128, 512)
+
+
+@given(rows)
+def test_a_supernet_whose_scores_are_corrected_has_no_more_passes(count):
+    usual, fewer = supernet_recipe(count), supernet_recipe(count, has_ladder=True)
+    assert replace(fewer, epochs=usual.epochs) == usual
+    assert 1 <= fewer.epochs <= usual.epochs
+    assert [supernet_recipe(n, has_ladder=True).epochs for n in (31_999, 48_000, 96_000)] == [
+        3,
+        2,
+        1,
+    ]

@@ -88,9 +88,10 @@ class Climb:
     Args:
         candidates: What may climb.
         finalists: Models that the last rung leaves.
+        probes: Candidates that are trained to the end whatever becomes of them here.
         rungs: The lowest first.
-        work: What the first rung's models may cost together, in units of `Candidate.work`; None
-            while that is not known, or where the number of models is.
+        work: What the first rung's models besides the probes may cost together, in units of
+            `Candidate.work`; None while that is not known, or where the number of models is.
         correction: From scores to truths of the first rung less `prior`; None of too few.
         tau: How well corrected scores rank, where the first rung is complete; see `corrected_tau`.
         tau_of_score: The same of the scores as they are.
@@ -99,6 +100,7 @@ class Climb:
 
     candidates: Sequence[Candidate]
     finalists: int
+    probes: Sequence[int] = ()
     rungs: list[Rung] = field(default_factory=list)
     work: float | None = None
     correction: Correction | None = None
@@ -123,6 +125,11 @@ class Climb:
         """`[candidates, objectives]`."""
         return np.array([c.costs for c in self.candidates]).reshape(len(self.candidates), -1)
 
+    @property
+    def climbers(self) -> list[int]:
+        """Models of the first rung that may go on: all but the probes."""
+        return [number for number in self.rungs[0].trained if number not in self.probes]
+
     def work_of(self, numbers: Iterable[int]) -> float:
         """What a training step of these candidates costs, all together."""
         return sum(self.candidates[number].work for number in numbers)
@@ -135,7 +142,7 @@ def climb(
     finalists: int,
     epochs: float,
     models: int | Callable[[float], int],
-    first: Sequence[int] = (),
+    probes: Sequence[int] = (),
     work: float | None = None,
     on_change: Callable[[Climb], None] | None = None,
     ahead: Callable[[Sequence[Genotype], float], None] | None = None,
@@ -155,27 +162,30 @@ def climb(
         epochs: Epochs of the first rung.
         models: Models of the first rung; or how many there could be if one took so many seconds,
             asked once, after the first four. The rung has then so much work as that many models
-            like these four, from 8 to 64 models; none takes work that the first eight need.
-        first: Candidates that are trained first, whatever is known of the others.
+            like these four, from 8 to 64 models; none takes work that the first eight need. Probes
+            do not count.
+        probes: Candidates that are trained to the end anyway. They are trained first, and teach
+            what to expect of the others; they go on only where nothing else is left.
         work: What a climb that was interrupted has planned (`Climb.work`); `models` is not asked.
         on_change: Called whenever a model is trained, or models are promoted.
         ahead: Told of all models that `train` is about to be asked for one by one, and of their
             epochs, where they are known together; it may train them beside each other.
 
     Returns:
-        The climb; `rungs[-1].promoted` are the finalists, by turns the most accurate one and the
-        best of the front.
+        The climb; `rungs[-1].promoted` are the finalists, two of three for their accuracy and one
+        along the front.
 
     Raises:
         StudyError: There is no candidate, or no training came to anything.
     """
     if not candidates:
         raise StudyError("ladder: expected candidates, got none")
-    state = Climb(candidates, finalists, work=work)
+    state = Climb(candidates, finalists, tuple(probes), work=work)
     tell = on_change or (lambda _: None)
-    rung = Rung(epochs, min(FIRST_MODELS if callable(models) else models, len(candidates)))
+    size = max(0, FIRST_MODELS - len(probes)) if callable(models) else models
+    rung = Rung(epochs, min(len(probes) + size, len(candidates)))
     state.rungs.append(rung)
-    while (number := _next(state, rung, first)) is not None:
+    while (number := _next(state, rung)) is not None:
         _train(state, rung, number, train)
         truths = _truths(rung)
         state.correction = Correction.fit(
@@ -187,7 +197,7 @@ def climb(
     rung.size = len(rung.trained)
     state.tau = corrected_tau(state.features, list(truths), list(truths.values()))
     state.tau_of_score = kendall_tau([candidates[i].score for i in truths], list(truths.values()))
-    for place, size in enumerate(rung_sizes(rung.size, finalists)[1:], start=1):
+    for place, size in enumerate(rung_sizes(len(state.climbers), finalists)[1:], start=1):
         going_on = _promote(state, size)
         tell(state)
         rung = Rung(rung_epochs(place, epochs), len(going_on))
@@ -210,8 +220,10 @@ def _plan(state: Climb, rung: Rung, models: Callable[[float], int]) -> None:
     mean = state.work_of(rung.trained) / trained
     if state.work is None:
         state.work = models(rung.seconds) * mean
-    more = int(max(0.0, state.work - state.work_of(rung.trained)) / mean)
-    rung.size = min(max(trained + more, LEAST_MODELS), MOST_MODELS, len(state.candidates))
+    climbers = state.climbers
+    more = int(max(0.0, state.work - state.work_of(climbers)) / mean)
+    size = min(max(len(climbers) + more, LEAST_MODELS), MOST_MODELS)
+    rung.size = min(len(state.probes) + size, len(state.candidates))
 
 
 def _truths(rung: Rung) -> dict[int, float]:
@@ -233,6 +245,7 @@ def _promote(state: Climb, count: int) -> list[int]:
     """Fill and return the last rung's `promoted`; errors of differences are those over the rows."""
     rung = state.rungs[-1]
     results = {i: result for i, result in rung.trained.items() if result is not None}
+    results = {i: results[i] for i in results if i not in state.probes} or results
     if not results:
         reason = next(iter(state.failures.values()))
         raise StudyError(f"ladder: no training came to anything; the first: {reason}")
@@ -259,12 +272,12 @@ def _errors_of_differences(rows: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(of_difference, 0.0) / count)
 
 
-def _next(state: Climb, rung: Rung, first: Sequence[int]) -> int | None:
+def _next(state: Climb, rung: Rung) -> int | None:
     """The next model of the first rung; None where it is complete."""
     trained = len(rung.trained)
     if trained >= rung.size:
         return None
-    waiting = [number for number in first if number not in rung.trained]
+    waiting = [number for number in state.probes if number not in rung.trained]
     if waiting:
         return waiting[0]
     eligible = _payable(state, rung)
@@ -289,10 +302,11 @@ def _payable(state: Climb, rung: Rung) -> set[int]:
     waiting = set(range(len(state.candidates))) - rung.trained.keys()
     if state.work is None or len(rung.trained) < FIRST_MODELS:  # as when it was not yet known
         return waiting
-    missing = max(1, LEAST_MODELS - len(rung.trained))
-    most = (state.work - state.work_of(rung.trained)) / missing
+    climbers = state.climbers
+    missing = max(1, LEAST_MODELS - len(climbers))
+    most = (state.work - state.work_of(climbers)) / missing
     payable = {i for i in waiting if state.candidates[i].work <= most}
-    if payable or len(rung.trained) >= LEAST_MODELS:
+    if payable or len(climbers) >= LEAST_MODELS:
         return payable
     return {min(waiting, key=lambda i: state.candidates[i].work)}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import numpy as np
 
 from nasrec_opt.features import FeatureSpec
@@ -16,9 +18,10 @@ def probe_genotypes(
 ) -> list[Genotype]:
     """Random genotypes that are quick to train and seldom bad.
 
-    Of 64 random ones those with a dot product and, where the space has it, a first-order term come
-    first: of all that can be said of a genotype without training it, these go most surely with low
-    log losses. Of them, those whose training costs least.
+    Of 64 random ones those with a dot product come first: of all that can be said of a genotype
+    without training it, that goes most surely with a low log loss. Of them, those whose training
+    costs least. Where the space has a first-order term, every second one has it: on a small log
+    models need it, and models that differ in it err on other rows, so that their mean is better.
 
     Args:
         space: What is searched.
@@ -39,11 +42,11 @@ def probe_genotypes(
     for genotype in (space.sample(rng) for _ in range(DRAWS)):
         distinct.setdefault(genotype.canonical(), genotype)
     drawn = list(distinct.values())
-    dot, wide = (feature_names().index(name) for name in ("dot", "wide"))
-
-    def traits(genotype: Genotype) -> int:
-        known = features_of(genotype, features)
-        return int(known[dot] > 0) + int(known[wide] > 0)
-
-    drawn.sort(key=lambda genotype: (-traits(genotype), training_work(genotype, features)))
-    return drawn[:count]
+    dot = feature_names().index("dot")
+    drawn.sort(key=lambda genotype: training_work(genotype, features))
+    chosen: list[Genotype] = []
+    for has_dot in (True, False):
+        like = [g for g in drawn if (features_of(g, features)[dot] > 0) == has_dot]
+        terms = [[g for g in like if g.wide == has_term] for has_term in (True, False)]
+        chosen += [g for pair in zip_longest(*terms) for g in pair if g is not None]
+    return chosen[:count]

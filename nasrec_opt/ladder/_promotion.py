@@ -1,4 +1,4 @@
-"""Who goes on: accurate models and models along the front by turns, as far as they are known."""
+"""Who goes on: accurate models, and a model of the front in every third place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def promote(
     promises: FloatArray | None = None,
     work: FloatArray | None = None,
 ) -> list[int]:
-    """Models that go on, by turns the most accurate one left and the best one of the front.
+    """Models that go on: twice the most accurate one left, then the best one of the front.
 
     The front's order is that of NSGA-II, with doubt: one model dominates another if it costs no
     more in any objective, and its log loss is lower by at least the error of their difference.
@@ -39,7 +39,7 @@ def promote(
         count: How many go on, at most.
         errors: Errors of the differences of log losses, `[models, models]`; None for 0.
         eligible: Which models may go on; None for all. The others compete for ranks alone.
-        place: Whose turn is first: of an even one the most accurate's, of an odd one the front's.
+        place: Number of the first place, from 0: every third one, from 2 on, is the front's.
         promises: How much is to be expected of each model, `[models]`; in place of their log losses
             it says who comes next where accuracy is asked for.
         work: What going on costs for each model, `[models]`; None for the same. Promises and
@@ -65,7 +65,7 @@ def promote(
         orders = [[i for i in order if i in eligible] for order in orders]
     chosen: list[int] = []
     while len(chosen) < min(count, len(orders[0])):
-        order = orders[(place + len(chosen)) % 2]
+        order = orders[(place + len(chosen)) % 3 // 2]
         chosen.append(next(i for i in order if i not in chosen))
     return chosen
 

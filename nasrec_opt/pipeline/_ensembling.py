@@ -42,11 +42,16 @@ class Judge:
         self.reference = reference
         self._known: dict[tuple[Path, str], Answers] = {}
 
-    def answers(self, model: RetrainedModel, split: str) -> Answers:
-        """Logits of a trained model, `[rows]`."""
-        key = (model.path, split)
+    def answers(self, weights: Path, split: str) -> Answers:
+        """Logits of a trained model, `[rows]`.
+
+        Args:
+            weights: One of `RetrainedModel.weights()`.
+            split: `validation` or `test`.
+        """
+        key = (weights, split)
         if key not in self._known:
-            subnet = Subnet.load(model.path / "model").to(best_device())
+            subnet = Subnet.load(weights).to(best_device())
             self._known[key] = predict(subnet, self._splits[split])[0]
         return self._known[key]
 
@@ -79,7 +84,7 @@ def ensemble_of(
     constraints: Mapping[str, float],
     where: Path,
 ) -> dict[str, Any] | None:
-    """The ensemble that validation rows choose among trained models.
+    """The ensemble that validation rows choose among trained models, each at two of its epochs.
 
     Args:
         models: Each with its seed.
@@ -90,13 +95,15 @@ def ensemble_of(
         where: The folder that becomes the ensemble's.
 
     Returns:
-        Figures as those of a model in `results.json`: `members`, each a `genotype` and a `seed`,
-        log losses, AUC, costs, differences from the baselines, and from its best member, which is
-        the first (`against_best`); None where no two models are better than one.
+        Figures as those of a model in `results.json`: `members`, each a `genotype`, a `seed` and
+        the folder of its `weights` (`model` or `other_epoch`), log losses, AUC, costs, differences
+        from the baselines, and from its best member, which is the first (`against_best`); None
+        where no two are better than one.
     """
+    known = [(seed, model, weights) for seed, model in models for weights in model.weights()]
 
     def is_allowed(places: Sequence[int]) -> bool:
-        genotypes = [models[place][1].genotype for place in places]
+        genotypes = [known[place][1].genotype for place in places]
         if any(genotype.hardware != genotypes[0].hardware for genotype in genotypes):
             return False  # one accelerator has one configuration
         if not constraints:
@@ -105,22 +112,23 @@ def ensemble_of(
         return all(cost[name] <= largest for name, largest in constraints.items() if name in cost)
 
     shutil.rmtree(where, ignore_errors=True)  # of other models
-    if most < 2 or len(models) < 2:
+    if most < 2 or len(known) < 2:
         return None
-    on_validation = np.stack([judge.answers(model, "validation") for _, model in models])
+    on_validation = np.stack([judge.answers(weights, "validation") for *_, weights in known])
     places = choose_members(on_validation, judge.labels["validation"], most, is_allowed=is_allowed)
     if len(places) < 2:
         return None
-    members = [models[place] for place in places]
+    members = [known[place] for place in places]
     logits = {
-        split: np.mean([judge.answers(model, split) for _, model in members], axis=0)
+        split: np.mean([judge.answers(weights, split) for *_, weights in members], axis=0)
         for split in judge.labels
     }
-    best = members[0][1]
-    refer_to([model.path / "model" for _, model in members], where)
+    best = members[0][2]
+    refer_to([weights for *_, weights in members], where)
     return {
         "members": [
-            {"genotype": model.genotype.to_dict(), "seed": seed} for seed, model in members
+            {"genotype": model.genotype.to_dict(), "seed": seed, "weights": weights.name}
+            for seed, model, weights in members
         ],
         **{f"{split}_log_loss": log_loss(logits[split], judge.labels[split]) for split in logits},
         **{f"{split}_auc": auc(logits[split], judge.labels[split]) for split in logits},
@@ -128,5 +136,5 @@ def ensemble_of(
         "against_best": compare(
             logits["test"], judge.answers(best, "test"), judge.labels["test"]
         ).to_dict(),
-        **ensemble_cost([model.genotype for _, model in members], conditions),
+        **ensemble_cost([model.genotype for _, model, _ in members], conditions),
     }

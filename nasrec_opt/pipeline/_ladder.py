@@ -104,7 +104,7 @@ def climb_ladder(
         finalists=config.retrain.top,
         epochs=epochs_of(ladder, epoch_steps(dataset, recipe)),
         models=ladder.models or affordable,
-        first=[places[g] for g in probes_of(config, dataset) if g in places],
+        probes=[places[g] for g in probes_of(config, dataset) if g in places],
         work=_planned(folder, place, key),
         on_change=keep,
         ahead=ahead,

@@ -43,7 +43,7 @@ def with_recipe(config: StudyConfig, folder: RunFolder, rows: int) -> StudyConfi
     Raises:
         StudyError: What the folder holds of it is damaged.
     """
-    recipe = _kept(folder, rows)
+    recipe = _kept(folder, rows, has_ladder=config.search.ladder is not None)
     if not folder.recipe.exists():
         write_json(folder.recipe, recipe)
     of_supernet, of_scratch, of_model = (
@@ -63,28 +63,28 @@ def with_recipe(config: StudyConfig, folder: RunFolder, rows: int) -> StudyConfi
     )
 
 
-def recipe_of(rows: int) -> Recipe:
+def recipe_of(rows: int, *, has_ladder: bool = False) -> Recipe:
     """All that follows a log's number of training rows, by table of a study file.
 
     Args:
         rows: Training rows.
+        has_ladder: Whether the study that begins the run has a ladder.
     """
-    of_supernet = plain(supernet_recipe(rows))
     return {
         "data": {"min_count": min_count(rows)},
-        "supernet": of_supernet,
-        "scratch": of_supernet,
+        "supernet": plain(supernet_recipe(rows, has_ladder=has_ladder)),
+        "scratch": plain(supernet_recipe(rows)),
         "model": plain(model_recipe(rows)),
     }
 
 
-def _kept(folder: RunFolder, rows: int) -> Recipe:
+def _kept(folder: RunFolder, rows: int, *, has_ladder: bool) -> Recipe:
     """What a run has begun with, or begins with now.
 
     Raises:
         StudyError: The file is damaged.
     """
-    usual = recipe_of(rows)
+    usual = recipe_of(rows, has_ladder=has_ladder)
     try:
         kept = read_json(folder.recipe)
         if {name: set(table) for name, table in kept.items()} == {

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
 
 from hw import TechnologyFile
+from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import LadderConfig, first_epochs, probe_genotypes
@@ -46,8 +46,13 @@ def probes_of(config: StudyConfig, dataset: Dataset) -> list[Genotype]:
 
 
 def train_probes(
-    config: StudyConfig, folder: RunFolder, dataset: Dataset, progress: Progress
-) -> list[RetrainedModel]:
+    config: StudyConfig,
+    folder: RunFolder,
+    dataset: Dataset,
+    progress: Progress,
+    *,
+    on_model: Callable[[Sequence[RetrainedModel]], None],
+) -> None:
     """Train the probes from scratch, each in its folder; what is there already is read.
 
     A training that comes to nothing fails that model alone; the ladder says so.
@@ -57,9 +62,8 @@ def train_probes(
         folder: The run folder.
         dataset: What the models are trained on.
         progress: Called with (steps done now, maximum number of steps).
-
-    Returns:
-        The trained models, the best on validation rows first.
+        on_model: Called with the models so far, the best on validation rows first, whenever there
+            is one more, and once where there is none.
     """
     ladder = config.search.ladder or LadderConfig()
     recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
@@ -69,40 +73,58 @@ def train_probes(
         for genotype in probes_of(config, dataset)
     ]
     train_ahead(jobs, dataset, config.retrain.workers, progress)
-    models = []
+    models: list[RetrainedModel] = []
     for job in jobs:
         try:
             job.run(dataset, progress)
             models.append(retrain(job.genotype, dataset, job.folder, recipe))
         except StudyError as error:
             logger.warning("a probe failed: %s", error)
-    return sorted(models, key=lambda model: model.validation_log_loss)
+            continue
+        models.sort(key=lambda model: model.validation_log_loss)
+        on_model(models)
+    if not models:
+        on_model(models)
 
 
-def ensemble_of_probes(
-    config: StudyConfig,
-    folder: RunFolder,
-    dataset: Dataset,
-    models: Sequence[RetrainedModel],
-    where: Path,
-) -> dict[str, Any] | None:
-    """What the probes are worth together, before there is anything else; see `ensemble_of`.
+class Probed:
+    """What the probes are worth, alone and together, as long as there is nothing else.
 
     Args:
         config: The study.
         folder: The run folder, with its baselines.
-        dataset: What the models were trained on.
-        models: The trained probes.
-        where: The ensemble's folder.
+        dataset: What the models are trained on.
+        place: Of the search in the folder.
     """
-    return ensemble_of(
-        [(config.seed, model) for model in models],
-        Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset))),
-        Conditions(dataset.features, TechnologyFile.read(config.hardware.technology)),
-        most=config.retrain.ensemble,
-        constraints=config.search.constraints,
-        where=where,
-    )
+
+    def __init__(
+        self, config: StudyConfig, folder: RunFolder, dataset: Dataset, place: str
+    ) -> None:
+        self._config = config
+        self._file, self._where = folder.probes_of(place), folder.ensemble_of(place)
+        self._judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
+        technology = TechnologyFile.read(config.hardware.technology)
+        self._conditions = Conditions(dataset.features, technology)
+        self.models: list[RetrainedModel] = []
+        self.ensemble: dict[str, Any] | None = None
+
+    def take(self, models: Sequence[RetrainedModel]) -> None:
+        """Write down what there is: `probes.json`, and the ensemble's folder; see `ensemble_of`.
+
+        Args:
+            models: The trained probes, the best first.
+        """
+        self.models = list(models)
+        self.ensemble = ensemble_of(
+            [(self._config.seed, model) for model in models],
+            self._judge,
+            self._conditions,
+            most=self._config.retrain.ensemble,
+            constraints=self._config.search.constraints,
+            where=self._where,
+        )
+        told: dict[str, Any] = {"models": [model.to_dict() for model in models]}
+        write_json(self._file, told | ({"ensemble": self.ensemble} if self.ensemble else {}))
 
 
 def trained_probes(config: StudyConfig, study: optuna.Study, dataset: Dataset) -> list[Found]:

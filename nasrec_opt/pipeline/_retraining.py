@@ -214,7 +214,8 @@ def _over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str
     best = min(trained, key=lambda seed: trained[seed].validation_log_loss)
     names = ("validation_log_loss", "test_log_loss")
     losses = [
-        log_losses(judge.answers(model, "test"), judge.labels["test"]) for model in trained.values()
+        log_losses(judge.answers(model.weights()[0], "test"), judge.labels["test"])
+        for model in trained.values()
     ]
     return {
         **trained[best].to_dict(),
@@ -227,5 +228,7 @@ def _over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str
             np.mean([model.validation_log_loss for model in trained.values()])
         ),
         "expected_test_log_loss": expected_log_loss(losses).to_dict(),
-        **judge.against({split: judge.answers(trained[best], split) for split in judge.labels}),
+        **judge.against(
+            {split: judge.answers(trained[best].weights()[0], split) for split in judge.labels}
+        ),
     }

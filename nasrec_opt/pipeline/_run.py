@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hw import ReRAM
-from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import StudyError
 from nasrec_opt.objective import Objective
@@ -45,7 +44,7 @@ from nasrec_opt.pipeline._log_recipe import with_recipe
 from nasrec_opt.pipeline._logging import data_summary, describe_in_mlflow
 from nasrec_opt.pipeline._open_run import OpenRun
 from nasrec_opt.pipeline._precision import keep_precision
-from nasrec_opt.pipeline._probes import ensemble_of_probes, probes_of, train_probes, trained_probes
+from nasrec_opt.pipeline._probes import Probed, probes_of, train_probes, trained_probes
 from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
 from nasrec_opt.pipeline._results import read_results
 from nasrec_opt.pipeline._retraining import folder_of_model, retrain_winners
@@ -148,14 +147,12 @@ class Run(OpenRun):
             return
 
         def work() -> str:
-            dataset, file = self.dataset(), self.folder.probes_of(self.place)
-            models = train_probes(self.config, self.folder, dataset, self._reporter.advance)
-            together = ensemble_of_probes(
-                self.config, self.folder, dataset, models, self.folder.ensemble_of(self.place)
+            dataset = self.dataset()
+            probed = Probed(self.config, self.folder, dataset, self.place)
+            train_probes(
+                self.config, self.folder, dataset, self._reporter.advance, on_model=probed.take
             )
-            told = {"models": [model.to_dict() for model in models]}
-            write_json(file, told | ({} if together is None else {"ensemble": together}))
-            return sentences.probed(models, together)
+            return sentences.probed(probed.models, probed.ensemble)
 
         settings = probe_settings(self.config, self.folder, self._space)
         self._stage("probe", "models trained before the supernet", settings, work)

@@ -100,11 +100,12 @@ def _members(ensemble: Mapping[str, Any] | None, models: Sequence[Mapping[str, A
     for member in ensemble["members"]:
         place = places.get(json.dumps(member["genotype"]))
         model = "a model trained before the search" if place is None else f"model {place}"
-        named.append(f"{model} of seed {member['seed']}")
+        at = " at another of its epochs" if member.get("weights") == "other_epoch" else ""
+        named.append(f"{model} of seed {member['seed']}{at}")
     gain = short_difference(ensemble["against_best"])
     return (
         "<p>The ensemble is the mean of the logits of "
-        f"{len(named)} models, each chosen because it lowers the validation log loss: "
+        f"{len(named)} members, each chosen because it lowers the validation log loss: "
         f"{', '.join(named)}. Its test log loss differs by {gain} from that of the first of them. "
         "Its costs are those of all its models on one accelerator.</p>"
     )

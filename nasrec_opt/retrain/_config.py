@@ -50,7 +50,7 @@ class RetrainConfig:
         StudyError: An option is out of range.
     """
 
-    learning_rates: tuple[float, ...] = (1e-3, 3e-3)
+    learning_rates: tuple[float, ...] = (3e-3,)
     trial_fraction: float | None = None
     embedding_rate: float = 0.05
     embedding_prior: float = 0.25

@@ -23,7 +23,7 @@ from nasrec_opt.retrain._metrics import log_loss
 from nasrec_opt.supernet import Subnet
 
 FILE = "ensemble.json"
-LEAST_GAIN = 2e-4  # nats that a further model must gain on validation rows; a model costs more
+LEAST_GAIN = 1e-4  # nats that a further model must gain on validation rows; a model costs more
 
 
 class Ensemble(nn.Module):

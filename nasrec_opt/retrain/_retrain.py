@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,15 @@ from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
 
 RESULT = "result.json"
-MODEL = "model"
+MODEL, OTHER_EPOCH = "model", "other_epoch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainedModel:
     """A trained model's figures; its weights are `Subnet.load(path / "model")`.
+
+    `path / "other_epoch"` has the best weights of another epoch than these are of, where training
+    had several: the mean logit of both is often better than either.
 
     Args:
         genotype: The architecture.
@@ -53,6 +57,13 @@ class RetrainedModel:
     validation_history: tuple[tuple[int, float], ...]
     embedding_parameters: int
     seconds: float
+
+    def weights(self) -> list[Path]:
+        """Folders of its weights for `Subnet.load`: those that were kept, then the other epoch's.
+
+        A model of an older version has the first alone.
+        """
+        return [f for f in (self.path / MODEL, self.path / OTHER_EPOCH) if f.is_dir()]
 
     def to_dict(self) -> dict[str, Any]:
         """Convert the figures to JSON values, without the folder, which may move.
@@ -108,7 +119,8 @@ def retrain(
     Args:
         genotype: The architecture.
         dataset: The log, opened as the model is to read it (`min_count`, `binned_dense`).
-        out_dir: The model's folder: `model/` (safetensors and JSON) and `result.json`.
+        out_dir: The model's folder: `model/` (safetensors and JSON), `other_epoch/` (the best
+            weights of another epoch) and `result.json`.
         config: How the model is trained, or None for the defaults; what is left open follows the
             number of training rows, and `result.json` states the values.
         supernet: Tells whether dot products project their rows, where `config` does not. None of
@@ -150,6 +162,10 @@ def retrain(
     )
     (out_dir / RESULT).unlink(missing_ok=True)  # weights and figures never disagree
     subnet.save(out_dir / MODEL)
+    shutil.rmtree(out_dir / OTHER_EPOCH, ignore_errors=True)
+    if state.other.weights:
+        subnet.load_state_dict(state.other.weights)
+        subnet.save(out_dir / OTHER_EPOCH)
     write_json(out_dir / RESULT, {"wanted": wanted, "figures": model.to_dict()})
     forget_training(out_dir)
     return model

@@ -27,7 +27,7 @@ from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.supernet import Subnet
 
 HEAD = "training"  # key of the file's metadata; they are text
-BEST, LOGITS = "best.", "logits"
+BEST, OTHER, LOGITS = "best.", "other.", "logits"
 
 
 class BestWeights:
@@ -52,6 +52,24 @@ class BestWeights:
             self.logits = np.empty(0, np.float32) if logits is None else logits
             self.weights = {name: w.clone() for name, w in subnet.state_dict().items()}
 
+    def to_tensors(self, prefix: str) -> dict[str, Tensor]:
+        """The weights, for a file that holds others as well."""
+        return {prefix + name: weight for name, weight in self.weights.items()}
+
+    @classmethod
+    def from_tensors(
+        cls, prefix: str, tensors: Mapping[str, Tensor], step: int, log_loss: float
+    ) -> BestWeights:
+        """Inverse of `to_tensors`, without logits."""
+        found = cls()
+        found.step, found.log_loss = step, log_loss
+        found.weights = {
+            name.removeprefix(prefix): weight
+            for name, weight in tensors.items()
+            if name.startswith(prefix)
+        }
+        return found
+
 
 @dataclass(slots=True)
 class TrainingState:
@@ -61,6 +79,8 @@ class TrainingState:
         learner: Weights, their average and the optimizers' state.
         rate_trials: Validation log loss of every candidate learning rate; empty of one candidate.
         best: What would be kept if training ended now.
+        other: The best weights of another epoch. Each epoch begins with a fresh table, so that the
+            mean of both epochs' logits has less of the noise of one.
         validation: `(steps, validation log loss)` so far.
         seconds: Wall time so far.
     """
@@ -68,8 +88,38 @@ class TrainingState:
     learner: Learner
     rate_trials: dict[float, float]
     best: BestWeights = field(default_factory=BestWeights)
+    other: BestWeights = field(default_factory=BestWeights)
     validation: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
+
+    def offer(
+        self,
+        value: float,
+        step: int,
+        epoch_steps: int,
+        subnet: nn.Module,
+        logits: npt.NDArray[np.float32],
+    ) -> None:
+        """Keep the weights if they are the best so far, or the best of another epoch.
+
+        Args:
+            value: Their log loss.
+            step: Steps done.
+            epoch_steps: Steps of an epoch.
+            subnet: The weights.
+            logits: What they answer.
+        """
+
+        def epoch_of(number: int) -> int:
+            return (number - 1) // epoch_steps
+
+        is_elsewhere = bool(self.best.weights) and epoch_of(step) != epoch_of(self.best.step)
+        if value < self.best.log_loss:
+            if is_elsewhere:
+                self.other, self.best = self.best, BestWeights()
+            self.best.offer(value, step, subnet, logits)
+        elif is_elsewhere:
+            self.other.offer(value, step, subnet)
 
     def require_finite(self) -> None:
         """Refuse a training that has come to nothing.
@@ -87,15 +137,16 @@ class TrainingState:
             file: A safetensors file.
             wanted: All that the training depends on, as JSON values.
         """
-        best = self.best
+        best, other = self.best, self.other
         tensors = self.learner.state_dict() | {LOGITS: torch.from_numpy(best.logits)}
-        tensors |= {BEST + name: weight for name, weight in best.weights.items()}
+        tensors |= best.to_tensors(BEST) | other.to_tensors(OTHER)
         head = {
             "wanted": wanted,
             "learning_rate": self.learner.learning_rate,
             "rate_trials": list(self.rate_trials.items()),
             "steps": self.learner.steps,
             "best": [best.step, best.log_loss],
+            "other": [other.step, other.log_loss],
             "validation": self.validation,
             "seconds": self.seconds,
         }
@@ -129,20 +180,23 @@ class TrainingState:
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             learner = Learner(subnet, config, float(head["learning_rate"]))
             learner.load_state_dict(tensors, int(head["steps"]))
-            best = BestWeights()
-            best.step, best.log_loss = int(head["best"][0]), float(head["best"][1])
+            best = BestWeights.from_tensors(BEST, tensors, *_place(head["best"]))
             best.logits = tensors[LOGITS].numpy()
-            best.weights = {
-                name.removeprefix(BEST): weight
-                for name, weight in tensors.items()
-                if name.startswith(BEST)
-            }
+            none = [0, math.inf]  # in a file of before a second epoch's weights were kept
+            other = BestWeights.from_tensors(OTHER, tensors, *_place(head.get("other", none)))
             return cls(
                 learner,
                 {float(rate): float(value) for rate, value in head["rate_trials"]},
                 best,
+                other,
                 [(int(step), float(value)) for step, value in head["validation"]],
                 float(head["seconds"]),
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
             return None  # not there, or not ours: what is trained anew replaces it
+
+
+def _place(values: list[Any]) -> tuple[int, float]:
+    """Step and log loss of kept weights; JSON has infinity as Python writes it."""
+    step, log_loss = values
+    return int(step), float(log_loss)

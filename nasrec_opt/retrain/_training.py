@@ -167,10 +167,10 @@ class Training:
         )
 
     def _evaluate(self, state: TrainingState) -> None:
-        """Score the averaged weights, and keep them if they are the best so far."""
+        """Score the averaged weights, and keep them if they are among the best so far."""
         with state.learner.averaged() as averaged:
             logits, value = self._score(averaged)
-            state.best.offer(value, state.learner.steps, averaged, logits)
+            state.offer(value, state.learner.steps, self.epoch_steps, averaged, logits)
         state.validation.append((state.learner.steps, value))
 
     def _choose_rate(self, subnet: Subnet) -> tuple[Learner, dict[float, float]]:

@@ -194,10 +194,10 @@ def priced(landscape: Landscape) -> list[Candidate]:
 @given(
     seed=st.integers(0, 50),
     affordable=st.integers(8, 30),
-    first=st.sets(st.integers(0, 20), max_size=5),
+    probes=st.sets(st.integers(0, 20), max_size=5),
     kills=st.lists(st.integers(1, 12), max_size=3),
 )
-def test_a_climb_within_measured_work_resumes_exactly(seed, affordable, first, kills):
+def test_a_climb_within_measured_work_resumes_exactly(seed, affordable, probes, kills):
     """The one measured number is kept, whatever clock the process that goes on has."""
     landscape = Landscape(seed, count=40)
     candidates, memory, planned = priced(landscape), Memory(landscape), []
@@ -209,21 +209,23 @@ def test_a_climb_within_measured_work_resumes_exactly(seed, affordable, first, k
             finalists=2,
             epochs=1,
             models=models,
-            first=sorted(first),
+            probes=sorted(probes),
             work=planned[-1] if planned else None,
             on_change=lambda state: planned.append(state.work),
         )
 
     alone = begin(lambda seconds: affordable)
     rung = alone.rungs[0]
-    assert list(rung.trained)[: len(first)] == sorted(first)
-    total, size = alone.work_of(rung.trained), len(rung.trained)
-    assert size <= 40
-    by_hand = max(4, len(first))  # these are trained whatever they cost
-    left = sorted(c.work for i, c in enumerate(candidates) if i not in list(rung.trained)[:by_hand])
-    if alone.work_of(list(rung.trained)[:by_hand]) + sum(left[: 8 - by_hand]) <= alone.work:
-        assert total <= alone.work * (1 + 1e-9)
-    assert size >= min(8, len(candidates))
+    assert list(rung.trained)[: len(probes)] == sorted(probes)
+    climbers = alone.climbers
+    assert climbers == list(rung.trained)[len(probes) :]
+    assert len(rung.trained) <= 40
+    early = climbers[: max(0, 4 - len(probes))]  # these are trained whatever they cost
+    left = sorted(c.work for i, c in enumerate(candidates) if i not in {*probes, *early})
+    if alone.work_of(early) + sum(left[: 8 - len(early)]) <= alone.work:
+        assert alone.work_of(climbers) <= alone.work * (1 + 1e-9)
+    assert len(climbers) >= min(8, len(candidates))
+    assert not probes.intersection(alone.rungs[-1].promoted)
     memory.known.clear()
     planned.clear()
     for kill_after in kills:
@@ -279,6 +281,22 @@ def test_the_number_of_models_follows_the_measured_time():
     climbed = climb(landscape.candidates, landscape.train, finalists=2, epochs=1, models=affordable)
     assert asked == [1.0]
     assert len(climbed.rungs[0].trained) == 10
+
+
+def test_probes_go_on_only_where_nothing_else_can():
+    landscape = Landscape(5, count=4)
+    last = len(landscape.candidates) - 1
+
+    def train(genotype, epochs: int) -> Result:
+        if genotype == landscape.candidates[last].genotype:
+            raise StudyError("training: expected a finite validation log loss, got none")
+        return landscape.train(genotype, epochs)
+
+    some, all_others = [0, 1], list(range(last))
+    for probes, promoted in ((some, set(all_others[2:])), (all_others, set(all_others))):
+        climbed = climb(landscape.candidates, train, finalists=9, epochs=1, models=4, probes=probes)
+        assert list(climbed.rungs[0].trained)[: len(probes)] == probes
+        assert set(climbed.rungs[-1].promoted) == promoted
 
 
 @pytest.mark.parametrize("models", [16, lambda seconds: 16], ids=["given", "measured"])

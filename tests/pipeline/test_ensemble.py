@@ -76,6 +76,7 @@ def test_its_figures_are_those_of_its_folder(out):
     ensemble = Ensemble.load(out / "retrained" / "ensemble")
     assert 2 <= len(found["members"]) <= 3
     assert len(ensemble.members) == len(found["members"])
+    assert {member["weights"] for member in found["members"]} <= {"model", "other_epoch"}
     genotypes = [member.genotype.to_dict() for member in ensemble.members]
     assert genotypes == [member["genotype"] for member in found["members"]]
     for split in ("validation", "test"):

@@ -182,7 +182,8 @@ def test_what_was_measured_is_kept(cli, searched, tmp_path):
     shutil.copytree(searched, out)
     assert cli("run", path, "--out", out).returncode == 0
     climbed = json.loads((out / CLIMB).read_text())
-    assert climbed["rungs"][0]["models"] == 8  # the least: next to no time is allowed
+    # Next to no time is allowed: the work of eight models, or of a few more if they are cheap.
+    assert 8 <= climbed["rungs"][0]["models"] < 16
     (out / CLIMB).write_text(json.dumps(climbed | {"planned": 4 * climbed["planned"]}))
     record = json.loads((out / "run.json").read_text())
     del record["ladder"]

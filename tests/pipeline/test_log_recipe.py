@@ -34,6 +34,16 @@ def test_what_is_open_is_filled_in_and_what_is_given_wins(tmp_path):
     assert again == settled
 
 
+def test_a_ladder_leaves_the_supernet_fewer_passes(tmp_path):
+    epochs = {}
+    for name, text in (("without", OPEN), ("with", OPEN + "[search.ladder]\n")):
+        folder = tmp_path / name
+        folder.mkdir()
+        settled = with_recipe(configured(folder, text), RunFolder(folder), 96_000)
+        epochs[name] = (settled.supernet.epochs, settled.oracle.scratch.epochs)
+    assert epochs == {"without": (3, 3), "with": (1, 3)}
+
+
 def test_a_run_goes_on_with_what_it_began_with(tmp_path):
     config, folder = configured(tmp_path, OPEN), RunFolder(tmp_path)
     then = recipe_of(2400)

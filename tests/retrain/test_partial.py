@@ -41,7 +41,9 @@ GENOTYPE = Genotype(
     wide=True,
 )
 OTHER = dataclasses.replace(GENOTYPE, blocks=GENOTYPE.blocks[:1])
-CONFIG = RetrainConfig(batch_size=64, epochs=4, trial_fraction=0.5, seed=2)
+CONFIG = RetrainConfig(
+    batch_size=64, epochs=4, learning_rates=(1e-3, 3e-3), trial_fraction=0.5, seed=2
+)
 STATE = "training.safetensors"
 
 
@@ -61,9 +63,12 @@ def assert_same_model(one, other) -> None:
     skipped = {"path": None, "seconds": None}
     figures = [{**model.to_dict(), **skipped} for model in (one, other)]
     assert figures[0] == figures[1]
-    weights = [Subnet.load(model.path / "model").state_dict() for model in (one, other)]
-    for name, weight in weights[0].items():
-        assert torch.equal(weight, weights[1][name]), name
+    folders = [[folder.name for folder in model.weights()] for model in (one, other)]
+    assert folders == [["model", "other_epoch"]] * 2
+    for folder in folders[0]:
+        weights = [Subnet.load(model.path / folder).state_dict() for model in (one, other)]
+        for name, weight in weights[0].items():
+            assert torch.equal(weight, weights[1][name]), (folder, name)
 
 
 @settings(max_examples=6, deadline=None)
@@ -158,7 +163,9 @@ from nasrec_opt.retrain import RetrainConfig, train_epochs
 from nasrec_opt.space import Genotype
 data, out, genotype = sys.argv[1:]
 dataset = Dataset.open(data, min_count=2, binned_dense=True)
-config = RetrainConfig(batch_size=64, epochs=4, trial_fraction=0.5, seed=2)
+config = RetrainConfig(
+    batch_size=64, epochs=4, learning_rates=(1e-3, 3e-3), trial_fraction=0.5, seed=2
+)
 for epochs in (1, 2, 3, 4):
     train_epochs(Genotype.from_json(genotype), dataset, out, config, epochs=epochs)
 """

@@ -28,7 +28,8 @@ GENOTYPE = Genotype(
     ),
     space="nasrec_small",
 )
-CONFIG = RetrainConfig(batch_size=128, epochs=2)
+RATES = (1e-3, 3e-3)
+CONFIG = RetrainConfig(batch_size=128, epochs=2, learning_rates=RATES)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,22 @@ def test_saved_weights_give_the_reported_figures(model, dataset):
             logits = subnet(torch.from_numpy(rows.dense), torch.from_numpy(rows.sparse))
         answers = torch.sigmoid(logits.double()).numpy()
         assert reported == pytest.approx(sklearn_log_loss(rows.labels, answers), abs=1e-6)
+
+
+def test_the_weights_of_another_epoch_are_the_best_of_it(dataset, tmp_path):
+    config = dataclasses.replace(CONFIG, learning_rates=(3e-3,), epochs=3)
+    model, epoch_steps = retrain(GENOTYPE, dataset, tmp_path, config), 6400 // 128
+    best, history = model.best_step, dict(model.validation_history)
+    elsewhere = [
+        value
+        for step, value in history.items()
+        if (step - 1) // epoch_steps != (best - 1) // epoch_steps
+    ]
+    kept, other = (Subnet.load(folder) for folder in model.weights())
+    logits, labels = predict(other, dataset.split("validation"))
+    found = sklearn_log_loss(labels, torch.sigmoid(torch.from_numpy(logits).double()).numpy())
+    assert found == pytest.approx(min(elsewhere), abs=1e-6)
+    assert not torch.equal(kept.embedding.table, other.embedding.table)
 
 
 def test_dot_products_are_balanced_as_in_the_supernet_or_as_said(dataset, tmp_path):
@@ -134,7 +151,9 @@ def test_the_result_is_json_and_names_data_and_configuration(model, dataset):
 
 @pytest.mark.parametrize("batch_size", [128, 4000])
 def test_a_rate_trial_of_a_whole_epoch_is_the_first_epoch(dataset, tmp_path, batch_size):
-    config = RetrainConfig(batch_size=batch_size, epochs=1, trial_fraction=1.0)
+    config = RetrainConfig(
+        batch_size=batch_size, epochs=1, learning_rates=RATES, trial_fraction=1.0
+    )
     model = retrain(GENOTYPE, dataset, tmp_path, config)
     assert model.best_step == 6400 // batch_size
     assert model.validation_log_loss == pytest.approx(min(model.rate_trials.values()), abs=1e-6)

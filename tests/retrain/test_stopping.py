@@ -31,7 +31,7 @@ def trained(dataset: Dataset, **options) -> History:
 
 
 def test_rates_are_compared_when_one_of_them_beats_the_constant(dataset):
-    found = trained(dataset, epochs=3)
+    found = trained(dataset, epochs=3, learning_rates=(1e-3, 3e-3))
     rate = constant(dataset).validation_log_loss
     assert min(found.rate_trials.values()) < BEATEN * rate
     assert found.validation[0] == (TRIAL_STEPS, min(found.rate_trials.values()))

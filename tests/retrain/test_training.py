@@ -15,7 +15,7 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._metrics import auc, log_loss
-from nasrec_opt.retrain._state import BestWeights
+from nasrec_opt.retrain._state import BestWeights, TrainingState
 from nasrec_opt.space import BlockGene, Genotype
 from nasrec_opt.supernet import Subnet, trained_as
 
@@ -49,6 +49,27 @@ def test_the_lowest_log_loss_is_kept_with_the_weights_of_its_step(values):
     assert best.log_loss == min(values)
     assert best.step == values.index(min(values))
     assert best.weights["weight"].item() == best.step
+
+
+@given(st.lists(st.floats(0.1, 1.0), min_size=1, max_size=20), st.integers(1, 4))
+def test_the_best_weights_of_a_second_epoch_are_kept_as_well(values, epoch_steps):
+    state = TrainingState(learner_of(), {})
+    model = torch.nn.Linear(1, 1)
+    for step, value in enumerate(values, start=1):
+        torch.nn.init.constant_(model.weight, float(step))
+        state.offer(value, step, epoch_steps, model, np.zeros(1, np.float32))
+    assert state.best.step == values.index(min(values)) + 1
+    epoch = (state.best.step - 1) // epoch_steps
+    elsewhere = {
+        step: value
+        for step, value in enumerate(values, start=1)
+        if (step - 1) // epoch_steps != epoch
+    }
+    assert bool(state.other.weights) == bool(elsewhere)
+    if elsewhere:
+        assert state.other.log_loss == min(elsewhere.values())
+        assert elsewhere[state.other.step] == state.other.log_loss
+        assert state.other.weights["weight"].item() == state.other.step
 
 
 def test_a_log_loss_that_is_not_a_number_is_never_kept():

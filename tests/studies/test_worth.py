@@ -25,7 +25,7 @@ from studies._statistics import paired_difference
 from studies._worth_contenders import Bench, contenders
 from studies._worth_plan import Plan
 from studies._worth_report import write_report
-from studies.worth import main, read_seeds
+from studies.worth import alone, main, read_seeds
 
 STUDY = """
 name = "tiny"
@@ -199,6 +199,23 @@ def test_searches_from_scratch_train_until_their_time_is_over(name, bench, plan)
     assert len(bench.race.events) == 2
     assert not list(bench.folder.glob("*"))  # weights do not pile up
     assert [e.seconds for e in bench.race.events] == sorted(e.seconds for e in bench.race.events)
+
+
+def test_random_models_alone_are_read_off_the_race_that_averages_them(tmp_path, plan):
+    given = arguments(tmp_path, plan, logs="brief", seeds="0", contenders="random", budget="3")
+    ledger = tmp_path / "results.parquet"
+    assert main(given) == 0
+    [row] = pl.read_parquet(ledger).to_dicts()
+    assert row["contender"] == "random-averaged"
+    told = alone(row)
+    assert [name for name in row["name"] if name != "ensemble"] == told["name"] != []
+    assert len({len(told[field]) for field in ("seconds", "validation", "test", "is_final")}) == 1
+    before = ledger.read_bytes()
+    assert main(given) == 0  # nothing to do again
+    assert ledger.read_bytes() == before
+    page = (tmp_path / "worth.md").read_text()
+    assert "| random, from scratch |" in page
+    assert "| random, from scratch, averaged |" in page
 
 
 def test_random_models_are_averaged_as_ours_are(bench, plan):
