@@ -14,7 +14,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -24,8 +23,8 @@ from nasrec_opt._files import atomic_write, sha256
 from nasrec_opt.benchmark import METRICS, TabularBenchmark
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
-from nasrec_opt.objective import Objective
-from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.objective import metrics_many
+from nasrec_opt.oracle import Evaluation, SupernetOracle
 from nasrec_opt.pipeline import Reporter, StudyConfig, run_study
 from nasrec_opt.space import Genotype, SearchSpace
 from studies._command import execute
@@ -58,7 +57,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
     models = distinct_models(space)
     weights = sha256(options.out / "supernet" / "weights.safetensors")[:12]
     folder = options.out / f"scores-{weights}"
-    parts = _score(models, Objective(space, oracle, ReRAM()), folder, reporter)
+    parts = _score(models, oracle, folder, reporter)
     table = pl.concat([pl.read_parquet(path) for path in parts])
     dataset = Dataset.open(options.out / "dataset")
     about = {
@@ -78,7 +77,7 @@ def distinct_models(space: SearchSpace) -> list[Genotype]:
 
 
 def _score(
-    models: Sequence[Genotype], objective: Objective, folder: Path, reporter: Reporter
+    models: Sequence[Genotype], oracle: SupernetOracle, folder: Path, reporter: Reporter
 ) -> list[Path]:
     """The files with the scores of all models; those that are there already are kept."""
     folder.mkdir(exist_ok=True)
@@ -88,21 +87,25 @@ def _score(
         paths.append(path)
         if path.exists():
             continue
-        rows = []
-        for number, genotype in enumerate(models[start : start + PART], start=start):
-            rows.append(_row(genotype, objective))
+        some, answers = models[start : start + PART], []
+        for number, genotype in enumerate(some, start=start):
+            answers.append(oracle.evaluate(genotype))
             if number % REPORTED == 0:
                 reporter.advance(number, len(models))
         with atomic_write(path, "wb") as stream:
-            pl.DataFrame(rows).write_parquet(stream)
+            _rows(some, answers, oracle).write_parquet(stream)
     return paths
 
 
-def _row(genotype: Genotype, objective: Objective) -> dict[str, Any]:
-    answer = objective.oracle.evaluate(genotype)
-    metrics = objective.metrics(genotype)
-    known = {"auc": answer.auc, "log_loss_se": answer.log_loss_se, **metrics}
-    return {"genotype": genotype.to_json(), **{name: known[name] for name in METRICS}}
+def _rows(
+    models: Sequence[Genotype], answers: Sequence[Evaluation], oracle: SupernetOracle
+) -> pl.DataFrame:
+    """Some rows of the table; the models are costed all at once."""
+    scores = ("log_loss", "auc", "log_loss_se")
+    known = {name: [getattr(answer, name) for answer in answers] for name in scores}
+    known |= metrics_many(models, oracle.features, ReRAM(), balance=oracle.balance)
+    genotypes = [genotype.to_json() for genotype in models]
+    return pl.DataFrame({"genotype": genotypes, **{name: known[name] for name in METRICS}})
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ from workloads import accelerators
 
 from hw import CPU, Batch, DescriptionError, Digital, Lookup, MatrixVector, RecNMP, ReRAM, Workload
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace
-from nasrec_opt.errors import StudyError
-from nasrec_opt.lowering import configure, cost_many, lower, lower_many
-from nasrec_opt.lowering._cost import FEW
+from nasrec_opt.errors import GenotypeError, StudyError
+from nasrec_opt.lowering import configure, cost_many, count_many, lower, lower_many
+from nasrec_opt.lowering._columns import FEW, MAX_BLOCKS
+from nasrec_opt.objective import Objective, metrics_many
+from nasrec_opt.oracle import Evaluation
 from nasrec_opt.space import DENSE_OPS, FLOAT_BITS, SPARSE_OPS, BlockGene, live_bits
 
 FEATURES = {
@@ -182,3 +184,67 @@ def test_widths_too_large_for_one_key_are_told_apart():
     model = ReRAM()
     each = [model.cost(lower(genotype, shape)) for genotype in huge]
     check_equal(model.cost_many(lower_many(huge, shape)), each)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(some, min_size=1, max_size=3), features, st.booleans())
+def test_macs_and_parameters_of_many_are_those_of_their_workloads(groups, shape, balance):
+    genotypes = [genotype for group in groups for genotype in group]
+    counts = count_many(genotypes, shape, balance=balance)
+    each = [lower(genotype, shape, balance=balance) for genotype in genotypes]
+    assert counts.macs.tolist() == [workload.macs for workload in each]
+    assert counts.mflops.tolist() == [workload.mflops for workload in each]
+    assert counts.mflops_paper.tolist() == [workload.mflops_paper for workload in each]
+    assert counts.parameters.tolist() == [workload.parameters for workload in each]
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.lists(some, min_size=1, max_size=2), st.booleans())
+def test_metrics_of_many_are_those_of_an_objective(groups, balance):
+    genotypes = [genotype for group in groups for genotype in group]
+    shape = FEATURES["criteo"]
+
+    class Constant:
+        features = shape
+
+        def evaluate(self, genotype):
+            return Evaluation(0.5)
+
+    oracle = Constant()
+    oracle.balance = balance
+    many = metrics_many(genotypes, shape, ReRAM(), balance=balance)
+    without = metrics_many(genotypes, shape, balance=balance)
+    objective = Objective(SPACES["full"], oracle, ReRAM())
+    for number, genotype in enumerate(genotypes):
+        expected = objective.metrics(genotype)
+        del expected["log_loss"]
+        # The objective costs the canonical form, whose operations may add in another order.
+        found = {name: values[number].item() for name, values in many.items()}
+        assert found == pytest.approx(expected, rel=1e-12)
+    assert without.keys() == {"mflops", "mflops_paper", "parameters"}
+
+
+def test_more_blocks_than_a_mask_holds_are_lowered_one_by_one():
+    space = SearchSpace.nasrec_small(MAX_BLOCKS + 1, max_inputs=1)
+    rng, shape = np.random.default_rng(0), FEATURES["criteo"]
+    genotypes = [space.sample(rng) for _ in range(FEW)]
+    check_equal(
+        cost_many(genotypes, shape),
+        [ReRAM().cost(lower(genotype, shape)) for genotype in genotypes],
+    )
+    macs = [lower(genotype, shape).macs for genotype in genotypes]
+    assert count_many(genotypes, shape).macs.tolist() == macs
+    with pytest.raises(GenotypeError, match="genotypes: expected as many blocks each, at most 62"):
+        lower_many(genotypes, shape)
+    most = SearchSpace.nasrec_small(MAX_BLOCKS, max_inputs=1)
+    genotypes = [most.sample(rng) for _ in range(FEW)]
+    check_equal(
+        cost_many(genotypes, shape),
+        [ReRAM().cost(lower(genotype, shape)) for genotype in genotypes],
+    )
+
+
+def test_different_numbers_of_blocks_are_no_batch():
+    genotypes = [SPACES["small"].sample(np.random.default_rng(0)), Genotype((BlockGene(),))]
+    with pytest.raises(GenotypeError, match="at most 62, got 1, 3"):
+        lower_many(genotypes, FEATURES["criteo"])

@@ -14,14 +14,17 @@ dense feature; adding up is digital work at the bits of the final layer.
 from nasrec_opt.lowering._cells import CrossbarCells
 from nasrec_opt.lowering._configure import check_cost_model, configure
 from nasrec_opt.lowering._cost import cost_many
+from nasrec_opt.lowering._counts import Counts, count_many
 from nasrec_opt.lowering._many import lower_many
 from nasrec_opt.lowering._one import lower, lower_ensemble
 
 __all__ = [
+    "Counts",
     "CrossbarCells",
     "check_cost_model",
     "configure",
     "cost_many",
+    "count_many",
     "lower",
     "lower_ensemble",
     "lower_many",

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from hw import Cost, CostModel, Costs, ReRAM
 from nasrec_opt.errors import StudyError, described
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.lowering._columns import groups_of
 from nasrec_opt.lowering._configure import check_cost_model, configure
 from nasrec_opt.lowering._many import lower_many
 from nasrec_opt.lowering._one import lower
 from nasrec_opt.space import Genotype, HardwareGene
-
-AT_ONCE = 2048  # genotypes lowered together: their columns fit a processor's cache
-FEW = 8  # so many are sooner costed one by one
 
 
 def cost_many(
@@ -43,12 +41,10 @@ def cost_many(
     several, base = tuple(genotypes), ReRAM() if accelerator is None else accelerator
     check_cost_model(base)
     models: dict[HardwareGene | None, CostModel] = {None: base}
-    groups: dict[tuple[HardwareGene | None, int], list[int]] = {}
-    for number, genotype in enumerate(several):
+    for genotype in several:
         gene = genotype.hardware
-        if gene not in models:
+        if gene is not None and gene not in models:
             models[gene] = configure(base, gene)
-        groups.setdefault((gene, genotype.num_blocks), []).append(number)
 
     def in_full(number: int) -> Cost:
         genotype = several[number]
@@ -58,13 +54,12 @@ def cost_many(
         return cost
 
     parts = []
-    for (gene, _blocks), numbers in groups.items():
-        model = models[gene]
-        if not isinstance(model, ReRAM) or len(numbers) < FEW:
-            parts.append((numbers, Costs.of([in_full(number) for number in numbers])))
-            continue
-        for first in range(0, len(numbers), AT_ONCE):
-            some = numbers[first : first + AT_ONCE]
-            batch = lower_many([several[number] for number in some], features, balance=balance)
-            parts.append((some, model.cost_many(batch)))
+    for numbers, is_together in groups_of(several, by_hardware=True):
+        some = [several[number] for number in numbers]
+        model = models[some[0].hardware]
+        if is_together and isinstance(model, ReRAM):
+            costs = model.cost_many(lower_many(some, features, balance=balance))
+        else:
+            costs = Costs.of([in_full(number) for number in numbers])
+        parts.append((numbers, costs))
     return Costs.placed(parts, len(several), in_full)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from hw import Batch
+from nasrec_opt.errors import GenotypeError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.lowering._genes import IntArray, columns_of
+from nasrec_opt.lowering._columns import MAX_BLOCKS, Columns, walk_columns
+from nasrec_opt.lowering._genes import IntArray
 from nasrec_opt.lowering._one import lower
 from nasrec_opt.lowering._operators import Product, Work
-from nasrec_opt.lowering._walk import Bits, Walk
-from nasrec_opt.space import Genotype, live_parts
+from nasrec_opt.lowering._walk import Bits
+from nasrec_opt.space import Genotype
 
 Slots = tuple[int, ...]
 LOOKUP_BITS = 32
@@ -25,48 +27,37 @@ def lower_many(
     """The workloads of one sample of each genotype, to be costed together.
 
     Args:
-        genotypes: Architectures with as many blocks each.
+        genotypes: Architectures with as many blocks each, at most 62.
         features: Shape of the input.
         balance: As for `lower`.
 
     Returns:
         Columns for `hw.ReRAM.cost_many`; what `lower` gives for each of the genotypes.
+
+    Raises:
+        GenotypeError: They have different numbers of blocks, or more; `cost_many` takes any.
     """
     genotypes = tuple(genotypes)
+    counts = {genotype.num_blocks for genotype in genotypes}
+    if len(counts) > 1 or max(counts, default=1) > MAX_BLOCKS:
+        raise GenotypeError(
+            f"genotypes: expected as many blocks each, at most {MAX_BLOCKS}, got "
+            f"{', '.join(map(str, sorted(counts)))}"
+        )
     batch = Batch(
         len(genotypes), lambda number: lower(genotypes[number], features, balance=balance)
     )
     if genotypes:
-        blocks = columns_of(genotypes)
-        live = live_parts([genes.reading for genes in blocks])
-        Walk(_Columns(batch), features, balance=balance).run(
-            blocks,
-            live.blocks,
-            final_bits=np.array([genotype.final_bits for genotype in genotypes]),
-            wide=np.array([genotype.wide for genotype in genotypes]),
-        )
+        walk_columns(_Slots(batch), genotypes, features, balance=balance)
     return batch
 
 
-class _Columns:
+class _Slots(Columns):
     """A sink that makes a slot of a batch of each operation; see `Sink`."""
 
     def __init__(self, batch: Batch) -> None:
+        super().__init__(batch.count)
         self.batch = batch
-        self.everywhere = np.arange(batch.count)
-
-    def where(self, has: Any) -> IntArray | None:
-        where = np.flatnonzero(has)
-        return where if len(where) else None
-
-    def at(self, values: tuple[Any, ...], where: IntArray) -> tuple[Any, ...]:
-        return tuple(v[where] if isinstance(v, np.ndarray) else v for v in values)
-
-    def total(self, sizes: Sequence[Any], chosen: IntArray) -> IntArray:
-        total = np.zeros_like(chosen)
-        for number, size in enumerate(sizes):
-            total += ((chosen >> number) & 1) * size
-        return total
 
     def gather(self, made: Sequence[Slots], *chosen: IntArray) -> Slots:
         """A join for each input that somebody chose: slots that stand for it."""

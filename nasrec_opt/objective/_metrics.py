@@ -5,12 +5,16 @@ Values cross from the units of `hw` to those that people read here, once: ns to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from hw import Cost, CostModel, DescriptionError
+import numpy.typing as npt
+
+from hw import Cost, CostModel, Costs, DescriptionError
 from nasrec_opt._metrics import COST_METRICS, SHAPE_METRICS
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.lowering import configure, lower
+from nasrec_opt.lowering import configure, cost_many, count_many, lower
 from nasrec_opt.objective._answers import checked_cost, name_of
 from nasrec_opt.objective._failures import blamed
 from nasrec_opt.space import Genotype
@@ -28,7 +32,11 @@ class Figures:
 
 
 def figures_of(
-    genotype: Genotype, features: FeatureSpec | None, accelerator: CostModel | None
+    genotype: Genotype,
+    features: FeatureSpec | None,
+    accelerator: CostModel | None,
+    *,
+    balance: bool = True,
 ) -> Figures:
     """What is known of a genotype without its log loss.
 
@@ -36,6 +44,7 @@ def figures_of(
         genotype: The architecture; its accelerator genes configure the accelerator.
         features: Shape of the input, or None where nothing can be computed.
         accelerator: What the model runs on, or None for no cost.
+        balance: Whether dot products project their rows.
 
     Raises:
         DescriptionError: The accelerator refuses the genotype.
@@ -43,7 +52,7 @@ def figures_of(
     """
     if features is None:
         return Figures({}, None)
-    workload = lower(genotype, features)
+    workload = lower(genotype, features, balance=balance)
     metrics: dict[str, float] = {name: getattr(workload, name) for name in SHAPE_METRICS}
     if accelerator is None:
         return Figures(metrics, None)
@@ -53,10 +62,54 @@ def figures_of(
             accelerator = configure(accelerator, genotype.hardware)
         cost = checked_cost(accelerator.cost(workload), what)
         breakdown = by_operator(cost)
-    metrics["latency_us"] = float(cost.latency_ns) * 1e-3  # ns -> us
-    metrics["energy_uj"] = float(cost.energy_pj) * 1e-6  # pJ -> uJ
-    metrics["area_mm2"] = float(cost.area_mm2)
+    metrics |= {name: float(value) for name, value in _in_our_units(cost).items()}
     return Figures(metrics, breakdown)
+
+
+def metrics_many(
+    genotypes: Sequence[Genotype],
+    features: FeatureSpec,
+    accelerator: CostModel | None = None,
+    *,
+    balance: bool = True,
+) -> dict[str, npt.NDArray[Any]]:
+    """Metrics of genotypes that need no oracle, worked out for all of them at once.
+
+    Args:
+        genotypes: Architectures; their accelerator genes configure the accelerator.
+        features: Shape of the input.
+        accelerator: What the models run on, or None for no costs.
+        balance: Whether dot products project their rows, as the oracle's `balance` says.
+
+    Returns:
+        Values `[genotypes]` by name, equal to those of `Objective.metrics`, without `log_loss`.
+
+    Raises:
+        DescriptionError: The accelerator refuses one of the genotypes.
+        StudyError: The accelerator is a class, has no `cost`, or answers no `Cost`.
+
+    Example:
+        >>> from hw import ReRAM
+        >>> from nasrec_opt import BlockGene
+        >>> models = [Genotype((BlockGene(dense_width=width),)) for width in (16, 32)]
+        >>> found = metrics_many(models, FeatureSpec(13, (100,) * 26), ReRAM())
+        >>> sorted(found)
+        ['area_mm2', 'energy_uj', 'latency_us', 'mflops', 'mflops_paper', 'parameters']
+    """
+    counts = count_many(genotypes, features, balance=balance)
+    metrics: dict[str, npt.NDArray[Any]] = {name: getattr(counts, name) for name in SHAPE_METRICS}
+    if accelerator is not None:
+        costs = cost_many(genotypes, features, accelerator, balance=balance)
+        metrics |= _in_our_units(costs)
+    return metrics
+
+
+def _in_our_units(cost: Cost | Costs) -> dict[str, Any]:
+    return {
+        "latency_us": cost.latency_ns * 1e-3,  # ns -> us
+        "energy_uj": cost.energy_pj * 1e-6,  # pJ -> uJ
+        "area_mm2": cost.area_mm2,
+    }
 
 
 def by_operator(cost: Cost) -> dict[str, dict[str, float]]:

@@ -62,7 +62,8 @@ class Objective:
         space: The space that is searched.
         oracle: Scores genotypes: an `Oracle`, or a function from a genotype to an `Evaluation` or a
             log loss. If its attribute `reads_accelerator` is true, it is asked again for other
-            accelerator genes.
+            accelerator genes. If its attribute `balance` is false, as that of a supernet may be,
+            models are charged for dot products of all their rows.
         accelerator: Cost model of what the model runs on; accelerator genes configure it. None for
             no costs.
         features: Shape of the input, or None for the oracle's.
@@ -106,6 +107,7 @@ class Objective:
         self.oracle = oracle
         self.accelerator = accelerator
         self.features = features or getattr(oracle, "features", None)
+        self.balance: bool = getattr(oracle, "balance", True)
         self.metric_names = tuple(objectives)
         self.constraints = dict(constraints or {})
         self._check()
@@ -250,7 +252,9 @@ class Objective:
     def _figures(self, genotype: Genotype) -> Figures:
         key = genotype.canonical()
         if key not in self._known_figures:
-            self._known_figures[key] = figures_of(genotype, self.features, self.accelerator)
+            self._known_figures[key] = figures_of(
+                genotype, self.features, self.accelerator, balance=self.balance
+            )
         return self._known_figures[key]
 
     def _check(self) -> None:

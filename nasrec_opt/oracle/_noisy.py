@@ -112,6 +112,11 @@ class NoisyOracle:
         """Shape of the input."""
         return self.oracle.features
 
+    @property
+    def balance(self) -> bool:
+        """Whether dot products project their rows."""
+        return self.oracle.balance
+
     def evaluate(self, genotype: Genotype) -> Evaluation:
         """Score one genotype.
 

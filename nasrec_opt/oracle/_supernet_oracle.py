@@ -223,6 +223,11 @@ class SupernetOracle:
         return self.supernet.features
 
     @property
+    def balance(self) -> bool:
+        """Whether dot products of its models project their rows (section 4.2)."""
+        return self.supernet.balance
+
+    @property
     def num_rows(self) -> int:
         """Validation rows of an answer."""
         return len(self._predictor.labels)

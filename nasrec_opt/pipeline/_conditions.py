@@ -28,11 +28,13 @@ class Conditions:
         features: The columns.
         technology: The accelerator's technology file.
         assumed: Whether nobody said how many columns there are.
+        balance: Whether dot products project their rows (section 4.2).
     """
 
     features: FeatureSpec
     technology: TechnologyFile
     assumed: bool = False
+    balance: bool = True
 
     @property
     def accelerator(self) -> Accelerator:
@@ -47,10 +49,13 @@ class Conditions:
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON values, for a run's results."""
-        return {
+        values: dict[str, Any] = {
             "features": self.features.to_dict(),
             "technology": {"name": self.technology.name, "toml": self.technology.text},
         }
+        if not self.balance:  # absent otherwise, as in results of before it was said
+            values["balance"] = False
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Conditions:
@@ -59,6 +64,7 @@ class Conditions:
         return cls(
             FeatureSpec.from_dict(values["features"]),
             TechnologyFile(str(technology["name"]), str(technology["toml"])),
+            balance=bool(values.get("balance", True)),
         )
 
     def in_words(self) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def architecture_cost(
         `components`: latency, energy and area by component; `conditions` that the figures hold
         for, and `notes` on what they mean.
     """
-    workload = lower(genotype, conditions.features)
+    workload = lower(genotype, conditions.features, balance=conditions.balance)
     accelerator = conditions.accelerator
     if genotype.hardware is not None:
         accelerator = configure(accelerator, genotype.hardware)
@@ -78,7 +78,9 @@ def ensemble_cost(genotypes: Sequence[Genotype], conditions: Conditions) -> dict
     accelerator, genes = conditions.accelerator, genotypes[0].hardware
     # Crossbars hold one model's weights each and compute at once; a processor is one for all.
     at_once = isinstance(accelerator, ReRAM)
-    workload = lower_ensemble(genotypes, conditions.features, at_once=at_once)
+    workload = lower_ensemble(
+        genotypes, conditions.features, at_once=at_once, balance=conditions.balance
+    )
     if genes is not None:
         accelerator = configure(accelerator, genes)
     return _totals(accelerator.cost(workload), workload)

@@ -104,7 +104,9 @@ class Probed:
         self._file, self._where = folder.probes_of(place), folder.ensemble_of(place)
         self._judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
         technology = TechnologyFile.read(config.hardware.technology)
-        self._conditions = Conditions(dataset.features, technology)
+        # There is no supernet to follow yet: without a word of the study models are balanced.
+        balance = config.retrain.model.balance is not False
+        self._conditions = Conditions(dataset.features, technology, balance=balance)
         self.models: list[RetrainedModel] = []
         self.ensemble: dict[str, Any] | None = None
 

@@ -75,7 +75,12 @@ def retrain_winners(
     """
     supernet = Supernet.load(folder.supernet)
     judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
-    conditions = Conditions(dataset.features, TechnologyFile.read(config.hardware.technology))
+    balance = config.retrain.model.balance
+    conditions = Conditions(
+        dataset.features,
+        TechnologyFile.read(config.hardware.technology),
+        balance=supernet.balance if balance is None else balance,
+    )
     seeds = range(config.seed, config.seed + config.retrain.seeds)
 
     trainings = _Trainings(config, folder, dataset, supernet.balance)

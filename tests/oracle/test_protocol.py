@@ -9,11 +9,11 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle.models import SPACES, draw, family
+from oracle.models import SPACES, draw, family, supernet_of
 
-from nasrec_opt import oracle
+from nasrec_opt import Genotype, Objective, lower, oracle
 from nasrec_opt.oracle import Evaluation, Oracle, SupernetOracle, TabularOracle, architecture
-from nasrec_opt.space import HardwareGene
+from nasrec_opt.space import BlockGene, HardwareGene
 
 
 class NarrowIsBetter:
@@ -69,3 +69,17 @@ def test_a_table_of_answers_needs_no_torch():
     code = "import sys; from nasrec_opt.oracle import TabularOracle; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("balance", [True, False])
+def test_an_objective_charges_for_the_dot_products_of_its_oracles_supernet(dataset, balance):
+    supernet = supernet_of(SPACES["multi"], dataset, balance=balance)
+    scorer = SupernetOracle(supernet, dataset, rows=60)
+    assert scorer.balance is balance
+    objective = Objective(SPACES["multi"], scorer)
+    gene = BlockGene(dense_ops=("dot",), dense_width=16, sparse_width=16)
+    genotype = Genotype((gene,) * 4, space="tiny")
+    workload = lower(genotype, dataset.features, balance=balance)
+    found = objective.metrics(genotype)
+    assert (found["mflops"], found["parameters"]) == (workload.mflops, workload.parameters)
+    assert workload.parameters != lower(genotype, dataset.features, balance=not balance).parameters

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from hw import TechnologyFile
+from nasrec_opt import Genotype, lower
 from nasrec_opt.cli import app
+from nasrec_opt.data import Dataset
 from nasrec_opt.errors import NasrecError
 from nasrec_opt.pipeline import StudyConfig, run_study
 
@@ -192,3 +195,25 @@ def test_a_run_is_costed_before_its_models_are_retrained(tmp_path):
     assert [ours["latency_us"], ours["energy_uj"]] == trial.values[1:]
     assert ours["conditions"]["num_sparse"] == 26
     assert ours["conditions"]["technology"] == "handcrafted.toml"
+
+
+def test_models_without_balanced_dot_products_cost_what_they_compute(tmp_path):
+    (tmp_path / "space.toml").write_text(
+        'name = "dots"\nnum_blocks = 1\ndense_ops = ["dot"]\nsparse_ops = ["efc"]\n'
+        "dense_widths = [16, 32]\nsparse_widths = [16, 32]\n"
+    )
+    text = STUDY.format(binned="false", technology="cpu.toml")
+    text = text.replace('preset = "codesign"\nnum_blocks = 1', 'file = "space.toml"')
+    (tmp_path / "study.toml").write_text(text + "balance = false\n")
+    out = tmp_path / "run"
+    run_study(StudyConfig.from_toml(tmp_path / "study.toml"), out, until="retrain")
+    features = Dataset.open(out / "dataset").features
+    accelerator = TechnologyFile.read("cpu.toml").accelerator
+    for rank, model in enumerate(results(out)["models"], start=1):
+        genotype = Genotype.from_dict(model["genotype"])
+        workload = lower(genotype, features, balance=False)
+        assert model["parameters"] == workload.parameters
+        assert model["parameters"] > lower(genotype, features).parameters
+        assert model["energy_uj"] == pytest.approx(accelerator.cost(workload).energy_pj * 1e-6)
+        again = figures(out, "--model", rank)
+        assert [again[name] for name in SAME] == [model[name] for name in SAME]

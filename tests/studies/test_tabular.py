@@ -61,7 +61,7 @@ def test_what_is_scored_is_not_scored_again(study, tmp_path, monkeypatch):
     assert main(["--study", str(study), "--out", str(out)]) == 0
     before = (out / "table.parquet").read_bytes()
     (out / "table.parquet").unlink()
-    monkeypatch.setattr("studies.tabular._row", lambda *_: pytest.fail("scored again"))
+    monkeypatch.setattr("studies.tabular._rows", lambda *_: pytest.fail("scored again"))
     assert main(["--study", str(study), "--out", str(out)]) == 0
     assert (out / "table.parquet").read_bytes() == before
 
