@@ -203,16 +203,31 @@ def critical_path(
     Returns:
         Names of the operations on that chain.
     """
-    finish: dict[str, float] = {}
-    before: dict[str, str | None] = {}
-    for operation in operations:
-        last = max(operation.after, key=lambda name: finish[name], default=None)
-        start = 0.0 if last is None else finish[last]
-        before[operation.name] = last
-        finish[operation.name] = start + latency_ns[operation.name]
+    finish = finish_times(operations, [latency_ns[o.name] for o in operations])
+    needs = {operation.name: operation.after for operation in operations}
     path = set()
-    name = max(finish, key=lambda n: finish[n], default=None)
+    name = max(finish, key=finish.__getitem__, default=None)
     while name is not None:
         path.add(name)
-        name = before[name]
+        name = max(needs[name], key=finish.__getitem__, default=None)
     return frozenset(path)
+
+
+def finish_times(operations: Sequence[Operation], latency_ns: Iterable[float]) -> dict[str, float]:
+    """When each operation ends: it begins when the last that it needs has ended.
+
+    Args:
+        operations: Operations in an order in which they could run.
+        latency_ns: Time of each operation, ns.
+
+    Returns:
+        Time from the beginning, ns, by name; the largest is the length of the longest chain.
+    """
+    finish: dict[str, float] = {}
+    for operation, own_ns in zip(operations, latency_ns, strict=True):
+        start = 0.0
+        for name in operation.after:
+            if finish[name] > start:
+                start = finish[name]
+        finish[operation.name] = start + own_ns
+    return finish

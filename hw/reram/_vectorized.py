@@ -5,14 +5,14 @@ Each distinct operation is worked out once, by the formulas that cost one worklo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from hw._arrays import FloatArray, IntArray
-from hw._cost import Cost
+from hw._cost import Cost, finish_times
 from hw._costs import Costs
-from hw._workload import Operation, Workload
+from hw._workload import Workload
 from hw.files import Technology
 from hw.reram._batch import JOIN, Batch, distinct
 from hw.reram._breakdown import cost_workload
@@ -37,8 +37,10 @@ def cost_workloads(workloads: Iterable[Workload], t: Technology) -> Costs:
     times = totals.latency_ns.tolist()
     latency_ns, first = np.zeros(len(several)), 0
     for number, workload in enumerate(several):
-        latency_ns[number] = _latency_ns(workload.operations, times, first)
-        first += len(workload.operations)
+        last = first + len(workload.operations)
+        finish_ns = finish_times(workload.operations, times[first:last])
+        latency_ns[number] = max(finish_ns.values(), default=0.0)
+        first = last
     return _combine(totals, owner, latency_ns, t, lambda n: cost_workload(several[n], t))
 
 
@@ -83,18 +85,6 @@ def _distinct_totals(
         indices[kind] = index + shift
         shift += unique.shape[1]
     return Totals.joined(tables), indices
-
-
-def _latency_ns(operations: Sequence[Operation], times: Sequence[float], first: int) -> float:
-    """Length of the longest chain of needs; `first` is the number of the first operation's time."""
-    finish: dict[str, float] = {}
-    for number, operation in enumerate(operations, start=first):
-        start = 0.0
-        for name in operation.after:
-            if finish[name] > start:
-                start = finish[name]
-        finish[operation.name] = start + times[number]
-    return max(finish.values(), default=0.0)
 
 
 def _combine(
