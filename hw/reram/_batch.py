@@ -165,9 +165,7 @@ class Batch:
 
 
 def distinct(columns: IntArray) -> tuple[IntArray, IntArray]:
-    """Distinct columns of `[fields, n]`, and which of them each column is, `[n]`."""
-    if not columns.shape[1]:
-        return columns, np.zeros(0, dtype=np.int64)
+    """Distinct columns of `[fields, n]`, n at least 1, and which of them each column is, `[n]`."""
     radix = columns.max(axis=1) + 1
     if np.log2(radix.astype(np.float64)).sum() > 62:  # too large for one number a column
         unique, which = np.unique(columns, axis=1, return_inverse=True)

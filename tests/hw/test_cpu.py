@@ -143,3 +143,9 @@ def test_fewer_bits_never_cost_a_cpu_more(workload):
 def test_figures_that_cannot_be_are_refused(figures, sentence):
     with pytest.raises(DescriptionError, match=sentence):
         CPU().with_figures(**figures)
+
+
+def test_figures_of_its_memory_are_named_as_in_a_file():
+    model = CPU()
+    with pytest.raises(DescriptionError, match=r"^dram.channels: expected 1 to .* got 0"):
+        CPU(dram=replace(model.dram, channels=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -83,3 +84,11 @@ def test_it_speeds_up_nothing_but_lookups(product):
 def test_figures_that_cannot_be_are_refused(figures, sentence):
     with pytest.raises(DescriptionError, match=f"near_memory.{sentence}"):
         RecNMP().with_figures(**figures)
+
+
+def test_figures_of_host_and_memory_are_named_as_in_a_file():
+    model = RecNMP()
+    with pytest.raises(DescriptionError, match=r"^dram.channels: expected 1 to .* got 0"):
+        RecNMP(dram=replace(model.dram, channels=0))
+    with pytest.raises(DescriptionError, match=r"^cpu.flop_pj: expected a number from 0"):
+        RecNMP(cpu=replace(model.cpu, flop_pj=-1.0))

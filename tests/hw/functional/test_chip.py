@@ -146,6 +146,11 @@ def test_a_noisy_product_is_near_that_of_its_weights():
     ("make", "sentence"),
     [
         (lambda: Noise(conductance_sigma=-0.1), "conductance_sigma: expected a number from 0"),
+        (
+            lambda: Noise(conductance_sigma=float("inf")),
+            "conductance_sigma: expected a number from 0, got inf",
+        ),
+        (lambda: Noise(stuck_off="many"), "stuck_off: expected a number, got 'many'"),
         (lambda: Noise(stuck_on=1.5), "stuck_on: expected 0 to 1, got 1.5"),
         (lambda: Noise(stuck_off=0.6, stuck_on=0.6), "stuck_off, stuck_on: expected a sum up to 1"),
         (
