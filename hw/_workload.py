@@ -194,7 +194,9 @@ class Workload:
                     f"{operation.name}: after: expected earlier operations, got {late[0]!r}"
                 )
             if operation.name in seen:
-                raise DescriptionError(f"{operation.name}: expected a name used once, got it twice")
+                raise DescriptionError(
+                    f"{operation.name}: expected unique names, got this one twice"
+                )
             seen.add(operation.name)
 
     @property

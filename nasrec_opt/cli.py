@@ -29,14 +29,16 @@ class _Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            print("nasrec-opt: interrupted; the same command goes on from here", file=sys.stderr)
+            print(
+                "nasrec-opt: interrupted; run the same command again to continue", file=sys.stderr
+            )
             raise typer.Exit(INTERRUPTED) from None
 
 
 app = typer.Typer(
     name="nasrec-opt",
     cls=_Commands,
-    help="Search click-through-rate models and their ReRAM accelerators with Optuna.",
+    help="Search click-through-rate models and their accelerators with Optuna.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -57,7 +59,7 @@ TargetPath = Annotated[
     Path,
     typer.Argument(
         metavar="GENOTYPE.json|RUN|results.json",
-        help="A genotype, or a run: its folder, or the results.json in it.",
+        help="A genotype, a run folder, or the results.json of a run.",
     ),
 ]
 ModelOption = Annotated[
@@ -69,7 +71,7 @@ ModelOption = Annotated[
 RunOption = Annotated[
     Path | None,
     typer.Option(
-        "--run", metavar="RUN", help="The run whose columns and accelerator hold for a genotype."
+        "--run", metavar="RUN", help="The run whose columns and accelerator to use for a genotype."
     ),
 ]
 
@@ -86,7 +88,10 @@ def main() -> None:
     except OSError as error:  # a place that cannot be written, a name too long, a full disk
         place = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or error
-        print(f"nasrec-opt: {place}expected a usable place, got: {reason}", file=sys.stderr)
+        print(
+            f"nasrec-opt: {place}expected a path that can be read and written, got: {reason}",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 
@@ -125,37 +130,37 @@ def prepare(
 
 @app.command()
 def run(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
-    """Do all stages of a study; those already done are skipped, an interrupted one goes on."""
+    """Run all stages of a study; finished ones are skipped, an interrupted one continues."""
     _run_stages(study, data, out, "report")
 
 
 @app.command()
 def baselines(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
-    """Fit click rate and logistic regression (prepares the log first where that is missing)."""
+    """Fit the click rate and logistic regression (prepares the log first if needed)."""
     _run_stages(study, data, out, "baselines")
 
 
 @app.command()
 def train(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
-    """Train the supernet of a study (does the stages before it where they are missing)."""
+    """Train the supernet of a study (runs missing earlier stages first)."""
     _run_stages(study, data, out, "train")
 
 
 @app.command()
 def search(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
-    """Search with the trained supernet (does the stages before it where they are missing)."""
+    """Search with the trained supernet (runs missing earlier stages first)."""
     _run_stages(study, data, out, "search")
 
 
 @app.command()
 def retrain(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
-    """Train the best found models from scratch (does the stages before it where missing)."""
+    """Train the best found models from scratch (runs missing earlier stages first)."""
     _run_stages(study, data, out, "retrain")
 
 
 @app.command()
 def report(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
-    """Write the HTML report of a run (does the stages before it where they are missing)."""
+    """Write the HTML report of a run (runs missing earlier stages first)."""
     _run_stages(study, data, out, "report")
 
 
@@ -163,7 +168,7 @@ def report(study: StudyPath, data: DataOption = None, out: OutOption = None) -> 
 def open_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The run folder.")],
 ) -> None:
-    """Print the commands that open a run; after a copy or a move, MLflow's artifacts follow."""
+    """Print the commands that open a run; after a move, point MLflow at its artifacts."""
     from nasrec_opt.pipeline import open_run
 
     print(open_run(folder))
@@ -208,7 +213,9 @@ def cost(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="x.svg|x.png", help="Draw it by operator and component."),
+        typer.Option(
+            "--plot", metavar="x.svg|x.png", help="Draw the cost by operator and component."
+        ),
     ] = None,
 ) -> None:
     """Print what one architecture costs on the accelerator, by operator and by component."""

@@ -32,6 +32,6 @@ def execute(
         print(f"{name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"{name}: interrupted; run the same command again to continue", file=sys.stderr)
         return INTERRUPTED
     return 0

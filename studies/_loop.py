@@ -120,7 +120,7 @@ def train_in_loop(
             average.add()
     average.put()
     if not all(bool(torch.isfinite(weight).all()) for weight in supernet.parameters()):
-        raise StudyError(f"{out_dir}: expected finite weights after training, got others")
+        raise StudyError(f"{out_dir}: expected finite weights after training, got NaN or infinity")
     log_loss = float(np.mean(losses))
     place = {"path": str(dataset.path), "fingerprint": dataset.fingerprint, "view": dataset.view}
     supernet.save(out_dir, training={"dataset": place, "train_log_loss": log_loss})

@@ -171,7 +171,7 @@ def chosen(what: str, text: str, known: Mapping[str, Any]) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in known:
-            raise StudyError(f"{what}: expected of {', '.join(known)}, got {name!r}")
+            raise StudyError(f"{what}: expected some of {', '.join(known)}, got {name!r}")
     return names
 
 

@@ -107,7 +107,7 @@ def found_designs(folder: Path, slack: float) -> list[Genotype]:
         values = dict(zip(names, trial.values, strict=True))
         front.append((*(values[name] for name in wanted), trial.number, trial))
     if not front:
-        raise StudyError(f"{folder}: expected a trial that keeps the constraints, got none")
+        raise StudyError(f"{folder}: expected a trial that meets the constraints, got none")
     lowest = min(member[0] for member in front)
     good = [member for member in front if member[0] <= lowest + slack]
     best = min(good, key=lambda member: (member[1] * member[2], member[3]))

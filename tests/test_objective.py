@@ -444,8 +444,8 @@ def test_a_difference_from_a_reference_is_written_beside_the_value(storage):
         ),
         (
             {"objectives": ["mflops"]},
-            "objectives: mflops needs the shape of the input, got no features and an oracle "
-            "without them",
+            "objectives: mflops needs the shape of the input: expected features, or an oracle "
+            "that has them, got neither",
         ),
         ({"accelerator": ReRAM()}, "objectives: latency_us needs the shape of the input"),
         ({"constraints": {"parameters": 1}}, "constraints: parameters needs the shape"),

@@ -405,7 +405,7 @@ def check_table(
     if not all(0 < entry < math.inf for entry in table):
         raise DescriptionError(f"{name}: expected numbers above 0, got {list(table)}")
     if name == axis_name and (len(axis) < 2 or sorted(set(axis)) != list(axis)):
-        raise DescriptionError(f"{name}: expected two or more, ascending, got {list(axis)}")
+        raise DescriptionError(f"{name}: expected two or more ascending numbers, got {list(axis)}")
     if len(table) != len(axis):
         raise DescriptionError(
             f"{name}: expected {len(axis)} entries as in {axis_name}, got {len(table)}"

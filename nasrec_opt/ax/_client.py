@@ -184,7 +184,7 @@ def check_goals(metric_names: Sequence[str], constraints: Mapping[str, float]) -
     if len(metric_names) == 1 and metric_names[0] in constraints:
         raise StudyError(
             f"constraints: expected metrics other than the only objective, got {metric_names[0]}, "
-            "which Ax does not constrain"
+            "and Ax cannot constrain a single objective"
         )
 
 

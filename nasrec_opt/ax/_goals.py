@@ -30,7 +30,9 @@ class Goals:
     def __init__(self, experiment: Experiment, data: Data | None) -> None:
         config = experiment.optimization_config
         if config is None:
-            raise StudyError("experiment: expected objectives, got none; configure_optimization")
+            raise StudyError(
+                "experiment: expected objectives, got none; call configure_optimization first"
+            )
         weights = [(name, -weight) for name, weight in _weights(config.objective)]  # Ax maximises
         # A weighted sum is one objective.
         self._losses = [[w] for w in weights] if config.is_moo_problem else [weights]

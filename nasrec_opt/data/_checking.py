@@ -75,7 +75,7 @@ def read_lines(
             raise DataError(f"{where}: expected UTF-8 text, got {at}") from None
         except csv.Error:
             raise DataError(
-                f"{where}: expected quotes that close where their field ends, got others"
+                f"{where}: expected quotes that close at the end of their field, got others"
             ) from None
         if len(fields) != len(columns):
             expected = f"{len(columns)} columns separated by {separator_name(schema.separator)}"
@@ -140,11 +140,11 @@ def _explain_value(
     if name == schema.label:
         expected = "0 or 1"
     elif not schema.has_integers:
-        expected = "a finite number or nothing"
+        expected = "a finite number or a missing value"
     elif isinstance(value, str) and INTEGER.fullmatch(value):
-        expected = "an integer of 64 bits or nothing"
+        expected = "an integer of 64 bits or a missing value"
     else:
-        expected = "an integer or nothing"
+        expected = "an integer or a missing value"
     return DataError(
         f"{source}:{row + firsts[name] + 1}: field {name}: expected {expected}, got {shown}"
     )

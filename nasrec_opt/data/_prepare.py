@@ -178,7 +178,7 @@ class _Survey:
         if clicks in (0, rows):
             raise DataError(
                 f"{source}: expected both classes in the label, got only {min(clicks, 1)} in "
-                f"{rows:,} rows: a single class"
+                f"{rows:,} rows"
             )
         return [counter.finish(min_count) for counter in self._counters]
 

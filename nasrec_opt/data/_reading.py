@@ -69,7 +69,9 @@ def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
     if not source.exists():
         raise DataError(f"{source}: expected a click log, found nothing there")
     if not source.is_file():
-        raise DataError(f"{source}: expected a file, to be read twice, found a pipe or device")
+        raise DataError(
+            f"{source}: expected a regular file, which is read twice, found a pipe or device"
+        )
     if is_parquet(source):
         return parquet_columns(source)
     if schema.columns:
@@ -82,9 +84,11 @@ def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
         text = line.decode()
         names = tuple(name.strip() for name in split_fields(text, schema))
     except UnicodeDecodeError:
-        raise DataError(f"{source}: header: expected UTF-8 text, got other bytes") from None
+        raise DataError(f"{source}: header: expected UTF-8 text, got bytes that are not") from None
     except csv.Error:
-        raise DataError(f"{source}: header: expected quotes that close, got others") from None
+        raise DataError(
+            f"{source}: header: expected quotes that close, got one that does not"
+        ) from None
     if schema.label not in names:
         hint = found_separator(text, schema)
         raise DataError(

@@ -83,6 +83,6 @@ class Failures:
         if self._in_a_row >= (FIRST_FAILED if self._none_succeeded else FAILED_IN_A_ROW):
             which = "the first" if self._none_succeeded else "the last"
             raise StudyError(
-                f"expected trials that come to values, but {which} {self._in_a_row} all failed, "
+                f"expected trials that succeed, but {which} {self._in_a_row} all failed, "
                 f"the last of them with: {reason}"
             )

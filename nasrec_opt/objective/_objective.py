@@ -266,8 +266,8 @@ class Objective:
                 raise StudyError(f"{where}: {name} needs an accelerator, got none")
             if name != "log_loss" and self.features is None:
                 raise StudyError(
-                    f"{where}: {name} needs the shape of the input, got no features and an oracle "
-                    "without them"
+                    f"{where}: {name} needs the shape of the input: expected features, or an "
+                    "oracle that has them, got neither"
                 )
         if not self.metric_names or len(set(self.metric_names)) < len(self.metric_names):
             raise StudyError(f"objectives: expected distinct metrics, got {self.metric_names}")

@@ -34,8 +34,8 @@ def check_ranked_bits(bits: str, space: SearchSpace) -> None:
     check_option("bits", bits, ("genotype", "float"))
     if bits == "float" and space.bits not in ((8,), (FLOAT_BITS,)):
         raise StudyError(
-            "bits: expected 'genotype', since 'float' ranks models of 8 bits alone, got "
-            f"'float' for a space of bits {', '.join(map(str, space.bits))}"
+            "bits: expected 'genotype', since 'float' is only for spaces of 8 bits, got 'float' "
+            f"for a space of bits {', '.join(map(str, space.bits))}"
         )
 
 

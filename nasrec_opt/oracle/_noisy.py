@@ -82,7 +82,7 @@ class NoisyOracle:
     def __init__(self, oracle: SupernetOracle, cells: Cells | None, *, chips: int = 4) -> None:
         if not isinstance(oracle._predictor, SharedWeights):
             raise StudyError(
-                "noise: expected an oracle of the fidelity supernet or last_layer, got "
+                "noise: expected an oracle with the fidelity supernet or last_layer, got "
                 f"{oracle.fidelity!r}"
             )
         if oracle.fidelity == "last_layer" and oracle.last_layer == "folds":

@@ -69,7 +69,7 @@ class StudyConfig:
         if self.search.pruner != "none" and self.oracle.trained(self.seed) is None:
             raise StudyError(
                 "[search]: pruner: expected a fidelity that trains, 'fine_tune' or 'scratch', got "
-                f"{self.oracle.fidelity!r}, which has no log losses on the way"
+                f"{self.oracle.fidelity!r}, which reports no intermediate log losses"
             )
 
     @classmethod
@@ -133,6 +133,6 @@ def _refuse_own_seeds(values: Mapping[str, Any], path: Path) -> None:
             table = table.get(part) if isinstance(table, Mapping) else None
         if isinstance(table, Mapping) and "seed" in table:
             raise StudyError(
-                f"{path}: [{name}]: expected the seed at the top of the file, where it serves all "
-                f"stages, got seed = {table['seed']!r} here"
+                f"{path}: [{name}]: expected the seed at the top of the file, since all stages "
+                f"share it, got seed = {table['seed']!r} here"
             )

@@ -177,7 +177,7 @@ class RunFolder:
         if not all(isinstance(s, dict) and {"settings", "seconds"} <= s.keys() for s in stages):
             raise StudyError(
                 f"{self.record_path}: expected the finished stages of a run, got something else; "
-                "remove it, and the stages are done again"
+                "remove it to run the stages again"
             )
         return values
 
@@ -274,8 +274,8 @@ class RunFolder:
             path.encode()
         except UnicodeEncodeError:
             raise StudyError(
-                f"{path!a}: expected a run folder whose path is UTF-8, which MLflow's "
-                "addresses of artifacts must be; give another --out"
+                f"{path!a}: expected a run folder whose path is UTF-8, since MLflow stores paths "
+                "as text; give another --out"
             ) from None
 
     @contextmanager
@@ -296,7 +296,7 @@ class RunFolder:
             raise StudyError(f"{self.path}: another process works on this run") from None
         except OSError as error:
             raise StudyError(
-                f"{self.path}: expected a run folder that can be written, got: {error.strerror}; "
+                f"{self.path}: expected a writable run folder, got: {error.strerror}; "
                 "copy it, or give another --out"
             ) from error
         try:

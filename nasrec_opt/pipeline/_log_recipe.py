@@ -97,8 +97,8 @@ def _kept(folder: RunFolder, rows: int, *, has_ladder: bool) -> Recipe:
     except (OSError, ValueError, AttributeError, TypeError) as error:
         found = repr(error)
     raise StudyError(
-        f"{folder.recipe}: expected what this version writes there, got: {found}; remove it, and "
-        "it is written again"
+        f"{folder.recipe}: expected the recipe of a run, got: {found}; remove it to have it "
+        "written again"
     )
 
 

@@ -101,6 +101,6 @@ def _kept(folder: RunFolder) -> dict[str, Precision]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         found = repr(error)
     raise StudyError(
-        f"{file}: expected the precision of {' and '.join(STAGES)}, got: {found}; remove it, and "
-        "float32 counts as the precision of what is there already"
+        f"{file}: expected the precision of {' and '.join(STAGES)}, got: {found}; remove it to use "
+        "float32"
     )

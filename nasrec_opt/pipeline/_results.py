@@ -23,6 +23,6 @@ def read_results(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise StudyError(
-        f"{file}: expected retrained models and baselines, got something else; remove it, and "
-        "they are written again"
+        f"{file}: expected retrained models and baselines, got something else; remove it to have "
+        "it written again"
     )

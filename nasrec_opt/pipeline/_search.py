@@ -161,8 +161,8 @@ def winners(study: optuna.Study, count: int) -> list[Found]:
     feasible = [t for t in complete_trials(study) if is_feasible(t)]
     if not feasible:
         raise StudyError(
-            f"study {study.study_name!r}: expected a trial that keeps the constraints, got none; "
-            "allow more, or search on with a higher n_trials"
+            f"study {study.study_name!r}: expected a trial that meets the constraints, got none; "
+            "relax them, or continue the search with a higher n_trials"
         )
     front = {t.number for t in study.best_trials}
     ordered = sorted(

@@ -115,7 +115,7 @@ class SearchConfig:
         check_at_least("n_trials", self.n_trials, 1)
         if self.engine == "ax" and self.sampler != "evolution":
             raise StudyError(
-                'sampler: expected none beside engine = "ax", which proposes trials itself, got '
+                'sampler: expected none with engine = "ax", which proposes trials itself, got '
                 f"{self.sampler!r}"
             )
         for key in ("objectives", "constraints"):
@@ -130,17 +130,17 @@ class SearchConfig:
             raise StudyError(f"objectives: expected distinct metrics, got {self.objectives}")
         if len(set(self.initial)) > self.n_trials:
             raise StudyError(
-                f"initial: expected at most the {self.n_trials} genotypes of n_trials, got "
+                f"initial: expected at most as many genotypes as n_trials = {self.n_trials}, got "
                 f"{len(set(self.initial))}"
             )
         probes = self.ladder.probes if self.ladder else 0
         if probes + len(set(self.initial)) > self.n_trials:
             raise StudyError(
-                f"probes: expected, with those of initial, at most the {self.n_trials} genotypes "
-                f"of n_trials, got {probes}"
+                f"probes: expected at most n_trials = {self.n_trials} genotypes together with "
+                f"those of initial, got {probes}"
             )
         if self.pruner != "none" and self.objectives != ("log_loss",):
             raise StudyError(
-                "pruner: expected log_loss as the only objective, which is what trials are pruned "
-                f"by, got {', '.join(self.objectives)}"
+                "pruner: expected log_loss as the only objective, since trials are pruned by it, "
+                f"got {', '.join(self.objectives)}"
             )

@@ -61,13 +61,15 @@ def read_target(
     values = None if path.is_dir() else _read(path)
     is_run = path.is_dir() or (isinstance(values, dict) and "models" in values)
     if is_run and run is not None:
-        raise StudyError(f"--run: expected it beside a genotype alone, got the run {path} as well")
+        raise StudyError(f"--run: expected only with a genotype, got the run {path}")
     if not is_run and model is not None:
-        raise StudyError(f"--model: expected it with a run, got the genotype {path}")
+        raise StudyError(f"--model: expected only with a run, got the genotype {path}")
     if is_run or run is not None:
         for option, count in counts.items():
             if count is not None:
-                raise StudyError(f"{option}: expected it without a run, whose columns are known")
+                raise StudyError(
+                    f"{option}: expected only without a run, since the columns of a run are known"
+                )
     if is_run:
         results = RunFolder(path).results if path.is_dir() else path
         return _model_of(results, 1 if model is None else model, technology)

@@ -185,7 +185,7 @@ class _Worker:
         self.is_gone = not read
         if self.is_gone and not self._is_dismissed:
             # What it had is trained where it is asked for.
-            logger.warning("a process that trained models has ended before its time")
+            logger.warning("a training process ended unexpectedly")
         return [json.loads(line) for line in lines]
 
 

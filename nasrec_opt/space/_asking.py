@@ -48,7 +48,9 @@ def check_known(params: Mapping[str, Any], names: Mapping[str, Any], space: str)
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
         if near or (gene and (place == "hw" or (place[:1] == "b" and place[1:].isdigit()))):
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise GenotypeError(f"{name}: expected a parameter of {space}, got none of it{hint}")
+            raise GenotypeError(
+                f"{name}: expected a parameter of {space}, got an unknown one{hint}"
+            )
 
 
 def check_label(name: str, label: Any, known: Mapping[Label, Any]) -> None:
@@ -107,7 +109,7 @@ def check_sampler(
     if wrong:
         raise StudyError(
             f"{space}: expected a sampler and a study of the same space, but {sampler.__name__} "
-            f"{wrong}; give both the same SearchSpace, and other spaces studies of their own"
+            f"{wrong}; give both the same SearchSpace, and use another study for another space"
         )
 
 
@@ -121,8 +123,8 @@ def check_study(trial: BaseTrial, name: str, space: str, error: ValueError) -> N
         study = trial.study  # type: ignore[attr-defined]  # a `FixedTrial` has no earlier trials
         raise StudyError(
             f"study {study.study_name!r}: expected trials of {space}, but earlier ones by "
-            f"{type(study.sampler).__name__} have other choices for {name}; search other spaces "
-            "in studies of their own"
+            f"{type(study.sampler).__name__} have other choices for {name}; use another study for "
+            "another space"
         ) from error
 
 

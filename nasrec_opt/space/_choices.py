@@ -213,9 +213,7 @@ def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, int, Any
     if genotype.space != choices.space:
         raise GenotypeError(f"space: expected {choices.space!r}, got {genotype.space!r}")
     if genotype.num_blocks != len(choices.blocks):
-        raise GenotypeError(
-            f"blocks: expected {len(choices.blocks)} of them, got {genotype.num_blocks}"
-        )
+        raise GenotypeError(f"blocks: expected {len(choices.blocks)}, got {genotype.num_blocks}")
     if (genotype.hardware is None) != (choices.hardware is None):
         wanted = "no accelerator genes" if choices.hardware is None else "accelerator genes"
         raise GenotypeError(f"hardware: expected {wanted}, got {genotype.hardware!r}")

@@ -448,7 +448,7 @@ def _check_types(blocks: Any, hardware: Any) -> None:
         if not isinstance(block, BlockGene):
             raise GenotypeError(f"block {number}: expected a BlockGene, got {block!r}")
     if hardware is not None and not isinstance(hardware, HardwareGene):
-        raise GenotypeError(f"hardware: expected a HardwareGene or nothing, got {hardware!r}")
+        raise GenotypeError(f"hardware: expected a HardwareGene or None, got {hardware!r}")
 
 
 @cache
@@ -464,8 +464,8 @@ def _check_space(name: str) -> None:
     near = difflib.get_close_matches(name.lower(), _PRESET_OPS, n=1, cutoff=0.85)
     if near:
         raise GenotypeError(
-            f"space: expected a preset or a name unlike a preset's, got {name!r}; did you mean "
-            f"{near[0]}?"
+            f"space: expected a preset, or a name that does not resemble one, got {name!r}; did "
+            f"you mean {near[0]}?"
         )
 
 

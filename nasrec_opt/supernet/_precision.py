@@ -61,7 +61,7 @@ def choose_precision(
     if choice == "bfloat16" and not has_bfloat16(device):
         logger.warning(
             'precision = "bfloat16" is slower than "float32" here: this %s has no instructions '
-            'for products in bfloat16; "auto" takes them where there are some',
+            'for products in bfloat16; "auto" uses bfloat16 only where there are some',
             "processor" if device.type == "cpu" else f"{device.type} device",
         )
     return choice

@@ -244,8 +244,8 @@ def train_supernet(
     config = config or TrainConfig()
     if config.initialization != supernet.initialization:
         raise StudyError(
-            f"initialization: expected a supernet made with {config.initialization!r}, as the "
-            f"configuration has it, got one made with {supernet.initialization!r}"
+            f"initialization: expected a supernet made with {config.initialization!r}, as in the "
+            f"configuration, got one made with {supernet.initialization!r}"
         )
     device = supernet.final.bias.device
     precision = choose_precision(
@@ -441,7 +441,7 @@ def _save(
 ) -> None:
     """The finished supernet replaces the checkpoint in one rename."""
     if not all(bool(torch.isfinite(weight).all()) for weight in supernet.parameters()):
-        raise StudyError(f"{out_dir}: expected finite weights after training, got others")
+        raise StudyError(f"{out_dir}: expected finite weights after training, got NaN or infinity")
     source, base = Path(dataset.path).resolve(), out_dir.resolve()
     # Relative where both lie in one run folder, so that the folder can be moved as a whole.
     path = f"../{source.relative_to(base.parent)}" if source.is_relative_to(base.parent) else source

@@ -67,7 +67,7 @@ def test_wrong_settings_are_a_sentence(tmp_path):
     path = tmp_path / "study.toml"
     for text, sentence in (
         ('engine = "axe"', "engine: expected one of 'optuna', 'ax', got 'axe'"),
-        ('engine = "ax"\nsampler = "tpe"', 'sampler: expected none beside engine = "ax"'),
+        ('engine = "ax"\nsampler = "tpe"', 'sampler: expected none with engine = "ax"'),
         ('engine = "ax"\n[search.ax]\nstrategy = "x"', "strategy: expected one of 'pool_bayes'"),
     ):
         path.write_text(f"[search]\n{text}\n")

@@ -31,19 +31,19 @@ DEFECTS = {  # what is done to a good line of Criteo's layout, and what is said 
     "no label": (lambda line: line[1:], "field label: expected 0 or 1, got nothing"),
     "text": (
         lambda line: line.replace("\t1", "\tx1", 1),
-        "field I1: expected an integer or nothing, got 'x1'",
+        "field I1: expected an integer or a missing value, got 'x1'",
     ),
     "fraction": (
         lambda line: line.replace("\t1", "\t1.5", 1),
-        "field I1: expected an integer or nothing, got '1.5'",
+        "field I1: expected an integer or a missing value, got '1.5'",
     ),
     "overflow": (
         lambda line: line.replace("\t1\t0a", f"\t{BIG}\t0a"),
-        f"field I13: expected an integer of 64 bits or nothing, got '{BIG}'",
+        f"field I13: expected an integer of 64 bits or a missing value, got '{BIG}'",
     ),
     "quotes": (
         lambda line: line.replace("\t1", '\t"1"', 1),
-        "field I1: expected an integer or nothing, got '\"1\"'",
+        "field I1: expected an integer or a missing value, got '\"1\"'",
     ),
     "bytes": (
         lambda line: line + "\udcff",
@@ -87,7 +87,7 @@ def test_a_row_far_into_a_large_log_is_named(tmp_path):
     lines[180_123] = lines[180_123].replace("\t1", "\t1e3", 1)
     source = tmp_path / "log.txt"
     source.write_text("\n".join(lines))
-    sentence = "log.txt:180124: field I1: expected an integer or nothing, got '1e3'"
+    sentence = "log.txt:180124: field I1: expected an integer or a missing value, got '1e3'"
     assert refused(tmp_path, source) == sentence
 
 
@@ -96,7 +96,7 @@ def test_a_number_must_be_finite(tmp_path, value):
     table = small_table(150, 0)
     table[70]["b"] = value
     source = write_csv(tmp_path / "log.csv", table)
-    sentence = f"log.csv:72: field b: expected a finite number or nothing, got {value!r}"
+    sentence = f"log.csv:72: field b: expected a finite number or a missing value, got {value!r}"
     assert refused(tmp_path, source, format=SMALL, chunk_bytes=900) == sentence
 
 
@@ -110,13 +110,13 @@ def test_a_number_must_be_finite(tmp_path, value):
         (
             "single.txt",
             f"{GOOD}\n".encode() * 50,
-            "expected both classes in the label, got only 0 in 50 rows: a single class",
+            "expected both classes in the label, got only 0 in 50 rows",
         ),
         (
             "clicks.txt",
             b"1" + f"{GOOD}\n1".encode()[1:] * 1 + f"{GOOD[1:]}\n1".encode() * 48
             + GOOD[1:].encode(),
-            "expected both classes in the label, got only 1 in 50 rows: a single class",
+            "expected both classes in the label, got only 1 in 50 rows",
         ),
         (
             "plain.txt.gz",
@@ -156,7 +156,7 @@ def test_what_is_no_file_is_refused(tmp_path):
     assert sentence == "folder: expected a click log, found a folder"
     os.mkfifo(tmp_path / "pipe")
     sentence = refused(tmp_path, tmp_path / "pipe")
-    assert sentence == "pipe: expected a file, to be read twice, found a pipe or device"
+    assert sentence == "pipe: expected a regular file, which is read twice, found a pipe or device"
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_what_is_no_file_is_refused(tmp_path):
         ("y,a,u,extra,v,c", "columns: expected 'b', got y, a, u, extra, v, c"),
         ("y,a,u,u,v,b", "columns: expected column 'u' once, got it twice"),
         ("", "expected a header line, got an empty file"),
-        ('y,"a,u,extra,v,b', "header: expected quotes that close, got others"),
-        ("y,a,u,\udcff,v,b", "header: expected UTF-8 text, got other bytes"),
+        ('y,"a,u,extra,v,b', "header: expected quotes that close, got one that does not"),
+        ("y,a,u,\udcff,v,b", "header: expected UTF-8 text, got bytes that are not"),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path, header, sentence):
@@ -190,8 +190,16 @@ def test_a_header_alone_is_an_empty_log(tmp_path):
         ("y", [0, 1, 2, 0], ":3: field y: expected 0 or 1, got 2"),
         ("y", [0.0, 1.0, float("nan"), 0.0], ":3: field y: expected 0 or 1, got nothing"),
         ("y", [0.0, 0.5, 1.0, 0.0], ":2: field y: expected 0 or 1, got 0.5"),
-        ("a", [None, 1.0, 2.0, float("inf")], ":4: field a: expected a finite number or nothing"),
-        ("a", [None, "1", "2", "x"], ":4: field a: expected a finite number or nothing, got 'x'"),
+        (
+            "a",
+            [None, 1.0, 2.0, float("inf")],
+            ":4: field a: expected a finite number or a missing value",
+        ),
+        (
+            "a",
+            [None, "1", "2", "x"],
+            ":4: field a: expected a finite number or a missing value, got 'x'",
+        ),
         (
             "a",
             [[1], [2], [3], []],

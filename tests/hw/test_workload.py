@@ -130,7 +130,7 @@ def test_needs_are_earlier_operations_and_names_are_used_once():
         Workload((vector(after=("b",)), vector(name="b")))
     with pytest.raises(DescriptionError, match="fc: after: expected earlier operations, got 'fc'"):
         Workload((vector(after=("fc",)),))
-    with pytest.raises(DescriptionError, match="fc: expected a name used once, got it twice"):
+    with pytest.raises(DescriptionError, match="fc: expected unique names, got this one twice"):
         Workload((vector(), vector()))
 
 

@@ -50,7 +50,7 @@ BAD = {
     "later input": ({"b2.sparse_inputs": "0+2"}, "b2.sparse_inputs: expected one of 0, 1, 0+1"),
     "nan": ({"b2.sparse_width": math.nan}, "b2.sparse_width: expected one of 16, 32, 48, 64, got"),
     "another block": ({"b4.dense_width": 64}, "b4.dense_width: expected a parameter of space "
-                      "'nasrec_full' with 3 blocks, got none of it"),
+                      "'nasrec_full' with 3 blocks, got an unknown one"),
     "another gene": ({"b1.layers": 64}, "b1.layers: expected a parameter of space"),
     "misspelt": ({"b1.dense_widht": 64}, "did you mean b1.dense_width?"),
     "accelerator": ({"hw.adc_bits": 8}, "hw.adc_bits: expected a parameter of space"),

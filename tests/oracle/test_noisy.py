@@ -228,7 +228,7 @@ def test_a_search_asks_again_for_other_accelerator_genes(supernets, dataset):
 def test_what_cannot_be_is_a_sentence(supernets, dataset):
     supernet = supernets["multi"]
     for options, sentence in (
-        ({"fidelity": "fine_tune"}, "expected an oracle of the fidelity supernet or last_layer"),
+        ({"fidelity": "fine_tune"}, "expected an oracle with the fidelity supernet or last_layer"),
         ({"precision": "bfloat16"}, "expected an oracle with precision=.float32. that"),
     ):
         with pytest.raises(StudyError, match=sentence):

@@ -83,18 +83,20 @@ def test_what_writes_names_the_place_in_one_sentence(cli, run, tmp_path):
         done = cli(command, study, "--out", run)
         assert done.returncode == 2
         assert done.stderr.startswith(
-            f"nasrec-opt: {run}: expected a run folder that can be written, got: Permission denied"
+            f"nasrec-opt: {run}: expected a writable run folder, got: Permission denied"
         )
     drawn = cli("show", run, "--out", run / "x.svg")
     assert drawn.returncode == 2
-    assert drawn.stderr.startswith(f"nasrec-opt: {run / 'x.svg'}: expected a usable place, got")
+    assert drawn.stderr.startswith(
+        f"nasrec-opt: {run / 'x.svg'}: expected a path that can be read and written, got"
+    )
 
 
 def test_a_file_in_the_way_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     config = StudyConfig(name="tiny")
     for out in (tmp_path / "file", tmp_path / "file" / "inside"):
-        with pytest.raises(StudyError, match=rf"{out}: expected a run folder that can be written"):
+        with pytest.raises(StudyError, match=rf"{out}: expected a writable run folder"):
             run_study(config, out)
         with pytest.raises(StudyError, match=rf"{out}: expected a run folder, found no run.json"):
             open_run(out)

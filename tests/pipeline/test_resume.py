@@ -56,7 +56,7 @@ def test_interrupted_search_says_so_and_goes_on(cli, tiny_study, trained, alone,
     shutil.copytree(trained, stopped)
     code, said = kill_search_after(tiny_study, stopped, 5, signal.SIGINT)
     assert code == 130, said
-    assert said.endswith("nasrec-opt: interrupted; the same command goes on from here\n")
+    assert said.endswith("nasrec-opt: interrupted; run the same command again to continue\n")
     assert "Traceback" not in said
     assert cli("search", tiny_study, "--out", stopped).returncode == 0
     assert described(stopped) == described(alone)

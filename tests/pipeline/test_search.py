@@ -84,7 +84,7 @@ def test_a_search_without_a_feasible_trial_has_no_winner_and_still_a_report(tmp_
         CODESIGN, loss, ReRAM(), features=FEATURES, constraints={"area_mm2": 1e-9}
     )
     study = searched(objective, 4)
-    with pytest.raises(StudyError, match="expected a trial that keeps the constraints, got none"):
+    with pytest.raises(StudyError, match="expected a trial that meets the constraints, got none"):
         winners(study, 2)
     write_report(tmp_path / "report.html", study=study)
     page = (tmp_path / "report.html").read_text()

@@ -179,7 +179,7 @@ def outside() -> dict[str, Genotype]:
     [inside] = drawn(1)
     narrow = replace(inside.blocks[0], dense_width=16)
     return {
-        "blocks: expected 3 of them, got 2": drawn(1, SearchSpace.codesign(2))[0],
+        "blocks: expected 3, got 2": drawn(1, SearchSpace.codesign(2))[0],
         "space: expected 'codesign', got 'nasrec_small'": drawn(1, SearchSpace.nasrec_small(3))[0],
         "b1.dense_width: expected one of 64, 128, 256, 512, 768, 1024, got 16": replace(
             inside, blocks=(narrow, *inside.blocks[1:])

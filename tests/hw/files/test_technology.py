@@ -177,12 +177,12 @@ def test_a_base_gives_the_figures_that_a_file_leaves_out(tmp_path):
         (
             "[adc]\nscaling_bits = [8]",
             2,
-            "adc.scaling_bits: expected two or more, ascending, got [8.0]",
+            "adc.scaling_bits: expected two or more ascending numbers, got [8.0]",
         ),
         (
             "[adc]\nscaling_bits = [4, 5, 6, 8, 7, 9, 10]",
             2,
-            "adc.scaling_bits: expected two or more, ascending, got [4.0, 5.0, 6.0, 8.0",
+            "adc.scaling_bits: expected two or more ascending numbers, got [4.0, 5.0, 6.0, 8.0",
         ),
         (
             "[adc]\nenergy_scaling = [0, 1, 2, 3, 4, 5, 6]",
