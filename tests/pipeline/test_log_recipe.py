@@ -59,7 +59,7 @@ def test_a_damaged_recipe_is_one_sentence(tmp_path, text):
     folder = RunFolder(tmp_path)
     config = configured(tmp_path, OPEN)
     folder.recipe.write_text(text)
-    with pytest.raises(StudyError, match=r"recipe\.json: expected what this version writes"):
+    with pytest.raises(StudyError, match=r"recipe\.json: expected the recipe of a run"):
         with_recipe(config, folder, 2400)
 
 

@@ -111,5 +111,5 @@ def test_other_probes_are_a_second_search_beside_the_first(tmp_path):
 
 def test_probes_count_among_the_trials(tmp_path):
     text = STUDY.replace("n_trials = 8", "n_trials = 1")
-    with pytest.raises(StudyError, match="probes: expected, with those of initial, at most the 1"):
+    with pytest.raises(StudyError, match="probes: expected at most n_trials = 1 genotypes"):
         config(tmp_path, text)

@@ -275,8 +275,8 @@ def configured(folder: Path, text: str) -> StudyConfig:
         (
             'objectives = ["log_loss"]',
             'objectives = ["log_loss", "mflops"]',
-            "search: pruner: expected log_loss as the only objective, which is what trials are "
-            "pruned by, got log_loss, mflops",
+            "search: pruner: expected log_loss as the only objective, since trials are pruned "
+            "by it, got log_loss, mflops",
         ),
         ('"median"', '"best"', "expected one of 'none', 'median', 'hyperband', got 'best'"),
         (
