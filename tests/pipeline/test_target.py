@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_one_sentence(run, tmp_path):
     assert "--model: expected 1 to 2, got 0" in refused("cost", run, "--model", 0)
     assert "--model: expected only with a run" in refused("cost", genotype, "--model", 1)
     assert "--run: expected only with a genotype" in refused("cost", run, "--run", run)
-    assert "--num-sparse: expected it without a run" in refused("cost", run, "--num-sparse", 3)
+    assert "--num-sparse: expected only without a run" in refused("cost", run, "--num-sparse", 3)
     assert "found nothing there; give a run that has some" in refused("cost", tmp_path)
     other = tmp_path / "run" / "searches" / "second" / "results.json"
     other.parent.mkdir(parents=True)
