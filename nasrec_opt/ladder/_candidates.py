@@ -53,7 +53,11 @@ def training_work(genotype: Genotype, features: FeatureSpec) -> float:
 
 
 def feature_names() -> tuple[str, ...]:
-    """Names of what `features_of` gives."""
+    """List the names of the features that `features_of` computes.
+
+    Returns:
+        Names, in the order of the features.
+    """
     operators = (*DENSE_OPS, *SPARSE_OPS)
     return (
         "log2 MACs",

@@ -86,15 +86,17 @@ class Climb:
     """A climb as far as it has come.
 
     Args:
-        candidates: What may climb.
+        candidates: The models that may climb.
         finalists: Models that the last rung leaves.
         probes: Candidates that are trained to the end whatever becomes of them here.
-        rungs: The lowest first.
-        work: What the first rung's models besides the probes may cost together, in units of
-            `Candidate.work`; None while that is not known, or where the number of models is.
-        correction: From scores to truths of the first rung less `prior`; None of too few.
+        rungs: The rungs so far, the lowest first.
+        work: What the models of the first rung besides the probes may cost together, in units of
+            `Candidate.work`, or None while that is not known, or where the number of models is
+            given.
+        correction: Maps scores to truths of the first rung less `prior`; None where there are too
+            few.
         tau: How well corrected scores rank, where the first rung is complete; see `corrected_tau`.
-        tau_of_score: The same of the scores as they are.
+        tau_of_score: How well the scores themselves rank.
         failures: Why trainings failed, by the candidate's number.
     """
 
@@ -131,7 +133,14 @@ class Climb:
         return [number for number in self.rungs[0].trained if number not in self.probes]
 
     def work_of(self, numbers: Iterable[int]) -> float:
-        """What a training step of these candidates costs, all together."""
+        """Add up the cost of a training step of some candidates.
+
+        Args:
+            numbers: Numbers of the candidates.
+
+        Returns:
+            Their work, in units of `Candidate.work`.
+        """
         return sum(self.candidates[number].work for number in numbers)
 
 

@@ -21,6 +21,9 @@ class LadderConfig:
             where `models` is None. It is measured, once a run.
         probes: Models that are trained to the end before the supernet, so that there is one from
             the first minute on. They are the search's first trials, and the ladder's first models.
+
+    Raises:
+        StudyError: An option is out of range.
     """
 
     models: int | None = None

@@ -126,7 +126,15 @@ def corrected_tau(
 
 
 def kendall_tau(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
-    """Kendall's tau-b of two rankings, or None where one of them has no order."""
+    """Compute Kendall's tau-b of two rankings.
+
+    Args:
+        one: A value of each model, `[models]`.
+        other: Another value of each model, `[models]`.
+
+    Returns:
+        -1 to 1, or None where all values of one of them are equal.
+    """
     from scipy.stats import kendalltau
 
     if len(np.unique(one)) < 2 or len(np.unique(other)) < 2:

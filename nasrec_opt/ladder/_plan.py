@@ -16,6 +16,9 @@ def rung_sizes(models: int, finalists: int) -> list[int]:
         models: Of the first rung.
         finalists: Models that the last rung leaves.
 
+    Returns:
+        Number of models of each rung, the first rung first.
+
     Example:
         >>> rung_sizes(16, 3)
         [16, 8, 4]
@@ -27,23 +30,29 @@ def rung_sizes(models: int, finalists: int) -> list[int]:
 
 
 def rung_epochs(number: int, first: float) -> float:
-    """Epochs that a model has been trained for at the end of a rung.
+    """Compute the epochs for which a model has been trained at the end of a rung.
 
     Args:
-        number: Of the rung, from 0.
+        number: Number of the rung, from 0.
         first: Epochs of the first rung.
+
+    Returns:
+        Epochs of all rungs up to this one.
     """
     return first * 2**number
 
 
 def first_epochs(epoch_steps: int) -> float:
-    """Epochs of the first rung where nobody says.
+    """Choose the epochs of the first rung where a study does not state them.
 
     An embedding table is fresh at the beginning of each epoch and at its best at the end of one, so
-    that only the first epoch is cut.
+    only the first epoch is cut.
 
     Args:
         epoch_steps: Steps of an epoch.
+
+    Returns:
+        The fewest epochs that have 300 steps: a quarter or a half of one, or whole ones.
 
     Example:
         >>> first_epochs(187), first_epochs(1562)
@@ -56,12 +65,15 @@ def first_epochs(epoch_steps: int) -> float:
 
 
 def affordable_models(seconds: float, seconds_per_model: float, finalists: int) -> int:
-    """The largest first rung whose ladder fits in a time, from 8 to 64 models.
+    """Find the largest first rung whose ladder fits into a time, from 8 to 64 models.
 
     Args:
-        seconds: Time of all rungs.
-        seconds_per_model: Measured time of a model in the first rung.
+        seconds: Time of all rungs together, s.
+        seconds_per_model: Measured time of a model in the first rung, s.
         finalists: Models that the last rung leaves.
+
+    Returns:
+        Number of models of the first rung.
     """
 
     def cost(models: int) -> float:  # in models of the first rung

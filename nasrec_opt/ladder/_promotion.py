@@ -90,12 +90,15 @@ def _along_front(
 
 
 def expected_improvement(means: FloatArray, errors: FloatArray, best: float) -> FloatArray:
-    """How far normal values may be expected to fall below the best one, `[models]`.
+    """Compute how far normal values can be expected to fall below the best one.
 
     Args:
-        means: Of each value; of one that is not finite nothing is expected.
-        errors: Standard deviations.
+        means: Mean of each value, `[models]`; for one that is not finite the answer is 0.
+        errors: Standard deviation of each value, `[models]`.
         best: The value to improve on.
+
+    Returns:
+        Expected improvements, 0 or more, `[models]`.
     """
     is_known = np.isfinite(means)
     gain = np.where(is_known, best - means, 0.0)
