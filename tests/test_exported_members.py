@@ -5,31 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 
+import docstrings
 import pytest
 
 import nasrec_opt
 from hw.errors import HwError
 from nasrec_opt.errors import NasrecError
 
-PACKAGES = [
-    "nasrec_opt",
-    "nasrec_opt.ax",
-    "nasrec_opt.bayes",
-    "nasrec_opt.benchmark",
-    "nasrec_opt.data",
-    "nasrec_opt.oracle",
-    "nasrec_opt.pipeline",
-    "nasrec_opt.report",
-    "nasrec_opt.retrain",
-    "nasrec_opt.samplers",
-    "nasrec_opt.space",
-    "nasrec_opt.supernet",
-    "nasrec_opt.tracking",
-    "hw",
-]
 
-
-@pytest.mark.parametrize("name", PACKAGES)
+@pytest.mark.parametrize("name", docstrings.packages())
 def test_everything_in_all_is_there_and_documented(name):
     if name == "nasrec_opt.ax":  # some of its classes inherit from Ax's
         pytest.importorskip("ax", reason="the extra 'ax' is not installed")
