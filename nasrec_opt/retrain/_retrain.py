@@ -59,9 +59,11 @@ class RetrainedModel:
     seconds: float
 
     def weights(self) -> list[Path]:
-        """Folders of its weights for `Subnet.load`: those that were kept, then the other epoch's.
+        """List the folders of its weights, for `Subnet.load`.
 
-        A model of an older version has the first alone.
+        Returns:
+            The weights that were kept, then those of the other epoch; a model of an older version
+            has only the first.
         """
         return [f for f in (self.path / MODEL, self.path / OTHER_EPOCH) if f.is_dir()]
 
