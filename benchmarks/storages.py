@@ -44,7 +44,14 @@ SPACE = SearchSpace.nasrec_small()
 METRICS = ["log_loss", "latency_us", "energy_uj"]
 PARTS = ("ask", "suggest", "attributes", "tell")
 SLICE = 10
-OPERATORS = ("fc", "dot", "efc", "dense_to_sparse", "sparse_to_dense", "embedding", "logit")
+OPERATORS = (
+    *SPACE.dense_ops,
+    *SPACE.sparse_ops,
+    "dense_to_sparse",
+    "sparse_to_dense",
+    "embedding",
+    "logit",
+)
 ATTRIBUTES = {  # beside the genotype, as `Objective` sets them
     "auc": 0.75,
     "mflops": 1.5,
