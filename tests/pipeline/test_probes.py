@@ -63,7 +63,7 @@ def test_probes_are_there_before_the_supernet_and_climb_without_training(tmp_pat
 
 def test_a_probe_is_the_model_that_retraining_gives(tmp_path):
     """Where a search has no other models they go on, and nothing is trained again."""
-    out, text = tmp_path / "run", STUDY.replace("models = 4", "models = 2").replace("= 8", "= 2")
+    out, text = tmp_path / "run", STUDY.replace("n_trials = 8", "n_trials = 2")
     run_study(config(tmp_path, text), out, until="probe")
     early = {path.parent.name for path in out.glob("retrained/*/result.json")}
     run_study(config(tmp_path, text), out)
@@ -73,7 +73,7 @@ def test_a_probe_is_the_model_that_retraining_gives(tmp_path):
 
 
 def test_searched_models_have_the_places_of_the_last_rung_to_themselves(tmp_path):
-    out, text = tmp_path / "run", STUDY.replace("models = 4", "models = 2").replace("= 8", "= 4")
+    out, text = tmp_path / "run", STUDY.replace("n_trials = 8", "n_trials = 4")
     run_study(config(tmp_path, text), out, until="ladder")
     climbed = json.loads((out / "ladder.json").read_text())
     assert [model["trial"] for model in climbed["models"]][:2] == [0, 1]
