@@ -13,6 +13,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
+from matplotlib.ticker import NullFormatter
 
 from nasrec_opt._files import atomic_write
 from studies._anytime import Event, Step, steps, value_at
@@ -204,6 +205,7 @@ def _panel(axis: Any, curves: Curves, budget_s: float, labels: Mapping[str, str]
         best, worst = min(shown), max(shown)
         axis.set_ylim(best - 0.3 * (worst - best) - 1e-3, worst + 0.5 * (worst - best) + 1e-3)
     axis.set_xscale("log")
+    axis.xaxis.set_minor_formatter(NullFormatter())  # within a decade its labels overlap
     axis.set_xlabel("seconds")
     axis.set_ylabel("test log loss")
     axis.grid(alpha=0.3, which="both")
