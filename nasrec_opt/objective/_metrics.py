@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from hw import Cost, CostModel, Costs, DescriptionError
+from hw import Cost, CostModel, DescriptionError
 from nasrec_opt._metrics import COST_METRICS, SHAPE_METRICS
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, cost_many, count_many, lower
@@ -20,6 +20,11 @@ from nasrec_opt.objective._failures import blamed
 from nasrec_opt.space import Genotype
 
 METRICS = ("log_loss", *COST_METRICS, *SHAPE_METRICS)
+UNITS = {  # of a metric: the field of a cost, and what it is multiplied with
+    "latency_us": ("latency_ns", 1e-3),
+    "energy_uj": ("energy_pj", 1e-6),
+    "area_mm2": ("area_mm2", 1.0),
+}
 DEFAULT_WITH_ACCELERATOR = ("log_loss", "latency_us", "energy_uj")
 
 
@@ -62,7 +67,8 @@ def figures_of(
             accelerator = configure(accelerator, genotype.hardware)
         cost = checked_cost(accelerator.cost(workload), what)
         breakdown = by_operator(cost)
-    metrics |= {name: float(value) for name, value in _in_our_units(cost).items()}
+    # A cost model may answer in numbers of any library; they become floats before they are scaled.
+    metrics |= {name: float(getattr(cost, field)) * unit for name, (field, unit) in UNITS.items()}
     return Figures(metrics, breakdown)
 
 
@@ -100,16 +106,8 @@ def metrics_many(
     metrics: dict[str, npt.NDArray[Any]] = {name: getattr(counts, name) for name in SHAPE_METRICS}
     if accelerator is not None:
         costs = cost_many(genotypes, features, accelerator, balance=balance)
-        metrics |= _in_our_units(costs)
+        metrics |= {name: getattr(costs, field) * unit for name, (field, unit) in UNITS.items()}
     return metrics
-
-
-def _in_our_units(cost: Cost | Costs) -> dict[str, Any]:
-    return {
-        "latency_us": cost.latency_ns * 1e-3,  # ns -> us
-        "energy_uj": cost.energy_pj * 1e-6,  # pJ -> uJ
-        "area_mm2": cost.area_mm2,
-    }
 
 
 def by_operator(cost: Cost) -> dict[str, dict[str, float]]:
@@ -123,9 +121,8 @@ def by_operator(cost: Cost) -> dict[str, dict[str, float]]:
     """
     found: dict[str, dict[str, float]] = {"latency_us": {}, "energy_uj": {}}
     for part in cost.breakdown:
-        for name, value in (
-            ("latency_us", float(part.latency_ns) * 1e-3),  # ns -> us
-            ("energy_uj", float(part.energy_pj) * 1e-6),  # pJ -> uJ
-        ):
-            found[name][part.operator] = found[name].get(part.operator, 0.0) + value
+        for name, values in found.items():
+            field, unit = UNITS[name]
+            value = float(getattr(part, field)) * unit
+            values[part.operator] = values.get(part.operator, 0.0) + value
     return found

@@ -172,7 +172,7 @@ def effect(config: StudyConfig, folder: RunFolder) -> str:
     except StudyError as error:
         return "refused" if re.search("other settings|other objectives", str(error)) else str(error)
     if not folder.is_done("search", finished_search_settings(run.config, folder, space)):
-        return "the search goes on"
+        return "the search continues"
     if run.config.search.ladder is not None and not folder.is_done(
         "ladder", ladder_settings(run.config, folder, space)
     ):

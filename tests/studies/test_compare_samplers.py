@@ -131,8 +131,8 @@ def test_the_live_problem_trains_what_it_asks(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"problems": "tabel"}, "problems: expected of table, table_log_loss, live"),
-        ({"contenders": "nsga"}, "contenders: expected of evolution,"),
+        ({"problems": "tabel"}, "problems: expected some of table, table_log_loss, live"),
+        ({"contenders": "nsga"}, "contenders: expected some of evolution,"),
         ({"seeds": 0}, "seeds: expected 1 or more, got 0"),
     ],
 )

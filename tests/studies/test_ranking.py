@@ -146,7 +146,7 @@ def test_other_settings_are_refused(finished, capsys):
     assert main(arguments(finished, rows=700)) == 2
     assert "source was synthetic, 600 rows, is synthetic, 700 rows now" in capsys.readouterr().err
     assert main(arguments(finished, techniques="single-any,none")) == 2
-    assert "techniques: expected of single-any" in capsys.readouterr().err
+    assert "techniques: expected some of single-any" in capsys.readouterr().err
 
 
 def test_a_folder_may_gain_subnets_and_keeps_those_it_has(finished, tmp_path):

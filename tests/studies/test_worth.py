@@ -321,8 +321,8 @@ def test_a_log_of_ones_own(plan, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"contenders": "default,hyper"}, "contenders: expected of .*, got 'hyper'"),
-        ({"logs": "tiny,huge"}, "logs: expected of tiny, brief, table, got 'huge'"),
+        ({"contenders": "default,hyper"}, "contenders: expected some of .*, got 'hyper'"),
+        ({"logs": "tiny,huge"}, "logs: expected some of tiny, brief, table, got 'huge'"),
         ({"seeds": "4..0"}, "seeds: expected a list such as 0..4 or 0,3,7, got '4..0'"),
         ({"seeds": "x"}, "seeds: expected a list"),
         ({"seeds": "0..99999999999"}, "seeds: expected a list"),
