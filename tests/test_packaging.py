@@ -25,6 +25,8 @@ def files() -> set[str]:
         "hw/technology/reram_32nm.toml",
         "hw/technology/recnmp.toml",
         "nasrec_opt/space/published.json",
+        "nasrec_opt/report/templates/page.html",
+        "nasrec_opt/report/templates/page.css",
         "nasrec_opt/benchmark/ctr_tabular.parquet",
         "studies/spaces/ctr_tabular.toml",
         "studies/quickstart.toml",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import plotly.graph_objects as go
 from nasrec_opt._files import atomic_write
 from nasrec_opt._metrics import LABELS
 from nasrec_opt.report._figures import PALETTE, styled
-from nasrec_opt.report._html import figure_section, number, page
+from nasrec_opt.report._html import Row, Table, number, render
 from nasrec_opt.report._records import StudyRecord, hypervolume_history
 from nasrec_opt.report._winner import name_of_winner, winner, winner_in_words
 
@@ -62,27 +61,36 @@ def write_comparison(path: Path | str, searches: Sequence[Search], title: str) -
     groups: dict[tuple[str, ...], list[Search]] = {}
     for search in searches:
         groups.setdefault(search.record.metric_names, []).append(search)
-    parts = [f"<h1>{html.escape(title)}</h1><p class=lead>{len(searches)} searches.</p>"]
-    for place, (names, group) in enumerate(groups.items()):
-        labels = ", ".join(LABELS.get(name, name) for name in names)
-        volumes = _hypervolumes([search.record for search in group])
-        parts.append(f"<h2>Minimised: {html.escape(labels)}</h2>" + _table(group, volumes))
-        parts.append(_winners(group))
-        best = [(_best(search.record), search.record.name) for search in group]
-        label = LABELS.get(names[0], names[0])
-        parts.append(
-            figure_section(f"Best {label} so far", "", _lines(best, label), f"best-{place}")
-        )
-        if len(names) > 1:
-            shares = list(zip(volumes, (search.record.name for search in group), strict=True))
-            text = "Share of the box between the best and the worst value of any search here."
-            drawn = _lines(shares, "hypervolume")
-            parts.append(figure_section("Hypervolume so far", text, drawn, f"hypervolume-{place}"))
+    page = render(
+        "comparison.html",
+        title=title,
+        num_searches=len(searches),
+        groups=[_group(names, group) for names, group in groups.items()],
+    )
     with atomic_write(path) as stream:
-        stream.write(page(title, "\n".join(parts)))
+        stream.write(page)
 
 
-def _table(group: Sequence[Search], volumes: Sequence[npt.NDArray[np.float64]]) -> str:
+def _group(names: Sequence[str], group: Sequence[Search]) -> dict[str, Any]:
+    """What the page shows of the searches with the same objectives."""
+    labels = [LABELS.get(name, name) for name in names]
+    volumes = _hypervolumes([search.record for search in group])
+    titles = [search.record.name for search in group]
+    best = [_best(search.record) for search in group]
+    return {
+        "labels": labels,
+        "table": _table(group, volumes),
+        "winners": [
+            f"{search.record.name}: {sentence}"
+            for search in group
+            for sentence in winner_in_words(search.results)
+        ],
+        "best": _lines(best, titles, labels[0]),
+        "hypervolume": _lines(volumes, titles, "hypervolume") if len(names) > 1 else None,
+    }
+
+
+def _table(group: Sequence[Search], volumes: Sequence[npt.NDArray[np.float64]]) -> Table:
     first = group[0].record.metric_names[0]
     heads = ["search", "proposed by", "trials", "on the front"]
     heads += [f"best {LABELS.get(first, first)}, searched", "hypervolume"]
@@ -91,35 +99,22 @@ def _table(group: Sequence[Search], volumes: Sequence[npt.NDArray[np.float64]]) 
     rows = []
     for search, volume in zip(group, volumes, strict=True):
         record = search.record
-        name = html.escape(record.name)
         best, won = _best(record)[-1], search.winner or {}
         cells = [
-            f"<a href='{html.escape(search.link, quote=True)}'>{name}</a>" if search.link else name,
-            html.escape(search.proposer),
+            record.name,
+            search.proposer,
             f"{len(record.trials):,}",
             f"{len(record.front):,}",
             number(None if np.isnan(best) else float(best)),
             number(float(volume[-1])) if len(record.metric_names) > 1 else "-",
             number(search.best_retrained),
             f"{len(search.results.get('models') or []):,}",
-            html.escape(name_of_winner(search.results)),
+            name_of_winner(search.results),
             number(won.get("validation_log_loss")),
             number(won.get("test_log_loss")),
         ]
-        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f"<div class=wide>{table}</div>"
-
-
-def _winners(group: Sequence[Search]) -> str:
-    """A sentence on the winner of each search that has one."""
-    lines = [
-        f"<li>{html.escape(search.record.name)}: {html.escape(sentence)}</li>"
-        for search in group
-        for sentence in winner_in_words(search.results)
-    ]
-    return f"<ul>{''.join(lines)}</ul>" if lines else ""
+        rows.append(Row(cells, link=search.link))
+    return Table(heads, rows)
 
 
 def _hypervolumes(records: Sequence[StudyRecord]) -> list[npt.NDArray[np.float64]]:
@@ -135,10 +130,10 @@ def _best(record: StudyRecord) -> npt.NDArray[np.float64]:
     return np.where(np.isinf(best), np.nan, best)
 
 
-def _lines(lines: Sequence[tuple[npt.NDArray[np.float64], str]], label: str) -> go.Figure:
+def _lines(lines: Sequence[npt.NDArray[np.float64]], names: Sequence[str], label: str) -> go.Figure:
     """One line a search, over the number of its complete trials."""
     figure = go.Figure()
-    for place, (values, name) in enumerate(lines):
+    for place, (values, name) in enumerate(zip(lines, names, strict=True)):
         colour = PALETTE[place % len(PALETTE)]
         trials = np.arange(1, len(values) + 1)
         figure.add_trace(

@@ -1,8 +1,7 @@
-"""The facts of a run as a table: what was searched, how, on what, with which versions."""
+"""The facts of a run: what was searched, how, on what, with which versions."""
 
 from __future__ import annotations
 
-import html
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -15,13 +14,13 @@ PACKAGES = ("optuna", "torch", "numpy", "polars", "scikit-learn", "botorch", "ax
 DATA = {"source": "data", "fingerprint": "data fingerprint"}
 
 
-def facts_section(
+def facts_of_page(
     record: StudyRecord,
     data: Mapping[str, Any],
     facts: Mapping[str, str],
     stages: Mapping[str, float],
-) -> str:
-    """The section `Run`.
+) -> dict[str, str]:
+    """What stands under `Run`: texts by their names.
 
     Args:
         record: The study.
@@ -41,11 +40,7 @@ def facts_section(
     if stages:
         found["stages"] = ", ".join(f"{name} {spent:.1f} s" for name, spent in stages.items())
     found["versions"] = _versions()
-    rows = [
-        f"<tr><td>{html.escape(name)}</td><td class=text>{html.escape(value)}</td></tr>"
-        for name, value in found.items()
-    ]
-    return f"<h2>Run</h2><div class=wide><table class=facts>{''.join(rows)}</table></div>"
+    return found
 
 
 def _trials(record: StudyRecord) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
-from nasrec_opt.report._html import number, row, table
+from nasrec_opt.report._html import Row, Table, number
 
 
 def ladder_in_words(ladder: Mapping[str, Any]) -> str:
@@ -29,30 +28,24 @@ def ladder_in_words(ladder: Mapping[str, Any]) -> str:
     return " ".join([said, *_ranking(ladder)])
 
 
-def ladder_section(results: Mapping[str, Any]) -> str:
-    """The models that were trained on the way from the search to the finalists.
+def ladder_table(ladder: Mapping[str, Any]) -> Table:
+    """Tabulate the models that were trained on the way from the search to the finalists.
 
     Args:
-        results: What `retrained/results.json` holds; without a ladder there is no section.
+        ladder: The summary of the climb, as `results.json` has it.
+
+    Returns:
+        A row for each model.
     """
-    ladder = results.get("ladder")
-    if not ladder:
-        return ""
     heads = ["", "searched log loss", *(_after(rung["epochs"]) for rung in ladder["rungs"])]
-    models = sorted(ladder["models"], key=_rank)
     rows = []
-    for model in models:
+    for model in sorted(ladder["models"], key=_rank):
         losses = [number(value) for value in model["log_losses"]]
         losses += [""] * (len(ladder["rungs"]) - len(losses))
         is_finalist = model["trial"] in ladder["finalists"]
         cells = [f"trial {model['trial']}", number(model["score"]), *losses]
-        rows.append(row(cells, "best" if is_finalist else ""))
-    text = (
-        f"{ladder_in_words(ladder)} Half of the models of a rung go on: by turns "
-        "the most accurate model and the best of the Pareto front, on validation rows. "
-        "The finalists are highlighted."
-    )
-    return f"<h2>The ladder</h2><p>{html.escape(text)}</p>" + table(heads, rows)
+        rows.append(Row(cells, "best" if is_finalist else ""))
+    return Table(heads, rows)
 
 
 def expectation_in_words(results: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from nasrec_opt._files import atomic_write
 from nasrec_opt._metrics import LABELS
 from nasrec_opt.report._differences import figures_of
 from nasrec_opt.report._drawing import drawing_svg
-from nasrec_opt.report._facts import facts_section
+from nasrec_opt.report._facts import facts_of_page
 from nasrec_opt.report._figures import (
     breakdown_figure,
     history_figure,
@@ -21,10 +20,10 @@ from nasrec_opt.report._figures import (
     pareto_figure,
     summary_of,
 )
-from nasrec_opt.report._html import figure_section, number, page, row, table
-from nasrec_opt.report._ladder import expectation_in_words, ladder_section
+from nasrec_opt.report._html import Row, Table, number, render
+from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words, ladder_table
 from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
-from nasrec_opt.report._retrained import RETRAINED, meanings, retrained_section, searched_as
+from nasrec_opt.report._retrained import RETRAINED, meanings, retrained, searched_as
 from nasrec_opt.report._winner import winner_in_words
 from nasrec_opt.report._words import comparisons, is_behind
 from nasrec_opt.space import Genotype
@@ -64,40 +63,43 @@ def write_report(
     results, data = results or {}, dataset_summary or {}
     searched = searched_as(facts or {})
     best = record.front_trials[:MOST_DRAWINGS]
-    sections = [
-        _headline(title or record.name, record, results, data, searched, proposer),
-        figure_section("Pareto front", _pareto_text(record), pareto_figure(record), "pareto"),
-        retrained_section(results),
-        ladder_section(results),
-        _models(results, best),
-        _searched(record, searched),
-        figure_section(
-            "Where time and energy go",
-            "Latency on the critical path of one sample, by operator, for the best of the front.",
-            breakdown_figure(best, "latency_us"),
-            "latency",
+    ladder = results.get("ladder")
+    page = render(
+        "report.html",
+        title=title or record.name,
+        lead=_lead(record, data, proposer),
+        verdict=" ".join(
+            [*winner_in_words(results), *comparisons(results), *expectation_in_words(results)]
         ),
-        figure_section("", "", breakdown_figure(best, "energy_uj"), "energy"),
-        figure_section("History", "", history_figure(record), "history"),
-        _importances(study),
-        facts_section(record, data, facts or {}, stages or {}),
-    ]
+        is_behind=is_behind(results),
+        cards=_cards(record, results, searched),
+        num_objectives=len(record.metric_names),
+        pareto=pareto_figure(record),
+        retrained=retrained(results),
+        ladder=ladder and {"text": ladder_in_words(ladder), "table": ladder_table(ladder)},
+        drawings=_drawings(results, best),
+        searched=searched,
+        front=_front(record),
+        meanings=meanings(),
+        latency=breakdown_figure(best, "latency_us"),
+        energy=breakdown_figure(best, "energy_uj"),
+        history=history_figure(record),
+        importances=importance_figure(study),
+        facts=facts_of_page(record, data, facts or {}, stages or {}),
+    )
     with atomic_write(path) as stream:
-        stream.write(page(title or record.name, "\n".join(sections)))
+        stream.write(page)
 
 
-def _headline(
-    title: str,
-    record: StudyRecord,
-    results: Mapping[str, Any],
-    data: Mapping[str, Any],
-    searched: str,
-    proposer: str | None,
-) -> str:
+def _lead(record: StudyRecord, data: Mapping[str, Any], proposer: str | None) -> str:
     source = Path(str(data.get("source", "a click log"))).name
     metrics = ", ".join(LABELS.get(name, name) for name in record.metric_names)
     origin = f" proposed by {proposer}," if proposer else ""
-    lead = f"{len(record.trials):,} architectures{origin} scored on {metrics}; data: {source}."
+    return f"{len(record.trials):,} architectures{origin} scored on {metrics}; data: {source}."
+
+
+def _cards(record: StudyRecord, results: Mapping[str, Any], searched: str) -> list[tuple[str, str]]:
+    """The figures that come first, each with what it is."""
     cards = [
         (f"{len(record.trials):,}", "scored architectures"),
         (f"{len(record.front):,}", "on the Pareto front"),
@@ -119,29 +121,11 @@ def _headline(
         if baseline is not None:
             loss = figures_of(baseline)["test_log_loss"]
             cards.append((number(loss), "log loss of logistic regression (test rows)"))
-    shown = "".join(
-        f"<div class=card><b>{html.escape(b)}</b><span>{html.escape(s)}</span></div>"
-        for b, s in cards
-    )
-    kind = "verdict behind" if is_behind(results) else "verdict"
-    verdict = " ".join(
-        [*winner_in_words(results), *comparisons(results), *expectation_in_words(results)]
-    )
-    return (
-        f"<h1>{html.escape(title)}</h1><p class=lead>{html.escape(lead)}</p>"
-        + (f"<p class='{kind}'>{html.escape(verdict)}</p>" if verdict else "")
-        + f"<div class=cards>{shown}</div>"
-    )
+    return cards
 
 
-def _pareto_text(record: StudyRecord) -> str:
-    if len(record.metric_names) == 1:
-        return "One objective: the history of the search."
-    return "Every point is an architecture; coloured ones are on the front. Hover for details."
-
-
-def _models(results: Mapping[str, Any], best: Sequence[TrialRecord]) -> str:
-    """Drawings of the retrained models, or of the best searched ones."""
+def _drawings(results: Mapping[str, Any], best: Sequence[TrialRecord]) -> list[tuple[str, str]]:
+    """The retrained models, or the best searched ones, as SVG with captions."""
     drawn = []
     for place, model in enumerate((results.get("models") or [])[:MOST_DRAWINGS], start=1):
         genotype = Genotype.from_dict(model["genotype"])
@@ -153,20 +137,11 @@ def _models(results: Mapping[str, Any], best: Sequence[TrialRecord]) -> str:
             for trial in best
             if trial.genotype is not None
         ]
-    if not drawn:
-        return ""
-    figures = "".join(
-        f"<figure>{drawing_svg(genotype)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-        for genotype, caption in drawn
-    )
-    return (
-        "<h2>Best models</h2><p>Dense branch in blue, sparse branch in red; striped parts do not "
-        f"reach the logit.</p><div class=models>{figures}</div>"
-    )
+    return [(drawing_svg(genotype), caption) for genotype, caption in drawn]
 
 
-def _searched(record: StudyRecord, searched: str) -> str:
-    """The front as a table."""
+def _front(record: StudyRecord) -> dict[str, Any]:
+    """The front as a table, the name of what orders it, and how many trials are left out."""
     trials = record.front_trials[:MOST_ROWS]
     rows = []
     for trial in trials:
@@ -174,24 +149,10 @@ def _searched(record: StudyRecord, searched: str) -> str:
         cells = [f"trial {trial.number}"]
         cells += [number(figures.get(key)) for key in LABELS]
         cells.append("" if trial.genotype is None else summary_of(trial.genotype))
-        rows.append(row(cells, "" if trial.is_feasible else "base", last_is_text=True))
+        rows.append(Row(cells, "" if trial.is_feasible else "base"))
     heads = ["", *LABELS.values(), "blocks"]
-    more = len(record.front) - len(trials)
-    text = f"As the search scored them, best {LABELS.get(record.metric_names[0], 'value')} first"
-    text += f"; {more} more are not shown. " if more > 0 else ". "
-    text += (
-        f"Log loss and AUC are measured on {searched}, and are not to be compared with those of "
-        "the retrained models."
-    )
-    return f"<h2>Models on the front</h2><p>{text}</p>" + table(heads, rows) + meanings()
-
-
-def _importances(study: optuna.Study) -> str:
-    figure = importance_figure(study)
-    if figure is None:
-        return (
-            "<h2>Hyperparameter importances</h2><p class=mute>Too few trials, or no parameter that "
-            "all of them share.</p>"
-        )
-    text = "Which choices separate good trials from the rest (PED-ANOVA)."
-    return figure_section("Hyperparameter importances", text, figure, "importances")
+    return {
+        "table": Table(heads, rows, last_is_text=True),
+        "first": LABELS.get(record.metric_names[0], "value"),
+        "num_more": len(record.front) - len(trials),
+    }

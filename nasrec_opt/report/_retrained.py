@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nasrec_opt._metrics import COST, SHAPE, definitions
@@ -15,7 +15,7 @@ from nasrec_opt.report._differences import (
     figures_of,
     short_difference,
 )
-from nasrec_opt.report._html import number, row, table
+from nasrec_opt.report._html import Row, Table, number
 from nasrec_opt.report._winner import winner
 
 RETRAINED = "test rows, trained from scratch"
@@ -39,15 +39,31 @@ def searched_as(facts: Mapping[str, str]) -> str:
     return "validation rows, weights shared in the supernet"
 
 
-def retrained_section(results: Mapping[str, Any]) -> str:
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """What a page shows of the retrained models.
+
+    Args:
+        table: The models, the ensemble if there is one, and the baselines.
+        notes: What there is to say of bits, seeds and members, each in some sentences.
+    """
+
+    table: Table
+    notes: Sequence[str]
+
+
+def retrained(results: Mapping[str, Any]) -> Retrained | None:
     """Test log loss of the retrained models beside the baselines, and the differences.
 
     Args:
         results: What `retrained/results.json` holds, of this version or an older one.
+
+    Returns:
+        None where no model was retrained.
     """
     models = results.get("models") or []
     if not models:
-        return ""
+        return None
     known = [name for name in BASELINES if name in differences(results)]
     best = (winner(results) or {}).get("name")
     rows = _baseline_rows(results, len(known), best)
@@ -57,24 +73,14 @@ def retrained_section(results: Mapping[str, Any]) -> str:
         cells += [number(model.get(key)) for key in QUALITY]
         cells += [short_difference(against[name]) for name in known]
         cells += [number(model.get(metric.name)) for metric in COSTS]
-        rows.append(row(cells, "best" if place == 0 and best == "model" else ""))
+        rows.append(Row(cells, "best" if place == 0 and best == "model" else ""))
     together = results.get("ensemble")
     if together:
         rows.append(_ensemble_row(together, results, known, best))
     heads = [*HEADS, *(f"difference from {NAMES[name]}" for name in known)]
     heads += [metric.label for metric in COSTS]
-    return (
-        "<h2>Retrained models and baselines</h2><p>Trained from scratch; the first is the best on "
-        "validation rows. The winner, in bold, has the lowest validation log loss of that model, "
-        "the ensemble if there is one, and the baselines; test rows decide nothing. A difference "
-        "is the model's test log loss less the baseline's, ± its standard error over the rows: "
-        "below 0, the model is better; within two standard errors of 0, it is noise.</p>"
-        + table(heads, rows)
-        + _at_bits(models)
-        + _over_seeds(models)
-        + _members(together, models)
-        + meanings()
-    )
+    notes = (_at_bits(models), _over_seeds(models), _members(together, models))
+    return Retrained(Table(heads, rows), [note for note in notes if note])
 
 
 def _ensemble_row(
@@ -82,13 +88,13 @@ def _ensemble_row(
     results: Mapping[str, Any],
     baselines: Sequence[str],
     best: str | None,
-) -> str:
+) -> Row:
     against = differences_of(ensemble, results)
     cells = [f"ensemble of {len(ensemble['members'])}"]
     cells += [number(ensemble.get(key)) for key in QUALITY]
     cells += [short_difference(against[name]) for name in baselines]
     cells += [number(ensemble.get(metric.name)) for metric in COSTS]
-    return row(cells, "best" if best == "ensemble" else "")
+    return Row(cells, "best" if best == "ensemble" else "")
 
 
 def _members(ensemble: Mapping[str, Any] | None, models: Sequence[Mapping[str, Any]]) -> str:
@@ -104,10 +110,10 @@ def _members(ensemble: Mapping[str, Any] | None, models: Sequence[Mapping[str, A
         named.append(f"{model} of seed {member['seed']}{at}")
     gain = short_difference(ensemble["against_best"])
     return (
-        "<p>The ensemble is the mean of the logits of "
+        "The ensemble is the mean of the logits of "
         f"{len(named)} members, each chosen because it lowers the validation log loss: "
         f"{', '.join(named)}. Its test log loss differs by {gain} from that of the first of them. "
-        "Its costs are those of all its models on one accelerator.</p>"
+        "Its costs are those of all its models on one accelerator."
     )
 
 
@@ -122,8 +128,8 @@ def _at_bits(models: Sequence[Mapping[str, Any]]) -> str:
     if not lines:
         return ""
     return (
-        "<p>The search ranked models in floating point. Searched validation log loss of "
-        f"{'; '.join(lines)}. All figures of retrained models are at their bits.</p>"
+        "The search ranked models in floating point. Searched validation log loss of "
+        f"{'; '.join(lines)}. All figures of retrained models are at their bits."
     )
 
 
@@ -141,26 +147,26 @@ def _over_seeds(models: Sequence[Mapping[str, Any]]) -> str:
     if not lines:
         return ""
     return (
-        "<p>Models are ordered by their validation log loss in the mean over seeds, and have the "
+        "Models are ordered by their validation log loss in the mean over seeds, and have the "
         "figures of the seed that is best on validation. Test log loss of all seeds, and what to "
         "expect of another seed and other test rows of the same number, at 95 %: "
-        f"{'. '.join(lines)}.</p>"
+        f"{'. '.join(lines)}."
     )
 
 
 def meanings() -> str:
     """What the columns of a table of models count."""
-    return f"<p class=mute>{html.escape(definitions(*(metric.name for metric in SHAPE)))}</p>"
+    return definitions(*(metric.name for metric in SHAPE))
 
 
-def _baseline_rows(results: Mapping[str, Any], num_differences: int, best: str | None) -> list[str]:
+def _baseline_rows(results: Mapping[str, Any], num_differences: int, best: str | None) -> list[Row]:
     empty = [""] * (num_differences + len(COSTS))
     rows = []
     for name, baseline in (results.get("baselines") or {}).items():
         figures = figures_of(baseline)
         cells = [NAMES.get(name, name), *(number(figures.get(key)) for key in QUALITY), *empty]
-        rows.append(row(cells, "best" if name == best else "base"))
+        rows.append(Row(cells, "best" if name == best else "base"))
     if results.get("bayes") is not None:
         cells = ["Bayes (true probabilities)", number(results["bayes"]), "", "", *empty]
-        rows.append(row(cells, "base"))
+        rows.append(Row(cells, "base"))
     return rows
