@@ -53,6 +53,7 @@ ALL = (LOG_LOSS, AUC, *SHAPE, *COST)  # in the order of tables
 
 SHAPE_METRICS = tuple(metric.name for metric in SHAPE)
 COST_METRICS = tuple(metric.name for metric in COST)
+METRICS = ("log_loss", *COST_METRICS, *SHAPE_METRICS)  # what an objective may be
 LABELS = {metric.name: metric.label for metric in ALL}
 
 

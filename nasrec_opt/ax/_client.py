@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from nasrec_opt.ax._parameters import Encoding, to_ax
 from nasrec_opt.ax._quiet import quiet, require_ax
 from nasrec_opt.errors import StudyError
+from nasrec_opt.options import Strategy
 from nasrec_opt.samplers._draw import check_seed
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from nasrec_opt.objective import Objective
     from nasrec_opt.space import SearchSpace
-
-Strategy = Literal["pool_bayes", "ax"]
 
 
 def make_client(

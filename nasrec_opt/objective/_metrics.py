@@ -12,14 +12,13 @@ from typing import Any
 import numpy.typing as npt
 
 from hw import Cost, CostModel, DescriptionError
-from nasrec_opt._metrics import COST_METRICS, SHAPE_METRICS
+from nasrec_opt._metrics import SHAPE_METRICS
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, cost_many, count_many, lower
 from nasrec_opt.objective._answers import checked_cost, name_of
 from nasrec_opt.objective._failures import blamed
 from nasrec_opt.space import Genotype
 
-METRICS = ("log_loss", *COST_METRICS, *SHAPE_METRICS)
 UNITS = {  # of a metric: the field of a cost, and what it is multiplied with
     "latency_us": ("latency_ns", 1e-3),
     "energy_uj": ("energy_pj", 1e-6),

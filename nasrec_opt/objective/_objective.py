@@ -16,14 +16,13 @@ from optuna import TrialPruned
 from optuna.trial import BaseTrial
 
 from hw import CostModel, DescriptionError
-from nasrec_opt._metrics import COST_METRICS, SHAPE_METRICS
+from nasrec_opt._metrics import COST_METRICS, METRICS, SHAPE_METRICS
 from nasrec_opt.errors import GenotypeError, StudyError, TrialError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.objective._answers import AnyOracle, check_parts, evaluation_of, name_of
 from nasrec_opt.objective._failures import FAILED, Failures, blamed, one_line
 from nasrec_opt.objective._metrics import (
     DEFAULT_WITH_ACCELERATOR,
-    METRICS,
     Figures,
     figures_of,
 )

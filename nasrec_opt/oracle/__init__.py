@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nasrec_opt.options import AdagradFit, FineTune, RankedBits, Scratch, check_ranked_bits
 from nasrec_opt.oracle._metrics import auc, difference, log_losses, score
 from nasrec_opt.oracle._protocol import (
     Difference,
@@ -20,12 +21,10 @@ from nasrec_opt.oracle._protocol import (
 from nasrec_opt.oracle._tabular import TabularOracle
 
 if TYPE_CHECKING:
-    from nasrec_opt.oracle._adagrad_fit import AdagradFit, fit_adagrad
-    from nasrec_opt.oracle._checks import check_ranked_bits
+    from nasrec_opt.oracle._adagrad_fit import fit_adagrad
     from nasrec_opt.oracle._last_layer import fit_newton
     from nasrec_opt.oracle._noisy import Cells, NoisyOracle
-    from nasrec_opt.oracle._supernet_oracle import RankedBits, SupernetOracle
-    from nasrec_opt.oracle._tuning import FineTune, Scratch
+    from nasrec_opt.oracle._supernet_oracle import SupernetOracle
 
 __all__ = [
     "AdagradFit",
@@ -52,14 +51,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AdagradFit": "_adagrad_fit",
     "Cells": "_noisy",
-    "FineTune": "_tuning",
     "NoisyOracle": "_noisy",
-    "RankedBits": "_supernet_oracle",
-    "Scratch": "_tuning",
     "SupernetOracle": "_supernet_oracle",
-    "check_ranked_bits": "_checks",
     "fit_adagrad": "_adagrad_fit",
     "fit_newton": "_last_layer",
 }

@@ -6,82 +6,12 @@ holds one batch of them at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasrec_opt._plain import put_plain
-from nasrec_opt.errors import StudyError
+from nasrec_opt.options import AdagradFit
 from nasrec_opt.oracle._last_layer import FitResult
-from nasrec_opt.supernet import AdagradOptions, clip_gradients, learning_rate_at
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdagradFit(AdagradOptions):
-    """How Adagrad fits the final layer; the defaults are those of the published code.
-
-    Every step has `batch_size` training rows that no step before had, drawn at random and the same
-    for every genotype. A log with fewer than `steps * batch_size` training rows is read again from
-    its beginning, in a new order, as often as needed.
-
-    Args:
-        learning_rate: Peak learning rate of Adagrad.
-        epsilon: Added to the square root of an accumulator.
-        clip_norm: Maximum L2 norm of the layer's gradient, or None for no clipping.
-        rate_warmup_fraction: Share of the steps over which the rate rises linearly; half a cosine
-            down to 0 follows.
-        steps: Number of steps.
-        batch_size: Rows of a step.
-        seed: Seed of the order of rows.
-
-    Raises:
-        StudyError: An option is out of range.
-
-    References:
-        Zhang et al. 2023, NASRec, section 5.1; the values that the paper leaves out are those of
-        its code (facebookresearch/NasRec, `eval_subnet_from_supernet.py`).
-    """
-
-    learning_rate: float = 0.04
-    epsilon: float = 1e-2
-    clip_norm: float | None = 5.0
-    rate_warmup_fraction: float = 0.1
-    steps: int = 500
-    batch_size: int = 512
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        put_plain(self)
-        self.check_adagrad()
-        for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise StudyError(f"{name}: expected {least} or more, got {getattr(self, name)}")
-
-    def rows(self, num_rows: int) -> npt.NDArray[np.int64]:
-        """Draw the rows of all steps.
-
-        Args:
-            num_rows: Number of rows to draw from.
-
-        Returns:
-            Row numbers in the order of the steps, `[steps * batch_size]`.
-
-        Raises:
-            StudyError: `num_rows` is 0.
-        """
-        if num_rows < 1:
-            raise StudyError("last layer: expected rows to fit it on, got none")
-        rng = np.random.default_rng([self.seed, 3])
-        missing = self.steps * self.batch_size
-        passes = []
-        while missing > 0:
-            count = min(missing, num_rows)
-            passes.append(rng.choice(num_rows, count, replace=False))  # shuffled
-            missing -= count
-        return np.concatenate(passes)
+from nasrec_opt.supernet import clip_gradients, learning_rate_at
 
 
 class AdagradSteps:

@@ -9,7 +9,7 @@ from nasrec_opt._files import read_json
 from nasrec_opt.data import Dataset, Split
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.space import FLOAT_BITS, Genotype, SearchSpace
+from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet import TRAINING
 
 VIEW = (("min_count", int), ("binned_dense", bool))  # options of `Dataset.open`
@@ -19,24 +19,6 @@ def check_option(name: str, value: str, known: tuple[str, ...]) -> None:
     """Refuse a word that is not one of those known."""
     if value not in known:
         raise StudyError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-
-
-def check_ranked_bits(bits: str, space: SearchSpace) -> None:
-    """Refuse to rank in floating point where rounding decides which model is better.
-
-    Args:
-        bits: `genotype` or `float`: see `SupernetOracle`.
-        space: The space that is searched.
-
-    Raises:
-        StudyError: `bits` is neither, or is `float` for a space that has other bits than 8.
-    """
-    check_option("bits", bits, ("genotype", "float"))
-    if bits == "float" and space.bits not in ((8,), (FLOAT_BITS,)):
-        raise StudyError(
-            "bits: expected 'genotype', since 'float' is only for spaces of 8 bits, got 'float' "
-            f"for a space of bits {', '.join(map(str, space.bits))}"
-        )
 
 
 def check_features(dataset: Dataset, ours: FeatureSpec) -> None:

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from nasrec_opt.data import Dataset, spread
-from nasrec_opt.oracle._adagrad_fit import AdagradFit, AdagradSteps, fit_adagrad
+from nasrec_opt.options import AdagradFit
+from nasrec_opt.oracle._adagrad_fit import AdagradSteps, fit_adagrad
 from nasrec_opt.oracle._checks import rows_of
 from nasrec_opt.oracle._folds import fit_folds, folds_of
 from nasrec_opt.oracle._last_layer import FitResult, fit_newton

@@ -15,12 +15,19 @@ import torch
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.oracle._adagrad_fit import AdagradFit
+from nasrec_opt.options import (
+    AdagradFit,
+    FineTune,
+    PrecisionChoice,
+    RankedBits,
+    Scratch,
+    check_precision,
+    check_ranked_bits,
+)
 from nasrec_opt.oracle._checks import (
     check_features,
     check_fits,
     check_option,
-    check_ranked_bits,
     training_data,
 )
 from nasrec_opt.oracle._metrics import difference, log_losses, score
@@ -28,13 +35,12 @@ from nasrec_opt.oracle._plan import Key, Numbering, Plan
 from nasrec_opt.oracle._prediction import Predictor, RecentLogits
 from nasrec_opt.oracle._protocol import Difference, Evaluation, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
-from nasrec_opt.oracle._tuning import FineTune, Scratch, Tuning
+from nasrec_opt.oracle._tuning import Tuning
 from nasrec_opt.space import FLOAT_BITS, Genotype
-from nasrec_opt.supernet import PrecisionChoice, Supernet, check_precision, choose_precision
+from nasrec_opt.supernet import Supernet, choose_precision
 
 Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
 LastLayer = Literal["newton", "folds", "adagrad"] | AdagradFit
-RankedBits = Literal["genotype", "float"]
 Progress = Callable[[int, int | None], None]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -8,17 +8,15 @@ same bit for bit at the same number of threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasrec_opt._plain import put_plain
-from nasrec_opt._recipe import SupernetRecipe, supernet_recipe
 from nasrec_opt.data import Batch, Dataset, Split, spread
 from nasrec_opt.errors import StudyError
+from nasrec_opt.options import FineTune, Scratch
 from nasrec_opt.oracle._checks import rows_of
 from nasrec_opt.oracle._metrics import log_losses
 from nasrec_opt.oracle._plan import Plan
@@ -26,12 +24,10 @@ from nasrec_opt.oracle._prediction import Prediction
 from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import (
-    AdagradOptions,
     PartialEmbedding,
     SliceAdagrad,
     Subnet,
     Supernet,
-    TrainConfig,
     learning_rates_at,
     row_prior,
     start_at_click_rate,
@@ -40,118 +36,6 @@ from nasrec_opt.supernet import (
     trained_as,
     training_steps,
 )
-
-ADAGRAD = ("epsilon", "clip_norm", "rate_warmup_fraction")
-FROM_LOG = ("epochs", "batch_size", "learning_rate", "embedding_rate", "embedding_prior")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FineTune(AdagradOptions):
-    """Options for training a subnet a few steps further, with the same batches for every genotype.
-
-    Args:
-        steps: Number of steps.
-        batch_size: Training rows of a step.
-        learning_rate: Peak learning rate of Adagrad.
-        evaluations: How often the validation rows are scored on the way, evenly spread, the last
-            time at the end; they are also scored once before the first step.
-        seed: Seed of the order of rows.
-        epsilon: See `AdagradOptions`, as for the two that follow.
-        clip_norm: Maximum L2 norm of a step's gradient.
-        rate_warmup_fraction: Share of the steps over which the rate rises.
-
-    Raises:
-        StudyError: An option is out of range.
-    """
-
-    steps: int = 100
-    batch_size: int = 512
-    learning_rate: float = 0.08
-    evaluations: int = 4
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        put_plain(self)
-        _check_counts(steps=self.steps, batch_size=self.batch_size, evaluations=self.evaluations)
-        self.check_adagrad()
-
-    def as_train_config(self) -> TrainConfig:
-        """Convert to the options of a supernet's training; its number of steps is not used.
-
-        Returns:
-            A configuration with the same options.
-        """
-        shared = ("batch_size", "learning_rate", "seed", *ADAGRAD)
-        return TrainConfig(**{name: getattr(self, name) for name in shared}, epochs=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scratch(AdagradOptions):
-    """Options for training a subnet alone, from fresh weights, as the supernet is trained.
-
-    A field that is None follows the number of training rows, as in `TrainConfig`.
-
-    Args:
-        epochs: Passes over the training rows.
-        batch_size: Training rows of a step.
-        learning_rate: Peak learning rate of Adagrad.
-        embedding_rate: See `TrainConfig`.
-        embedding_prior: See `TrainConfig`.
-        evaluations: How often the validation rows are scored on the way, evenly spread, the last
-            time at the end.
-        seed: Seed of weights and of the order of rows.
-        epsilon: See `AdagradOptions`, as for the two that follow.
-        clip_norm: Maximum L2 norm of a step's gradient.
-        rate_warmup_fraction: Share of the steps over which the rate rises.
-
-    Raises:
-        StudyError: An option is out of range.
-    """
-
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    embedding_rate: float | None = None
-    embedding_prior: float | None = None
-    evaluations: int = 4
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        put_plain(self)
-        _check_counts(evaluations=self.evaluations)
-        self.as_train_config()  # checks the rest
-
-    def for_rows(self, rows: int) -> Scratch:
-        """Fill in every field that follows the log.
-
-        Args:
-            rows: Number of training rows.
-
-        Returns:
-            A copy in which no such field is None.
-        """
-        return self.with_recipe(supernet_recipe(rows))
-
-    def with_recipe(self, recipe: SupernetRecipe) -> Scratch:
-        """Fill in every field that follows the log from a recipe.
-
-        Args:
-            recipe: Values for the fields that are None.
-
-        Returns:
-            A copy in which no such field is None.
-        """
-        settled = self.as_train_config().with_recipe(recipe)
-        return replace(self, **{name: getattr(settled, name) for name in FROM_LOG})
-
-    def as_train_config(self) -> TrainConfig:
-        """Convert to the options of a supernet's training.
-
-        Returns:
-            A configuration with the same options.
-        """
-        shared = ("seed", *ADAGRAD, *FROM_LOG)
-        return TrainConfig(**{name: getattr(self, name) for name in shared})
 
 
 class Tuning:
@@ -301,9 +185,3 @@ def _from_scratch(supernet: Supernet, seed: int, train: Split) -> Callable[[Geno
         return subnet.to(supernet.final.bias.device)
 
     return begin
-
-
-def _check_counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if value < 1:
-            raise StudyError(f"{name}: expected 1 or more, got {value}")

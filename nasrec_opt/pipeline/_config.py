@@ -13,6 +13,7 @@ from hw import shipped_technology
 from nasrec_opt._files import read_toml
 from nasrec_opt._settings import build_settings, check_at_least
 from nasrec_opt.errors import GenotypeError, StudyError
+from nasrec_opt.options import TrainConfig
 from nasrec_opt.pipeline._search_table import PUBLISHED, SearchConfig
 from nasrec_opt.pipeline._tables import (
     DataConfig,
@@ -22,7 +23,6 @@ from nasrec_opt.pipeline._tables import (
     RetrainStageConfig,
     SpaceConfig,
 )
-from nasrec_opt.supernet import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

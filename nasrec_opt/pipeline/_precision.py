@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import StudyConfig
-from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.space import FLOAT_BITS, SearchSpace
 from nasrec_opt.supernet import Precision, best_device, choose_precision, learns_in_floats
@@ -59,28 +55,6 @@ def keep_precision(config: StudyConfig, folder: RunFolder) -> None:
     in_force = {name: getattr(config, name).precision for name in STAGES} | _kept(folder)
     if not folder.precision.exists():
         write_json(folder.precision, in_force)
-
-
-@contextmanager
-def warnings_as_notes(reporter: Reporter) -> Iterator[None]:
-    """Show what the library warns of between the stages' lines."""
-    handler = _Notes(reporter)
-    log = logging.getLogger("nasrec_opt")
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-
-
-class _Notes(logging.Handler):
-    def __init__(self, reporter: Reporter) -> None:
-        super().__init__(logging.WARNING)
-        self._reporter = reporter
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """A note for each warning."""
-        self._reporter.note(record.getMessage())
 
 
 def _kept(folder: RunFolder) -> dict[str, Precision]:

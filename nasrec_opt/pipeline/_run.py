@@ -11,13 +11,11 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from hw import ReRAM
-from nasrec_opt.data import Dataset, Schema, generate_synthetic, prepare
-from nasrec_opt.errors import StudyError
+from nasrec_opt.data import Dataset, generate_synthetic, prepare
 from nasrec_opt.objective import Objective
-from nasrec_opt.oracle import check_ranked_bits
 from nasrec_opt.pipeline import _sentences as sentences
 from nasrec_opt.pipeline._baselines import fitted_baselines
+from nasrec_opt.pipeline._checks import check_study
 from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._dashboard import (
     describe,
@@ -45,7 +43,7 @@ from nasrec_opt.pipeline._logging import data_summary, describe_in_mlflow
 from nasrec_opt.pipeline._open_run import OpenRun
 from nasrec_opt.pipeline._precision import keep_precision
 from nasrec_opt.pipeline._probes import Probed, probes_of, train_probes, trained_probes
-from nasrec_opt.pipeline._proposer import make_proposer, name_of_proposer
+from nasrec_opt.pipeline._proposer import name_of_proposer
 from nasrec_opt.pipeline._results import read_results
 from nasrec_opt.pipeline._retraining import folder_of_model, retrain_winners
 from nasrec_opt.pipeline._search import (
@@ -57,7 +55,6 @@ from nasrec_opt.pipeline._search import (
 from nasrec_opt.pipeline._searches import compare
 from nasrec_opt.pipeline._stages import STAGES
 from nasrec_opt.report import winner_in_words, write_report
-from nasrec_opt.space import FLOAT_BITS
 from nasrec_opt.supernet import Supernet, best_device, train_supernet
 from nasrec_opt.tracking import require_server
 
@@ -83,21 +80,9 @@ class Run(OpenRun):
             DescriptionError: The technology file is.
             GenotypeError: A genotype of `initial` cannot be read, or is not in the space.
         """
-        config = self.config
-        accelerator = accelerator_of(config.hardware.technology)
-        if isinstance(accelerator, ReRAM) and self._space.bits == (FLOAT_BITS,):
-            raise StudyError(
-                f"{config.name}: [space]: bits = [{FLOAT_BITS}] is floating point, and crossbars "
-                "hold integers: expected bits from 4 to 8, or an accelerator that computes in "
-                'floating point, such as technology = "cpu.toml" under [hardware]'
-            )
-        check_ranked_bits(config.oracle.bits, self._space)
-        make_proposer(config.search, self._space, config.seed)
-        initial_genotypes(config.search, self._space)
-        if config.data.format != "criteo":
-            Schema.from_toml(config.data.format)
-        if config.mlflow.uri is not None and find_spec("mlflow"):
-            require_server(config.mlflow.uri)
+        check_study(self.config)
+        if self.config.mlflow.uri is not None and find_spec("mlflow"):
+            require_server(self.config.mlflow.uri)
 
     def prepare(self) -> None:
         """The click log as a dataset, in `dataset/`."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nasrec_opt.errors import DataError
+from nasrec_opt.pipeline._checks import check_study
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import is_same_log
+from nasrec_opt.pipeline._notes import warnings_as_notes
 from nasrec_opt.pipeline._opening import settle
-from nasrec_opt.pipeline._precision import warnings_as_notes
-from nasrec_opt.pipeline._run import Run
 from nasrec_opt.pipeline._stages import STAGES, Stage
+
+if TYPE_CHECKING:
+    from nasrec_opt.pipeline._run import Run
 
 
 def run_study(
@@ -44,9 +48,12 @@ def run_study(
     reporter = reporter or SilentReporter()
     folder = RunFolder(out)
     folder.require_utf8()
+    check_study(config)
     if data is not None:
         _require_log(folder, data)
         _make_way(folder, data, reporter)
+    from nasrec_opt.pipeline._run import Run  # loads torch; what is wrong by here is said without
+
     with (
         warnings_as_notes(reporter),
         folder.locked(),

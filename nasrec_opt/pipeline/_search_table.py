@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nasrec_opt._metrics import METRICS
 from nasrec_opt._settings import check_at_least
-from nasrec_opt.ax import Strategy
 from nasrec_opt.errors import StudyError
-from nasrec_opt.ladder import LadderConfig
-from nasrec_opt.objective import METRICS
+from nasrec_opt.options import LadderConfig, Strategy
 from nasrec_opt.samplers import children_bred, evolution_sizes, pool_sizes
 
 PUBLISHED = "published:"  # before the name of a model of the paper, in place of a file

@@ -11,10 +11,15 @@ from typing import Any, Literal
 
 from nasrec_opt._settings import check_at_least
 from nasrec_opt.errors import StudyError
-from nasrec_opt.oracle import AdagradFit, FineTune, RankedBits, Scratch
-from nasrec_opt.retrain import RetrainConfig
+from nasrec_opt.options import (
+    AdagradFit,
+    FineTune,
+    PrecisionChoice,
+    RankedBits,
+    RetrainConfig,
+    Scratch,
+)
 from nasrec_opt.space import SearchSpace
-from nasrec_opt.supernet import PrecisionChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The best few from scratch, and the baselines they have to beat."""
 
+from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._baselines import (
     Baseline,
     LogisticRegressionBaseline,
@@ -10,7 +11,6 @@ from nasrec_opt.retrain._baselines import (
     logistic_regression,
 )
 from nasrec_opt.retrain._comparison import Comparison, compare
-from nasrec_opt.retrain._config import RetrainConfig
 from nasrec_opt.retrain._ensemble import Ensemble, choose_members, refer_to
 from nasrec_opt.retrain._expected import Expected, expected_log_loss
 from nasrec_opt.retrain._metrics import auc, log_loss, log_losses, predict

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nasrec_opt.data import Dataset
-from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._state import TrainingState
 from nasrec_opt.retrain._training import Training
 from nasrec_opt.space import Genotype

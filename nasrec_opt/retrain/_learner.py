@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nasrec_opt.data import Batch
-from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.options import RetrainConfig
 from nasrec_opt.supernet import FIRST_ORDER_PRIOR, Subnet, trained_as
 
 EPSILON = 1e-10

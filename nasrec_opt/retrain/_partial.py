@@ -22,7 +22,7 @@ from safetensors.torch import save
 from nasrec_opt._files import atomic_write
 from nasrec_opt.data import Dataset, spread
 from nasrec_opt.errors import StudyError
-from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._job import STATE, Job
 from nasrec_opt.retrain._metrics import log_losses
 from nasrec_opt.retrain._training import Progress, Training

@@ -10,7 +10,7 @@ from typing import Any
 
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.data import Dataset
-from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._job import Job
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
 from nasrec_opt.retrain._partial import forget_training, head_of, part_file

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from nasrec_opt._files import atomic_write
 from nasrec_opt.errors import StudyError
-from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.supernet import Subnet
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt.data import Batch, Dataset, spread
-from nasrec_opt.retrain._config import RetrainConfig
+from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._metrics import log_loss, predict
 from nasrec_opt.retrain._state import TrainingState

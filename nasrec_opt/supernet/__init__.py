@@ -1,12 +1,19 @@
 """The weight-sharing supernet: operators, slices, path sampling, training."""
 
+from nasrec_opt.options import (
+    AdagradOptions,
+    Initialization,
+    Precision,
+    PrecisionChoice,
+    TrainConfig,
+    check_precision,
+)
 from nasrec_opt.space import balanced_rows
 from nasrec_opt.supernet._embedding import PartialEmbedding
 from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._network import Activations, Network, best_device
 from nasrec_opt.supernet._optimizer import (
     FIRST_ORDER_PRIOR,
-    AdagradOptions,
     SliceAdagrad,
     clip_gradients,
     learning_rate_at,
@@ -22,20 +29,16 @@ from nasrec_opt.supernet._paths import (
     full_supernet,
 )
 from nasrec_opt.supernet._precision import (
-    Precision,
-    PrecisionChoice,
-    check_precision,
     choose_precision,
     has_bfloat16,
 )
 from nasrec_opt.supernet._quantize import learns_in_floats, round_to, trained_as
-from nasrec_opt.supernet._slices import Cast, Initialization, Leaves, Take, Written, plain
+from nasrec_opt.supernet._slices import Cast, Leaves, Take, Written, plain
 from nasrec_opt.supernet._start import log_odds, start_at_click_rate
 from nasrec_opt.supernet._subnet import Subnet
 from nasrec_opt.supernet._supernet import Supernet
 from nasrec_opt.supernet._train import (
     TRAINING,
-    TrainConfig,
     TrainResult,
     learning_rates_at,
     row_prior,

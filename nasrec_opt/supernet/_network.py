@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.options import Initialization
 from nasrec_opt.space import MERGER_ROWS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
@@ -18,7 +19,6 @@ from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._layers import wide
 from nasrec_opt.supernet._quantize import round_to
 from nasrec_opt.supernet._slices import (
-    Initialization,
     Initializer,
     Recorder,
     Take,

@@ -8,54 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from nasrec_opt.errors import StudyError
+from nasrec_opt.options import AdagradOptions
 from nasrec_opt.supernet._network import Network
 from nasrec_opt.supernet._slices import Leaf
 
 # A first-order weight is the whole of what its value says, and wants a stronger prior than an
 # embedding, which the blocks weigh (docs/decisions/wide.md).
 FIRST_ORDER_PRIOR = 16.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdagradOptions:
-    """Options of every training by Adagrad: of a supernet, of a subnet, of a last layer.
-
-    Args:
-        learning_rate: Peak learning rate of Adagrad, or None to follow the log.
-        epsilon: Added to the square root of an accumulator. Where it is large, a weight's first
-            steps are small; otherwise they have the size of the learning rate, whatever the
-            gradient.
-        clip_norm: Maximum L2 norm of the gradient of everything that a step updates, the embedding
-            rows included, or None for no clipping.
-        rate_warmup_fraction: Share of the steps over which the learning rate rises linearly; half
-            a cosine down to 0 follows.
-    """
-
-    learning_rate: float | None = None
-    epsilon: float = 1e-10
-    clip_norm: float | None = None
-    rate_warmup_fraction: float = 0.02
-
-    def check_adagrad(self) -> None:
-        """Refuse options out of range.
-
-        Raises:
-            StudyError: It names the option.
-        """
-        for name in ("learning_rate", "epsilon", "clip_norm"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise StudyError(f"{name}: expected a finite number above 0, got {value}")
-        if not 0 <= self.rate_warmup_fraction <= 1:
-            raise StudyError(
-                f"rate_warmup_fraction: expected 0 to 1, got {self.rate_warmup_fraction}"
-            )
 
 
 def learning_rate_at(step: int, steps: int, options: AdagradOptions) -> float:

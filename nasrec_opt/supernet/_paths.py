@@ -6,13 +6,12 @@ A strategy yields genotypes; training knows nothing else of it. `WarmUp` wraps a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from nasrec_opt.options import Connections
 from nasrec_opt.space import BlockGene, Genotype, SearchSpace
-
-Connections = Literal["uniform", "binomial"]
 
 
 class PathSampling(Protocol):

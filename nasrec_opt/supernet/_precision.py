@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 
-from nasrec_opt.errors import StudyError
+from nasrec_opt.options import Precision, PrecisionChoice
 
 logger = logging.getLogger(__name__)
 
-Precision = Literal["float32", "bfloat16"]
-PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -65,20 +62,6 @@ def choose_precision(
             "processor" if device.type == "cpu" else f"{device.type} device",
         )
     return choice
-
-
-def check_precision(name: str) -> None:
-    """Refuse an unknown precision.
-
-    Args:
-        name: `float32`, `bfloat16` or `auto`.
-
-    Raises:
-        StudyError: The name is none of these.
-    """
-    known = get_args(PrecisionChoice)
-    if name not in known:
-        raise StudyError(f"precision: expected one of {', '.join(known)}, got {name!r}")
 
 
 def _processor_features() -> set[str]:

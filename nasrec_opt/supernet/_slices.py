@@ -13,18 +13,15 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nasrec_opt.errors import StudyError
+from nasrec_opt.options import Initialization
 
 Index = tuple[slice, ...]
 Take = Callable[..., Tensor]
-# Where weights begin. `uniform`: linear layers within 1 / sqrt(inputs), embeddings within 0.05.
-# `xavier`, as published: linear layers Xavier-uniform, embeddings Xavier-normal.
-Initialization = Literal["uniform", "xavier"]
 Bits = tuple[int, int]  # of weights and of the inputs of a product; 32 = floating point
 
 
@@ -229,17 +226,6 @@ class Initializer:
         # The generator uses 32 bits of its seed, so seed and name are mixed into as many.
         seed = zlib.crc32(f"{self._seed}{self._prefix}.{name}".encode())
         return torch.Generator().manual_seed(seed)
-
-
-def check_initialization(name: str) -> None:
-    """Refuse what is no scheme.
-
-    Raises:
-        StudyError: It names those known.
-    """
-    known = get_args(Initialization)
-    if name not in known:
-        raise StudyError(f"initialization: expected {' or '.join(map(repr, known))}, got {name!r}")
 
 
 def ones(*shape: int, value: float = 1.0) -> nn.Parameter:

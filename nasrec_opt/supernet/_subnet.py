@@ -7,15 +7,14 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.options import Initialization, check_initialization
 from nasrec_opt.space import FLOAT_BITS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
 from nasrec_opt.supernet._slices import (
-    Initialization,
     Initializer,
     Take,
-    check_initialization,
     plain,
 )
 from nasrec_opt.supernet._storage import (

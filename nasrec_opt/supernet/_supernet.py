@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.options import Initialization, check_initialization
 from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
@@ -21,10 +22,8 @@ from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._masking import run_masked
 from nasrec_opt.supernet._network import Activations, FinalLayer, Network, check_batch
 from nasrec_opt.supernet._slices import (
-    Initialization,
     Initializer,
     Take,
-    check_initialization,
     plain,
 )
 from nasrec_opt.supernet._storage import (

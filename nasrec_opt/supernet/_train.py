@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,22 +22,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nasrec_opt._plain import put_plain
-from nasrec_opt._recipe import SupernetRecipe, filled, supernet_recipe
 from nasrec_opt.errors import StudyError
+from nasrec_opt.options import Precision, TrainConfig
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet._checkpoint import Checkpoint
 from nasrec_opt.supernet._network import Network
-from nasrec_opt.supernet._optimizer import AdagradOptions, SliceAdagrad, learning_rate_at
-from nasrec_opt.supernet._paths import Connections, PathSampling, make_path_sampling
-from nasrec_opt.supernet._precision import (
-    Precision,
-    PrecisionChoice,
-    check_precision,
-    choose_precision,
-)
+from nasrec_opt.supernet._optimizer import SliceAdagrad, learning_rate_at
+from nasrec_opt.supernet._paths import PathSampling, make_path_sampling
+from nasrec_opt.supernet._precision import choose_precision
 from nasrec_opt.supernet._quantize import learns_in_floats, trained_as
-from nasrec_opt.supernet._slices import Initialization, Leaves, check_initialization
+from nasrec_opt.supernet._slices import Leaves
 from nasrec_opt.supernet._start import start_at_click_rate
 from nasrec_opt.supernet._supernet import Supernet
 
@@ -71,130 +65,6 @@ class TrainData(Protocol):
 
     def split(self, name: str) -> TrainRows:
         """The rows of a split."""
-
-
-# Options that a training of before them did not have: at their defaults they change nothing.
-LATER_OPTIONS = ("epsilon", "clip_norm", "initialization")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig(AdagradOptions):
-    """How the supernet is trained (paper, section 5.1).
-
-    A field that is None follows the number of training rows; `for_rows` says what it comes to.
-
-    Args:
-        path_sampling: Which subnets are trained: operators and connections, each single or any.
-        connections: How the number of inputs is drawn where it can be any: uniform, or 1 +
-            binomial(0.5).
-        warmup_fraction: Share of training over which the probability of training the full supernet
-            falls to 0.
-        batch_size: Rows of a step.
-        learning_rate: Peak learning rate of Adagrad.
-        initialization: How the weights begin: `uniform`, or the published `xavier`. The supernet
-            must be made with the same.
-        embedding_rate: Peak learning rate of the embedding table and of the first-order weights of
-            values. None means `learning_rate`, where that is given. On a small log, weights need a
-            lower rate than the vectors of a table, each of which few steps see.
-        embedding_prior: Initial value of the table's accumulators, in squared gradients of the log
-            loss summed over a batch; first-order weights begin at 16 times as much. A small log is
-            memorised by its table, and this value holds the table back.
-        epochs: Passes over the training rows.
-        max_table_rows: Maximum number of rows of one column's embedding table.
-        precision: Precision of the products. `bfloat16` is quicker where the device has
-            instructions for it. `auto` takes it there, and float32 elsewhere and where weights are
-            rounded to bits. Weights, optimizer, layer norms, softmax, final layer and loss stay
-            float32. The default is float32, so that a supernet's weights do not depend on the
-            processor.
-        checkpoint_s: Seconds between checkpoints, s.
-        seed: Seed of weights, order of rows and paths.
-        clip_norm: Maximum L2 norm of a step's gradient, the embedding rows included; 5.0 as
-            published, or None for no clipping.
-        rate_warmup_fraction: Share of training over which the learning rate rises linearly; 0.1 as
-            published.
-        epsilon: Added to the square root of Adagrad's accumulators; 1e-2 as published.
-
-    Raises:
-        StudyError: An option is out of range.
-    """
-
-    path_sampling: Literal["single-any", "single-single", "any-any"] = "single-any"
-    connections: Connections = "binomial"
-    warmup_fraction: float = 0.2
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    initialization: Initialization = "uniform"
-    embedding_rate: float | None = None
-    embedding_prior: float | None = None
-    epochs: int | None = None
-    max_table_rows: int = 500_000
-    precision: PrecisionChoice = "float32"
-    checkpoint_s: float = 60.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        put_plain(self)
-        for name in ("batch_size", "epochs", "max_table_rows"):
-            count = getattr(self, name)
-            if count is not None and count < 1:
-                raise StudyError(f"{name}: expected 1 or more, got {count}")
-        self.check_adagrad()
-        check_initialization(self.initialization)
-        rate = self.embedding_rate
-        if rate is not None and not 0 < rate < math.inf:
-            raise StudyError(f"embedding_rate: expected a finite number above 0, got {rate}")
-        for name in ("checkpoint_s", "embedding_prior"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise StudyError(f"{name}: expected 0 or more, got {value}")
-        check_precision(self.precision)
-        if not 0 <= self.warmup_fraction <= 1:
-            raise StudyError(f"warmup_fraction: expected 0 to 1, got {self.warmup_fraction}")
-
-    def for_rows(self, rows: int) -> TrainConfig:
-        """Fill in every field that follows the log.
-
-        Args:
-            rows: Number of training rows.
-
-        Returns:
-            A copy in which no such field is None.
-
-        Example:
-            >>> TrainConfig().for_rows(40_000_000).batch_size
-            512
-        """
-        return self.with_recipe(supernet_recipe(rows))
-
-    def with_recipe(self, recipe: SupernetRecipe) -> TrainConfig:
-        """Fill in every field that follows the log from a recipe.
-
-        Args:
-            recipe: Values for the fields that are None.
-
-        Returns:
-            A copy in which no such field is None.
-        """
-        settled = filled(self, recipe)
-        if self.learning_rate is not None:
-            settled = replace(settled, embedding_rate=self.embedding_rate)
-        return settled
-
-    def identity(self) -> dict[str, Any]:
-        """State everything that the weights depend on.
-
-        Returns:
-            JSON values, equal for trainings that give equal weights.
-        """
-        values = asdict(self)
-        del values["checkpoint_s"]  # changes no weight
-        if values["embedding_rate"] == values["learning_rate"]:
-            values["embedding_rate"] = None
-        defaults = TrainConfig()
-        for name in LATER_OPTIONS:  # a training of before them is one at their defaults
-            if values[name] == getattr(defaults, name):
-                del values[name]
-        return values
 
 
 @dataclass(frozen=True, slots=True)

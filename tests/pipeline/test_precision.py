@@ -13,7 +13,8 @@ from nasrec_opt.oracle import AdagradFit, FineTune
 from nasrec_opt.pipeline import RunFolder, StudyConfig
 from nasrec_opt.pipeline._identity import search_settings, settings_in_force, train_settings
 from nasrec_opt.pipeline._log_recipe import with_recipe
-from nasrec_opt.pipeline._precision import keep_precision, warnings_as_notes, with_precision
+from nasrec_opt.pipeline._notes import warnings_as_notes
+from nasrec_opt.pipeline._precision import keep_precision, with_precision
 from nasrec_opt.supernet import has_bfloat16
 
 QUICKEST = "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32"

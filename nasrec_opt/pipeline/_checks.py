@@ -1,0 +1,45 @@
+"""What a study can be refused for before a package is loaded that takes seconds to load.
+
+Reading a study file finds unknown keys and wrong values; this finds what does not fit together, or
+is in other files that the study names. A typo is answered at once that way.
+"""
+
+from __future__ import annotations
+
+from hw import ReRAM
+from nasrec_opt.data import Schema
+from nasrec_opt.errors import StudyError
+from nasrec_opt.options import check_ranked_bits
+from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._cost import accelerator_of
+from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._proposer import make_proposer
+from nasrec_opt.space import FLOAT_BITS
+
+
+def check_study(config: StudyConfig) -> None:
+    """Refuse now what a later stage would refuse after hours.
+
+    Args:
+        config: The study.
+
+    Raises:
+        DataError: The schema is bad.
+        DescriptionError: The technology file is.
+        GenotypeError: A genotype of `initial` cannot be read, or is not in the space.
+        MissingExtraError: The sampler needs a package that is not installed.
+        StudyError: The sampler's options are bad, or bits and accelerator do not fit together.
+    """
+    space = config.space.build()
+    accelerator = accelerator_of(config.hardware.technology)
+    if isinstance(accelerator, ReRAM) and space.bits == (FLOAT_BITS,):
+        raise StudyError(
+            f"{config.name}: [space]: bits = [{FLOAT_BITS}] is floating point, and crossbars "
+            "hold integers: expected bits from 4 to 8, or an accelerator that computes in "
+            'floating point, such as technology = "cpu.toml" under [hardware]'
+        )
+    check_ranked_bits(config.oracle.bits, space)
+    initial_genotypes(config.search, space)
+    if config.data.format != "criteo":
+        Schema.from_toml(config.data.format)
+    make_proposer(config.search, space, config.seed)  # last: some load a package of their own
