@@ -240,10 +240,12 @@ def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) 
     # Read when torch is loaded. Threads that spin while they wait for each other are a sixth faster
     # on idle cores, and four times slower as soon as another process wants one of them.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from nasrec_opt.pipeline import ConsoleReporter, StudyConfig, how_to_open, run_study
+    from nasrec_opt.pipeline import StudyConfig
 
-    config = StudyConfig.from_toml(study)
+    config = StudyConfig.from_toml(study)  # first, so that a typo is answered at once
     import optuna
+
+    from nasrec_opt.pipeline import ConsoleReporter, how_to_open, run_study
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # the reporter says what happens
     with ConsoleReporter() as reporter:
