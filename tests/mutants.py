@@ -30,7 +30,7 @@ PARTS = {
     "samplers": (["nasrec_opt/samplers/*"], ["tests/samplers"]),
     "lowering": (
         ["nasrec_opt/lowering/*"],
-        ["tests/test_lowering.py", "tests/test_lowering_many.py", "tests/test_lowering_wide.py"],
+        sorted(f"tests/{path.name}" for path in (ROOT / "tests").glob("test_lowering*.py")),
     ),
     "objective": (["nasrec_opt/objective/*"], ["tests/objective", "tests/test_objective.py"]),
 }

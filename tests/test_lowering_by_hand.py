@@ -126,6 +126,32 @@ def test_operations_of_one_are_those_worked_by_hand(model):
     assert longest(workload) == LONGEST[model]
 
 
+NAMES = {  # by which breakdowns, plots and stored trials tell operations
+    "dot": "vector vector_norm rows rows_norm gram output norm",
+    "attn": "rows rows_norm query_key_value scores mix norm inner outer outer_norm",
+    "fm": " output norm add",
+    "gate": " multiply output norm",
+    "sum": " output norm",
+    "fc": " norm",
+    "efc": " norm",
+    "dense_to_sparse": " norm",
+    "dense": "add",
+}
+
+
+def test_operations_have_their_names():
+    of_models = {
+        0: "embedding 1/fc 1/efc 1/dense_to_sparse 2/dot 2/attn 2/fm final",
+        1: "embedding 1/fc 1/efc 2/gate 2/sum 2/dense 2/efc final",
+    }
+    for model, parts in of_models.items():
+        expected = []
+        for part in parts.split():
+            names = NAMES.get(part.partition("/")[2], "").split(" ")
+            expected += [f"{part}/{name}" if name else part for name in names]
+        assert [o.name for o in lower(MODELS[model], CRITEO).operations] == expected
+
+
 def test_operations_of_many_are_those_worked_by_hand():
     batch = lower_many(MODELS, CRITEO)
     found = [Counter() for _ in MODELS]
