@@ -1,4 +1,4 @@
-"""Any accelerator from its technology file: the file says of which kind it is."""
+"""Any accelerator from its technology file, which states its kind."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Accelerator = ReRAM | RecNMP | CPU
 
 
 def read_accelerator(path: Path | str) -> Accelerator:
-    """Read the accelerator that a technology TOML describes; figures left out are those that ship.
+    """Read the accelerator that a technology TOML describes; other figures are the defaults.
 
     Args:
-        path: The file; the name alone of one that ships will do, such as `recnmp.toml`.
+        path: The file, or the name alone of a file that ships, such as `recnmp.toml`.
 
     Returns:
         A `ReRAM`, `RecNMP` or `CPU`, by the `kind` of the file.

@@ -37,8 +37,8 @@ class OperatorCost:
         latency_ns: Time of one sample where the operation lies on the critical path, otherwise 0.
         energy_pj: Energy of one sample.
         area_mm2: Area of its own.
-        components: The same by component, those that are 0 left out; a model may leave it empty.
-            `ReRAM` makes them when they are asked for: a search asks for none.
+        components: The same by component, without those that are 0; a model may leave it empty.
+            `ReRAM` computes them only when they are read, which a search never does.
     """
 
     name: str
@@ -59,10 +59,10 @@ class Cost:
         area_mm2: Area of the whole accelerator.
         leakage_mw: Leakage power.
         breakdown: A part for each operation, and for what they share.
-        interval_ns: Time from one sample's result to the next one's where samples follow each other
+        interval_ns: Time from one sample's result to the next one's, if samples follow each other
             through the layers; None means that they do not overlap.
-        write_energy_pj: Energy of writing all weights once, in no other figure.
-        write_latency_ns: Time of it, all crossbars at once, in no other figure.
+        write_energy_pj: Energy of writing all weights once; no other figure includes it.
+        write_latency_ns: Time of writing them, all crossbars at once; no other figure includes it.
     """
 
     latency_ns: float
@@ -98,7 +98,7 @@ class Cost:
         """
         parts = tuple(parts)
         latency_ns = energy_pj = area_mm2 = 0.0
-        for part in parts:  # in order: `sum` rounds otherwise in newer versions of Python
+        for part in parts:  # one by one: `sum` rounds differently in newer versions of Python
             latency_ns += part.latency_ns
             energy_pj += part.energy_pj
             area_mm2 += part.area_mm2
@@ -115,7 +115,7 @@ class Cost:
 
     @property
     def power_mw(self) -> float:
-        """Mean power while one sample is worked on."""
+        """Mean power while one sample is computed."""
         return self.energy_pj / self.latency_ns if self.latency_ns else self.leakage_mw  # pJ / ns
 
     @property
@@ -126,7 +126,7 @@ class Cost:
 
     @property
     def components(self) -> tuple[ComponentCost, ...]:
-        """Totals by component, of the parts that know theirs."""
+        """Totals by component, over the parts that state their components."""
         sums: dict[str, tuple[float, float, float]] = {}
         for component in (c for part in self.breakdown for c in part.components):
             one, two, three = sums.get(component.name, (0.0, 0.0, 0.0))
@@ -157,7 +157,7 @@ class Cost:
         return self.latency_ns + (batch - 1) * interval_ns
 
     def batch_energy_pj(self, batch: int) -> float:
-        """Compute the energy of samples that follow each other, between which leakage is shared.
+        """Compute the energy of samples that follow each other; they share the leakage.
 
         Args:
             batch: Number of samples, 1 or more.
@@ -214,7 +214,7 @@ def critical_path(
 
 
 def finish_times(operations: Sequence[Operation], latency_ns: Iterable[float]) -> dict[str, float]:
-    """When each operation ends: it begins when the last that it needs has ended.
+    """Compute when each operation ends; it begins when all that it needs have ended.
 
     Args:
         operations: Operations in an order in which they could run.

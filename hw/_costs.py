@@ -1,4 +1,4 @@
-"""Costs of many workloads: totals as arrays, each in full where it is asked for."""
+"""Costs of many workloads: totals as arrays, and each cost in full when it is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOTALS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Costs(Sequence[Cost]):
-    """Costs of several workloads: totals as arrays, each in full where it is asked for.
+    """Costs of several workloads: totals as arrays, and each cost in full when it is read.
 
     Args:
         latency_ns: As in `Cost`, `[workloads]`.
@@ -83,10 +83,10 @@ class Costs(Sequence[Cost]):
         count: int,
         in_full: Callable[[int], Cost],
     ) -> Costs:
-        """Put costs together from parts of them.
+        """Combine the costs of groups of workloads.
 
         Args:
-            parts: For each part the numbers of its workloads, and their costs in that order.
+            parts: For each group the numbers of its workloads, and their costs in that order.
             count: Number of all workloads.
             in_full: Computes the cost of a workload with its breakdown, from its number.
 

@@ -1,4 +1,4 @@
-"""A CPU by its roofline: the reference that everybody has."""
+"""A CPU modelled by its roofline: the reference hardware that everybody has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hw._memory import lookup_energy_pj, lookup_latency_ns
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload
 from hw.files import DEFAULTS, CpuFigures, DramFigures, check_figures, read_kind, shipped_sections
 
-INT8_BITS = 8  # products of up to so many bits run as int8, others as fp32
+INT8_BITS = 8  # products of at most this many bits run as int8, others as fp32
 INT8_BYTES, FP32_BYTES = 1, 4
 OPERATIONS_PER_FUNCTION = 10  # of an exponential, a reciprocal, a square root
 Times = list[tuple[str, float, float]]  # component, ns, pJ
@@ -34,8 +34,8 @@ class CPU:
     shorter integers: a byte a weight, and `int8_speedup` times the rate. Layer norms, softmax and
     all other digital work is fp32.
 
-    An operator takes the longer of its work over the peak rate and its weights over the bandwidth,
-    and a call besides; embedding rows come from DRAM.
+    An operator takes the longer of two times, its work at the peak rate and reading its weights at
+    the bandwidth, plus a call overhead. Embedding vectors come from DRAM.
 
     Args:
         cpu: Figures of the processor; the default is one core of a Xeon Gold 6254.
@@ -57,7 +57,7 @@ class CPU:
         """Read a CPU from a technology TOML of this kind.
 
         Args:
-            path: The file; the name alone of one that ships will do.
+            path: The file, or the name alone of a file that ships.
 
         Returns:
             The CPU; figures that the file leaves out are those of its `base`, or of `cpu.toml`.
@@ -85,7 +85,7 @@ class CPU:
     def cost(self, workload: Workload) -> Cost:
         """Compute the cost of one sample.
 
-        Area and leakage of a bought processor are not modelled, and 0.
+        Area and leakage of a bought processor are not modelled: they are 0.
 
         Args:
             workload: The operations of one sample.
@@ -104,7 +104,7 @@ class CPU:
 
 
 def processor_times(operation: MatrixVector | Digital, cpu: CpuFigures) -> Times:
-    """What an operation takes on a processor; GFLOP/s are operations a ns, GB/s bytes a ns."""
+    """Times of one operation on a processor; GFLOP/s are operations per ns, GB/s bytes per ns."""
     flops, loaded_ns, speedup = 2 * operation.macs, 0.0, 1.0
     if isinstance(operation, MatrixVector):
         is_int8 = max(operation.weight_bits, operation.activation_bits) <= INT8_BITS
@@ -121,7 +121,9 @@ def processor_times(operation: MatrixVector | Digital, cpu: CpuFigures) -> Times
 def cost_of_times(
     workload: Workload, times: dict[str, Times], areas_mm2: dict[str, float] | None = None
 ) -> Cost:
-    """A cost from what each operation takes by component; off the critical path it takes no time.
+    """Build a cost from the time and energy of each operation by component.
+
+    Operations off the critical path take no time.
 
     Args:
         workload: The operations.

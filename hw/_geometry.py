@@ -1,8 +1,8 @@
 """The crossbars and converters that decide how products are mapped and what a read loses.
 
-Unless converters may clip, a read loses nothing: where they are too coarse for all rows at once,
-fewer rows are read at a time, in more cycles; where too coarse for one row, the inputs are cut
-finer too.
+Unless converters may clip, a read loses nothing. If they are too coarse for all wordlines at once,
+fewer wordlines are read at a time, in more cycles. If they are too coarse for a single wordline,
+the inputs are cut into finer slices as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hw._plain import put_integers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
-    """What of an accelerator decides the mapping.
+    """The properties of an accelerator that decide the mapping.
 
     Args:
         rows: Wordlines of a crossbar.
@@ -22,13 +22,14 @@ class Geometry:
         cell_bits: Bits of a cell.
         dac_bits: Bits of an input that a driver can apply at once.
         adc_bits: Resolution of a converter.
-        flip_encoding: Whether columns with a large weight sum are stored inverted, which spares a
+        flip_encoding: Whether columns with a large weight sum are stored inverted, which saves a
             bit of the converter.
         encoding: How signs are stored: `offset`, `pair_analog` or `pair_digital`.
         slices_apart: Whether each slice of the weights has crossbars of its own.
-        rows_driven: Rows that have a driver at once; 0 means all of them.
+        rows_driven: Wordlines that can be driven at once; 0 means all of them.
         converters: Converters of a crossbar; 0 means one for each column.
-        clips: Whether sums beyond the converter saturate, instead of fewer rows being read.
+        clips: Whether sums beyond the converter's range saturate. Otherwise fewer wordlines are
+            read at once.
     """
 
     rows: int
@@ -48,7 +49,7 @@ class Geometry:
 
     @property
     def arrays(self) -> int:
-        """Arrays that hold a block of weights: two where signs are pairs."""
+        """Arrays that hold a block of weights: two if signs are stored in pairs."""
         return 1 if self.encoding == "offset" else 2
 
     @property
@@ -60,14 +61,14 @@ class Geometry:
 
     @property
     def bits_at_once(self) -> int:
-        """Largest number of bits of an input with which one row is resolved: 1 to the driver's."""
+        """Maximum number of input bits at which one wordline is resolved, at most the driver's."""
         cell = (1 << self.cell_bits) - 1
         fits = (v for v in range(self.dac_bits, 1, -1) if ((1 << v) - 1) * cell <= self.levels)
         return self.dac_bits if self.clips else next(fits, 1)
 
     @property
     def rows_at_once(self) -> int:
-        """Most rows read at once, at least 1.
+        """Maximum number of wordlines read at once, at least 1.
 
         Without loss, R (2^dac - 1) (2^cell - 1) + 1 <= 2^bits.
         """
@@ -79,10 +80,10 @@ class Geometry:
 
     @property
     def lossless_adc_bits(self) -> int:
-        """Least resolution that reads every driven row at once, at all bits of the driver.
+        """Lowest resolution that reads all driven wordlines at once, at all bits of the driver.
 
         ceil(log2(R (2^dac - 1) (2^cell - 1) + 1)); one more for differences of both signs, one less
-        with flip encoding. A product with fewer inputs than rows needs less.
+        with flip encoding. A product with fewer inputs than wordlines needs less.
         """
         rows = min(self.rows, self.rows_driven or self.rows)
         largest = rows * ((1 << self.dac_bits) - 1) * ((1 << self.cell_bits) - 1)
@@ -90,6 +91,6 @@ class Geometry:
 
     @property
     def is_lossless(self) -> bool:
-        """Whether no column sum of the rows read at once is beyond the converter."""
+        """Whether the converter resolves every column sum of the wordlines read at once."""
         largest = ((1 << self.bits_at_once) - 1) * ((1 << self.cell_bits) - 1)
         return self.rows_at_once * largest <= self.levels

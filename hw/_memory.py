@@ -1,6 +1,6 @@
-"""Embedding rows in DDR4: random rows, spread evenly over the channels, each activated anew.
+"""Embedding vectors in DDR4: random DRAM rows, spread evenly over the channels, each activated.
 
-The formulas hold for one lookup and for columns of many alike.
+The formulas hold for one lookup and for columns of many lookups.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hw.files import DramFigures
 
 
 class Reads(Protocol):
-    """What of a lookup decides its cost: a `Lookup`, or columns of many."""
+    """The fields of a lookup that decide its cost: a `Lookup`, or columns of many."""
 
     @property
     def rows(self) -> Count: ...
@@ -33,27 +33,27 @@ def lookup_latency_ns(reads: Reads, dram: DramFigures) -> Count:
 
 
 def lookup_busy_ns(reads: Reads, dram: DramFigures) -> Count:
-    """Time for which one sample keeps the busiest channel from the next sample."""
+    """Time for which one sample occupies the busiest channel."""
     bursts = burst_counts(reads, dram)
     return divide_up(reads.rows, dram.channels) * row_cycles(bursts, dram) * dram.clock_ns
 
 
 def lookup_energy_pj(reads: Reads, dram: DramFigures) -> Count:
-    """Energy of one sample: every row is activated, read and moved over the bus."""
+    """Energy of one sample: activations, reads, and transfers over the bus, for every vector."""
     bits = burst_counts(reads, dram) * dram.burst_bits
     return reads.rows * (dram.activate_pj + bits * (dram.read_pj_per_bit + dram.io_pj_per_bit))
 
 
 def burst_counts(reads: Reads, dram: DramFigures) -> Count:
-    """Bursts of one row; a burst is moved whole."""
+    """Bursts of one vector; a burst is always moved whole."""
     return divide_up(reads.dim * reads.value_bits, dram.burst_bits)
 
 
 def first_row_cycles(bursts: Count, dram: DramFigures) -> Count:
-    """Cycles from the first command to the last burst of a channel's first row."""
+    """Cycles from the first command to the last burst of a channel's first vector."""
     return dram.first_cycles + (bursts - 1) * dram.bus_cycles
 
 
 def row_cycles(bursts: Count, dram: DramFigures) -> Count:
-    """Cycles that a row keeps its channel: by its bursts, or by how often ranks may activate."""
+    """Cycles for which a vector occupies its channel: bursts, or time between activations."""
     return np.maximum(dram.bus_cycles * bursts, dram.activate_cycles / dram.ranks)

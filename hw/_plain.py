@@ -1,4 +1,4 @@
-"""NumPy's numbers as Python's own, where a description is made: hashes and JSON need them."""
+"""Conversion of NumPy's numbers to Python's, which hashes and JSON need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def integer(value: Any) -> int | None:
-    """An integer of Python or of NumPy as Python's own; None for anything else, truth values too.
+    """An integer of Python or NumPy as a Python integer; None for anything else, bools included.
 
     An array of no dimension is a number.
     """
@@ -26,7 +26,7 @@ def integer(value: Any) -> int | None:
 
 
 def real(value: Any) -> float | None:
-    """A number of Python or of NumPy as Python's own float; None for anything else."""
+    """A number of Python or NumPy as a Python float; None for anything else."""
     if type(value) is float:
         return value
     is_number = isinstance(value, (int, float, np.integer, np.floating))
@@ -36,7 +36,7 @@ def real(value: Any) -> float | None:
 
 
 def put_integers(instance: Any) -> None:
-    """Make NumPy's integers and truth values in the fields of a frozen dataclass Python's own."""
+    """Convert NumPy's integers and bools in the fields of a frozen dataclass to Python's."""
     for name in instance.__dataclass_fields__:
         value = getattr(instance, name)
         if isinstance(value, np.bool_):

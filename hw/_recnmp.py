@@ -1,8 +1,9 @@
 """RecNMP (Ke et al., ISCA 2020): embedding lookups near the ranks of DRAM, the rest on the host.
 
-A unit at each rank activates and reads its own rows, keeps hot ones in a cache and adds up pooled
-ones; the results of all ranks of a channel share its bus. A click log has one value a field:
-nothing is pooled, every row crosses the bus, and what is left of RecNMP's gain is its cache.
+A unit at each rank activates its own DRAM rows and reads vectors from them, keeps frequent vectors
+in a cache, and adds up those that are pooled. The results of all ranks of a channel share its bus.
+A click log has one value per field, so nothing is pooled, every vector crosses the bus, and all
+that remains of RecNMP's gain is its cache.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class RecNMP:
         """Read RecNMP from a technology TOML of this kind.
 
         Args:
-            path: The file; the name alone of one that ships will do.
+            path: The file, or the name alone of a file that ships.
 
         Returns:
             The model; figures that the file leaves out are those of its `base`, or of
@@ -104,8 +105,8 @@ class RecNMP:
         bits = bursts * dram.burst_bits
         read = operation.rows * (1 - near.cache_hit)
         results = operation.rows / near.pooling
-        # The first row as at a host; then the ranks of a channel read at once and its bus moves
-        # results, whichever takes longer.
+        # The first vector takes as long as on a host. Then a channel's ranks read in parallel while
+        # its bus moves results, and the slower of the two counts.
         ranks = dram.channels * dram.ranks
         per_row = max(bursts * dram.bus_cycles, dram.activate_cycles)
         reading = max(0.0, divide_up(operation.rows, ranks) * (1 - near.cache_hit) - 1) * per_row

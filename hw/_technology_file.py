@@ -1,4 +1,4 @@
-"""A technology file as a thing of its own: its name, what it describes, and at which node."""
+"""A technology file with its name, the accelerator that it describes, and its nodes."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class TechnologyFile:
         """Read a technology file.
 
         Args:
-            path: The file; the name alone of one that ships will do. None means the one that ships
-                for ReRAM.
+            path: The file, or the name alone of a file that ships. None means the default file for
+            ReRAM.
 
         Returns:
             Its name and its text.
@@ -76,13 +76,13 @@ class TechnologyFile:
 
     @property
     def is_shipped(self) -> bool:
-        """Whether it is, to the letter, the file of that name that ships."""
+        """Whether its text is exactly that of the file of this name that ships."""
         shipped = shipped_technology(self.name)
         return shipped is not None and read_text(shipped) == self.text
 
 
 def _nodes_of(text: str) -> dict[tuple[str, str], str]:
-    """The node of each figure, by section and name; its base's where it says nothing of it."""
+    """The node of each figure, by section and name; the base's node for figures left out."""
     values = tomllib.loads(text)
     base = values.get("base")
     found = {} if base is None else _nodes_of(read_text(str(shipped_technology(base))))

@@ -1,8 +1,8 @@
-"""The workload: what one sample asks of an accelerator, free of any model framework.
+"""The workload: the operations of one sample, independent of any model framework.
 
-Operations stand in an order in which they could run; `after` names those whose results one needs,
-so that the critical path is known. Matrix-vector products have stationary weights and fit
-crossbars; digital operations have none and run beside them (paper, section 3.2).
+Operations are listed in an order in which they could run. `after` names the operations whose
+results one needs, so that the critical path is known. Matrix-vector products have stationary
+weights and fit crossbars; digital operations have none and run beside them (paper, section 3.2).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class MatrixVector:
         operator: Operator that it belongs to, for breakdowns.
         inputs: Length of the vector.
         outputs: Length of the result.
-        repeats: Vectors of one sample that meet these weights, one after another.
+        repeats: Vectors of one sample that are multiplied by these weights, one after another.
         weight_bits: Bits of a weight: 1 to 16 of an integer, or 32 for floating point.
         activation_bits: Bits of an input: 1 to 16 of an integer, or 32 for floating point.
         extra_parameters: Biases and layer norms that go with it.
@@ -77,7 +77,7 @@ class Digital:
     Args:
         name: Name of the operation, unique in its workload.
         operator: Operator that it belongs to, for breakdowns.
-        macs: Multiply-accumulates as a FLOP counter sees them (whole Gram matrices).
+        macs: Multiply-accumulates as a FLOP counter counts them (whole Gram matrices).
         unit_macs: Multiply-accumulates that the unit does, or None for the same number.
         additions: Additions, comparisons, subtractions.
         special_functions: Exponentials, sigmoids, reciprocals, square roots.
@@ -201,7 +201,7 @@ class Workload:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one sample, of weights and of activations with each other."""
+        """Multiply-accumulates of one sample, with weights and between activations."""
         return sum(operation.macs for operation in self.operations)
 
     @property
@@ -235,7 +235,7 @@ def join(workloads: Sequence[Workload], *, at_once: bool = True) -> Workload:
     Args:
         workloads: The workloads; their operations are named `1/…`, `2/…` in the whole, by their
             places.
-        at_once: Whether all run side by side; otherwise each begins where the one before it has
+        at_once: Whether all run at the same time; otherwise each begins when the one before it has
             ended.
 
     Returns:

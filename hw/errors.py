@@ -8,4 +8,4 @@ class HwError(Exception):
 
 
 class DescriptionError(HwError, ValueError):
-    """A workload or an accelerator that cannot be; names the field, what was expected and found."""
+    """A workload or an accelerator is not valid; the text names field, expected and found value."""

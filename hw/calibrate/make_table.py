@@ -3,9 +3,9 @@
     tox run -e calibrate                                               compares
     tox run -e calibrate -- --write hw/calibrate/components.toml       makes it anew
 
-hwcomponents needs Python 3.12; its wheels hold programs that need a newer C library than Debian 12
-has, which is why tox builds two of its packages from source. A figure of `hw/technology/` that
-names hwcomponents as its source stands in the table under the same name.
+hwcomponents needs Python 3.12. Its wheels contain programs that need a newer C library than that of
+Debian 12, so tox builds two of its packages from source. A figure of `hw/technology/` whose source
+is hwcomponents has the same name in the table.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NODE_M = 32e-9
 SIZES_KIB = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 ADC_BITS = (4, 5, 6, 7, 8, 9, 10)
 CELL = "nvmexplorer_RRAM.cell"
-DIGITS = 4  # what the programs agree in between machines
+DIGITS = 4  # significant digits to which the programs agree between machines
 Figures = dict[str, tuple[Any, str, str]]  # name: value, unit, how it was made
 
 

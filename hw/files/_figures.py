@@ -1,7 +1,6 @@
-"""The figures of an accelerator: a frozen section each, and the unit that a file states for each.
+"""The figures of an accelerator, by section, with the unit that a file has to state for each.
 
-The sections are those of a technology TOML; the files in `hw/technology/` are the only place of a
-default. What a figure means beyond its name stands beside it.
+The sections are those of a technology TOML. Defaults are only in the files in `hw/technology/`.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from hw.errors import DescriptionError
 # negative array, subtracted before the converter (analog) or after it (digital).
 ENCODINGS = ("offset", "pair_analog", "pair_digital")
 
-# How a crossbar's columns come to their converters. Overlapped: held by sample-and-hold while the
-# next slice of the input is read (ISAAC). Held: the same, one after the other. In turn: nothing is
-# held, the rows are driven again for each group of columns (MNSIM 2.0).
+# How a crossbar's columns reach their converters. Overlapped: held by sample-and-hold while the
+# next slice of the input is read (ISAAC). Held: also held, but reading waits for converting. In
+# turn: nothing is held, and wordlines are driven again for each group of columns (MNSIM 2.0).
 SCHEDULES = ("overlapped", "held", "in_turn")
 
 
@@ -41,8 +40,8 @@ class CrossbarFigures:
         read_ns: Time of a read, ns.
         cell_read_fj: Energy, fJ per cell and read.
         cell_area_um2: Area, um2 per cell.
-        row_area_um2: Area of what each row has, um2 per row.
-        write_ns: Time to write a row, ns.
+        row_area_um2: Area of the circuits of each wordline, um2 per wordline.
+        write_ns: Time to write the cells of a wordline, ns.
         cell_write_pj: Energy to write a cell, pJ.
     """
 
@@ -67,7 +66,7 @@ class DacFigures:
 
     Args:
         bits: Bits of an input that are applied at once, bit.
-        per_crossbar: Drivers of a crossbar; 0 means one for each row.
+        per_crossbar: Drivers of a crossbar; 0 means one for each wordline.
         drive_ns: Time of a drive, ns.
         drive_pj: Energy at 1 bit, pJ per row and drive.
         area_um2: Area at 1 bit, um2 per driver.
@@ -91,14 +90,14 @@ class AdcFigures:
     """The converters of the bitlines.
 
     Energy and area are those at 8 bits; the tables, relative to their value at 8 bits, scale them.
-    Where `clips`, all driven rows are read at once and sums above the range saturate; otherwise
-    only as many rows are read at once as a converter resolves.
+    With `clips`, all driven wordlines are read at once and sums above the range saturate. Otherwise
+    only as many wordlines are read at once as a converter resolves.
 
     Args:
         bits: Resolution, bit.
         per_crossbar: Converters of a crossbar; its columns share them.
-        schedule: `overlapped`: read ahead while held columns are converted; `held`: one after the
-            other; `in_turn`: rows are driven anew for each group of columns.
+        schedule: `overlapped`: the next read runs while held columns are converted; `held`: one
+            after the other; `in_turn`: wordlines are driven again for each group of columns.
         clips: Whether sums above the range saturate.
         flip_encoding: Whether columns with a large weight sum are stored inverted, which saves one
             bit.
@@ -182,7 +181,7 @@ class TileFigures:
 
     Args:
         elements: Processing elements of a tile.
-        whole: Whether an operator fills tiles of its own, each charged like the fullest.
+        whole: Whether each operator has tiles of its own, all charged like the fullest one.
         element_buffers: Whether every element has an input buffer beside the tile's output buffer;
             all buffers of a tile then run during each access.
         buffer_kib: Size of the buffer, KiB.
@@ -275,7 +274,7 @@ class DramFigures:
         ranks: Ranks per channel.
         clock_ns: Clock period, ns.
         first_cycles: Cycles from activation to the end of the first burst.
-        bus_cycles: Cycles that a burst occupies the bus.
+        bus_cycles: Cycles for which a burst occupies the bus.
         activate_cycles: Cycles between two activations of a rank.
         burst_bits: Bits of a burst.
         activate_pj: Energy of an activation, pJ.
@@ -336,7 +335,7 @@ class NearMemoryFigures:
     unit_area_mm2: float = figure("mm2 per channel")
 
 
-# Figures that bound what the model can compute; other counts are 1 or more, others 0 or more.
+# Figures with a range of their own; other counts are 1 or more, and other numbers 0 or more.
 LIMITS = {
     "crossbar.rows": (1, 65536),
     "crossbar.columns": (1, 65536),
@@ -397,7 +396,7 @@ def check_range(name: str, value: Any, kind: str, unit: str) -> None:
 def check_table(
     name: str, table: tuple[float, ...], axis_name: str, axis: tuple[float, ...]
 ) -> None:
-    """Refuse a table that cannot be read on a log scale, between entries and beyond the last two.
+    """Refuse a table that cannot be interpolated, or extrapolated, on a log scale.
 
     Raises:
         DescriptionError: It names the table and what was expected.

@@ -1,9 +1,9 @@
-"""Technology files: TOML of an accelerator's figures, a frozen dataclass each from the door on.
+"""Technology files: the figures of an accelerator as TOML, read into frozen dataclasses.
 
-A figure stands as `name = { value = 128, unit = "…", node = "…", source = "…" }`; a bare value, in
-the unit of `hw/files/_figures.py`, is accepted in a user's own file. `kind` says what is described:
-a `reram` accelerator (where nothing is said), a `cpu`, or `recnmp`. `base = "mnsim_2_0.toml"` names
-the file that ships whose kind and figures hold where the file has none.
+A figure is written as `name = { value = 128, unit = "…", node = "…", source = "…" }`. A user's own
+file may have a bare value, in the unit of `hw/files/_figures.py`. `kind` says what the file
+describes: `reram` (the default), `cpu` or `recnmp`. `base = "mnsim_2_0.toml"` names a file that
+ships; its kind and figures apply where the file itself has none.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def shipped_technology(name: Path | str) -> Path | None:
     """Locate a technology file that ships.
 
     Args:
-        name: The name alone, such as `cpu.toml`; a path with a folder names none that ships.
+        name: The name alone, such as `cpu.toml`; a path with a folder never names a shipped file.
 
     Returns:
-        The file, or None where none of that name ships.
+        The file, or None if no file of that name ships.
     """
     # Installed from a wheel, which pip unpacks: the file is a real one.
     file = Path(str(files("hw") / "technology" / str(name)))
@@ -71,7 +71,7 @@ def read_text(path: Path | str) -> str:
     """Read a technology file as text, without a byte-order mark.
 
     Args:
-        path: The file; the name alone of one that ships will do.
+        path: The file, or the name alone of a file that ships.
 
     Returns:
         The text.
@@ -86,7 +86,7 @@ def read_text(path: Path | str) -> str:
             raise DescriptionError(
                 f"{path}: expected UTF-8 text, got UTF-16 or UTF-32; save it as UTF-8"
             )
-        return content.decode("utf-8-sig")  # Windows tools put a byte-order mark at the head
+        return content.decode("utf-8-sig")  # Windows tools put a byte-order mark at the start
     except UnicodeDecodeError as error:
         raise DescriptionError(
             f"{path}: expected UTF-8 text, got byte 0x{content[error.start]:02x} at position "
@@ -102,7 +102,7 @@ def read_sections(path: Path | str) -> tuple[str, Sections]:
     """Read the kind and the figures of a file; see `parse_sections`.
 
     Args:
-        path: The file; the name alone of one that ships will do.
+        path: The file, or the name alone of a file that ships.
 
     Returns:
         The kind and the sections by name.
@@ -117,7 +117,7 @@ def read_kind(path: Path | str, kind: str) -> Sections:
     """Read the figures of a file that describes one kind of accelerator.
 
     Args:
-        path: The file; the name alone of one that ships will do.
+        path: The file, or the name alone of a file that ships.
         kind: `reram`, `recnmp` or `cpu`.
 
     Returns:
@@ -153,7 +153,7 @@ def shipped_sections(name: str) -> tuple[str, Sections]:
 
 
 def parse_sections(text: str, where: str, *, is_whole: bool = False) -> tuple[str, Sections]:
-    """Parse the kind and the figures of TOML text; those left out are its `base`'s, or its kind's.
+    """Parse the kind and the figures of TOML text; the others come from its `base` or its kind.
 
     Args:
         text: The TOML.
@@ -193,7 +193,7 @@ def parse_sections(text: str, where: str, *, is_whole: bool = False) -> tuple[st
 
 
 def in_file(where: str, text: str, error: DescriptionError) -> str:
-    """The sentence of an error with the file and the line that it is about."""
+    """An error message with the file and line that it is about in front."""
     return f"{where}:{_line_of(str(error), text)} {error}"
 
 
@@ -212,11 +212,11 @@ def check_figures(section: str, figures: Any) -> None:
         name, unit = f"{section}.{field.name}", field.metadata["unit"]
         value = _plain(name, getattr(figures, field.name), str(field.type), unit)
         check_range(name, value, str(field.type), unit)
-        object.__setattr__(figures, field.name, value)  # equal, and of Python's own
+        object.__setattr__(figures, field.name, value)  # equal, but a plain Python number
 
 
 def _line_of(sentence: str, text: str) -> str:
-    """`12:` where line 12 states what the sentence is about, `` where no line does."""
+    """`12:` if the message is about line 12, and an empty text if it is about no line."""
     about, _, _ = sentence.partition(":")
     lines: dict[str, int] = {}
     section = ""
@@ -262,7 +262,7 @@ def _figure(name: str, value: Any, kind: str, unit: str) -> Any:
 
 
 def _plain(name: str, value: Any, kind: str, unit: str) -> Any:
-    """A figure of its kind, and of Python's own numbers."""
+    """The value of a figure, checked for its type, as plain Python numbers."""
     if kind == "bool":
         if isinstance(value, (bool, np.bool_)):
             return bool(value)
@@ -289,6 +289,6 @@ def _check_names(where: str, values: dict[str, Any], known: list[str]) -> None:
             continue
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-        # The figure first: its line is looked up by what stands before the colon.
+        # The figure comes first: its line is looked up by the text before the colon.
         about = f"{where}.{name}" if where in EVERY else where or name
         raise DescriptionError(f"{about}: unknown key {name!r}{hint}")

@@ -45,7 +45,7 @@ class Technology:
         dram: Table `[dram]`: the memory with the embedding tables.
 
     Raises:
-        DescriptionError: A figure is out of range, two tables that belong together are not of one
+        DescriptionError: A figure is out of range, two tables that belong together differ in
             length, or the converters cannot read what the crossbars hold.
     """
 
@@ -68,7 +68,7 @@ class Technology:
 
     @property
     def geometry(self) -> Geometry:
-        """What decides how products are mapped."""
+        """The properties that decide how products are mapped."""
         return Geometry(
             rows=self.crossbar.rows,
             columns=self.crossbar.columns,
@@ -104,7 +104,7 @@ class Technology:
 
 @cache
 def default_technology() -> Technology:
-    """Read the figures that ship: ISAAC at 32 nm.
+    """Read the default figures: ISAAC at 32 nm.
 
     Returns:
         The figures of `reram_32nm.toml`, always the same object.
@@ -116,7 +116,7 @@ def read_technology(path: Path | str) -> Technology:
     """Read the figures of a user's file.
 
     Args:
-        path: The file; the name alone of one that ships will do.
+        path: The file, or the name alone of a file that ships.
 
     Returns:
         The figures; those that the file leaves out are those of its `base`, or ISAAC's.

@@ -1,8 +1,9 @@
 """What crossbars compute, bit for bit: slices of weights in cells, slices of inputs, converters.
 
-The functional side of `hw.reram`: the same geometry that decides what a product costs decides what
-it loses. Exact where converters are lossless and cells are as written; otherwise sums saturate,
-conductances vary and cells are stuck as a `Noise` says, the same for every product of one chip.
+This is the functional side of `hw.reram`: the geometry that decides what a product costs also
+decides which accuracy it loses. Products are exact if converters are lossless and there is no
+noise. Otherwise sums saturate, and conductances vary and cells are stuck as a `Noise` says, in the
+same way for every product of one chip.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class Chip:
         geometry: The crossbars and their converters.
         weight_bits: Bits of a weight; with signs in pairs its lowest value cannot be written.
         noise: How the cells differ from what was written; None means that they do not.
-        rng: Draws the noise; needed where there is any.
+        rng: Draws the noise; needed if there is noise.
 
     Raises:
-        DescriptionError: A weight is out of range, or there is noise and nothing to draw it.
+        DescriptionError: A weight is out of range, or there is noise and no `rng`.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Chip:
 
     @property
     def weights(self) -> FloatArray:
-        """The weights as the cells hold them, `[inputs, outputs]`: what a lossless read gives."""
+        """The weights that a lossless read of the cells gives, `[inputs, outputs]`."""
         cells = self._cells.copy()
         for group, flipped in zip(self._row_groups(cells.shape[2]), self._flipped, strict=True):
             part = cells[:, :, group]
@@ -114,7 +115,7 @@ class Chip:
         conversions = clipped = 0
         for low in range(0, activation_bits, step):
             applied = (inputs >> low) & ((1 << step) - 1)
-            # The offset is taken off digitally, from the inputs and not from the columns.
+            # The offset is subtracted digitally, and computed from the inputs, not the columns.
             summed = np.broadcast_to(-self._offset * applied.sum(axis=1)[:, None], outputs.shape)
             groups = zip(self._row_groups(inputs.shape[1]), self._flipped, strict=True)
             for group, flipped in groups:

@@ -1,7 +1,7 @@
 """A linear layer as an accelerator computes it: quantised, sliced, read through converters.
 
-What an oracle puts in place of `inputs @ weights.T`, so that log loss reacts to the choice of
-crossbars, converters and bits, and to what is not as written in the cells.
+An oracle uses it in place of `inputs @ weights.T`, so that log loss depends on crossbars,
+converters, bits, and the noise of the cells.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from hw.functional._noise import Noise
 class AnalogLinear:
     """The weights of a linear layer, quantised and written into crossbars.
 
-    Scales follow the largest magnitude, of each output for weights and of each vector for inputs,
-    with as many levels on both sides of zero: the supernet's fake quantisation. Without noise and
-    with lossless converters the layer is exactly the quantised one.
+    The scale of each output's weights, and of each input vector, follows its largest magnitude,
+    with equally many levels on both sides of zero, like the supernet's fake quantisation. Without
+    noise and with lossless converters the layer is exactly the quantised one.
 
     Args:
         weights: `[outputs, inputs]`.
@@ -28,10 +28,10 @@ class AnalogLinear:
         weight_bits: Bits of a weight, 2 to 16.
         activation_bits: Bits of an input, 2 to 16.
         noise: How the cells differ from what was written; None means that they do not.
-        rng: Draws the noise, the same for all products of this layer; needed where there is any.
+        rng: Draws the noise, the same for all products of this layer; needed if there is noise.
 
     Raises:
-        DescriptionError: Bits are out of range, or there is noise and nothing to draw it.
+        DescriptionError: Bits are out of range, or there is noise and no `rng`.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class AnalogLinear:
     def weights(self) -> FloatArray:
         """The weights that the cells hold, `[outputs, inputs]`.
 
-        With converters that lose nothing, a product with them is what the layer computes: the
-        cheap way to put noise into a model.
+        With lossless converters, the layer computes exactly a product with these weights. This is
+        the cheap way to put noise into a model.
         """
         held: FloatArray = self._chip.weights.T * self._scale
         return held
@@ -84,8 +84,8 @@ class AnalogLinear:
             saturated.
         """
         applied, scale = _quantized(inputs, self._activation_bits)
-        # Drivers apply no negative voltage: inputs are raised by half their range, and the sums of
-        # the written weights, which are known, are taken off as often.
+        # Drivers apply no negative voltage, so half the range is added to the inputs. The same
+        # multiple of the sums of the written weights, which are known, is subtracted afterwards.
         half = 1 << (self._activation_bits - 1)
         result = self._chip.multiply(applied + half, activation_bits=self._activation_bits)
         outputs: FloatArray = (result.outputs - half * self._sums) * scale * self._scale.T

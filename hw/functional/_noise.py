@@ -1,4 +1,4 @@
-"""How the cells of a chip differ from what was written into them."""
+"""Noise in the cells of a chip: conductances that vary, and cells that are stuck."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hw.errors import DescriptionError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """What is not as written in the cells of a chip.
+    """How the cells of a chip differ from what was written into them.
 
     Args:
         conductance_sigma: Standard deviation of a cell's conductance relative to its level (MNSIM

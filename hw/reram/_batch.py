@@ -1,7 +1,7 @@
-"""Many workloads of one kind as columns: an operation of all of them is a slot.
+"""Many similar workloads as columns: a slot holds the same operation of all of them.
 
-What a program lowers by the thousand it can write down at once, slot by slot, without an object for
-each operation. Costs come from the same formulas as those of a `Workload`, once for each shape.
+A program that lowers thousands of models writes them slot by slot, without an object for each
+operation. Costs come from the same formulas as those of a `Workload`, once for each shape.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hw._arrays import FloatArray, IntArray
 from hw._workload import Workload
 from hw.reram._parts import DIGITAL, MEMORY, PRODUCT
 
-JOIN = -1  # a slot that takes no time: it gathers what others wait for
+JOIN = -1  # a slot that takes no time: it collects slots that others wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Slot:
     """One operation of some workloads.
 
     Args:
-        kind: What it is.
+        kind: Kind of the operation.
         where: Numbers of the workloads that have it, ascending, `[n]`.
-        columns: What of the operation enters its cost, `[fields, n]`.
-        after: Slots that it needs; those that a workload does not have keep it from nothing.
+        columns: The fields that enter its cost, `[fields, n]`.
+        after: Slots that it needs; a workload ignores those that it does not have.
     """
 
     kind: int
@@ -39,13 +39,13 @@ class Slot:
 class Batch:
     """Workloads as columns, for `ReRAM.cost_many`.
 
-    Slots are added in an order in which they could run, and each method returns the number of its
-    slot, for those that come after. Fields are integers, or arrays of one entry a workload of
-    `where`; they mean what they do in `MatrixVector`, `Digital` and `Lookup`.
+    Slots are added in an order in which they could run. Each method returns the number of its slot,
+    for the `after` of later ones. Fields are integers, or arrays with an entry for each workload of
+    `where`. They mean the same as in `MatrixVector`, `Digital` and `Lookup`.
 
     Args:
         count: Number of workloads.
-        in_full: One workload with its operations, by its number; it must be the same workload.
+        in_full: Builds the same workload with its operations, from its number.
     """
 
     def __init__(self, count: int, in_full: Callable[[int], Workload]) -> None:
@@ -70,7 +70,7 @@ class Batch:
             where: Numbers of the workloads that have it, ascending, `[n]`.
             inputs: Length of a vector.
             outputs: Length of a result.
-            repeats: Vectors of one sample that meet these weights, one after another.
+            repeats: Vectors of one sample that are multiplied by these weights, one after another.
             weight_bits: Bits of a weight.
             activation_bits: Bits of an input.
             after: Numbers of the slots whose results it needs.
@@ -165,7 +165,7 @@ class Batch:
 
 
 def distinct(columns: IntArray) -> tuple[IntArray, IntArray]:
-    """Distinct columns of `[fields, n]`, n at least 1, and which of them each column is, `[n]`."""
+    """Distinct columns of `[fields, n]`, n at least 1, and each column's place there, `[n]`."""
     radix = columns.max(axis=1) + 1
     if np.log2(radix.astype(np.float64)).sum() > 62:  # too large for one number a column
         unique, which = np.unique(columns, axis=1, return_inverse=True)

@@ -97,7 +97,7 @@ def _breakdown(
 
 
 class Components(Sequence[ComponentCost]):
-    """Components of one operation, made when they are asked for; equal to a tuple of them.
+    """Components of one operation, computed when they are read; equal to a tuple of them.
 
     Args:
         tables: Latency, energy and area of all operations, `[3, components, operations]`.

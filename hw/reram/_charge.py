@@ -1,4 +1,4 @@
-"""How much of an accelerator a product is charged for: what it uses, or whole tiles."""
+"""The part of an accelerator that a product is charged for: what it uses, or whole tiles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hw.files import Technology
 from hw.reram._mapping import Mapping
 from hw.reram._parts import Products
 
-Array = Any  # of numbers, one a product
+Array = Any  # of numbers, one for each product
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Charge:
 
     Args:
         elements: Processing elements of one copy.
-        tiles: Tiles of one copy, where they are its own.
-        elements_per_tile: Elements at work in a tile of its own.
+        tiles: Tiles of one copy, if it has tiles of its own.
+        elements_per_tile: Elements in use in a tile of its own.
         active_elements: Elements whose events are charged.
         rows: Row drives of one input slice.
         columns: Columns converted in one read.
@@ -43,7 +43,7 @@ class Charge:
 
 
 def charge(products: Products, mapping: Mapping, t: Technology) -> Charge:
-    """Count what is charged: what is in use, or whole tiles of elements as full as the fullest."""
+    """Count what is charged: what is in use, or whole tiles, each like the fullest one."""
     blocks_per_element = max(1, t.element.crossbars // mapping.arrays)
     converted = 2 if t.crossbar.encoding == "pair_digital" else 1
     elements = divide_up(mapping.blocks, blocks_per_element)
@@ -61,8 +61,8 @@ def charge(products: Products, mapping: Mapping, t: Technology) -> Charge:
             adders=(mapping.row_blocks - 1) * products.outputs,
             adder_levels=levels(mapping.row_blocks),
         )
-    # MNSIM 2.0 gives every driver and converter as many rows and columns of the whole crossbar, so
-    # that a part of it keeps a part of them busy, for as many turns as all of them would need.
+    # MNSIM 2.0 gives every driver and converter an equal share of the whole crossbar. A product
+    # on a part of it uses a part of them, for as many turns as a whole crossbar would need.
     geometry = t.geometry
     blocks = tiles * per_tile * np.minimum(mapping.blocks, blocks_per_element)
     rows, columns = np.minimum(products.inputs, geometry.rows), mapping.columns_in_use
@@ -79,7 +79,7 @@ def charge(products: Products, mapping: Mapping, t: Technology) -> Charge:
         rows=blocks * divide_up(rows, rows_each) * mapping.row_groups,
         columns=converted * blocks * converters * mapping.column_groups,
         cells=blocks * rows * columns * mapping.arrays * turns / (rows_each * columns_each),
-        adders=merged * levels(per_tile),  # a module runs for as long as all levels take
+        adders=merged * levels(per_tile),  # a module runs for as long as all its levels take
         adder_levels=levels(per_tile),
     )
 

@@ -1,4 +1,4 @@
-"""What digital operations cost on the functional unit beside the crossbars."""
+"""Costs of digital operations on the functional unit beside the crossbars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hw.reram._parts import INDEX, Digitals, Parts, require_integers
 
 
 def digital_parts(work: Digitals, unit: DigitalFigures) -> Parts:
-    """Cost of digital operations; the unit is one, so they keep each other's samples waiting.
+    """Costs of digital operations; there is one unit, so consecutive samples wait for each other.
 
     Operands wider than 8 bits pass the 8-bit multipliers several times, and a special function is a
     read of its table with a multiply-accumulate.

@@ -1,4 +1,4 @@
-"""Kinds of operations: which one an operation is, what of it costs, and by which formulas.
+"""Kinds of operations: which fields of each kind enter its cost, and by which formulas.
 
 A new kind is a line in `FIELDS`, in `kind_of` and in `parts_of`.
 """
@@ -28,7 +28,7 @@ from hw.reram._parts import (
 )
 from hw.reram._product import product_parts
 
-# By kind, what of an operation enters its cost, in the order of its columns.
+# By kind, the fields of an operation that enter its cost, in the order of its columns.
 FIELDS: dict[int, tuple[str, ...]] = {
     PRODUCT: ("inputs", "outputs", "repeats", "weight_bits", "activation_bits"),
     DIGITAL: ("multiplications", "additions", "special_functions", "bits"),
@@ -37,7 +37,7 @@ FIELDS: dict[int, tuple[str, ...]] = {
 
 
 def kind_of(operation: Operation) -> int:
-    """What keeps samples apart: a product's own crossbars, the digital unit, or the memory."""
+    """The kind of an operation, by what computes it: crossbars, the digital unit, or the memory."""
     if isinstance(operation, MatrixVector):
         return PRODUCT
     return DIGITAL if isinstance(operation, Digital) else MEMORY
@@ -64,7 +64,7 @@ def parts_of(kind: int, columns: IntArray, t: Technology) -> Parts:
 
     Args:
         kind: The kind of all of them.
-        columns: What of them enters their cost, `[fields, operations]`.
+        columns: The fields that enter their cost, `[fields, operations]`.
         t: The accelerator.
 
     Raises:

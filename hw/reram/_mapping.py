@@ -16,7 +16,7 @@ from hw._geometry import Geometry
 
 
 class ProductShape(Protocol):
-    """What of a product decides its mapping: a `MatrixVector`, or columns of many."""
+    """The fields of a product that decide its mapping: a `MatrixVector`, or columns of many."""
 
     @property
     def inputs(self) -> Count: ...
@@ -58,7 +58,7 @@ class Mapping:
 
     @property
     def blocks(self) -> Count:
-        """Blocks of one copy: a crossbar each, two where signs are pairs."""
+        """Blocks of one copy: a crossbar each, or two if signs are stored in pairs."""
         return self.row_blocks * self.column_blocks
 
     @property

@@ -1,4 +1,4 @@
-"""What moves the vectors of a product: buffers, the bus of a tile, links between banks."""
+"""Moving the vectors of a product: buffers, the bus of a tile, links between banks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hw.reram._charge import Charge
 from hw.reram._mapping import Mapping
 from hw.reram._parts import Products
 
-Array = Any  # of numbers, one a product
+Array = Any  # of numbers, one for each product
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ def movement(products: Products, mapping: Mapping, charged: Charge, t: Technolog
 def _element_buffers(
     products: Products, mapping: Mapping, charged: Charge, t: Technology
 ) -> Movement:
-    """MNSIM 2.0: elements load and read inputs side by side, then a tile merges their results.
+    """MNSIM 2.0: elements load and read inputs in parallel, then a tile merges their results.
 
-    All buffers of a tile are charged during each access; the results of a product's tiles meet in
-    one of them, which its other tiles reach over `_hops`.
+    All buffers of a tile are charged during each access. The results of a product's tiles are
+    collected in one of the tiles, which the others reach over `_hops`.
     """
     port, bits = t.tile.access_bits, products.activation_bits
     rows = np.minimum(products.inputs, t.crossbar.rows)
@@ -103,7 +103,7 @@ def _at_size(t: Technology, table: tuple[float, ...]) -> float:
 
 @lru_cache(maxsize=4096)
 def _hops(tiles: int) -> int:
-    """Hops from the farthest of a product's tiles to the one where their results meet.
+    """Hops from the farthest of a product's tiles to the one that collects their results.
 
     The tiles stand on a spiral around the chip's first tile, which belongs to another layer.
     """

@@ -1,7 +1,7 @@
-"""What operations cost before they meet: columns of operations in, a row of figures for each out.
+"""Costs of operations alone: from columns of operations to figures for each of them.
 
-Every formula works on arrays of one entry an operation, so that one workload and thousands are
-costed by the same lines, to the last bit alike.
+Every formula works on arrays with one entry for each operation. So the same code costs one workload
+and thousands, equal to the last bit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hw.errors import DescriptionError
 
 UM2_PER_MM2 = 1e6
 
-# What time, energy and area are spent on; an operation's parts stand in this order.
+# What time, energy and area are spent on; the parts of an operation are in this order.
 COMPONENTS = (
     "crossbar",
     "dac",
@@ -42,7 +42,7 @@ INDEX = {name: index for index, name in enumerate(COMPONENTS)}
 
 
 def require_integers(**bits: IntArray) -> None:
-    """Refuse floating point, by the name of the bits, where a machine computes with integers.
+    """Refuse floating point on a machine that computes with integers.
 
     Raises:
         DescriptionError: Some bits are those of floating point.
@@ -94,9 +94,9 @@ class Parts:
         latency_ns: Time of one sample, `[components, n]`.
         energy_pj: Dynamic energy of one sample, `[components, n]`.
         area_um2: Area of its own, `[components, n]`.
-        busy_ns: Time for which one sample keeps it from the next, `[n]`.
+        busy_ns: Time for which one sample occupies it, so that the next has to wait, `[n]`.
         elements: Processing elements, `[n]`.
-        tiles: Tiles of its own, where operators do not share them, `[n]`.
+        tiles: Tiles of its own, if operators do not share tiles, `[n]`.
         write_energy_pj: Energy of writing its weights, `[n]`.
         write_ns: Time of writing them, `[n]`.
     """
@@ -126,7 +126,7 @@ class Parts:
         )
 
     def put(self, where: IntArray, parts: Parts) -> None:
-        """Take over the parts of some operations."""
+        """Copy in the parts of some operations."""
         for name in ("latency_ns", "energy_pj", "area_um2"):
             getattr(self, name)[:, where] = getattr(parts, name)
         for name in ("busy_ns", "elements", "tiles", "write_energy_pj", "write_ns"):
@@ -172,11 +172,11 @@ class Totals:
 
     @classmethod
     def joined(cls, tables: Sequence[Totals]) -> Totals:
-        """Several one after another."""
+        """Totals of several tables, one after another."""
         tables = [cls.of(Parts.none(0), np.zeros(0, dtype=np.int64)), *tables]
         names = [field.name for field in fields(cls)]
         return cls(*(np.concatenate([getattr(t, name) for t in tables]) for name in names))
 
     def taken(self, which: IntArray) -> Totals:
-        """Totals of operations that are the distinct ones of this table."""
+        """Totals of operations, each given by its place in this table of distinct ones."""
         return Totals(*(getattr(self, field.name)[which] for field in fields(self)))

@@ -19,7 +19,7 @@ from hw.reram._mapping import Mapping, map_product
 from hw.reram._movement import movement
 from hw.reram._parts import INDEX, Parts, Products, require_integers, total
 
-Array = Any  # of numbers, one a product
+Array = Any  # of numbers, one for each product
 
 
 def product_parts(products: Products, t: Technology) -> Parts:
@@ -45,8 +45,8 @@ def product_parts(products: Products, t: Technology) -> Parts:
         parts.latency_ns[INDEX[name]] = in_turn * moved.latency_ns[name]
         parts.energy_pj[INDEX[name]] = moved.energy_pj[name]
     parts.energy_pj *= products.repeats
-    # The next sample may follow when the last vector has left the crossbars; copies that one sample
-    # does not need work on the next ones.
+    # The next sample may follow when the last vector has left the crossbars. Copies that one sample
+    # does not need compute the next samples.
     copies = t.element.replication
     vectors_ns = total(parts.latency_ns) - parts.latency_ns[INDEX["adders"]] - fill_ns
     parts.busy_ns += vectors_ns / in_turn * products.repeats / copies
@@ -62,7 +62,7 @@ def product_parts(products: Products, t: Technology) -> Parts:
 
 
 def _cycle_times(parts: Parts, mapping: Mapping, in_turn: Array, t: Technology) -> FloatArray:
-    """Fill in the time of reading and converting; returns what of it fills the pipeline."""
+    """Fill in the times of reading and converting; returns the part that fills the pipeline."""
     one = np.ones_like(in_turn, dtype=np.float64)
     convert = mapping.column_groups / t.adc.samples_per_ns
     select = mapping.column_groups * t.adc.select_ns
@@ -81,7 +81,7 @@ def _cycle_times(parts: Parts, mapping: Mapping, in_turn: Array, t: Technology) 
         for name, time_ns in steps.items():
             parts.latency_ns[INDEX[name]] = cycles * time_ns
             if t.adc.schedule == "in_turn" and name not in ("adc", "column_select"):
-                # All but the converters' own work is done anew for each group of columns.
+                # Everything except converting is repeated for each group of columns.
                 parts.latency_ns[INDEX[name]] *= mapping.column_groups
         if t.adc.schedule == "in_turn":
             loaded, written = _register_shares(mapping)
@@ -93,7 +93,7 @@ def _cycle_times(parts: Parts, mapping: Mapping, in_turn: Array, t: Technology) 
     cycle = np.maximum(np.maximum(read, select + convert), after)
     longest = np.where(cycle > read, "adc", "crossbar")
     fill_ns = t.element.pipeline_stages * cycle
-    for name in ("crossbar", "adc"):  # what is hidden behind the longer of the two takes no time
+    for name in ("crossbar", "adc"):  # the shorter of the two is hidden and takes no time
         parts.latency_ns[INDEX[name]] = np.where(longest == name, cycles * cycle + fill_ns, 0.0)
     return np.asarray(fill_ns)
 

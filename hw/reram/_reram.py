@@ -2,7 +2,7 @@
 
 Crossbars of an element share registers, elements of a tile a buffer, tiles of a bank a router.
 Formulas: events of a bit-serial product times energy per event, critical path of the operations for
-time (ISAAC; Shafiee et al., ISCA 2016). Weights are resident; writing them is reported apart.
+time (ISAAC; Shafiee et al., ISCA 2016). Weights are resident; writing them is reported separately.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ReRAM:
         """Read an accelerator from a technology TOML.
 
         Args:
-            path: The file; the name alone of one that ships will do.
+            path: The file, or the name alone of a file that ships.
 
         Returns:
             The accelerator; figures that the file leaves out are those of its `base`, or ISAAC's.
@@ -64,7 +64,7 @@ class ReRAM:
         replication: int | None = None,
         buffer_kib: int | None = None,
     ) -> ReRAM:
-        """Change what a designer, or a co-design search, chooses; None keeps a value.
+        """Change the figures that a designer or a co-design search chooses; None keeps a value.
 
         Args:
             crossbar_rows: Wordlines of a crossbar.
@@ -125,7 +125,7 @@ class ReRAM:
             workloads: Workloads, or columns of them.
 
         Returns:
-            A sequence of costs, equal to those of `cost`, with the totals as arrays besides.
+            A sequence of costs, equal to those of `cost`, which also has the totals as arrays.
 
         Raises:
             DescriptionError: An operation is in floating point, which no crossbar computes in.

@@ -1,4 +1,4 @@
-"""What the operations of a workload share: tiles and banks, leakage, and the pace of samples."""
+"""What the operations of a workload share: tiles, banks, leakage, and the interval of samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Shared:
         elements: Processing elements.
         tiles: Tiles.
         banks: Banks.
-        interval_ns: Time for which a sample keeps the busiest stage from the next.
+        interval_ns: Time for which one sample occupies the busiest stage.
         write_energy_pj: Energy of writing all weights.
         write_ns: Time of writing them, all crossbars at once.
     """
@@ -35,7 +35,7 @@ class Shared:
 
     @classmethod
     def of(cls, totals: Totals, owner: IntArray, count: int, t: Technology) -> Shared:
-        """Sums over `count` workloads; `owner` is the number of each operation's."""
+        """Sums by workload, of `count` workloads; `owner` is the workload of each operation."""
         elements = _summed(totals.elements, owner, count)
         if t.tile.whole:
             tiles = _summed(totals.tiles, owner, count)

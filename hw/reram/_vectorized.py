@@ -1,6 +1,6 @@
-"""Costs of thousands of workloads at once, by their totals.
+"""Total costs of thousands of workloads at once.
 
-Each distinct operation is worked out once, by the formulas that cost one workload.
+Each distinct operation is computed once, with the formulas that also cost a single workload.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def cost_workloads(workloads: Iterable[Workload], t: Technology) -> Costs:
 
 
 def cost_batch(batch: Batch, t: Technology) -> Costs:
-    """Costs of workloads that are written down as columns."""
+    """Costs of workloads given as columns."""
     columns = {}
     for kind in FIELDS:
         some = [slot.columns for slot in batch.slots if slot.kind == kind]
@@ -97,7 +97,7 @@ def _combine(
     """Totals of workloads from those of all their operations.
 
     Args:
-        totals: Of the operations, those of one workload in its order.
+        totals: Totals of all operations; those of one workload are in its order.
         owner: Number of the workload of each operation, `[operations]`.
         latency_ns: Latency of each workload, `[workloads]`.
         t: The accelerator.
@@ -117,7 +117,7 @@ def _combine(
         energy_pj=energy_pj + leak_mw * latency_ns,  # mW x ns = pJ
         area_mm2=own_mm2 + area_mm2,
         leakage_mw=leak_mw,
-        # Stages that branches share may be busy for longer than the path: then nothing overlaps.
+        # Branches may use a shared stage for longer than the critical path: nothing overlaps then.
         interval_ns=np.minimum(summed.interval_ns, latency_ns),
         write_energy_pj=summed.write_energy_pj,
         write_latency_ns=summed.write_ns,
