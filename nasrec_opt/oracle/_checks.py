@@ -1,4 +1,4 @@
-"""What an oracle refuses at its door: options, genotypes and data that do not fit a supernet."""
+"""What an oracle refuses at its door: options and data that do not fit a supernet."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 from nasrec_opt._files import read_json
 from nasrec_opt.data import Dataset, Split
-from nasrec_opt.errors import GenotypeError, StudyError
+from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet import TRAINING
 
 VIEW = (("min_count", int), ("binned_dense", bool))  # options of `Dataset.open`
@@ -37,30 +36,6 @@ def rows_of(dataset: Dataset, name: str) -> Split:
     if not split.num_rows:
         raise StudyError(f"{dataset.path}: expected {name} rows, found none")
     return split
-
-
-def check_fits(genotype: Genotype, space: SearchSpace) -> None:
-    """Refuse what the supernet has no weights for; slices of them would silently be short."""
-    if genotype.num_blocks != space.num_blocks:
-        raise GenotypeError(
-            f"blocks: expected {space.num_blocks}, as the supernet has, got {genotype.num_blocks}"
-        )
-    if genotype.wide and not any(space.wide):
-        raise GenotypeError("wide: expected false, as the supernet has no first-order weights")
-    for number, gene in enumerate(genotype.blocks, start=1):
-        for name, own, most in (
-            ("dense_width", gene.dense_width, max(space.dense_widths)),
-            ("sparse_width", gene.sparse_width, max(space.sparse_widths)),
-        ):
-            if own > most:
-                raise GenotypeError(
-                    f"block {number}: {name}: expected at most the supernet's {most}, got {own}"
-                )
-        for op in (*gene.dense_ops, *gene.sparse_ops):
-            if op not in (*space.dense_ops, *space.sparse_ops):
-                raise GenotypeError(f"block {number}: expected the supernet's operators, got {op}")
-        if (gene.dense_to_sparse or gene.sparse_to_dense) and not space.mergers:
-            raise GenotypeError(f"block {number}: expected no merger, as the supernet has none")
 
 
 def training_data(path: Path) -> dict[str, Any]:

@@ -132,6 +132,7 @@ class NoisyOracle:
         """
         if self.cells is None:
             return self.oracle.evaluate(genotype)
+        self.oracle.supernet.check_genotype(genotype)
         key = genotype.canonical()
         if key not in self._answers:
             with self.oracle._lock:

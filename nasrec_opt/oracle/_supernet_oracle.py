@@ -26,7 +26,6 @@ from nasrec_opt.options import (
 )
 from nasrec_opt.oracle._checks import (
     check_features,
-    check_fits,
     check_option,
     training_data,
 )
@@ -321,7 +320,7 @@ class SupernetOracle:
             return difference(first, second)
 
     def _plan(self, genotype: Genotype) -> Plan:
-        check_fits(genotype, self.supernet.space)
+        self.supernet.check_genotype(genotype)
         if self.bits == "float":
             genotype = genotype.with_bits(FLOAT_BITS)
         return self._numbering.plan(genotype)

@@ -148,6 +148,17 @@ class Network(nn.Module):
         self.blocks = nn.ModuleDict({str(number): block for number, block in blocks.items()})
         self.final = final
 
+    def check_genotype(self, genotype: Genotype) -> None:
+        """Refuse a genotype that this network has no weights for; `forward` and `train_step` ask.
+
+        Args:
+            genotype: The subnet.
+
+        Raises:
+            GenotypeError: There are no weights for it.
+        """
+        raise NotImplementedError
+
     def embed(self, sparse: Tensor) -> Tensor:
         """Embeddings of a batch.
 
@@ -373,7 +384,11 @@ class Network(nn.Module):
 
         Returns:
             The slices, in order of use.
+
+        Raises:
+            GenotypeError: There are no weights for the genotype.
         """
+        self.check_genotype(genotype)
         recorder = Recorder()
         bias = self.final.bias
         with torch.no_grad():

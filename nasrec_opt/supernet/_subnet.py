@@ -10,6 +10,7 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.options import Initialization, check_initialization
 from nasrec_opt.space import FLOAT_BITS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
+from nasrec_opt.supernet._fits import check_is_genotype, check_same_model
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
 from nasrec_opt.supernet._slices import (
@@ -38,6 +39,10 @@ class Subnet(Network):
         balance: Whether dot products project their rows (section 4.2).
         initialization: Where the weights begin: `uniform`, or the published `xavier`, with a final
             layer whose weights count once.
+
+    Raises:
+        GenotypeError: `genotype` is something else.
+        StudyError: `initialization` is neither.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Subnet(Network):
         balance: bool = True,
         initialization: Initialization = "uniform",
     ) -> None:
+        check_is_genotype(genotype)
         check_initialization(initialization)
         draw = Initializer(seed, scheme=initialization)
         lives = liveness(genotype)
@@ -103,6 +109,7 @@ class Subnet(Network):
         )
         self.genotype = genotype
         self.balance = balance
+        self._checked = genotype
         self._trim()
 
     def forward(self, dense: Tensor, sparse: Tensor, take: Take = plain) -> Tensor:
@@ -122,6 +129,19 @@ class Subnet(Network):
         check_batch(self.features, dense, sparse)
         weights = self.first_order_of(sparse)
         return self.logits(self.genotype, dense, self.embed(sparse), take, weights=weights)
+
+    def check_genotype(self, genotype: Genotype) -> None:
+        """Refuse any genotype but this subnet's.
+
+        Args:
+            genotype: The same model, at any bits.
+
+        Raises:
+            GenotypeError: It is another model, or no genotype.
+        """
+        if genotype is not self._checked:  # that of all steps of a training is compared once
+            check_same_model(genotype, self.genotype)
+            self._checked = genotype
 
     def _trim(self) -> None:
         """Leave out weights, and parts of weights, that this one genotype never reads."""

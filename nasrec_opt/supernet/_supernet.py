@@ -18,6 +18,7 @@ from nasrec_opt.options import Initialization, check_initialization
 from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
+from nasrec_opt.supernet._fits import Limits
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._masking import run_masked
 from nasrec_opt.supernet._network import Activations, FinalLayer, Network, check_batch
@@ -125,6 +126,7 @@ class Supernet(Network):
         self.space = space
         self.masking = masking
         self.balance = balance
+        self._limits = Limits.of(space)
 
     def forward(
         self, genotype: Genotype, dense: Tensor, sparse: Tensor, take: Take = plain
@@ -142,11 +144,26 @@ class Supernet(Network):
             float32 `[batch]`.
 
         Raises:
+            GenotypeError: The supernet has no weights for the genotype.
             ValueError: A tensor has the wrong shape.
         """
+        self.check_genotype(genotype)
         check_batch(self.features, dense, sparse)
         weights = self.first_order_of(sparse) if genotype.wide else None
         return self.logits(genotype, dense, self.embed(sparse), take, weights=weights)
+
+    def check_genotype(self, genotype: Genotype) -> None:
+        """Refuse a genotype that this supernet has no weights for.
+
+        Args:
+            genotype: The subnet. Any number of its space's operators a branch fits, and so do any
+                bits and any width up to the widest.
+
+        Raises:
+            GenotypeError: It is none, has another number of blocks, or has a width, an operator, a
+                merger or a first-order term that the supernet lacks.
+        """
+        self._limits.check(genotype)
 
     def run_block(
         self, number: int, genotype: Genotype, activations: Activations, take: Take = plain
@@ -175,8 +192,10 @@ class Supernet(Network):
             A model that computes the same logits.
 
         Raises:
+            GenotypeError: This supernet has no weights for the genotype.
             StudyError: This supernet masks with zeros: no standalone model equals its subnets.
         """
+        self.check_genotype(genotype)
         if self.masking == "zero":
             raise StudyError("extract: expected masking='slice', got a supernet that masks by zero")
         subnet = Subnet(

@@ -110,6 +110,7 @@ def train_supernet(
     Raises:
         StudyError: The folder holds a checkpoint of another configuration, or a damaged one; the
             supernet was made with another initialization; or the loss is no longer a number.
+        GenotypeError: `strategy` samples a genotype that the supernet has no weights for.
     """
     config = config or TrainConfig()
     if config.initialization != supernet.initialization:
@@ -142,6 +143,9 @@ def train_supernet(
     saved = time.monotonic()
     for step, batch in train_batches(rows, config, steps, done):
         sampled = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
+        supernet.check_genotype(
+            sampled
+        )  # before anything is done with what a user's strategy gives
         rate, of_table = learning_rates_at(step, steps, config)
         loss = train_step(
             supernet,
@@ -203,7 +207,11 @@ def train_step(
 
     Returns:
         The batch's log loss, a scalar on the network's device.
+
+    Raises:
+        GenotypeError: The network has no weights for the genotype.
     """
+    network.check_genotype(genotype)
     dense, sparse, labels = batch
     rows = network.embedding.rows_of(sparse)
     with torch.no_grad():
