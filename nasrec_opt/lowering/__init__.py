@@ -1,10 +1,10 @@
 """From genotypes to hardware workloads: the one bridge between the two.
 
-Operators, shapes and the order of their parts are those of the supernet; what cannot reach the
-logit is not there (`liveness`). Layer norms, activations, residuals and the addition of several
+Operators, shapes and the order of their parts are those of the supernet. Parts that cannot reach
+the logit are left out (`liveness`). Layer norms, activations, residuals and the addition of several
 operators' outputs are digital work at the bits of the activations, and count no MACs, as in the
-paper's Table 5. That table counts a Gate with the narrower of its inputs padded with zeros, which
-are not multiplied here; such products say so as their `paper_macs`.
+paper's Table 5. That table counts a Gate as if the narrower of its inputs were padded with zeros.
+Here padded zeros are not multiplied; `paper_macs` of such products has the table's count.
 
 Models with a first-order term, which the paper's do not have, read a weight of 32 bits for each
 sparse feature from a table beside that of the embeddings, and count a MAC and a parameter for each

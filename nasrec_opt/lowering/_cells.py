@@ -1,4 +1,4 @@
-"""The cells that a genotype's weights are written into, for an oracle that reacts to them."""
+"""The cells that hold a genotype's weights, for an oracle that scores their noise."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Product = Callable[[FloatArray], FloatArray]
 class CrossbarCells:
     """Crossbars with cells that vary or are stuck: `cells` of `nasrec_opt.oracle.NoisyOracle`.
 
-    Accelerator genes configure the crossbars, so that log loss reacts to the bits of a cell and,
-    where the accelerator's converters clip, to those of a converter. Draws
-    depend on the seed, the genotype, the product and the chip, and on nothing asked before.
+    Accelerator genes configure the crossbars. So log loss depends on the bits of a cell and, if the
+    accelerator's converters clip, on the bits of a converter. Random draws depend only on the seed,
+    the genotype, the product and the chip, not on earlier calls.
 
     Args:
-        accelerator: Whose crossbars; the genotype's genes go before its own figures.
+        accelerator: Has the crossbars; the genotype's accelerator genes override its figures.
         noise: How the cells differ from what is written.
         seed: Seed of all draws.
     """

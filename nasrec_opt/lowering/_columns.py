@@ -1,4 +1,4 @@
-"""What the sinks share whose values are arrays with an entry for each of many genotypes."""
+"""The common part of sinks whose values are arrays with an entry for each of many genotypes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nasrec_opt.lowering._walk import Sink, Walk
 from nasrec_opt.space import Genotype, live_parts
 
 AT_ONCE = 2048  # genotypes lowered together: their columns fit a processor's cache
-FEW = 8  # so many are sooner lowered one by one
+FEW = 8  # this many or fewer are faster one by one
 MAX_BLOCKS = 62  # whose numbers a mask of 64 bits has room for, its sign apart
 
 
@@ -61,11 +61,11 @@ def walk_columns(
 def groups_of(
     genotypes: Sequence[Genotype], *, by_hardware: bool = False
 ) -> Iterator[tuple[list[int], bool]]:
-    """Numbers of genotypes to lower together, and whether that is possible and faster.
+    """Group genotypes, by number, to lower together, and whether that is possible and faster.
 
     Args:
         genotypes: With any number of blocks.
-        by_hardware: Whether those with other accelerator genes go apart.
+        by_hardware: Whether genotypes with different accelerator genes go into different groups.
     """
     groups: dict[Any, list[int]] = {}
     for number, genotype in enumerate(genotypes):

@@ -1,4 +1,4 @@
-"""What an accelerator has to be, and the one that a genotype asks for."""
+"""Checks of a cost model, and the accelerator with a genotype's genes."""
 
 from __future__ import annotations
 

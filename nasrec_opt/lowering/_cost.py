@@ -1,4 +1,4 @@
-"""Costs of genotypes by the thousand."""
+"""Costs of many genotypes at once."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def cost_many(
 ) -> Costs:
     """Costs of one sample of each genotype, equal to those of `lower` and `cost`.
 
-    Genotypes with the same accelerator genes and as many blocks are lowered and costed together
-    where the accelerator can (`hw.ReRAM`), the others one by one.
+    Genotypes with the same accelerator genes and the same number of blocks are lowered and costed
+    together if the accelerator supports it (`hw.ReRAM`), otherwise one by one.
 
     Args:
         genotypes: Architectures; accelerator genes configure the accelerator.
         features: Shape of the input.
-        accelerator: What they run on; None means the ReRAM accelerator that ships.
+        accelerator: What they run on; None means the default ReRAM accelerator.
         balance: As for `lower`.
 
     Returns:
         Totals as arrays, and by number the cost of each in full.
 
     Raises:
-        StudyError: The accelerator is a class, has no `cost`, or answers no `Cost`.
+        StudyError: The accelerator is a class, has no `cost`, or does not return a `Cost`.
     """
     several, base = tuple(genotypes), ReRAM() if accelerator is None else accelerator
     check_cost_model(base)

@@ -1,4 +1,4 @@
-"""MACs and parameters of genotypes by the thousand, without their workloads."""
+"""MACs and parameters of many genotypes at once, without their workloads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MILLION = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """What `hw.Workload` counts, of several genotypes.
+    """The counts of `hw.Workload`, for several genotypes.
 
     Args:
         macs: Multiply-accumulates of one sample, `[genotypes]`.
@@ -84,7 +84,7 @@ def count_many(
 
 
 class _Totals(Columns):
-    """A sink that adds up; see `Sink`. No operation waits for another."""
+    """A sink that adds up counts; see `Sink`. No operation waits for another."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)

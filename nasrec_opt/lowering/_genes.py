@@ -47,7 +47,7 @@ class Genes(NamedTuple):
 
     @property
     def reading(self) -> Reading:
-        """What the block's parts read."""
+        """The inputs that the block's parts read."""
         return Reading(
             self.dense_inputs | self.left | self.right,
             self.sparse_inputs,
@@ -66,7 +66,7 @@ def genes_of(genotype: Genotype) -> list[Genes]:
 
 
 def columns_of(genotypes: Sequence[Genotype]) -> list[Genes]:
-    """The same of genotypes with as many blocks each, as columns `[genotypes]`."""
+    """The genes of each block as columns `[genotypes]`, for genotypes with equally many blocks."""
     width, count = len(Genes._fields), len(genotypes)
     rows = (_numbers(block) for genotype in genotypes for block in genotype.blocks)
     numbers = np.fromiter(chain.from_iterable(rows), np.int64)

@@ -32,7 +32,7 @@ def lower_many(
         balance: As for `lower`.
 
     Returns:
-        Columns for `hw.ReRAM.cost_many`; what `lower` gives for each of the genotypes.
+        Columns for `hw.ReRAM.cost_many`, equal to what `lower` gives for each genotype.
 
     Raises:
         GenotypeError: They have different numbers of blocks, or more; `cost_many` takes any.
@@ -53,14 +53,14 @@ def lower_many(
 
 
 class _Slots(Columns):
-    """A sink that makes a slot of a batch of each operation; see `Sink`."""
+    """A sink that makes a slot of a batch for each operation; see `Sink`."""
 
     def __init__(self, batch: Batch) -> None:
         super().__init__(batch.count)
         self.batch = batch
 
     def gather(self, made: Sequence[Slots], *chosen: IntArray) -> Slots:
-        """A join for each input that somebody chose: slots that stand for it."""
+        """A join for each input that some genotype chose: the slots that represent it."""
         several = np.bitwise_or.reduce(chosen)
         joins = []
         for number, slots in enumerate(made):
@@ -70,7 +70,7 @@ class _Slots(Columns):
         return tuple(joins)
 
     def either(self, new: Slots, old: Slots) -> Slots:
-        return (*old, *new)  # the new comes after the old where both are there
+        return (*old, *new)  # the new slot waits for the old one if both exist
 
     def lookup(
         self, where: IntArray, name: str, operator: str, *, rows: int, dim: int, table_rows: int
@@ -92,7 +92,7 @@ class _Slots(Columns):
         present = np.broadcast_to(part.present, where.shape)
         if present.any():
             made = (*made, self._add(where, part, present, after, bits))
-        if after and not present.all():  # what an absent part needs stands for it
+        if after and not present.all():  # the inputs of an absent part take its place
             made = (*made, self.batch.add_join(where[~present], after))
         return made
 

@@ -24,8 +24,8 @@ def lower(genotype: Genotype, features: FeatureSpec, *, balance: bool = True) ->
     Args:
         genotype: The architecture; its bits are the bits of the products.
         features: Shape of the input.
-        balance: Whether dot products project their rows (section 4.2), as the attribute `balance`
-            of a `Supernet` or a `Subnet` says.
+        balance: Whether dot products project their vectors to a smaller number (section 4.2); the
+            attribute `balance` of a `Supernet` or a `Subnet` has it.
 
     Returns:
         Operations named `block/operator/part`, e.g. `2/dot/rows`.
@@ -40,15 +40,15 @@ def lower(genotype: Genotype, features: FeatureSpec, *, balance: bool = True) ->
 def lower_ensemble(
     genotypes: Sequence[Genotype], features: FeatureSpec, *, at_once: bool, balance: bool = True
 ) -> Workload:
-    """The workload of one sample of an ensemble: all its models, and the mean of their logits.
+    """Lower an ensemble: the workload of all its models and of the mean of their logits.
 
     Each model has tables and weights of its own.
 
     Args:
         genotypes: The architectures, at their bits.
         features: Shape of the input.
-        at_once: Whether the models run side by side, as where products are computed where their
-            weights are, or one after another.
+        at_once: Whether the models run at the same time, as on crossbars of their own; otherwise
+            one after another.
         balance: As for `lower`, of all models.
 
     Returns:
@@ -70,7 +70,7 @@ def lower_ensemble(
 
 
 class _Operations:
-    """A sink that makes an object of each operation; see `Sink`."""
+    """A sink that makes an object for each operation; see `Sink`."""
 
     everywhere = True
 
@@ -117,7 +117,7 @@ class _Operations:
         bits: Bits,
         before: Names | None,
     ) -> Names:
-        if not part.present:  # what it needs stands for it
+        if not part.present:  # its own inputs take its place
             return after if before is None else before
         operation: Operation
         if isinstance(part, Product):

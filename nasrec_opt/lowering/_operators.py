@@ -1,8 +1,8 @@
 """The parts of each operator: shapes, and which part needs which; for one genotype and for many.
 
 An operator is a function from shapes to its parts, in an order in which they could run. Shapes are
-integers, or arrays of one entry a genotype: every formula works on both. A part that is not present
-everywhere says so, and whoever needs it then needs what it would have needed.
+integers, or arrays with an entry for each genotype: every formula works on both. A part that only
+some genotypes have says so; in the others, its own inputs take its place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from nasrec_opt.space import MERGER_ROWS, attention_heads, balanced_rows
 
 LAYER_NORM_ADDITIONS, LAYER_NORM_MACS = 3, 3  # per unit: mean, centre, variance, scale, shift
-# What an operator is given: its dense inputs, its left and right input, its sparse inputs, others.
+# Inputs of an operator: its dense inputs, its left and right input, its sparse inputs, and others.
 DENSE, TWO, ROWS, OTHER = "<dense>", "<two>", "<rows>", "<other>"
 
 Count = Any  # an int, or an int64 array `[genotypes]`
@@ -52,17 +52,17 @@ Parts = tuple[Product | Work, ...]
 
 
 class Shapes(NamedTuple):
-    """What an operator is given and what it makes.
+    """The shapes of an operator's inputs and outputs.
 
     Args:
         dim: Length of an embedding.
         width: Width of the block's dense output.
-        rows: Rows of the block's sparse output, without those of the merger.
+        rows: Vectors of the block's sparse output, without those of the merger.
         dense: Width of all dense inputs together.
-        sparse: Rows of all sparse inputs together.
+        sparse: Vectors of all sparse inputs together.
         left: Width of the left input.
         right: Width of the right input.
-        balance: Whether dot products project their rows to a number that fits the width
+        balance: Whether dot products project their vectors to a number that fits the width
             (section 4.2), or multiply all of them.
     """
 
@@ -109,7 +109,7 @@ def add_two(s: Shapes) -> Parts:
 
 
 def dot(s: Shapes) -> Parts:
-    """Dot products of all pairs of rows and the dense vector; a symmetric half of a Gram matrix."""
+    """Dot products of all pairs of sparse vectors and the dense one: half of a Gram matrix."""
     n, dim = s.width, s.dim
     k = balanced_rows(n) if s.balance else s.sparse
     pairs = (k + 1) * k // 2
@@ -126,14 +126,14 @@ def dot(s: Shapes) -> Parts:
 
 
 def efc(s: Shapes) -> Parts:
-    """A fully connected layer over rows, the same for each of `dim` columns."""
+    """A fully connected layer over vectors, the same for each of their `dim` components."""
     n = s.rows
     product = Product("", (ROWS,), s.sparse, n, repeats=s.dim, extra=2 * n)
     return product, norm("norm", "", n * s.dim, additions=n * s.dim)
 
 
 def attn(s: Shapes) -> Parts:
-    """Self-attention over rows, with its feed-forward part."""
+    """Self-attention over vectors, with its feed-forward part."""
     n, dim = s.rows, s.dim
     heads = attention_heads(dim)
     units = n * dim
@@ -173,7 +173,7 @@ def fm(s: Shapes) -> Parts:
 
 
 def dense_to_sparse(s: Shapes) -> Parts:
-    """The dense output as more rows, projected where it is not as wide as they are."""
+    """The dense output as more vectors, projected if it is not as wide as they are."""
     size = MERGER_ROWS * s.dim
     projects = s.width != size
     return (

@@ -1,7 +1,7 @@
 """The walk from genes to operations: one, for one genotype and for many at once.
 
-Genes and shapes are integers, or arrays `[genotypes]` on which the same arithmetic holds. What an
-operation becomes is the sink's business: an object of a `Workload`, or columns of a `Batch`.
+Genes and shapes are integers, or arrays `[genotypes]` on which the same arithmetic holds. A sink
+decides what an operation becomes: an object of a `Workload`, or columns of a `Batch`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from nasrec_opt.lowering._operators import (
 from nasrec_opt.space import DENSE_OPS, MERGER_ROWS, SPARSE_OPS, BlockLiveness
 
 EMBEDDING, FIRST_ORDER = "embedding", "wide"
-Made = tuple[Any, ...]  # what makes a value: names of operations, or numbers of slots
+Made = tuple[Any, ...]  # the producers of a value: names of operations, or numbers of slots
 Bits = tuple[Count, Count]  # of weights and of activations
 _FORMULAS = FORMULAS | {"fm": fm, "dense_to_sparse": dense_to_sparse}
 Where = Any  # which genotypes have an operation; None where none has it
@@ -40,7 +40,7 @@ class Sink(Protocol):
     everywhere: Where
 
     def where(self, has: Flag) -> Where:
-        """Which genotypes have something, or None where none has it."""
+        """Which genotypes have something, or None if none has it."""
 
     def at(self, values: tuple[Any, ...], where: Where) -> tuple[Any, ...]:
         """The entries of those genotypes."""
@@ -49,15 +49,15 @@ class Sink(Protocol):
         """Sum of the sizes of the inputs that are chosen, a mask."""
 
     def gather(self, made: Sequence[Made], *chosen: Count) -> Made:
-        """What makes the inputs that some masks choose."""
+        """The producers of the inputs that some masks choose."""
 
     def either(self, new: Made, old: Made) -> Made:
-        """What makes a value: the new where it is there, otherwise the old."""
+        """The producer of a value: the new one if it exists, otherwise the old one."""
 
     def lookup(
         self, where: Where, name: str, operator: str, *, rows: int, dim: int, table_rows: int
     ) -> Made:
-        """Add the lookup of embedding rows."""
+        """Add the lookup of embedding vectors."""
 
     def part(
         self,
@@ -77,12 +77,12 @@ class Sink(Protocol):
             name: Of the part.
             operator: What a breakdown lists it under.
             part: The part; its fields have an entry for each genotype of `where`.
-            after: What it needs, which stands for the part where it is absent.
+            after: The producers of its inputs; they take its place in genotypes without the part.
             bits: Of weights and of activations.
-            before: What an earlier part of the same name has made.
+            before: The producers of an earlier part of the same name.
 
         Returns:
-            What makes the part's result.
+            The producers of the part's result.
         """
 
 
@@ -105,12 +105,12 @@ class Branch(NamedTuple):
 
 
 class Walk:
-    """Walks the blocks once; remembers how large each output is and what makes it.
+    """Walks the blocks once, and remembers the size and the producers of each output.
 
     Args:
         sink: Takes the operations.
         features: Shape of the input.
-        balance: Whether dot products project their rows (section 4.2).
+        balance: Whether dot products project their vectors (section 4.2).
     """
 
     def __init__(self, sink: Sink, features: FeatureSpec, *, balance: bool) -> None:
@@ -171,7 +171,7 @@ class Walk:
     def _block(self, number: int, genes: Genes, live: BlockLiveness) -> None:
         dense_bits = (genes.dense_weight_bits, genes.dense_activation_bits)
         sparse_bits = (genes.sparse_weight_bits, genes.sparse_activation_bits)
-        # What does not run reads nothing.
+        # Parts that do not run read nothing.
         dense_inputs = live.dense_pre * genes.dense_inputs
         sparse_inputs = live.reads_sparse * genes.sparse_inputs
         left, right = live.dense_pre * genes.left, live.dense_pre * genes.right
@@ -221,7 +221,7 @@ class Walk:
         given: Mapping[str, Made],
         bits: Bits,
     ) -> Made:
-        """The operators of a branch, and the sum of their outputs; one alone needs no addition."""
+        """Add the operators of a branch, and the sum of their outputs if there are several."""
         made: Made = ()
         several: Count = 0
         for place, op in enumerate(branch.ops):
@@ -255,7 +255,7 @@ class Walk:
         given: Mapping[str, Made],
         bits: Bits,
     ) -> Made:
-        """An operator or a merger where it is there; what makes its result."""
+        """Add an operator or a merger where it exists; returns the producers of its result."""
         if where is None:
             return ()
         parts = _FORMULAS[op](Shapes(*self.sink.at(shapes, where)))
@@ -271,7 +271,7 @@ class Walk:
         given: Mapping[str, Made],
         bits: Bits,
     ) -> Made:
-        """Add the parts of an operator; what makes its result."""
+        """Add the parts of an operator; returns the producers of its result."""
         needs = dict(given)
         result: Made = ()
         for part in parts:
@@ -292,5 +292,5 @@ class Walk:
 
 
 def union(groups: Iterable[Made]) -> Made:
-    """Everything of several groups, each once, in order."""
+    """All members of several groups, each once, in order."""
     return tuple(dict.fromkeys(made for group in groups for made in group))

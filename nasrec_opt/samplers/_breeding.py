@@ -1,4 +1,4 @@
-"""How a proposal comes to be: from a search space's genes, or from any flat set of parameters."""
+"""Making proposals: from the genes of a search space, or from any flat set of parameters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNASKED = object()  # in place of the value of a parameter that a trial did not
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Parameters to try, and what they share with every other spelling of the same model."""
+    """Parameters to try, and an identity that all spellings of the same model share."""
 
     params: dict[str, Any]
     identity: Hashable
@@ -61,7 +61,7 @@ class GenotypeBreeder:
         self._embedding = GenotypeEmbedding(space)
 
     def identify(self, params: Mapping[str, Any]) -> Hashable:
-        """Canonical form of the genotype, or None where the parameters are not one."""
+        """Canonical form of the genotype, or None if the parameters are not a genotype."""
         try:
             return self._space.decode(params).canonical()
         except GenotypeError:
@@ -78,7 +78,7 @@ class GenotypeBreeder:
     def mutate(
         self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator, count: int
     ) -> Proposal:
-        """So many mutations of section 4.4."""
+        """Apply a number of the mutations of section 4.4."""
         child = self._space.decode(parent.params)
         for _ in range(count):
             child = self._space.mutate(child, rng)
@@ -98,11 +98,11 @@ class FlatBreeder:
     """Proposals are parameters without a meaning; a mutation changes one of them."""
 
     def identify(self, params: Mapping[str, Any]) -> Hashable:
-        """Names and keys of the values, or None where there are no values yet."""
+        """Names and keys of the values, or None if there are no values yet."""
         return tuple((name, key_of(params[name])) for name in sorted(params, key=str)) or None
 
     def distributions(self, parents: Sequence[FrozenTrial]) -> Distributions:
-        """Those of the parents; a first trial has none, and draws each parameter when asked."""
+        """The parents' distributions; a first trial has none, and draws parameters when asked."""
         return {name: d for parent in parents for name, d in parent.distributions.items()}
 
     def random(self, space: Distributions, rng: np.random.Generator) -> Proposal:
@@ -113,10 +113,10 @@ class FlatBreeder:
     def mutate(
         self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator, count: int
     ) -> Proposal:
-        """So many times, one parameter that has more than one value takes another.
+        """A number of times, change one parameter that has more than one value.
 
-        As often as not a number goes a step from where it was: a mutation that only draws anew
-        finds the neighbourhood of the best values, and seldom the best.
+        In half of the cases a number takes a step from its value. A mutation that always draws a
+        new value finds the neighbourhood of the best values, but seldom the best.
         """
         params = {name: _inherited(parent, name, space[name], rng) for name in space}
         names = [name for name, distribution in space.items() if has_choice(distribution)]
@@ -160,7 +160,7 @@ def _column(distribution: BaseDistribution, keys: list[Hashable]) -> FloatArray:
 def _inherited(
     parent: FrozenTrial, name: str, distribution: BaseDistribution, rng: np.random.Generator
 ) -> Any:
-    """The parent's value, or one drawn anew where the distribution has it no longer."""
+    """The parent's value, or a new one if the distribution no longer has it."""
     if name in parent.params and type(parent.distributions[name]) is type(distribution):
         for value in spellings(distribution, parent.params[name]):
             return value

@@ -25,10 +25,10 @@ def stream(seed: int, number: int, name: str) -> np.random.Generator:
 
 
 def check_seed(seed: int) -> int:
-    """The seed as a plain integer; what no stream can be derived from is refused.
+    """The seed as a plain integer.
 
     Raises:
-        StudyError: The seed is negative, or no integer.
+        StudyError: The seed is negative, or not an integer.
     """
     found: int = plain(seed)
     if isinstance(found, bool) or not isinstance(found, int) or found < 0:

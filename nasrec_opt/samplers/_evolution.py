@@ -5,7 +5,7 @@ of a tournament drawn from it becomes the parent of a few children by one mutati
 join while as many of the oldest leave, however good they are (Real et al. 2019, arXiv:1802.01548).
 With several objectives the best that has been found may go on having children: an archive.
 
-Nothing is remembered but what the study holds. The population of round *r* are `population_size`
+No state is kept besides the study. The population of round *r* are `population_size`
 completed trials, by number, from `r * children_per_round` on; the tournament of a round is drawn
 from `(seed, r)` and a trial's own draws from `(seed, trial number, name)`. So a study that was
 stopped continues as if it had not been, and workers that share a storage agree.

@@ -1,9 +1,9 @@
-"""What the trials before a round let one expect of candidates.
+"""Expected outcomes of candidates, given the trials before a round.
 
-A Gaussian process for each objective and constraint. How relevant each dimension is, is learnt
-anew whenever a quarter more trials have finished, from those up to then: so it follows from the
-study alone, and costs next to nothing a trial. What conditions the processes are all trials
-before the round, or of many the best and the latest.
+There is a Gaussian process for each objective and constraint. The relevance of each dimension is
+learnt again whenever a quarter more trials have finished, from the trials up to then. So it depends
+only on the study, and costs next to nothing per trial. The processes are conditioned on all trials
+before the round, or, if there are many, on the best and the latest of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nasrec_opt.samplers._selection import (
 from nasrec_opt.samplers._surrogate import Kernel, Process, fit_kernel
 
 _MOST = 256  # trials that condition a process: its cost grows with their cube
-_DRAWS = 32  # of what the candidates could come to
+_DRAWS = 32  # draws of possible outcomes of the candidates
 _FIRST_FIT = 8  # trials
 
 
@@ -45,7 +45,7 @@ class Observed:
 
     @classmethod
     def of(cls, individuals: list[Individual]) -> Observed:
-        """Those of the individuals that have a finite value for everything."""
+        """The individuals whose values are all finite."""
         losses = np.array([individual.losses for individual in individuals], dtype=np.float64)
         limits = constraint_values(individuals)
         finite = np.all(np.isfinite(np.hstack([losses, limits])), axis=1)
@@ -58,7 +58,7 @@ class Observed:
         return np.asarray(np.maximum(self.limits, 0.0).sum(axis=1))
 
     def telling(self, most: int) -> IntArray:
-        """Places of at most so many trials, ascending: half of them the best, then the latest."""
+        """Places of at most that many trials, ascending: half of them the best, then the latest."""
         count = len(self.identities)
         if count <= most:
             return np.arange(count)
@@ -73,7 +73,7 @@ class Observed:
 
 
 class Expectation:
-    """Draws outcomes that candidates could have; what is kept between calls is only a cache.
+    """Draws possible outcomes of candidates; only a cache is kept between calls.
 
     Args:
         breeder: Makes points of identities.
@@ -98,7 +98,7 @@ class Expectation:
         Args:
             study: Has the trials.
             before: The trials before the round, oldest first.
-            observed: What is learnt from, of `before`.
+            observed: The trials of `before` to learn from.
             candidates: Their identities.
             space: Distributions of all parameters.
             rng: Source of the draws.
@@ -128,7 +128,7 @@ class Expectation:
         """A kernel for each outcome, from the trials up to the last time that they were fitted."""
         then = before[: _last_fit(len(before))]
         width = observed.losses.shape[1] + observed.limits.shape[1]
-        # A trial that another worker finishes late is born early: it moves the youngest.
+        # A trial that another worker finishes late was born early, and changes who is youngest.
         key = (study, len(then), then[-1].number, width, tuple(space.items()))
         if self._kernels is not None and self._kernels[0] == key:
             return self._kernels[1]
@@ -154,9 +154,9 @@ def _last_fit(count: int) -> int:
 
 
 def _on_scales(observed: Observed) -> tuple[FloatArray, BoolArray]:
-    """Outcomes as they are learnt, `[trials, outcomes]`, and which of them by their logarithm.
+    """Outcomes as they are learnt, `[trials, outcomes]`, and which of them as logarithms.
 
-    Costs spread over orders of magnitude; what is small would be lost among what is large.
+    Costs spread over orders of magnitude; without logarithms, small costs would look alike.
     """
     outcomes = np.hstack([without_outliers(observed.losses), observed.limits])
     is_scale: BoolArray = outcomes.min(axis=0) > 0
@@ -164,7 +164,7 @@ def _on_scales(observed: Observed) -> tuple[FloatArray, BoolArray]:
 
 
 class _Points:
-    """Points of what was evaluated, each worked out once.
+    """Points of the evaluated trials, each computed once.
 
     Args:
         breeder: Knows how.

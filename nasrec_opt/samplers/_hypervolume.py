@@ -1,4 +1,4 @@
-"""Hypervolume: what a set of points dominates up to a reference point (Zitzler & Thiele 1998).
+"""Hypervolume: the volume that points dominate, up to a reference point (Zitzler & Thiele 1998).
 
 All losses are minimised. Exact in any number of objectives: a sorted sweep for two, the sweep of
 Beume et al. 2009 over a staircase for three, and slices of one objective less beyond.
@@ -36,14 +36,14 @@ def hypervolume(losses: FloatArray, reference: FloatArray) -> float:
 
 
 def contributions(losses: FloatArray, reference: FloatArray) -> FloatArray:
-    """Volume that each point dominates alone: what the whole would lose without it.
+    """Volume that each point dominates alone: what the hypervolume would lose without it.
 
     Args:
         losses: Objective values, `[points, objectives]`.
         reference: Reference point, `[objectives]`.
 
     Returns:
-        Volume of each point, `[points]`; 0 for the dominated, and for points that are there twice.
+        Volume of each point, `[points]`; 0 for dominated points and for duplicates.
     """
     found = np.zeros(len(losses))
     for row, point in enumerate(losses):

@@ -1,4 +1,4 @@
-"""The infill criterion: which candidates together promise to move the front the farthest.
+"""The infill criterion: the candidates that together are expected to improve the front most.
 
 Expected hypervolume improvement of a batch (Emmerich 2005), over outcomes drawn from a model.
 """
@@ -42,8 +42,8 @@ def choose(
         violation: Their violation, 0 where feasible, `[draws, candidates]`.
         losses: What was observed, `[observed, objectives]`.
         observed_violation: Its violation, `[observed]`.
-        count: How many are chosen to suit each other; the rest follow by their own worth.
-        rng: Of the directions.
+        count: How many are chosen as a group; the rest follow by their own worth.
+        rng: Draws the directions.
 
     Returns:
         Positions of all candidates, best first, `[candidates]`.

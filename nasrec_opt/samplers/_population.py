@@ -1,7 +1,7 @@
-"""The population of an evolution, derived from a study's trials and from nothing else.
+"""The population of an evolution, derived only from the trials of a study.
 
-Several processes and a restarted one derive the same population, because the storage is all that
-they look at. Finished trials never change, so each is read once.
+Several processes, or a restarted one, derive the same population, because they read nothing but the
+storage. Finished trials never change, so each is read once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Individual:
         trial: As the storage has it.
         losses: Objective values, negated where the study maximises.
         violation: Sum of the positive constraint values.
-        identity: What it shares with every other spelling of the same proposal.
+        identity: The same for every spelling of the same proposal.
     """
 
     trial: FrozenTrial
@@ -48,7 +48,7 @@ class Individual:
 
 
 def constraint_values(individuals: list[Individual]) -> FloatArray:
-    """Constraint values, not a number where a trial lacks one that others have.
+    """Constraint values; NaN if a trial lacks one that others have.
 
     Returns:
         `[individuals, constraints]`, constraints in the order of their names.
@@ -61,13 +61,13 @@ def constraint_values(individuals: list[Individual]) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a study knew at one moment.
+    """The trials of a study at one moment.
 
     Args:
         study: Its storage and its number there.
         individuals: Completed trials, oldest first.
         taken: Identities of completed and pruned trials.
-        promised: Identities of waiting and running trials, without the one that asks.
+        promised: Identities of waiting and running trials, except the one that asks.
         failed: Identities of failed trials.
     """
 
@@ -82,14 +82,14 @@ class Snapshot:
         return identity in self.taken or identity in self.promised
 
     def has_tried(self, identity: Hashable) -> bool:
-        """The same, or failed: a model of the trials learns nothing of it, and would ask again."""
+        """The same with failed trials: a model learns nothing from them and would ask again."""
         return self.has(identity) or identity in self.failed
 
 
 def proposed_before(
     trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
 ) -> dict[str, Any]:
-    """What was proposed to a trial that is tried again after its worker was killed, or None."""
+    """The proposal of a trial that is run again after its worker was killed, or None."""
     proposed: dict[str, Any] = trial.system_attrs.get(PROPOSAL, {})
     kept: dict[str, Any] = {}
     for name, value in proposed.items():
@@ -118,7 +118,7 @@ class History:
     """Reads a study's trials, each finished one once.
 
     Args:
-        identify: What two trials share when they are the same proposal, from their parameters.
+        identify: Computes an identity, the same for equal proposals, from the parameters.
     """
 
     def __init__(self, identify: Identify) -> None:
@@ -133,7 +133,7 @@ class History:
         self.__init__(state["_identify"])  # type: ignore[misc]  # rebuilds lock and empty cache
 
     def read(self, study: Study, asking: int) -> Snapshot:
-        """The study as it stands now, for the trial number that asks."""
+        """Read the study as it is now, for the trial number that asks."""
         with self._lock:
             # Read within the lock: of two threads, the slower must not bring the older list.
             trials = study.get_trials(deepcopy=False)
@@ -157,7 +157,7 @@ class History:
 
         Args:
             study: Has the trial.
-            trial: Who asked.
+            trial: The trial that asked.
             params: What was proposed.
             identity: That of the proposal; one that was enqueued in part has another.
         """

@@ -1,9 +1,9 @@
-"""Surrogate screening: many children are bred, a model of the finished trials says which to keep.
+"""Surrogate screening: many children are bred, and a model of the finished trials keeps a few.
 
-The model is a Gaussian process for each objective and constraint. Outcomes that the children could
-have are drawn from it, and those children are kept that together add most to the hypervolume of the
-front, on average over the draws: so a child is worth a trial where it is expected to be good, and
-where little is known. The idea is that of LINAS (Cummings et al. 2022, arXiv:2205.10358).
+The model is a Gaussian process for each objective and constraint. It draws possible outcomes of the
+children, and keeps those children that together add most to the hypervolume of the front, on
+average over the draws. So it prefers children that are expected to be good, and children about
+which little is known. The idea is from LINAS (Cummings et al. 2022, arXiv:2205.10358).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from nasrec_opt.samplers._infill import choose
 from nasrec_opt.samplers._population import Snapshot
 from nasrec_opt.samplers._tournament import Round
 
-_MUTATIONS = 3  # a child is one to so many away from its parent
-_BATCHES = 2  # of children chosen to suit each other, before what is left by its own worth
+_MUTATIONS = 3  # a child is one to this many mutations away from its parent
+_BATCHES = 2  # children that are chosen as a group; the rest follow by their own worth
 
 
 class Screening:
     """Breeds the children of a round, the most promising first.
 
-    Every child has a parent of its own, the best of a tournament: a model finds the best of a
-    crowd, so the crowd may be wide. What is kept between calls is only a cache.
+    Every child has a parent of its own, the winner of a tournament, so the children are diverse,
+    and the model finds the best of them. Only a cache is kept between calls.
 
     Args:
         breeder: Makes children, and points of them.
@@ -48,7 +48,7 @@ class Screening:
         self._last: tuple[Round, Distributions, list[Proposal]] | None = None
 
     def children(self, now: Round, seen: Snapshot, space: Distributions) -> list[Proposal]:
-        """Children that nobody has proposed before the round, the most promising first.
+        """Children that were not proposed before the round, the most promising first.
 
         Args:
             now: The round.
@@ -112,9 +112,11 @@ def _one_thread() -> Iterator[None]:
 
 @cache
 def _pools() -> Any:
-    """The thread pools of this process; None where nothing is installed that could limit them."""
+    """The thread pools of this process; None if no package is installed that can limit them."""
     try:
-        import threadpoolctl  # type: ignore[import-untyped]  # looks for all libraries; once will do
+        import threadpoolctl  # type: ignore[import-untyped]  # looks for all libraries; once is
+
+        enough
     except ImportError:  # the package of optunahub/ has Optuna alone
         return None
     return threadpoolctl.ThreadpoolController()

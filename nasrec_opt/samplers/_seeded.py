@@ -1,4 +1,4 @@
-"""Any Optuna sampler, resumable: its randomness depends on the study and the trial alone."""
+"""Makes any Optuna sampler resumable: its randomness depends on the study and trial only."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class PerTrialSeededSampler(BaseSampler):
     A fresh sampler is made for every trial, seeded from `(seed, trial number)`. Optuna's samplers
     keep their random state in the object, so a stopped study continues differently unless the
     object is pickled. Here the random stream of a trial follows from its number, and that of a
-    parameter that is sampled on its own from the number and its name. So what a resumed trial had
-    already stored does not shift the rest.
+    parameter that is sampled independently follows from the number and its name. So parameters that
+    a resumed trial had already stored do not change the others.
 
     Args:
         make: Builds the sampler from a seed, for example `lambda seed: TPESampler(seed=seed)`.
         seed: Seed of all draws.
-        infer_per_trial: Whether each trial's own sampler infers the search space. Otherwise one
-            lasting sampler does, and reads every trial once. Only samplers that remember the space
-            between two calls need the former, such as TPE with `group=True`.
+        infer_per_trial: Whether the sampler made for a trial infers the search space. Otherwise one
+            permanent sampler does, which reads every trial once. Samplers that remember the space
+            between two calls, such as TPE with `group=True`, need `infer_per_trial`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PerTrialSeededSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """As the sampler infers it, without choices that it cannot cross."""
+        """The search space of the sampler, without choices that its crossover does not support."""
         sampler = self._sampler(study, trial) if self._infer_per_trial else self._lasting
         space = sampler.infer_relative_search_space(study, trial)
         if not isinstance(sampler, BaseGASampler):
@@ -58,7 +58,7 @@ class PerTrialSeededSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As the trial's own sampler answers."""
+        """The proposal of the trial's own sampler."""
         self._settle_parents(study, trial)
         return self._sampler(study, trial).sample_relative(study, trial, search_space)
 
@@ -69,7 +69,7 @@ class PerTrialSeededSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """As a sampler of this trial and this parameter answers."""
+        """The value from a sampler made for this trial and parameter."""
         sampler = self._make(self._seed_of(trial.number, param_name))
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
@@ -84,7 +84,7 @@ class PerTrialSeededSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Passed on; the trial's sampler is then dropped."""
+        """Passed on to the trial's sampler, which is then dropped."""
         self._sampler(study, trial).after_trial(study, trial, state, values)
         self._of_trial.pop(_key(study, trial), None)
 
@@ -94,8 +94,8 @@ class PerTrialSeededSampler(BaseSampler):
     def _settle_parents(self, study: Study, trial: FrozenTrial) -> None:
         """Let a genetic sampler store its parents before it draws from them.
 
-        The trial that finds them would otherwise draw from another order, and from another place in
-        its stream, than the same trial once they are stored.
+            Otherwise the trial that chooses the parents would see them in another order, and at another
+        place of its random stream, than the same trial after a resume, when they are stored.
         """
         if isinstance(self._lasting, BaseGASampler):
             generation = self._lasting.get_trial_generation(study, trial)

@@ -1,4 +1,4 @@
-"""Who is better: non-domination rank and crowding distance (Deb et al. 2002, NSGA-II).
+"""Comparing individuals: non-domination rank and crowding distance (Deb et al. 2002, NSGA-II).
 
 Both agree with Optuna's own, which work on lists of trials; ours work on arrays, so that a
 tournament costs less than a millisecond. All losses are minimised.
@@ -86,7 +86,7 @@ def _fronts(losses: FloatArray) -> IntArray:
 
 
 def peeled(dominates: BoolArray) -> IntArray:
-    """Peel off the individuals that nobody left dominates, front by front.
+    """Peel off fronts: in turn, the individuals that no remaining one dominates.
 
     Args:
         dominates: Whether the first dominates the second, without cycles,
@@ -146,10 +146,10 @@ def _front_crowding(losses: FloatArray) -> FloatArray:
 
 
 def without_outliers(losses: FloatArray) -> FloatArray:
-    """Losses with those far beyond the bulk brought nearer, `[individuals, objectives]`.
+    """Losses with outliers clipped, `[individuals, objectives]`.
 
-    A model of the losses would otherwise see nothing but one that diverged. The bulk ends at
-    Tukey's outer fence, three times the distance of the quartiles above the upper one.
+    Otherwise a diverged model would dominate a fit to the losses. Losses are clipped at Tukey's
+    outer fence, three times the interquartile range above the upper quartile.
     """
     lower, upper = np.quantile(losses, [0.25, 0.75], axis=0)
     fence = upper + 3.0 * (upper - lower)

@@ -1,6 +1,6 @@
-"""Sizes that bound one another: if one is given, the other follows.
+"""Sizes that depend on each other: if one is given, the other follows.
 
-A study file, the samplers and Ax's node ask here, so that their defaults are the same.
+The study file, the samplers and Ax's node all use this module, so their defaults are the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def check_counts(**counts: int) -> tuple[int, ...]:
     """Counts as plain integers, in the order given; anything else is refused.
 
     Raises:
-        StudyError: A value is no integer from 1; the sentence begins with its name.
+        StudyError: A value is not an integer from 1; the message begins with its name.
     """
     found: dict[str, int] = {name: plain(count) for name, count in counts.items()}
     for name, count in found.items():
@@ -63,11 +63,11 @@ def evolution_sizes(
 
 
 def grown_sizes(num_told: int) -> tuple[int, int]:
-    """Sizes of population and tournaments after so many completed trials.
+    """Sizes of population and tournaments after `num_told` completed trials.
 
-    A quarter of the trials, from 16 up to the paper's 128, so that breeding begins early and the
-    population is as wide as the paper's once there are trials enough to fill it. Half of it is
-    drawn, as in the paper.
+    The population is a quarter of the trials, from 16 up to the paper's 128. So breeding begins
+    early, and the population reaches the paper's size as soon as there are enough trials. Half of
+    it is drawn, as in the paper.
 
     Args:
         num_told: Number of completed trials.
@@ -77,7 +77,7 @@ def grown_sizes(num_told: int) -> tuple[int, int]:
 
 
 def children_bred(screening: int | None, sizes: tuple[int, int] | None) -> int:
-    """Say how many children are bred for each one that is proposed.
+    """Compute how many children are bred for each one that is proposed.
 
     Args:
         screening: The option of the sampler. None means 16 where the population grows with the

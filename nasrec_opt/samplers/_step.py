@@ -18,14 +18,14 @@ from nasrec_opt.samplers._draw import draw
 from nasrec_opt.samplers._values import EXACT, as_stored, contains, has_grid
 
 _STEP = 0.1  # standard deviation of a step, as a share of the range
-_FAR = 3.0  # standard deviations; a value beyond them is not waited for
+_FAR = 3.0  # standard deviations; values farther away are not reached by steps
 _TRIES = 1000  # draws of one value, before a neighbour is taken
 
 
 def step(distribution: BaseDistribution, value: Any, rng: np.random.Generator) -> Any:
     """A value near another: a normal step of a tenth of the range, in the logarithm where asked.
 
-    What has no order is drawn anew, as `draw` does it. The value may come out as it was.
+    A value without an order is drawn again, as in `draw`. The result may equal the value.
     """
     if not isinstance(distribution, IntDistribution | FloatDistribution):
         return draw(distribution, rng)
@@ -45,10 +45,10 @@ def has_choice(distribution: BaseDistribution) -> bool:
 def other(
     distribution: BaseDistribution, value: Any, rng: np.random.Generator, *, near: bool
 ) -> Any:
-    """Another value, by `step` or by `draw`; the same where the distribution has no other.
+    """Another value, by `step` or by `draw`; the same value if the distribution has no other.
 
-    Where steps or draws hardly ever lead to another value, a neighbour is taken: of two values, a
-    step of a tenth of the range would have to be one of five standard deviations.
+    If steps or draws hardly ever lead to another value, a neighbour is taken. With two values, for
+    example, a step would have to be five standard deviations long.
 
     Args:
         distribution: Has the value.
@@ -67,7 +67,7 @@ def other(
 
 
 def _place(distribution: BaseDistribution, value: Any) -> float:
-    """What tells values apart: on a grid of floats, two may be the same point."""
+    """A key that distinguishes values; on a grid of floats, two may be the same point."""
     if isinstance(distribution, FloatDistribution) and has_grid(distribution):
         assert distribution.step is not None
         place: int = round((value - distribution.low) / distribution.step)

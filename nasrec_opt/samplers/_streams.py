@@ -1,4 +1,4 @@
-"""What samplers share whose draws follow from the seed, the trial's number and a name alone."""
+"""The base of samplers whose draws follow from the seed, the trial's number and a name."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ PROPOSAL = "nasrec:proposal"  # system attribute: all parameters that a running 
 
 
 class StreamSampler(BaseSampler):
-    """Draws uniformly what it is asked one by one, and has no random state to lose.
+    """Draws single parameters uniformly, and has no random state that could be lost.
 
-    Samplers that propose all parameters of a trial together hand them out with `hand_out`.
+    Samplers that propose all parameters of a trial together return them through `hand_out`.
 
     Args:
         seed: Seed of all draws; None for one that differs every time.
 
     Raises:
-        StudyError: The seed is negative, or no integer.
+        StudyError: The seed is negative, or not an integer.
     """
 
     def __init__(self, seed: int | None) -> None:
@@ -40,7 +40,7 @@ class StreamSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """What `known_at_once` left of the trial's proposal, or else a uniform draw."""
+        """A parameter of the proposal that `known_at_once` left out, or a uniform draw."""
         if not is_plain(param_distribution):
             proposed = trial.system_attrs.get(PROPOSAL, {})
             if param_name in proposed:
@@ -58,8 +58,8 @@ def hand_out(
     params: dict[str, Any],
     search_space: Mapping[str, BaseDistribution],
 ) -> dict[str, Any]:
-    """Write down what is proposed to a trial; returns what `sample_relative` may answer with."""
-    # Parameters reach the storage one by one, while other workers look for what is taken.
+    """Store what is proposed to a trial; returns what `sample_relative` may return of it."""
+    # Parameters reach the storage one by one, while other workers check what is taken.
     study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, params)
     return known_at_once(params, search_space)
 
@@ -69,7 +69,7 @@ def known_at_once(
 ) -> dict[str, Any]:
     """Parameters of a proposal without choices that storages change.
 
-    A tuple comes back as a list, which Optuna takes for another choice and an error. These wait
-    until the trial asks for them, and says which choices it has.
+    A storage returns a tuple as a list, which Optuna would refuse as an unknown choice. Such
+    parameters wait until the trial asks for them and states its choices.
     """
     return {name: value for name, value in params.items() if is_plain(search_space[name])}

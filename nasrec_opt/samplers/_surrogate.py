@@ -1,10 +1,11 @@
-"""A Gaussian process over points of the unit cube: what is expected there, and how surely.
+"""A Gaussian process over points of the unit cube.
 
-NumPy alone, since a search asks it every few trials and must not wait. The kernel is a Matern 5/2
-with a relevance for each dimension. Relevances and noise are those of the largest posterior
-density, found by a dozen steps of Rprop (Riedmiller and Braun 1993), which looks only at the signs
-of the gradient. Their prior makes typical points be a correlation length apart in any number of
-dimensions (Hvarfner et al. 2024, arXiv:2402.02229), so that many genes and few trials do no harm.
+It is written in NumPy alone, since a search asks it every few trials and must not wait. The kernel
+is a Matern 5/2 with a relevance for each dimension. Relevances and noise are those of the largest
+posterior density, found by a dozen steps of Rprop (Riedmiller and Braun 1993), which looks only at
+the signs of the gradient. Their prior makes typical points be a correlation length apart in any
+number of dimensions (Hvarfner et al. 2024, arXiv:2402.02229), so that many genes and few trials do
+no harm.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _FASTER, _SLOWER = 1.4, 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """How alike the outcomes of two points are.
+    """The covariance of the outcomes of two points.
 
     Args:
         relevance: Inverse square of the correlation length of each dimension, `[dimensions]`; 0
@@ -49,12 +50,12 @@ class Kernel:
 
 
 class Process:
-    """What the outcomes of some points say of those of others.
+    """A Gaussian process conditioned on observed outcomes.
 
     Args:
         kernel: As `fit_kernel` found it.
         points: What was observed, `[observed, dimensions]`.
-        outcomes: What it came to, with a deviation of about 1, `[observed]`.
+        outcomes: The observed outcomes, with a standard deviation of about 1, `[observed]`.
     """
 
     def __init__(self, kernel: Kernel, points: FloatArray, outcomes: FloatArray) -> None:
@@ -67,7 +68,7 @@ class Process:
         self._signal = max(float(white @ white) / len(points), 1e-12)
 
     def draw(self, points: FloatArray, normal: FloatArray) -> FloatArray:
-        """Outcomes of some points that could be, drawn together.
+        """Draw joint outcomes of some points.
 
         Args:
             points: Where, `[points, dimensions]`.
@@ -87,7 +88,7 @@ class Process:
 
 
 def fit_kernel(points: FloatArray, outcomes: FloatArray) -> Kernel:
-    """The kernel under which some outcomes are most likely, given what kernels are like.
+    """Fit a kernel: the one with the largest posterior density, given some outcomes.
 
     Args:
         points: `[points, dimensions]`, from 0 to 1.

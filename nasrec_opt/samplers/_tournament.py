@@ -1,4 +1,4 @@
-"""One round of an evolution: who lives, who may become a parent, and who does."""
+"""One round of an evolution: the population, the possible parents, and the parent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nasrec_opt.samplers._sizes import SMALLEST_POPULATION, check_counts, grown_
 
 TieBreak = Literal["crowding", "hypervolume", "none"]
 TIE_BREAKS = ("crowding", "hypervolume", "none")
-LEAST_OBSERVED = 32  # completed trials before a model of them is worth asking
+LEAST_OBSERVED = 32  # completed trials before a model of them is used
 MARGIN = 0.1  # of the front's range, between its worst values and the reference point
 
 
@@ -84,13 +84,13 @@ class Round:
 
     Args:
         number: Counts rounds from 0.
-        before: All that was evaluated before, oldest first.
-        population: Who of them is alive, oldest first.
-        candidates: Who may become a parent.
+        before: All individuals evaluated before, oldest first.
+        population: Those that are alive, oldest first.
+        candidates: Individuals that may become a parent.
         places: Place of each candidate, 0 for the best, `[candidates]`.
-        drawn: Candidates in a tournament.
-        mutations: Between a parent and its child.
-        rng: Of the round's own tournament, whose best becomes `parent`.
+        drawn: Number of candidates in a tournament.
+        mutations: Number of mutations between a parent and its child.
+        rng: Draws the round's own tournament, whose winner becomes `parent`.
     """
 
     number: int
@@ -132,7 +132,7 @@ class Rounds:
             return None
         number = surplus // settings.children_per_round
         before = seen.individuals[: settings.num_random + number * settings.children_per_round]
-        # A trial that another worker finishes late is born early: it moves the youngest.
+        # A trial that another worker finishes late was born early, and changes who is youngest.
         key = (seen.study, number, before[-1].number)
         last = self._last
         if last is None or last[0] != key:
@@ -156,10 +156,10 @@ class Rounds:
 
 
 def fitness(candidates: list[Individual], tie_break: TieBreak) -> tuple[IntArray, FloatArray]:
-    """Rank of each candidate, and what tells those of one rank apart, `[candidates]` both.
+    """Rank of each candidate, and the tie-break within a rank, `[candidates]` each.
 
     Args:
-        candidates: Who is compared: by constraint violation, then by non-domination.
+        candidates: Compared by constraint violation, then by non-domination.
         tie_break: `crowding` distance or `hypervolume` contribution within the rank, larger is
             better; `none` leaves them equal.
     """
@@ -189,7 +189,7 @@ def _contributions(losses: FloatArray) -> FloatArray:
 
 
 def _elders(dead: list[Individual], alive: list[Individual]) -> list[Individual]:
-    """The dead that are feasible and that nobody dominates, dead or alive."""
+    """Feasible individuals that have left the population and that no individual dominates."""
     feasible = [individual for individual in (*dead, *alive) if individual.violation <= 0]
     if not feasible:
         return []

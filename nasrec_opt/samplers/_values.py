@@ -1,7 +1,7 @@
-"""Values of parameters as keys: values that Optuna takes for one have one key.
+"""Keys for parameter values: values that Optuna treats as equal have the same key.
 
-Choices may be lists or dicts, which have no hash. From a storage tuples come back as lists, keys of
-dicts as text, and NaN as another NaN, which equals none.
+Choices may be lists or dicts, which have no hash. A storage returns tuples as lists, keys of dicts
+as text, and NaN as another NaN, which equals nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FLOATS = 32  # floats on each side, among which an integer of a stepped range i
 
 
 def key_of(value: Any) -> Hashable:
-    """What a value shares with all that equal it, in memory or read from a storage.
+    """A key that is the same for all equal values, in memory or read from a storage.
 
     Example:
         >>> key_of([400, {"dropout": 0.5}]) == key_of((400.0, {"dropout": 0.5}))
@@ -53,7 +53,7 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def spellings(distribution: BaseDistribution, value: Any) -> list[Any]:
-    """The value as the distribution has it, alone in a list; an empty list where it has not."""
+    """The value in the distribution's spelling, in a list; an empty list if it is not there."""
     if not isinstance(distribution, CategoricalDistribution):
         return [value] if contains(distribution, value) else []
     if contains(distribution, value):
@@ -63,7 +63,7 @@ def spellings(distribution: BaseDistribution, value: Any) -> list[Any]:
 
 
 def is_plain(distribution: BaseDistribution) -> bool:
-    """Whether every storage gives the values back as they are: numbers, text and None."""
+    """Whether every storage returns the values unchanged: numbers, text and None."""
     return not isinstance(distribution, CategoricalDistribution) or all(
         choice is None or isinstance(choice, bool | int | float | str)
         for choice in distribution.choices
@@ -71,7 +71,7 @@ def is_plain(distribution: BaseDistribution) -> bool:
 
 
 def as_stored(distribution: IntDistribution, value: int) -> int:
-    """The value, or near it the one that a storage gives back: it keeps all numbers as floats."""
+    """The value that a storage returns for this one: storages keep all numbers as floats."""
     if abs(value) <= EXACT:
         return value
     below = above = float(value)

@@ -1,8 +1,8 @@
-"""What may be wrong when an Optuna trial is asked for a genotype, as one sentence each.
+"""Checks of Optuna trials that are asked for a genotype, each with a clear error message.
 
-An enqueued trial may hold parameters that the space does not have: that trial is wrong, a
-`GenotypeError`. A sampler or a study may belong to another space: then every trial would be wrong,
-a `StudyError`. Optuna answers all of them with a `ValueError` about distributions.
+An enqueued trial may hold parameters that the space does not have; this is a `GenotypeError` of
+that trial. A sampler or a study may belong to another space; then every trial would be wrong, which
+is a `StudyError`. Optuna answers all of these with a `ValueError` about distributions.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Label = int | str  # what a storage and a dashboard show
 
 def enqueued(trial: BaseTrial) -> Mapping[str, Any]:
     """The parameters that `study.enqueue_trial` fixed; the others are the sampler's to choose."""
-    # Optuna has no public name for them; a `FixedTrial` has none at all.
+    # Optuna has no public name for these; a `FixedTrial` has none at all.
     fixed: Mapping[str, Any] = getattr(trial, "_fixed_params", {})
     return fixed
 
 
 def check_known(params: Mapping[str, Any], names: Mapping[str, Any], space: str) -> None:
-    """Refuse enqueued parameters that look like this library's and are none of the space.
+    """Refuse enqueued parameters that look like this library's but do not exist in the space.
 
-    Names that look otherwise may belong to the caller's own part of the objective.
+    Other names may belong to the caller's own part of the objective.
 
     Args:
         params: The enqueued parameters.
@@ -39,7 +39,7 @@ def check_known(params: Mapping[str, Any], names: Mapping[str, Any], space: str)
         space: What to call the space.
 
     Raises:
-        GenotypeError: One would silently be ignored; the nearest known name is a hint.
+        GenotypeError: A parameter would silently be ignored; the nearest known name is a hint.
     """
     for name in params:
         if not isinstance(name, str) or name in names:
@@ -54,10 +54,10 @@ def check_known(params: Mapping[str, Any], names: Mapping[str, Any], space: str)
 
 
 def check_label(name: str, label: Any, known: Mapping[Label, Any]) -> None:
-    """Refuse a label that is none of a parameter's.
+    """Refuse a label that the parameter does not have.
 
     Raises:
-        GenotypeError: It names some of those known.
+        GenotypeError: It names some of the known labels.
     """
     try:
         if label in known:
@@ -97,8 +97,8 @@ def check_sampler(
         if wrong:
             break
     else:
-        # Ours propose whole genotypes. Others may leave out anything, and Optuna's do: they propose
-        # what trials have in common.
+        # Our samplers propose whole genotypes. Others may leave out any parameter; Optuna's propose
+        # only the parameters that all trials have in common.
         last = f"b{num_blocks}."
         is_whole = sampler.__module__.startswith("nasrec_opt.")
         missing = [name for name in known if name not in ours and not _is_conditional(name)]
@@ -114,7 +114,7 @@ def check_sampler(
 
 
 def check_study(trial: BaseTrial, name: str, space: str, error: ValueError) -> None:
-    """Say in our words what Optuna says when earlier trials have other choices.
+    """Translate Optuna's error for earlier trials that have other choices.
 
     Raises:
         StudyError: It names the space, the study's sampler and the parameter.
@@ -129,7 +129,7 @@ def check_study(trial: BaseTrial, name: str, space: str, error: ValueError) -> N
 
 
 def _is_conditional(name: str) -> bool:
-    """Whether only some operators have the gene, so that trials may have none of it in common."""
+    """Whether only some operators have the gene, so that not every trial asks for it."""
     gene = name.partition(".")[2]
     return gene in BLOCK_GENES and not is_active(gene, ())
 

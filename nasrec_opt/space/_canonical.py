@@ -1,4 +1,4 @@
-"""The form that genotypes of one model share."""
+"""The canonical form: the same for all genotypes that build one model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from nasrec_opt.space._operators import ORDERED_OPS
 def canonical(genotype: Genotype) -> Genotype:
     """The representative of the genotypes that build the same model.
 
-    Dead genes take the values of the last block, which is always live, and input 0: so the
-    canonical form stays inside every space that holds the genotype. A Sum without a Gate, which
-    reads the same two inputs, is symmetric: the smaller input comes first. Applying it twice
-    changes nothing.
+    Dead genes get the values of the last block, which is always live, and input 0. So the canonical
+    form is in every space that contains the genotype. A Sum without a Gate is symmetric in its two
+    inputs: the smaller one comes first. Applying the function twice changes nothing.
     """
     last = genotype.blocks[-1]
     blocks = tuple(
@@ -45,6 +44,6 @@ def _canonical_block(block: BlockGene, live: BlockLiveness, last: BlockGene) -> 
         genes["dense_to_sparse"] = last.dense_to_sparse
     if not live.dense_out:
         genes["sparse_to_dense"] = last.sparse_to_dense
-    # Samplers ask for canonical forms all the time, and building a gene validates it anew.
+    # Samplers need many canonical forms, and building a gene validates it again.
     changed = any(getattr(block, name) != value for name, value in genes.items())
     return replace(block, **genes) if changed else block

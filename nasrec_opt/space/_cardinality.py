@@ -1,4 +1,4 @@
-"""How many genotypes a space holds: exactly, and in the paper's way of counting."""
+"""Number of genotypes of a space: exactly, and as the paper counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nasrec_opt.space._choices import BlockChoices, Choices, is_active
 
 
 def cardinality(choices: Choices) -> int:
-    """Exact number of genotypes; equivalent genotypes are counted as often as they are spelled."""
+    """Exact number of genotypes; genotypes that build the same model all count."""
     total = len(choices.wide) * prod(_block_cardinality(block) for block in choices.blocks)
     if choices.hardware is not None:
         total *= prod(len(values) for _, values in choices.hardware.items())

@@ -1,7 +1,7 @@
-"""What each gene of a space may be, and the one walk that turns picked values into a genotype.
+"""The values of each gene of a space, and the one walk that turns picked values into a genotype.
 
-Sampling, Optuna's suggestions, decoding, encoding and membership differ only in who picks a value:
-they all walk the genes in the same order and skip the same inactive ones.
+Sampling, Optuna's suggestions, decoding, encoding and membership differ only in how a value is
+picked. They all walk the genes in the same order and skip the same inactive ones.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from nasrec_opt.space._genotype import (
 )
 from nasrec_opt.space._operators import reads
 
-# Whoever picks gets the place ("b3", "hw", "" for the whole model), the gene and its values, and
-# answers with one of them.
+# A function that gets the place ("b3", "hw", "" for the whole model), the gene and its values, and
+# returns one of the values.
 Pick = Callable[[str, str, tuple[Any, ...]], Any]
 
 
@@ -121,7 +121,7 @@ WIDE = "wide"
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Everything a space may be, block by block, its first-order term and its accelerator."""
+    """All choices of a space: block by block, its first-order term and its accelerator."""
 
     space: str
     blocks: tuple[BlockChoices, ...]
@@ -130,7 +130,7 @@ class Choices:
 
 
 def build(choices: Choices, pick: Pick) -> Genotype:
-    """The genotype whose active genes `pick` chooses, one after the other."""
+    """Build a genotype whose active genes `pick` chooses, one after the other."""
     blocks = tuple(build_block(block, pick) for block in choices.blocks)
     wide = pick("", WIDE, choices.wide) if len(choices.wide) > 1 else choices.wide[0]
     hardware = None
@@ -208,7 +208,7 @@ def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, int, Any
     """Place, gene, number of its values and the value it has, for each active gene of a genotype.
 
     Raises:
-        GenotypeError: The genotype is not in the space; the sentence says which gene is not.
+        GenotypeError: The genotype is not in the space; the message names the gene.
     """
     if genotype.space != choices.space:
         raise GenotypeError(f"space: expected {choices.space!r}, got {genotype.space!r}")
@@ -235,7 +235,7 @@ def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, int, Any
 
 
 def parameter_name(place: str, gene: str) -> str:
-    """What storages and sentences call a gene, for example `b3.dense_width`; `wide` has no place.
+    """Name of a gene in storages and messages, for example `b3.dense_width`; `wide` has no place.
 
     Args:
         place: `b1`, `b2` and so on, `hw`, or empty for a gene of the whole model.
@@ -254,7 +254,7 @@ def unique_values(name: str, given: Any) -> tuple[Any, ...]:
     """The non-empty list `given` as a tuple.
 
     Raises:
-        GenotypeError: It is no list, empty, or repeats a value.
+        GenotypeError: It is not a list, is empty, or repeats a value.
     """
     if isinstance(given, str) or not isinstance(given, (tuple, list)) or not given:
         raise GenotypeError(f"{name}: expected a non-empty list of values, got {given!r}")
@@ -265,10 +265,10 @@ def unique_values(name: str, given: Any) -> tuple[Any, ...]:
 
 
 def check_positive(name: str, value: Any) -> None:
-    """Refuse what is not a count.
+    """Refuse a value that is not a positive integer.
 
     Raises:
-        GenotypeError: The value is no integer from 1.
+        GenotypeError: The value is not an integer from 1.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise GenotypeError(f"{name}: expected a positive integer, got {value!r}")

@@ -1,8 +1,7 @@
 """Genotypes as points of a unit cube, so that a model of the objectives can compare them.
 
-Two genotypes are the same point exactly when they build the same model. Genes that cannot matter
-have a neutral value, which tells nothing apart: which genes matter follows, block by block from the
-last, from those that do.
+Two genotypes are the same point exactly if they build the same model. Genes that do not reach the
+logit have a neutral value.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ _MERGERS = ("dense_to_sparse", "sparse_to_dense")
 class GenotypeEmbedding:
     """Points of the unit cube for the genotypes of one space.
 
-    Widths, bits and accelerator genes are one number each, their place between the smallest and the
-    largest choice in the logarithm. Operators, inputs, mergers and the first-order term are a zero
-    or a one for each that can be there. A gene that the model does not use is in the middle, or all
-    zeros. Genes with a single value have no dimension.
+    Widths, bits and accelerator genes are one number each: their place between the smallest and the
+    largest choice on a log scale. Each operator, input, merger and the first-order term is a zero
+    or a one. A gene that the model does not use has the value 0.5, or all zeros. Genes with a
+    single value have no dimension.
 
     Args:
-        space: Space of all genotypes that will be encoded.
+        space: Space of all genotypes that will be embedded.
 
     Example:
         >>> space = SearchSpace(num_blocks=1, dense_ops=("fc",), sparse_ops=("efc",), mergers=False)
@@ -65,7 +64,7 @@ class GenotypeEmbedding:
 
     @property
     def num_dimensions(self) -> int:
-        """Numbers that a genotype becomes."""
+        """Number of dimensions of a point."""
         return len(self.names)
 
     def encode(self, genotypes: Iterable[Genotype]) -> NDArray[np.float64]:
@@ -101,7 +100,7 @@ class GenotypeEmbedding:
 
 
 class _Axis(Protocol):
-    """The dimensions of one gene: their names, and where a value lies in them."""
+    """The dimensions of one gene: their names, and the coordinates of a value."""
 
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -111,7 +110,7 @@ class _Axis(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """A number among choices that have an order, or None where the gene does not matter."""
+    """A number among ordered choices, or None for a gene that is not in use."""
 
     values: tuple[int, ...]
 
@@ -130,7 +129,7 @@ class _Scale:
 
 @dataclass(frozen=True, slots=True)
 class _Bits:
-    """Weight and activation bits; one number where no choice sets them apart."""
+    """Weight and activation bits; one number if they are equal in every choice."""
 
     weights: _Scale
     activations: _Scale | None
@@ -155,7 +154,7 @@ class _Bits:
 
 @dataclass(frozen=True, slots=True)
 class _Members:
-    """A subset: a one for each member that it has; none where the gene does not matter."""
+    """A subset: a one for each member; all zeros for a gene that is not in use."""
 
     members: tuple[Any, ...]
 

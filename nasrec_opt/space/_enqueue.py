@@ -1,4 +1,4 @@
-"""A genotype as the next trial of a study: once, whoever asks for it and how often."""
+"""Enqueue a genotype as a trial of a study: once, even if several workers enqueue it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def enqueue(parameters: Parameters, study: Study, genotype: Genotype) -> int:
     known = _trials_of(parameters, study, genotype)
     if known:
         return known[0].number
-    # Two workers may be here at once. Each adds a trial that is running, so that nobody takes it
-    # up; the storage numbers them one after the other, and the first of them goes to the queue.
+    # Two workers may be here at once. Each adds a running trial, which no other worker takes. The
+    # storage numbers them one after the other, and the first of them is put into the queue.
     token = uuid.uuid4().hex
     study.add_trial(
         create_trial(state=TrialState.RUNNING, system_attrs={FIXED: params, TOKEN: token})
@@ -45,7 +45,7 @@ def enqueue(parameters: Parameters, study: Study, genotype: Genotype) -> int:
 
 
 def _trials_of(parameters: Parameters, study: Study, genotype: Genotype) -> list[FrozenTrial]:
-    """The trials of a model, oldest first, whatever became of them."""
+    """The trials of a model in any state, oldest first."""
     wanted = genotype.canonical()
     found = []
     for trial in study.get_trials(deepcopy=False):

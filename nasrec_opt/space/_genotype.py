@@ -2,8 +2,8 @@
 
 A `Genotype` is a tuple of choice blocks. Block *b* (from 1) may read input 0, the raw features, and
 inputs 1 to *b* - 1, the outputs of earlier blocks; the logit reads the last block (paper, section
-3.1). Values are frozen, validate themselves, and carry no gene that their own block cannot use: the
-inputs of a Gate are there only when a Gate or a Sum is chosen, for example.
+3.1). Values are frozen, validate themselves, and hold no gene that their own block cannot use. For
+example, the inputs of a Gate exist only if a Gate or a Sum is chosen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nasrec_opt.space._operators import DENSE_OPS, PRESETS, SPARSE_OPS, preset_o
 
 DENSE_WIDTHS = (16, 32, 64, 128, 256, 512, 768, 1024)
 SPARSE_WIDTHS = (16, 32, 48, 64)
-MERGER_ROWS = 8  # rows that the dense-to-sparse merger appends to a sparse output
+MERGER_ROWS = 8  # vectors that the dense-to-sparse merger appends to a sparse output
 FLOAT_BITS = 32  # floating point: nothing is rounded
 FINAL_BITS = 8  # of the final layer, unless the whole model is floating point
 
@@ -38,20 +38,20 @@ Gene = TypeVar("Gene", "BlockGene", "HardwareGene")
 class BlockGene:
     """One choice block.
 
-    Genes that no operator of this block reads are put to `()` or `None` whatever was given:
+    Genes that no operator of this block reads become `()` or `None`, whatever was given:
     `dense_inputs` without FC and dot product, `left_input` and `right_input` without Gate and Sum.
 
     Args:
         dense_ops: Non-empty subset of `fc`, `gate`, `sum`, `dot`; outputs are added.
         sparse_ops: Non-empty subset of `efc`, `attn`; outputs are added.
         dense_width: Width of the dense output.
-        sparse_width: Rows of the sparse output, before the dense-to-sparse merger appends 8.
+        sparse_width: Vectors of the sparse output, before the dense-to-sparse merger appends 8.
         dense_inputs: Inputs that FC and the dot product concatenate.
-        sparse_inputs: Inputs whose rows the sparse operators and the dot product concatenate.
+        sparse_inputs: Inputs whose vectors the sparse operators and the dot product concatenate.
         left_input: First input of Gate (the one behind the sigmoid) and Sum.
         right_input: Second input of Gate and Sum.
-        dense_to_sparse: Whether the dense output is appended to the sparse one as 8 rows.
-        sparse_to_dense: Whether a factorization machine of the sparse rows is added to the dense
+        dense_to_sparse: Whether the dense output is appended to the sparse one as 8 vectors.
+        sparse_to_dense: Whether a factorization machine of the sparse vectors is added to the dense
             output.
         dense_bits: Bits of the dense operators and of both mergers, 4 to 8, or `(weight bits,
             activation bits)`; 32 is floating point, which is not rounded.
@@ -213,17 +213,17 @@ class Genotype:
 
     Args:
         blocks: The choice blocks, first to last; the logit reads the last.
-        hardware: Accelerator genes, or None where the accelerator is not searched.
-        space: Name of the search space; a preset's name limits operators and widths to its own. Any
-            other name will do that is no misspelt preset's.
+        hardware: Accelerator genes, or None if the accelerator is not searched.
+        space: Name of the search space. The name of a preset limits operators and widths to those
+            of the preset. Any other name is allowed, unless it looks like a misspelt preset.
         wide: Whether the logit has a first-order term as well: a weight per value of each sparse
             feature and per dense feature, as in logistic regression and Wide & Deep. The paper's
             models have none.
 
     Raises:
-        GenotypeError: There is no block, or something else in its place; a block reads itself or a
-            later one; an operator or a width is not in the preset that `space` names; or it is a
-            misspelt preset.
+        GenotypeError: There is no block, or an entry is not a block; a block reads itself or a
+            later one; an operator or a width is not in the preset that `space` names; or `space`
+            is a misspelt preset.
 
     Example:
         >>> genotype = Genotype((BlockGene(dense_ops=("fc",), dense_width=64),))
@@ -265,8 +265,8 @@ class Genotype:
     def final_bits(self) -> int:
         """Bits of the final layer and of the first-order term, weights and activations alike.
 
-        8, or 32 where every branch that reaches the logit is floating point. The model and its cost
-        both ask here.
+        8, or 32 if every branch that reaches the logit is in floating point. The model and its cost
+        both use this value.
         """
         from nasrec_opt.space._liveness import live_bits  # that module needs this one
 
@@ -291,7 +291,7 @@ class Genotype:
         return replace(self, blocks=blocks)
 
     def canonical(self) -> Genotype:
-        """Reduce to the representative of all genotypes that build the same model.
+        """Convert to the canonical form, which all genotypes that build the same model share.
 
         Genes that cannot affect the logit get fixed values.
 
@@ -312,7 +312,7 @@ class Genotype:
             "space": self.space,
             "blocks": [block.to_dict() for block in self.blocks],
         }
-        if self.wide:  # absent without one, as in files of before there was a choice
+        if self.wide:  # left out if false, as in files from before the gene existed
             values["wide"] = True
         if self.hardware is not None:
             values["hardware"] = self.hardware.to_dict()
@@ -383,7 +383,7 @@ class Genotype:
 
 
 def _build(cls: type[Gene], values: Mapping[str, Any], where: str) -> Gene:
-    """A gene from JSON values, with the place in front of what is wrong."""
+    """A gene from JSON values; errors begin with its place."""
     if not isinstance(values, Mapping):
         raise GenotypeError(f"{where}: expected a JSON object, got {type(values).__name__}")
     _check_keys(values, tuple(field.name for field in fields(cls)), where)
@@ -441,7 +441,7 @@ def _bits(name: str, value: Any) -> Bits:
 
 
 def _check_types(blocks: Any, hardware: Any) -> None:
-    """Refuse what stands in the place of genes."""
+    """Refuse values that are not genes."""
     if not isinstance(blocks, (tuple, list)):
         raise GenotypeError(f"blocks: expected a list of blocks, got {blocks!r}")
     for number, block in enumerate(blocks, start=1):
@@ -453,9 +453,9 @@ def _check_types(blocks: Any, hardware: Any) -> None:
 
 @cache
 def _check_space(name: str) -> None:
-    """Refuse a name that is a misspelt preset: its genotypes would be checked by no preset.
+    """Refuse a misspelt preset, whose genotypes would not be checked against the preset.
 
-    Names of one's own may begin with a preset's, as `nasrec_full_wide` or `codesign7` do.
+    Names of one's own may begin with that of a preset, such as `nasrec_full_wide` or `codesign7`.
     """
     if name in _PRESET_OPS or any(
         name.startswith(preset) and not name[len(preset)].isalpha() for preset in _PRESET_OPS
@@ -470,7 +470,7 @@ def _check_space(name: str) -> None:
 
 
 def _check_preset(block: BlockGene, number: int, space: str) -> None:
-    """A genotype that names a preset keeps to the preset's operators and widths."""
+    """Refuse operators and widths outside the preset that the genotype names."""
     if space not in _PRESET_OPS:
         return
     ops = _PRESET_OPS[space]

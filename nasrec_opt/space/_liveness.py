@@ -1,10 +1,11 @@
-"""What of each block reaches the logit: one walk, for one genotype and for many at once.
+"""Which parts of each block reach the logit: one walk, for one genotype and for many at once.
 
 Each block has four nodes: the sums of its dense and of its sparse operators (`dense_pre`,
-`sparse_pre`), and its two outputs, which are those sums with the mergers' parts. The mergers read
-the sums, not the outputs: FM the sparse rows before eight are appended, the dense-to-sparse merger
-the dense vector before FM is added. The supernet, oracles, the lowering and the drawings all ask
-here, so that work that cannot reach the logit is nowhere run, counted or drawn as used.
+`sparse_pre`), and its two outputs, which are those sums with the results of the mergers. The
+mergers read the sums, not the outputs: the sparse-to-dense merger (FM) reads the sparse vectors
+before eight are appended, and the dense-to-sparse merger reads the dense vector before FM is added.
+The supernet, oracles, the lowering and the drawings all use this module. So work that cannot reach
+the logit is nowhere run, counted or drawn as used.
 
 Inputs are bit masks, bit *i* for input *i*. The walk is arithmetic that holds for integers, one
 genotype, and for arrays with an entry for each of many genotypes.
@@ -26,7 +27,7 @@ _BITS = {op: 1 << place for ops in (DENSE_OPS, SPARSE_OPS) for place, op in enum
 
 
 class _Masks(dict[tuple[Any, ...], int]):
-    """Subsets as bit masks; genes repeat, so each is worked out once."""
+    """Subsets as bit masks; genes repeat, so each is computed once."""
 
     def __missing__(self, members: tuple[Any, ...]) -> int:
         if len(self) >= MAX_KNOWN:
@@ -62,11 +63,11 @@ class BlockLiveness(NamedTuple):
     Args:
         dense_pre: The dense operators run.
         sparse_pre: The sparse operators run.
-        dense_out: Somebody reads the block's dense output.
-        sparse_out: Somebody reads the block's sparse output.
+        dense_out: The block's dense output is read.
+        sparse_out: The block's sparse output is read.
         use_fm: The sparse-to-dense merger is chosen and its result is read.
         use_rows: The dense-to-sparse merger is chosen and its rows are read.
-        reads_sparse: Something that runs reads `sparse_inputs`.
+        reads_sparse: A part that runs reads `sparse_inputs`.
     """
 
     dense_pre: Flag
@@ -97,7 +98,7 @@ class Reading(NamedTuple):
 
 
 class Known(NamedTuple):
-    """Outputs that are at hand and need not be computed, as masks of block numbers.
+    """Outputs that are already known and need not be computed, as masks of block numbers.
 
     Args:
         dense: Dense outputs; bit 0 for the raw features.
@@ -116,11 +117,11 @@ NOTHING = Known()
 
 
 class Live(NamedTuple):
-    """What has to run, and what of the outputs is read.
+    """Which parts have to run, and which outputs are read.
 
     Args:
         blocks: Of each block, first block first.
-        dense_read: Dense outputs that somebody reads, a mask of block numbers.
+        dense_read: Dense outputs that are read, a mask of block numbers.
         sparse_read: The same of sparse outputs.
     """
 
@@ -130,11 +131,11 @@ class Live(NamedTuple):
 
 
 def live_parts(readings: Sequence[Reading], known: Known = NOTHING) -> Live:
-    """Find what of each block has to run for the logit, from the last block to the first.
+    """Find which parts of each block have to run for the logit, from the last block to the first.
 
     Args:
         readings: What each block reads, first block first.
-        known: Outputs that are at hand; only what is missing runs, and only that has its inputs
+        known: Outputs that are already known. Only missing parts run, and only their inputs are
             read.
 
     Returns:

@@ -1,8 +1,8 @@
-"""The mutations of section 4.4, a function each, and the draw of one that changes the model.
+"""The mutations of section 4.4, a function each, and the choice of one that changes the model.
 
-Each function lists what a block may become, in random order; it changes no other block. Co-design
-adds two: the bits of one branch, and one gene of the accelerator. A space that searches the
-first-order term adds its switch.
+Each function lists the blocks that one block may become, in random order. Co-design adds two
+mutations: the bits of one branch, and one gene of the accelerator. A space that searches the
+first-order term adds one that switches it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Mutation = Callable[[BlockGene, BlockChoices, np.random.Generator], Iterator[Blo
 def mutate(choices: Choices, genotype: Genotype, rng: np.random.Generator) -> Genotype:
     """A genotype of the space one mutation away, with another canonical form.
 
-    Block and mutation are drawn uniformly; of that mutation's outcomes, one that changes the model.
-    Where none does (a dead branch, a gene with one value) the next block and mutation are tried, so
-    the parent comes back only where no single mutation can change the model.
+    Block and mutation are drawn uniformly, then an outcome of this mutation that changes the model.
+    If there is none (a dead branch, a gene with one value), the next block and mutation are tried.
+    So the parent is returned only if no single mutation can change the model.
     """
     places: list[tuple[int, Mutation | str]] = [
         (index, mutation) for index in range(genotype.num_blocks) for mutation in MUTATIONS
@@ -133,9 +133,9 @@ def resample_hardware(
 
 
 def _is_live(live: BlockLiveness, mutation: Mutation) -> bool:
-    """Whether the mutation's genes can reach the logit at all: most of dead blocks cannot.
+    """Whether the mutation's genes can reach the logit at all.
 
-    A quick look that spares canonical forms; it never refuses a gene that could matter.
+    This quick check saves canonical forms. It never excludes a gene that could matter.
     """
     is_live: bool
     if mutation in (resample_dense_width, resample_dense_operator):

@@ -1,7 +1,7 @@
-"""The table of operators: what the library knows of each besides its weights and its cost.
+"""The table of operators: the properties of each besides its weights and its cost.
 
 Genotypes, canonical forms, embeddings, the supernet, lowering, oracle plans and drawings all read
-this table, and none of them names an operator. CONTRIBUTING.md says how to add one.
+this table, and none of them names an operator. CONTRIBUTING.md explains how to add one.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class OperatorSpec:
             raise ValueError(f"presets: expected some of {', '.join(PRESETS)}, got {min(unknown)}")
 
 
-# The order is part of every encoding, and of the files that hold one: new operators come last.
+# The order is part of every encoding and of the files that hold encodings: append new operators.
 OPERATORS: dict[str, OperatorSpec] = {
     "fc": OperatorSpec(
         side="dense", reads=frozenset({"dense_inputs"}), label="FC", presets=PRESETS
@@ -144,7 +144,7 @@ def preset_ops(preset: str, side: Side) -> tuple[str, ...]:
 
 
 def balanced_rows(width: Count) -> Count:
-    """Rows to which operator balancing projects the input of a dot product of this output width.
+    """Number of vectors to which operator balancing projects the input of a dot product.
 
     The paper writes ceil(sqrt(2 width)) (section 4.2); its published results rounded.
 
@@ -152,7 +152,7 @@ def balanced_rows(width: Count) -> Count:
         width: Width of the dense output, an integer or an array of them.
 
     Returns:
-        The nearest integer to the square root of `2 * width`, which is never half way between two.
+        The integer nearest to the square root of `2 * width`.
 
     Example:
         >>> balanced_rows(128)

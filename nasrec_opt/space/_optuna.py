@@ -46,7 +46,7 @@ _MERGERS = {
 
 
 class Parameters:
-    """The Optuna parameters of a space, with their labels worked out once.
+    """The Optuna parameters of a space, with their labels computed once.
 
     Args:
         choices: The values of every gene of the space.
@@ -88,9 +88,9 @@ class Parameters:
         return genotype
 
     def _check_wide(self, params: Mapping[str, Any]) -> None:
-        """Refuse a first-order term that the space does not have: no gene is asked that could.
+        """Refuse an enqueued first-order term that the space does not have.
 
-        Where there is no choice the name is free, so that other values may be the caller's own.
+        If the space has no choice of it, the name is free, and other values may be the caller's own.
         """
         if isinstance(params.get(WIDE), bool):
             check_label(WIDE, params[WIDE], self._values[WIDE])
@@ -100,7 +100,7 @@ class Parameters:
 
     def distributions(self) -> dict[str, CategoricalDistribution]:
         """Every parameter that may be asked, active or not."""
-        # Optuna takes longer to import than all of ours; who only reads genotypes needs none.
+        # imported late: Optuna takes long to import, and reading genotypes does not need it
         from optuna.distributions import CategoricalDistribution
 
         return {name: CategoricalDistribution(tuple(v)) for name, v in self._value_of.items()}

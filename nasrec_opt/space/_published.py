@@ -19,7 +19,7 @@ FILE = Path(__file__).with_name("published.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedModel:
-    """A model of the paper, the shape of its input, and what the paper reports of it.
+    """A model of the paper, with the shape of its input and the figures that the paper reports.
 
     Args:
         genotype: The architecture, at the 8 bits that a genotype has by default; the paper's is

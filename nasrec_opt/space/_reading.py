@@ -15,7 +15,8 @@ def read_fields(values: Any, known: Sequence[str], where: str) -> tuple[str | No
     """Name of the preset, if any, and the fields that are given.
 
     Raises:
-        GenotypeError: `values` is no table, or has an unknown key; the nearest known one is named.
+        GenotypeError: `values` is not a table, or has an unknown key; the nearest known one is
+        named.
     """
     if not isinstance(values, Mapping):
         raise GenotypeError(f"{where}: expected a table, got {values!r}")
@@ -48,5 +49,5 @@ def _check_keys(values: Mapping[str, Any], known: Sequence[str], where: str) -> 
 
 
 def _tuple(value: Any) -> Any:
-    """Lists of JSON and TOML as tuples, those inside them too."""
+    """Lists of JSON and TOML as tuples, including nested ones."""
     return tuple(map(_tuple, value)) if isinstance(value, list) else value

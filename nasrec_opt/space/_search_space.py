@@ -1,4 +1,4 @@
-"""The search space: which genotypes there are, drawn, mutated, counted, and asked of Optuna."""
+"""The search space: a set of genotypes to sample, mutate, count, and ask of Optuna trials."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ MAX_SUBSETS = 4096  # one categorical parameter lists all input subsets of a blo
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """Which genotypes there are (paper, section 3.3); also the set of Optuna's distributions.
+    """A set of genotypes (paper, section 3.3), which is also a set of Optuna distributions.
 
     Args:
-        name: Genotypes carry it; a preset's name limits operators and widths to the preset's.
+        name: Stored in each genotype; a preset's name limits operators and widths to the preset's.
         num_blocks: Choice blocks of every genotype.
         dense_ops: Dense operators to choose from; those of the paper by default.
         sparse_ops: Sparse operators to choose from; those of the paper by default.
         dense_widths: Widths of the dense output to choose from.
-        sparse_widths: Rows of the sparse output to choose from.
+        sparse_widths: Numbers of vectors of the sparse output to choose from.
         max_inputs: Maximum number of inputs of a branch of a block, or None for any number.
         multi_operator: Whether a branch takes any non-empty subset of operators, or exactly one as
             in the paper's searches.
-        mergers: Whether the two mergers are searched, or never there.
+        mergers: Whether the two mergers are searched; without, no model has them.
         bits: Bit widths of operators to choose from, each 4 to 8, a pair `(weights, activations)`
             of them, or 32 for floating point.
-        hardware: Values of the accelerator genes, or None where the accelerator is fixed.
+        hardware: Values of the accelerator genes, or None for a fixed accelerator.
         wide: Whether models have a first-order term: `(False,)` for none, as in the paper,
             `(False, True)` to search it, `(True,)` for all.
 
@@ -101,7 +101,8 @@ class SearchSpace:
                 raise GenotypeError(f"{name}: expected true or false, got {getattr(self, name)!r}")
         for name in ("dense_ops", "sparse_ops", "dense_widths", "sparse_widths", "bits", "wide"):
             put(self, name, unique_values(name, getattr(self, name)))
-        # Genes validate themselves and a genotype its preset, so one of each finds what is wrong.
+        # Genes validate themselves, and a genotype checks its preset: building one of each is
+        # enough.
         block = BlockGene(
             dense_ops=self.dense_ops, sparse_ops=self.sparse_ops, left_input=0, right_input=0
         )
@@ -267,7 +268,7 @@ class SearchSpace:
         return Parameters(self.choices)
 
     def __iter__(self) -> Iterator[Genotype]:
-        """Every genotype, `cardinality()` in all; equivalent ones as often as they are spelled."""
+        """Iterate over all `cardinality()` genotypes; several may build the same model."""
         return every(self.choices)
 
     def sample(self, rng: np.random.Generator) -> Genotype:
@@ -310,7 +311,7 @@ class SearchSpace:
             genotype: Any genotype.
 
         Returns:
-            True where `encode` accepts it.
+            True if `encode` accepts it.
         """
         try:
             visit(self.choices, genotype)
@@ -360,9 +361,9 @@ class SearchSpace:
     def enqueue(self, study: Study, genotype: Genotype) -> int:
         """Make a genotype one of the next trials of a study.
 
-        Each model is enqueued once: where the study has a trial of it already, in whatever state,
-        nothing is added, though several workers ask for it at the same time. On SQLite, Optuna
-        itself may hand that trial to two of them (docs/howto/several_workers.md).
+        Each model is enqueued once: if the study already has a trial of it, in any state, nothing
+        is added, even if several workers enqueue it at the same time. On SQLite, Optuna itself may
+        give that trial to two workers (docs/howto/several_workers.md).
 
         Args:
             study: A study whose objective asks this space.
@@ -372,7 +373,7 @@ class SearchSpace:
             Number of the trial that has the genotype.
 
         Raises:
-            GenotypeError: The genotype is not in this space; the sentence says which gene is not.
+            GenotypeError: The genotype is not in this space; the message names the gene.
 
         Example:
             >>> import optuna
@@ -431,7 +432,7 @@ class SearchSpace:
             values["hardware"] = {gene: list(v) for gene, v in self.hardware.items()}
         values["bits"] = [bits if isinstance(bits, int) else list(bits) for bits in self.bits]
         if self.wide == (False,):
-            del values["wide"]  # as in a record of before there was a choice
+            del values["wide"]  # as in records from before the gene existed
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     @classmethod
