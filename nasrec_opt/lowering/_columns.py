@@ -13,7 +13,7 @@ from nasrec_opt.lowering._walk import Sink, Walk
 from nasrec_opt.space import Genotype, live_parts
 
 AT_ONCE = 2048  # genotypes lowered together: their columns fit a processor's cache
-FEW = 8  # this many or fewer are faster one by one
+FEW = 8  # fewer genotypes than this are faster one by one
 MAX_BLOCKS = 62  # whose numbers a mask of 64 bits has room for, its sign apart
 
 

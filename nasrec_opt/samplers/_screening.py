@@ -23,7 +23,7 @@ from nasrec_opt.samplers._population import Snapshot
 from nasrec_opt.samplers._tournament import Round
 
 _MUTATIONS = 3  # a child is one to this many mutations away from its parent
-_BATCHES = 2  # children that are chosen as a group; the rest follow by their own worth
+_BATCHES = 2  # batches of children chosen as a group; the rest follow by their own worth
 
 
 class Screening:
@@ -114,9 +114,7 @@ def _one_thread() -> Iterator[None]:
 def _pools() -> Any:
     """The thread pools of this process; None if no package is installed that can limit them."""
     try:
-        import threadpoolctl  # type: ignore[import-untyped]  # looks for all libraries; once is
-
-        enough
+        import threadpoolctl  # type: ignore[import-untyped]  # looks for all libraries: once
     except ImportError:  # the package of optunahub/ has Optuna alone
         return None
     return threadpoolctl.ThreadpoolController()

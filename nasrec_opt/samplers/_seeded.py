@@ -94,7 +94,7 @@ class PerTrialSeededSampler(BaseSampler):
     def _settle_parents(self, study: Study, trial: FrozenTrial) -> None:
         """Let a genetic sampler store its parents before it draws from them.
 
-            Otherwise the trial that chooses the parents would see them in another order, and at another
+        Otherwise the trial that chooses the parents would see them in another order, and at another
         place of its random stream, than the same trial after a resume, when they are stored.
         """
         if isinstance(self._lasting, BaseGASampler):

@@ -90,7 +90,7 @@ class Parameters:
     def _check_wide(self, params: Mapping[str, Any]) -> None:
         """Refuse an enqueued first-order term that the space does not have.
 
-        If the space has no choice of it, the name is free, and other values may be the caller's own.
+        If the space has no choice of it, the name is free: other values may be the caller's own.
         """
         if isinstance(params.get(WIDE), bool):
             check_label(WIDE, params[WIDE], self._values[WIDE])
