@@ -1,4 +1,4 @@
-"""An array written row by row to a .npy file: memory does not grow with it, as it would mapped."""
+"""An array written row by row to a .npy file, so that memory does not grow with the array."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ArrayFile:
         np.lib.format.write_array_header_1_0(self._stream, header)
 
     def append(self, rows: npt.NDArray[Any]) -> None:
-        """Write rows behind those that are there."""
+        """Append rows."""
         data = np.ascontiguousarray(rows, self._dtype).data
         self._stream.write(data)
         self._digest.update(data)

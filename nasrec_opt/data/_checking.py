@@ -1,4 +1,4 @@
-"""Fields in their types, or the sentence that says which row and field is wrong.
+"""Conversion of fields to their types, or an error that names the wrong row and field.
 
 Lines of text count from 1, a header included, as an editor shows them; so do rows of Parquet.
 """
@@ -51,7 +51,7 @@ def convert(source: Path, frame: pl.DataFrame, row: int, schema: Schema) -> pl.D
 def read_lines(
     source: Path, text: bytes, row: int, schema: Schema, columns: tuple[str, ...]
 ) -> pl.DataFrame:
-    """Lines as columns of text, one at a time: slow, and clear about what is wrong.
+    """Read lines one at a time as columns of text: slow, but with clear errors.
 
     Args:
         source: The log.
@@ -61,7 +61,7 @@ def read_lines(
         columns: Names of the fields of a line.
 
     Raises:
-        DataError: A line is no row of `columns`; the first such is named.
+        DataError: A line is not a row of `columns`; the first such line is named.
     """
     table = []
     for number, line in enumerate(text.split(b"\n")[:-1], start=row + 1):
@@ -92,11 +92,11 @@ def separator_name(separator: str) -> str:
 
 
 def found_separator(line: str, schema: Schema, num_columns: int | None = None) -> str:
-    """` (separated by comma)` where a line seems to have another separator than the schema's.
+    """` (separated by comma)` if a line seems to have another separator than the schema's.
 
     Args:
         line: A line of the log.
-        schema: What separates fields by right.
+        schema: Has the expected separator.
         num_columns: Number of fields that a line should have; None means that it is not known.
     """
     others = {mark: line.count(mark) for mark in SEPARATORS if mark != schema.separator}
@@ -117,12 +117,12 @@ def split_fields(line: str, schema: Schema) -> list[str]:
 
 
 def _numbers(values: pl.Series, schema: Schema) -> pl.Series:
-    """Float64 with nulls where a value is missing or, in an integer column, no integer."""
+    """Float64; null where a value is missing or, in an integer column, not an integer."""
     if values.dtype == pl.String:
         values = values.cast(pl.Int64 if schema.has_integers else pl.Float64, strict=False)
-        return values.cast(pl.Float64).fill_nan(float("inf"))  # "nan" spelled out is no number
+        return values.cast(pl.Float64).fill_nan(float("inf"))  # the text "nan" is not a number
     values = values.cast(pl.Float64)
-    if schema.has_integers:  # infinite marks as bad what a null would call missing
+    if schema.has_integers:  # infinity marks a bad value; null would mean missing
         values = pl.select(
             pl.when(values != values.floor()).then(float("inf")).otherwise(values)
         ).to_series()

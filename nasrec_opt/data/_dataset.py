@@ -21,7 +21,7 @@ from nasrec_opt.features import FeatureSpec
 META = "dataset.json"
 VERSION = 1
 ARRAYS = {"dense": np.float32, "sparse": np.int32, "labels": np.uint8}
-FIELDS = (  # of the description, without which nothing can be read
+FIELDS = (  # keys of the description that are needed to read a dataset
     "rows", "num_dense", "num_sparse", "dense_columns", "sparse_columns", "cardinalities",
     "checksums",
 )  # fmt: skip
@@ -47,7 +47,7 @@ class Dataset:
     Args:
         path: The folder.
         meta: Its description.
-        min_count: Values that fewer training rows have read as rare.
+        min_count: Values that occur in fewer training rows are read as rare.
         binned_dense: Whether dense columns are read as binned sparse columns as well.
     """
 
@@ -103,7 +103,7 @@ class Dataset:
 
     @property
     def bayes_log_loss(self) -> dict[str, float] | None:
-        """Log loss of the true probabilities, by split, where the log is synthetic."""
+        """Log loss of the true probabilities, by split; only for a synthetic log."""
         return self.meta.get("bayes_log_loss")
 
     def split(self, name: str) -> Split:
@@ -139,7 +139,7 @@ class Dataset:
 
     @cached_property
     def _cutoffs(self) -> npt.NDArray[np.int32]:
-        """First id of each column that reads as rare: the column's cardinality in this view."""
+        """First id of each column that is read as rare: its cardinality for this reader."""
         values = np.array(self.meta["cardinalities"]) - FIRST
         counts = _load(self.path / "counts.npy", np.int64, (int(values.sum()),))
         columns = np.split(counts, np.cumsum(values)[:-1])[: self._num_sparse]
@@ -159,7 +159,7 @@ class Split:
         arrays: `dense`, `sparse` and `labels`.
         num_sparse: How many of the stored sparse columns are read.
         cutoffs: First rare id of each.
-        is_cut: Whether any id is cut.
+        is_cut: Whether any id is read as rare.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Batches of a split, shuffled in windows that are read front to back.
 
 Chunks of consecutive rows are drawn in random order into a window, and the window's rows are
-shuffled: a full shuffle where the split fits one window, and close to it, without random reads over
-the whole file, where it does not. No row is touched one by one.
+shuffled. If the split fits into one window, this is a full shuffle. Otherwise it is close to one,
+without random reads over the whole file. No row is handled one by one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Loader:
         split: The rows.
         batch_size: Rows of a batch.
         seed: Seed of the order; None means the order of the file.
-        start_step: Batches to leave out, without reading them.
+        start_step: Number of batches to skip, without reading them.
         drop_last: Whether a last, shorter batch is left out.
 
     Raises:
@@ -70,7 +70,7 @@ class Loader:
                 yield self._split.rows(slice(step * size, min(rows, (step + 1) * size)))
             return
         step, start = self._start_step, 0
-        rest = np.empty(0, np.int64)  # rows of the window before that did not fill a batch
+        rest = np.empty(0, np.int64)  # rows of the previous window that did not fill a batch
         for window in self._windows(self._seed):
             available = start + len(rest) + len(window)
             if min(available, rows) <= step * size and available < rows:

@@ -1,7 +1,7 @@
-"""Parquet columns of any type as text or numbers, or the sentence that says which one cannot be.
+"""Parquet columns of any type as text or numbers, or an error that names an unsupported column.
 
-Arrow has more types than polars reads without fault, so columns are cast here, by Arrow, to the few
-that the rest of the package knows: integers, floats, booleans, text.
+Arrow has more types than polars reads correctly. So Arrow casts columns here to the few types that
+the rest of the package supports: integers, floats, booleans, text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def is_parquet(source: Path) -> bool:
         with source.open("rb") as stream:
             return stream.read(len(MAGIC)) == MAGIC
     except OSError:
-        return False  # whoever reads it as text says why it cannot be read
+        return False  # reading it as text then reports why it cannot be read
 
 
 def parquet_columns(source: Path) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ def parquet_frames(source: Path, schema: Schema) -> Iterator[tuple[pl.DataFrame,
 
 
 def parquet_rows(source: Path) -> int:
-    """How many rows a Parquet file has."""
+    """Number of rows of a Parquet file."""
     return int(_open(source).metadata.num_rows)
 
 
@@ -155,6 +155,6 @@ def _plain(column: pa.Array, *, is_number: bool) -> pa.Array:
 
 
 def _with_nulls(frame: pl.DataFrame) -> pl.DataFrame:
-    """A frame with nulls for what stands for missing in Parquet: NaN, empty text."""
+    """A frame with nulls for the missing values of Parquet: NaN, empty text."""
     frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
     return frame.with_columns(pl.col(pl.String).replace("", None))

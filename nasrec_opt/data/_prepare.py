@@ -1,7 +1,7 @@
-"""From a click log to a dataset: two passes, the first counts, the second writes.
+"""From a click log to a dataset, in two passes: the first counts, the second writes.
 
-What is learned from the log (vocabularies, shifts of the dense columns) is learned from its
-training rows alone. Memory holds a chunk and the vocabularies, never the log.
+Vocabularies and shifts of the dense columns are learned from the training rows alone. Memory holds
+a chunk and the vocabularies, never the whole log.
 """
 
 from __future__ import annotations
@@ -46,25 +46,27 @@ def prepare(
 ) -> Dataset:
     """Prepare a click log once.
 
-    Dense values become log(x + c), with c = 1 - the smallest training value where that is negative,
-    else 1; missing becomes 0. Categories become ids by descending count in the training rows.
+    Dense values become log(x + c), where c is 1, or 1 minus the smallest training value if that is
+    negative. Missing values become 0. Categories become ids by descending count in the training
+    rows.
 
     Args:
         source: The log: text, plain or .gz, or .parquet.
-        out: Folder of the dataset; it appears when all is done.
+        out: Folder of the dataset; it appears only when it is complete.
         format: `criteo`, a schema, or the path of a schema TOML.
         seed: Seed of the 80/10/10 split.
         min_count: Rarer values are dropped from the vocabularies for good; None means the schema's
             threshold (Criteo: 1). A higher one can be set each time the dataset is opened.
         progress: Called with (bytes done, bytes of both passes).
         chunk_bytes: Text read at a time; it changes nothing in the result.
-        annotate: Called with the folder before it appears; what it returns joins the description.
+        annotate: Called with the folder before it appears; its result is added to the description.
 
     Returns:
         The dataset, opened.
 
     Raises:
-        DataError: One sentence with file, row, field, what was expected and what was found.
+        DataError: Something is wrong with the log, a schema or an option; the message names file,
+            row and field, what was expected and what was found.
 
     References:
         AutoCTR-style preprocessing; statistics are those of the training rows alone.
@@ -116,7 +118,7 @@ def _resolved(source: Path, schema: Schema) -> Schema:
 
 
 def _check_out(out: Path) -> None:
-    """Nothing but a dataset is ever replaced."""
+    """Refuse to replace anything but a dataset."""
     above = next((folder for folder in out.parents if folder.exists()), out)
     if not above.is_dir():
         raise DataError(f"{out}: expected a path below a folder, found the file {above}")
@@ -154,13 +156,13 @@ class _Survey:
             counter.add(values)
 
     def warn_of_columns(self, source: Path) -> None:
-        """Log a warning for each categorical column that cannot help, and that nobody named."""
+        """Log a warning for each useless categorical column that the schema does not name."""
         rows = int(self.rows[0])
         for name, counter in zip(self.schema.sparse, self._counters, strict=False):
             if not counter.num_values:
                 found = f"no value in {rows:,} training rows"
             elif counter.num_values == rows >= LEAST_IDS:
-                found = f"another value in each of {rows:,} training rows, as a row number has"
+                found = f"a different value in each of {rows:,} training rows, as a row number has"
             else:
                 continue
             logger.warning(
@@ -225,7 +227,7 @@ class _Writer(ExitStack):
                 array.append(values[name][chosen])
 
     def finish(self) -> dict[str, Any]:
-        """Write what is left; returns the description."""
+        """Write the remaining rows; returns the description."""
         survey, vocabularies = self._survey, self._vocabularies
         names = [*self._schema.sparse, *(f"{name} (binned)" for name in self._schema.dense)]
         (self._folder / "vocabularies").mkdir()
@@ -257,7 +259,7 @@ class _Writer(ExitStack):
 
 
 def bin_integers(values: pl.Series) -> pl.Series:
-    """Bins of a dense column as categories: floor(log(x + 1)^2), negatives by their floor.
+    """Bins of a dense column as categories: floor(log(x + 1)^2), or floor(x) for negative x.
 
     Args:
         values: Float64 with nulls.
@@ -280,7 +282,7 @@ def _categories(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
 def _dense(
     frame: pl.DataFrame, schema: Schema, minima: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float32]:
-    """log(x + c), missing 0; values under the training minimum count as the minimum."""
+    """log(x + c), and 0 if missing; values below the training minimum count as the minimum."""
     result = np.zeros((len(frame), len(schema.dense)), np.float32)
     for i, name in enumerate(schema.dense):
         # log1p of the difference: adding c = 1 - minimum loses the 1 beside a huge minimum.

@@ -1,7 +1,6 @@
-"""A log in chunks of checked columns: never more of it in memory than a chunk.
+"""Reads a log in chunks of checked columns: memory never holds more than a chunk of it.
 
-Parsing is vectorised; only a chunk that does not parse is walked line by line, to say where it is
-bad.
+Parsing is vectorised. Only a chunk that does not parse is read line by line, to find the bad field.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def read_chunks(
         progress: Called with (bytes read, bytes of the file).
 
     Raises:
-        DataError: It names file, row, field, what was expected and what was found.
+        DataError: A field is bad; the message names file, row, field, what was expected and found.
     """
     reader = _read_parquet(source, schema) if is_parquet(source) else None
     size, rows = source.stat().st_size, 0
@@ -148,7 +147,7 @@ def _lines(source: Path, stream: IO[bytes], chunk_bytes: int) -> Iterator[bytes]
 
 def _up_to_blank_end(texts: Iterator[bytes]) -> Iterator[bytes]:
     """The same lines without the blank ones that many exports end with."""
-    blank = b""  # what may turn out not to be the end
+    blank = b""  # blank lines that may turn out not to be the end
     for text in texts:
         text = blank + text
         kept = text.rstrip(b"\n")
@@ -180,7 +179,7 @@ def _read(source: Path, stream: IO[bytes], size: int) -> bytes:
 def _parse(
     source: Path, text: bytes, row: int, schema: Schema, columns: tuple[str, ...]
 ) -> pl.DataFrame:
-    """Lines as a frame: at once with types, or else as text, to find what has another type."""
+    """Lines as a frame: parsed with types, or else as text, to find the values of another type."""
     rows = text.count(b"\n")
     is_quoted = schema.has_quotes and b'"' in text
     separators = rows * (len(columns) - 1)

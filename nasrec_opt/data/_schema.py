@@ -1,4 +1,4 @@
-"""What the columns of a log are: Criteo's layout, or a schema TOML for any CSV or Parquet table."""
+"""The columns of a log: Criteo's layout, or a schema TOML for any CSV or Parquet table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from nasrec_opt._files import read_toml
 from nasrec_opt.errors import DataError
 
-# What pandas calls an index without a name, in Parquet and where it reads a header without one.
+# Names that pandas gives to an index without a name, in Parquet and for an empty header field.
 PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(\.\d+)*")
 
 
@@ -24,16 +24,16 @@ class Schema:
     Args:
         label: Column of clicks, 0 or 1.
         dense: Numeric columns; an empty field is a missing value.
-        sparse: Categorical columns; an empty field is a missing value. Where none is named, they
-            are all columns of the table but the label, the dense and the dropped ones.
+        sparse: Categorical columns; an empty field is a missing value. If none is named, they are
+            all columns of the table except the label, the dense and the dropped ones.
         dropped: Columns that are not read.
         columns: All columns in order, for a file without a header line; empty for one that has it.
-        separator: Between fields of a text file. Except where it is a tab, a field may be in
-            quotes.
+        separator: Character between the fields of a text file. Fields may be in quotes, unless it
+            is a tab.
         has_integers: Whether dense columns hold integers only.
-        min_count: Values with fewer training rows get no id of their own, unless `prepare` is told
-            otherwise. Published pipelines take 10 for Criteo and KDD and 5 for Avazu; 1 keeps all,
-            and lets each reader of the dataset choose.
+        min_count: Values with fewer training rows get no id of their own, unless `prepare` is given
+            another number. Published pipelines take 10 for Criteo and KDD and 5 for Avazu; 1 keeps
+            all values, and lets each reader of the dataset choose.
 
     Raises:
         DataError: A column is named twice, or a setting is out of range.
@@ -60,7 +60,7 @@ class Schema:
 
     @property
     def has_quotes(self) -> bool:
-        """Whether quotes enclose fields; in tab-separated logs they are characters like others."""
+        """Whether quotes enclose fields; in tab-separated logs they are ordinary characters."""
         return self.separator != "\t"
 
     def resolve(self, names: Sequence[str]) -> Schema:
@@ -70,11 +70,11 @@ class Schema:
             names: Column names of the table, in order.
 
         Returns:
-            The same schema, with the columns that it does not mention as its sparse columns where
-            it names none.
+            The same schema; if it names no sparse columns, all columns that it does not mention
+            are sparse.
 
         Raises:
-            DataError: A column is named twice, is missing, or no column is left to be sparse.
+            DataError: A column is named twice or missing, or no sparse column is left.
         """
         nameless = [str(place) for place, name in enumerate(names, start=1) if not name]
         if len(nameless) > 1:
@@ -154,7 +154,7 @@ def _check_once(where: str, names: Sequence[str]) -> None:
 
 
 def _check_no_index(names: Sequence[str], sparse: Sequence[str]) -> None:
-    """Refuse columns that nobody asked for: row numbers that pandas writes, and those unnamed."""
+    """Refuse unintended columns: row numbers that pandas writes, and columns without a name."""
     for name in sparse:
         if not name:
             raise DataError(

@@ -1,7 +1,7 @@
-"""The seeded 80/10/10 split: of every ten rows in a row, eight, one and one, at random.
+"""The seeded 80/10/10 split: of every ten consecutive rows, eight, one and one, at random.
 
-It depends on the seed and the row number alone, so that chunks, threads and machines agree, and it
-needs no memory that grows with the log.
+It depends only on the seed and the row number. So chunks, threads and machines agree, and no memory
+grows with the log.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def split_of(first_row: int, count: int, seed: int) -> npt.NDArray[np.int8]:
 def spread(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
     """Choose row numbers evenly spread over a split.
 
-    Every part of a log in time order then counts.
+    So every part of a log that is in time order counts.
 
     Args:
         available: Rows of the split.

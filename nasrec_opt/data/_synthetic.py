@@ -1,7 +1,7 @@
 """A synthetic click log in Criteo's layout, with planted interactions and known Bayes log loss.
 
-The click is drawn from a known probability; the log loss of that probability is the least that any
-model can expect. What the probability depends on is in `_world`.
+The click is drawn from a known probability. The log loss of that probability is the lowest that any
+model can expect. `_world` defines what the probability depends on.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def generate_synthetic(
         out: Folder of the dataset.
         rows: Rows of the log, at least 100; 100,000 suffice to learn the interactions.
         seed: Seed of everything but the split, which has seed 0.
-        progress: Called with (done, total) of no particular unit.
+        progress: Called with (done, total), in arbitrary units.
 
     Returns:
-        The dataset; `bayes_log_loss` says what the true probabilities reach on each split.
+        The dataset; `bayes_log_loss` has the log loss of the true probabilities on each split.
 
     Raises:
-        DataError: `rows` is below 100, `seed` below 0, or something that is no dataset is at `out`.
+        DataError: `rows` is below 100, `seed` below 0, or `out` exists and is not a dataset.
     """
     if rows < MIN_ROWS:
         raise DataError(f"rows: expected {MIN_ROWS} or more, got {rows}")

@@ -1,7 +1,8 @@
-"""Vocabularies: values of a column and how often the training rows have them.
+"""Vocabularies: the values of a column and how often they occur in the training rows.
 
-Ids are dense integers: 0 = rare or unseen, 1 = missing, then values from the most frequent down. So
-a higher threshold later on is one comparison: ids from a cut-off on become 0.
+Ids are consecutive integers: 0 is rare or unseen, 1 is missing, then values from the most frequent
+down. So a higher threshold can be applied later with one comparison: ids from a cut-off on become
+0.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import polars as pl
 from nasrec_opt.errors import DataError
 
 RARE, MISSING, FIRST = 0, 1, 2
-_SEEDS = 16  # of the hash, of which the first will do
+_SEEDS = 16  # parts of the hash; the first one is enough
 MERGE_ROWS = 1 << 17  # fewest pending rows at which counts are merged
 
 
@@ -35,7 +36,7 @@ class Counter:
 
     @property
     def num_values(self) -> int:
-        """How many values were seen."""
+        """Number of values seen."""
         self._merge()
         return len(self._total)
 
@@ -52,7 +53,7 @@ class Counter:
 
 
 def _own(counted: pl.DataFrame) -> pl.DataFrame:
-    """The same with a copy of the values, which else hold the text of whole chunks in memory."""
+    """A copy of the values; the originals would keep the text of whole chunks in memory."""
     values = counted["value"].to_arrow(compat_level=pl.CompatLevel.oldest())
     return counted.with_columns(pl.Series("value", values))
 
@@ -64,7 +65,7 @@ class Vocabulary:
         table: Columns `value` and `count`.
 
     Raises:
-        DataError: A value is there twice.
+        DataError: A value occurs twice.
     """
 
     def __init__(self, table: pl.DataFrame) -> None:
@@ -77,7 +78,8 @@ class Vocabulary:
             self._hashes = hashes[self._order]
             if not (self._hashes[1:] == self._hashes[:-1]).any():
                 return
-            # Two values share a hash, once in ten billion vocabularies of 60,000.
+            # Two values share a hash; this happens once in ten billion vocabularies of 60,000
+            # values.
         raise DataError("vocabulary: expected each value once, got one twice")
 
     @property

@@ -1,10 +1,10 @@
-"""What holds for every row of the synthetic log: popularity, missing values, what makes a click.
+"""The distribution of the synthetic log: popularity, missing values, click probabilities.
 
 Shares, medians and tails follow the statistics of Criteo's log; long vocabularies are shortened so
 that 120,000 rows suffice to learn from. The log odds of a click are a sum of effects of single
 values, which a linear model finds, and of planted pairs and triples of fields, which it cannot:
-they are inner and threefold products of latent vectors, centred, so that no single field says
-anything about them. Every part has a variance fixed beforehand, whatever the seed.
+they are products of two or three latent vectors, centred, so that no single field predicts them.
+Every part has a fixed variance, whatever the seed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ CALIBRATION_ROWS = 20_000
 
 
 class Rows(NamedTuple):
-    """Rows without their clicks; -1 = missing value, NaN = missing number.
+    """Rows without their clicks; -1 is a missing value, NaN a missing number.
 
     Args:
         dense: Whole numbers, `[rows, 13]`.
@@ -86,7 +86,7 @@ class World:
     """Popularity and effects of values, drawn once.
 
     Args:
-        rng: What draws them.
+        rng: Source of the draws.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -94,12 +94,12 @@ class World:
         self._cumulated = [np.cumsum(share) for share in self._shares]
         self._followers = {f: rng.permutation(SPARSE[LEADER].num_values) for f in DETERMINED}
         planted = {field for fields in (*PAIRS, *TRIPLES) for field in fields}
-        scales = rng.gamma(1.0, 0.4, len(SPARSE))  # some columns tell much, most little
+        scales = rng.gamma(1.0, 0.4, len(SPARSE))  # some columns matter much, most little
         scales[sorted(planted)] = 1.0
         scales *= np.sqrt(SPARSE_VARIANCE / (scales**2).sum())
         latent = [_standard(rng.normal(0, 1, (len(s), LATENT)), s) for s in self._shares]
-        # The first latent entry is also the effect of the value alone: what clicks well by itself
-        # clicks better still in good company.
+        # The first latent entry is also the effect of the value alone: values that attract clicks
+        # by themselves attract more in combination.
         self._effects = [scale * v[:, 0] for scale, v in zip(scales, latent, strict=True)]
         self._latent = {field: latent[field] for field in sorted(planted)}
         slopes = rng.normal(0, 1, len(DENSE))
@@ -166,7 +166,7 @@ def _standard(vectors: FloatArray, share: FloatArray) -> FloatArray:
 
 
 def _bias(odds: FloatArray) -> float:
-    """What to add to the log odds for the click rate of the real log, by bisection."""
+    """The bias of the log odds that gives the click rate of the real log, by bisection."""
     low, high = -20.0, 20.0
     for _ in range(60):
         middle = (low + high) / 2

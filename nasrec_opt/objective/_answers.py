@@ -1,4 +1,4 @@
-"""What an oracle and a cost model have to be, and what they may answer."""
+"""Checks of an oracle and a cost model, and of what they return."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ AnyOracle = Oracle | Callable[[Genotype], Evaluation | float]
 
 
 def check_parts(space: Any, oracle: Any, accelerator: Any) -> None:
-    """Refuse what can answer no question, before the first one is asked.
+    """Refuse a space or an oracle that cannot work, before the first trial.
 
     Raises:
-        StudyError: It names the part, what was expected and what was given.
+        StudyError: A part is wrong; the message names it, and what was expected and given.
     """
     if not isinstance(space, SearchSpace):
         raise StudyError(f"space: expected a SearchSpace, got {described(space)}")
@@ -35,11 +35,11 @@ def check_parts(space: Any, oracle: Any, accelerator: Any) -> None:
 
 
 def evaluation_of(answer: Any, what: str) -> Evaluation:
-    """An oracle's answer as an `Evaluation` whose log loss is a finite number.
+    """Convert an oracle's answer to an `Evaluation` with a finite log loss.
 
     Args:
         answer: An `Evaluation`, or a log loss: any kind of real number.
-        what: Who answered.
+        what: Name of the oracle, for the message.
 
     Raises:
         TrialError: It is anything else.
@@ -83,7 +83,7 @@ def finite(value: Any, where: str) -> float:
 
 
 def number(value: Any, where: str) -> float:
-    """A number of any library as a plain float; text and truth values are none.
+    """A number of any library as a plain float; text and bools are not numbers.
 
     Raises:
         TrialError: It is something else.
@@ -98,7 +98,7 @@ def number(value: Any, where: str) -> float:
 
 
 def name_of(part: Any) -> str:
-    """What to call a user's object or function."""
+    """Name of a user's object or function, for messages."""
     return getattr(part, "__name__", None) or type(part).__name__
 
 

@@ -1,7 +1,7 @@
-"""One trial fails, not the study: why it failed, and when everything fails.
+"""One trial fails, not the study: the reason of a failure, and the end if all trials fail.
 
-A user's oracle or cost model may raise anything and answer anything. Whatever it does, the trial
-that asked it fails with one sentence; the study ends only where trial after trial fails.
+A user's oracle or cost model may raise any error and return anything. Whatever it does, only the
+trial that asked it fails, with one sentence. The study ends only if trial after trial fails.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from hw import HwError
 from nasrec_opt.errors import NasrecError, StudyError, TrialError
 
 FAILED = "failed"  # attribute of a failed trial: why
-FIRST_FAILED = 16  # so many at the beginning, and a search ends: nothing works yet
+FIRST_FAILED = 16  # failed trials at the beginning that end a search: nothing works yet
 FAILED_IN_A_ROW = 128  # the same later on: at nine of ten failing, one search in 700,000 trials
 LONGEST = 500  # characters of a reason
 
 
 @contextmanager
 def blamed(what: str, *passing: type[Exception]) -> Iterator[None]:
-    """Turn whatever goes wrong inside into a `TrialError` that names the culprit.
+    """Turn any error of the block into a `TrialError` that names its cause.
 
-    Pruning passes, and so does a lack of memory: the next trial would not be spared it.
+    Pruning passes, and so does a lack of memory, which the next trial would have as well.
 
     Args:
-        what: Whose fault it is; the reason begins with it.
-        *passing: Errors that mean something else to the caller.
+        what: What the block runs; the message begins with it.
+        *passing: Errors that mean something else to the caller, and pass.
 
     Raises:
-        TrialError: Anything but those.
+        TrialError: The block raised any other error.
     """
     try:
         yield
@@ -44,8 +44,10 @@ def blamed(what: str, *passing: type[Exception]) -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """What an error says, in one line; of one that is not ours, with its type and place."""
-    said = traceback.format_exception_only(error)[-1]  # also of one that cannot be printed
+    """The message of an error in one line, with type and place if the error is not ours."""
+    said = traceback.format_exception_only(error)[
+        -1
+    ]  # works even for an error that cannot be printed
     name, _, message = said.partition(": ")
     if isinstance(error, (NasrecError, HwError)):
         return one_line(message or name)
@@ -55,7 +57,7 @@ def sentence(error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text that any storage takes: printable characters, single spaces, not too many."""
+    """A text that any storage accepts: printable characters, single spaces, limited length."""
     printable = "".join(c if c.isprintable() else " " for c in text)
     line = " ".join(printable.split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
@@ -69,11 +71,11 @@ class Failures:
         self._none_succeeded = True
 
     def succeeded(self) -> None:
-        """A trial came to values, or was pruned."""
+        """Note that a trial got values, or was pruned."""
         self._in_a_row, self._none_succeeded = 0, False
 
     def failed(self, reason: str) -> None:
-        """A trial failed.
+        """Note that a trial failed.
 
         Raises:
             StudyError: The first `FIRST_FAILED` trials failed, or `FAILED_IN_A_ROW` one after

@@ -1,6 +1,6 @@
-"""The metrics of a genotype that need no oracle, and which an objective may be.
+"""The metrics of a genotype that need no oracle; each may be an objective.
 
-Values cross from the units of `hw` to those that people read here, once: ns to us, pJ to uJ.
+This is the one place where the units of `hw` become those of reports: ns to us, pJ to uJ.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEFAULT_WITH_ACCELERATOR = ("log_loss", "latency_us", "energy_uj")
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is known of a genotype without its log loss: metrics, and the cost by operator."""
+    """The figures of a genotype other than its log loss: metrics, and the cost by operator."""
 
     metrics: dict[str, float]
     breakdown: dict[str, dict[str, float]] | None
@@ -42,17 +42,17 @@ def figures_of(
     *,
     balance: bool = True,
 ) -> Figures:
-    """What is known of a genotype without its log loss.
+    """Compute all figures of a genotype other than its log loss.
 
     Args:
         genotype: The architecture; its accelerator genes configure the accelerator.
-        features: Shape of the input, or None where nothing can be computed.
+        features: Shape of the input, or None, without which nothing can be computed.
         accelerator: What the model runs on, or None for no cost.
-        balance: Whether dot products project their rows.
+        balance: Whether dot products project their vectors.
 
     Raises:
         DescriptionError: The accelerator refuses the genotype.
-        TrialError: The accelerator raises anything else, or answers no `Cost`.
+        TrialError: The accelerator raises anything else, or does not return a `Cost`.
     """
     if features is None:
         return Figures({}, None)
@@ -78,20 +78,20 @@ def metrics_many(
     *,
     balance: bool = True,
 ) -> dict[str, npt.NDArray[Any]]:
-    """Metrics of genotypes that need no oracle, worked out for all of them at once.
+    """Compute the metrics that need no oracle, for many genotypes at once.
 
     Args:
         genotypes: Architectures; their accelerator genes configure the accelerator.
         features: Shape of the input.
         accelerator: What the models run on, or None for no costs.
-        balance: Whether dot products project their rows, as the oracle's `balance` says.
+        balance: Whether dot products project their vectors, like the oracle's `balance`.
 
     Returns:
         Values `[genotypes]` by name, equal to those of `Objective.metrics`, without `log_loss`.
 
     Raises:
         DescriptionError: The accelerator refuses one of the genotypes.
-        StudyError: The accelerator is a class, has no `cost`, or answers no `Cost`.
+        StudyError: The accelerator is a class, has no `cost`, or does not return a `Cost`.
 
     Example:
         >>> from hw import ReRAM

@@ -30,7 +30,9 @@ from nasrec_opt.objective._trial import ToTrial, set_constraint, timed
 from nasrec_opt.oracle import Evaluation, Report, architecture, can_report
 from nasrec_opt.space import Genotype, SearchSpace
 
-ACCELERATOR = "accelerator"  # the constraint that a genotype violates which cannot be built
+ACCELERATOR = (
+    "accelerator"  # the constraint that a genotype violates if the accelerator cannot be built
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,41 +40,40 @@ logger = logging.getLogger(__name__)
 class Objective:
     """Scores Optuna trials; all metrics are minimised.
 
-    A trial gets the user attributes `genotype` (JSON), `seconds` (of `oracle` and `cost`), `auc`
-    where the oracle knows it, `mflops`, `mflops_paper` and `parameters` where the input is known,
-    `area_mm2` and `breakdown` (latency and energy by operator) where there is an accelerator, and
-    those metrics that are not objectives. A genotype asked again is answered from memory.
+    A trial gets the user attributes `genotype` (JSON) and `seconds` (of `oracle` and `cost`); `auc`
+    if the oracle computes it; `mflops`, `mflops_paper` and `parameters` if the input is known;
+    `area_mm2` and `breakdown` (latency and energy by operator) with an accelerator; and all metrics
+    that are not objectives. A genotype that was scored before is answered from memory.
 
-    Where log loss is the only objective and the oracle takes `report`, as a `SupernetOracle` does,
-    log losses on the way go to the trial, and the study's pruner may end it; a pruned trial has the
-    attributes of its last log loss. Optuna prunes in studies of one objective alone.
+    If log loss is the only objective and the oracle accepts `report`, as a `SupernetOracle` does,
+    intermediate log losses are reported to the trial, and the study's pruner may end it. A pruned
+    trial has the attributes of its last log loss. Optuna only prunes studies with one objective.
 
     A genotype that the accelerator refuses (`hw.DescriptionError`), such as converters that cannot
-    read one cell, is infeasible, not an error: the trial is pruned before the oracle is asked, has
-    the reason as the attribute `infeasible`, and violates the constraint `accelerator`. Samplers
-    learn to avoid it and none takes it for a parent.
+    read one cell, is infeasible, which is not an error. The trial is pruned before the oracle is
+    asked, its attribute `infeasible` states the reason, and it violates the constraint
+    `accelerator`. Samplers learn to avoid such genotypes, and never use them as parents.
 
-    Whatever else goes wrong with one trial fails that trial alone: an error of the oracle or the
-    cost model, an answer that is no finite number, an enqueued trial outside the space. Its values
-    are NaN, which Optuna records as failed; it has the reason as the attribute `failed`, and a
-    warning is logged. A study in which nothing else happens ends: see `StudyError` of `__call__`.
+    Any other problem fails only that trial: an error of the oracle or the cost model, an answer
+    that is not a finite number, an enqueued trial outside the space. Its values are NaN, which
+    Optuna records as failed; its attribute `failed` states the reason, and a warning is logged. If
+    all trials fail, the study ends: see `StudyError` of `__call__`.
 
     Args:
         space: The space that is searched.
         oracle: Scores genotypes: an `Oracle`, or a function from a genotype to an `Evaluation` or a
             log loss. If its attribute `reads_accelerator` is true, it is asked again for other
             accelerator genes. If its attribute `balance` is false, as that of a supernet may be,
-            models are charged for dot products of all their rows.
-        accelerator: Cost model of what the model runs on; accelerator genes configure it. None for
-            no costs.
+            models are charged for dot products of all their vectors.
+        accelerator: Cost model; accelerator genes configure it. None means no costs.
         features: Shape of the input, or None for the oracle's.
         objectives: Metrics out of `METRICS`, in order. None means log loss, and with an accelerator
             also latency and energy.
         constraints: Largest value allowed, by metric; a trial above it is infeasible.
 
     Raises:
-        StudyError: A metric is unknown, repeated, or cannot be computed from what is given; or the
-            oracle or the accelerator is a class, or lacks its method.
+        StudyError: A metric is unknown, repeated, or cannot be computed with these arguments; or
+            the oracle or the accelerator is a class, or lacks its method.
 
     Example:
         >>> import optuna
@@ -135,7 +136,7 @@ class Objective:
         except TrialPruned:
             self._failures.succeeded()
             raise
-        except GenotypeError as error:  # enqueued; of such trials there are not without end
+        except GenotypeError as error:  # enqueued; their number is limited
             self._fail(trial, error)
             values = (math.nan,) * len(self.metric_names)
         except TrialError as error:
@@ -146,7 +147,7 @@ class Objective:
         return values[0] if len(values) == 1 else values
 
     def _fail(self, trial: BaseTrial, error: Exception) -> str:
-        """Write down and log why a trial fails."""
+        """Store and log why a trial fails."""
         reason = one_line(str(error))
         trial.set_user_attr(FAILED, reason)
         logger.warning("trial %d failed: %s", trial.number, reason)
@@ -175,7 +176,7 @@ class Objective:
         return tuple(metrics[name] for name in self.metric_names)
 
     def _feasible_figures(self, trial: BaseTrial, genotype: Genotype) -> Figures:
-        """What a genotype costs; a trial whose genotype the accelerator refuses ends here."""
+        """The figures of a genotype; if the accelerator refuses it, the trial is pruned."""
         try:
             return self._figures(genotype)
         except DescriptionError as error:
@@ -194,7 +195,7 @@ class Objective:
         figures: Figures,
         seconds: dict[str, float],
     ) -> dict[str, float]:
-        """Write down beside a trial's values what belongs there; returns its metrics."""
+        """Store a trial's attributes and constraints; returns its metrics."""
         metrics = {"log_loss": evaluation.log_loss, **figures.metrics}
         attributes: dict[str, Any] = {"genotype": genotype.to_json()}
         if evaluation.auc is not None:
@@ -226,7 +227,7 @@ class Objective:
 
         Raises:
             DescriptionError: The accelerator refuses the genotype.
-            TrialError: The oracle or the accelerator fails, or answers no finite number.
+            TrialError: The oracle or the accelerator fails, or does not return a finite number.
         """
         figures = self._figures(genotype)
         return {"log_loss": self._evaluate(genotype).log_loss, **figures.metrics}

@@ -1,4 +1,4 @@
-"""What an objective tells a trial beside its values: log losses on the way, constraints, times."""
+"""What an objective stores in a trial: intermediate log losses, constraints, times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optuna.trial import BaseTrial
 
 
 class ToTrial:
-    """Tells a trial of log losses on the way, and stops it where the study's pruner says so."""
+    """Reports intermediate log losses to a trial, and stops it if the study's pruner says so."""
 
     def __init__(self, trial: BaseTrial) -> None:
         self._trial = trial
@@ -27,7 +27,7 @@ class ToTrial:
 
 @contextmanager
 def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Note how long what is inside takes, also where it raises."""
+    """Record how long the block takes, even if it raises."""
     started = time.perf_counter()
     try:
         yield
@@ -36,6 +36,6 @@ def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 
 def set_constraint(trial: BaseTrial, name: str, value: float) -> None:
-    # A trial taken up again after a kill has some of them; Optuna warns of a second time.
+    # A trial that continues after a kill has some already; Optuna warns about a second report.
     if name not in getattr(trial, "constraints", {}):
         trial.set_constraint(name, value)

@@ -75,7 +75,7 @@ def test_columns_that_cannot_help_are_named_in_a_warning(tmp_path, caplog):
         prepared(tmp_path / "log.csv", lines)
     found = [record.getMessage() for record in caplog.records]
     assert len(found) == 2
-    assert "column 'id' has another value in each of 160 training rows" in found[0]
+    assert "column 'id' has a different value in each of 160 training rows" in found[0]
     assert "column 'void' has no value in 160 training rows" in found[1]
     caplog.clear()
     prepared(tmp_path / "log.csv", lines, sparse=("id", "u", "void"))  # they are asked for
