@@ -1,7 +1,7 @@
 """From a search to its finalists: many models scored, fewer trained a little, fewer trained on.
 
-A supernet scores a model in a fraction of a second, and ranks loosely. An epoch from scratch takes
-seconds and ranks well. The ladder spends its seconds on both: see `climb`.
+A supernet scores a model in a fraction of a second, but ranks inaccurately. An epoch from scratch
+takes seconds and ranks well. The ladder combines both: see `climb`.
 """
 
 from nasrec_opt.ladder._candidates import Candidate, feature_names, features_of, training_work

@@ -1,4 +1,4 @@
-"""What may climb: searched genotypes, with what is known of them before they are trained."""
+"""Candidates: searched genotypes, with what is known about them before training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nasrec_opt.space import (
     liveness,
 )
 
-STEP_OVERHEAD = 170_000.0  # MACs a sample that take as long as the rest of a step; measured
+STEP_OVERHEAD = 170_000.0  # MACs per sample that take as long as the fixed part of a step; measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,10 @@ class Candidate:
     Args:
         genotype: The architecture.
         trial: Number of its trial.
-        score: Log loss as the search scored it.
+        score: Log loss from the search.
         costs: Its other objectives, all minimised, in the study's order.
-        features: What else a correction reads, in the order of `feature_names`.
-        work: What a training step costs, beside that of other models; see `training_work`.
+        features: Other inputs of a correction, in the order of `feature_names`.
+        work: Relative cost of a training step; see `training_work`.
     """
 
     genotype: Genotype
@@ -39,15 +39,15 @@ class Candidate:
 
 
 def training_work(genotype: Genotype, features: FeatureSpec) -> float:
-    """What a training step costs, beside that of other models of the same input.
+    """Compute the relative cost of a training step, among models of the same input.
 
     Args:
         genotype: The architecture.
         features: Shape of the input.
 
     Returns:
-        MACs of a sample, and `STEP_OVERHEAD`. No clock is read, so that what follows from it is the
-        same on any machine.
+        MACs of a sample plus `STEP_OVERHEAD`. No clock is read, so the result is the same on any
+        machine.
     """
     return STEP_OVERHEAD + float(lower(genotype, features).macs)
 

@@ -1,8 +1,8 @@
-"""The climb: candidates trained rung by rung, and what the first rung teaches of the others.
+"""The climb: candidates are trained rung by rung, and the first rung corrects the other scores.
 
-Everything that is decided follows from the candidates, from what training came to, and from one
-measured number of models. A climb that was interrupted is therefore begun again with a `train` that
-remembers, and ends as it would have ended.
+All choices follow from the candidates, the log losses of trained models, and one measured number of
+models. So an interrupted climb is simply started again with a `train` that remembers finished
+trainings, and ends as it would have ended.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 logger = logging.getLogger(__name__)
 
 MACS, DOT = (feature_names().index(name) for name in ("log2 MACs", "dot"))
-PER_DOUBLING = -0.0005  # nats of log loss for twice the MACs, until truths say otherwise
+PER_DOUBLING = -0.0005  # nats of log loss for twice the MACs, until trained models correct it
 OF_A_DOT_PRODUCT = -0.002  # the same for a first dot product; docs/decisions/ladder.md
 
 
 class Trained(Protocol):
-    """What a training came to; `nasrec_opt.retrain.PartialModel` is one."""
+    """The result of a training; `nasrec_opt.retrain.PartialModel` is one."""
 
     @property
     def log_loss(self) -> float:
@@ -54,7 +54,8 @@ class Trained(Protocol):
         """Wall time of the training so far."""
 
 
-Train: TypeAlias = Callable[[Genotype, float], Trained]  # up to so many epochs
+# trains a genotype up to a number of epochs
+Train: TypeAlias = Callable[[Genotype, float], Trained]
 
 
 @dataclass(slots=True)
@@ -63,10 +64,10 @@ class Rung:
 
     Args:
         epochs: Epochs that its models have been trained for at its end.
-        size: Models that it will have.
-        trained: What each came to, by the candidate's number, in the order of training; None of a
-            model whose training failed.
-        promoted: The candidates that go on, in order; empty until all are trained.
+        size: Number of models that it will have.
+        trained: Result of each model, by the candidate's number, in the order of training; None
+            for a model whose training failed.
+        promoted: The candidates that continue, in order; empty until all are trained.
     """
 
     epochs: float
@@ -88,14 +89,13 @@ class Climb:
     Args:
         candidates: The models that may climb.
         finalists: Models that the last rung leaves.
-        probes: Candidates that are trained to the end whatever becomes of them here.
+        probes: Candidates that are trained to the end in any case.
         rungs: The rungs so far, the lowest first.
-        work: What the models of the first rung besides the probes may cost together, in units of
-            `Candidate.work`, or None while that is not known, or where the number of models is
-            given.
-        correction: Maps scores to truths of the first rung less `prior`; None where there are too
-            few.
-        tau: How well corrected scores rank, where the first rung is complete; see `corrected_tau`.
+        work: Total cost allowed for the models of the first rung without the probes, in units of
+            `Candidate.work`; None while it is unknown, or if the number of models is given.
+        correction: Predicts log losses of the first rung minus `prior` from features; None if too
+            few models are trained.
+        tau: How well corrected scores rank, once the first rung is complete; see `corrected_tau`.
         tau_of_score: How well the scores themselves rank.
         failures: Why trainings failed, by the candidate's number.
     """
@@ -112,12 +112,12 @@ class Climb:
 
     @property
     def features(self) -> FloatArray:
-        """What the correction reads, the score first, `[candidates, features]`."""
+        """Features that the correction reads, the score first, `[candidates, features]`."""
         return np.array([[c.score, *c.features] for c in self.candidates])
 
     @property
     def prior(self) -> FloatArray:
-        """What is expected of the candidates beside each other, before anything is trained."""
+        """Expected relative log losses of the candidates, before any is trained."""
         known = np.array([candidate.features for candidate in self.candidates])
         value = PER_DOUBLING * known[:, MACS] + OF_A_DOT_PRODUCT * (known[:, DOT] > 0)
         return np.asarray(value - value.mean())
@@ -129,7 +129,7 @@ class Climb:
 
     @property
     def climbers(self) -> list[int]:
-        """Models of the first rung that may go on: all but the probes."""
+        """Models of the first rung that may continue: all except the probes."""
         return [number for number in self.rungs[0].trained if number not in self.probes]
 
     def work_of(self, numbers: Iterable[int]) -> float:
@@ -156,36 +156,37 @@ def climb(
     on_change: Callable[[Climb], None] | None = None,
     ahead: Callable[[Sequence[Genotype], float], None] | None = None,
 ) -> Climb:
-    """Train candidates rung by rung; half of a rung goes on to twice as many epochs.
+    """Train candidates rung by rung; half of each rung continues to twice as many epochs.
 
-    The first models are chosen by the search's scores. From the fifth on, each is chosen by what
-    the trained ones teach: scores corrected by a ridge regression. Both begin with the expectation
-    that more MACs and a dot product are a little better. A model is chosen for the improvement to
-    be expected of it, for what its training costs: dear models must promise more.
+    The first models are chosen by the search's scores. From the fifth on, a ridge regression on the
+    trained models corrects the scores. Both assume at first that more MACs and a dot product are a
+    little better. The next model has the largest expected improvement relative to its training
+    cost: expensive models must promise more.
 
     Args:
-        candidates: What may climb, each model once.
-        train: Trains a genotype up to a number of epochs; asked again with more, it goes on. A
-            `StudyError` of it fails that model alone.
-        finalists: Models that the last rung leaves, at most.
+        candidates: The models to choose from, each once.
+        train: Trains a genotype up to a number of epochs; called again with more, it continues. If
+            it raises a `StudyError`, only that model fails.
+        finalists: Maximum number of models that the last rung leaves.
         epochs: Epochs of the first rung.
-        models: Models of the first rung; or how many there could be if one took so many seconds,
-            asked once, after the first four. The rung has then so much work as that many models
-            like these four, from 8 to 64 models; none takes work that the first eight need. Probes
-            do not count.
-        probes: Candidates that are trained to the end anyway. They are trained first, and teach
-            what to expect of the others; they go on only where nothing else is left.
-        work: What a climb that was interrupted has planned (`Climb.work`); `models` is not asked.
+        models: Number of models of the first rung without probes; or a function that computes it
+            from the seconds of one model, called once, after the first four. The rung then has as
+            much work as that many models like these four, and from 8 to 64 models; no model may
+            use work that the first eight need.
+        probes: Candidates that are trained to the end anyway. They are trained first, and help to
+            correct the scores of the others; they continue only if no other model is left.
+        work: The work that an interrupted climb has planned (`Climb.work`); then `models` is not
+            called.
         on_change: Called whenever a model is trained, or models are promoted.
-        ahead: Told of all models that `train` is about to be asked for one by one, and of their
-            epochs, where they are known together; it may train them beside each other.
+        ahead: Called with all models and epochs that `train` will be called with next, if they are
+            known together; it may train them at the same time.
 
     Returns:
         The climb; `rungs[-1].promoted` are the finalists, two of three for their accuracy and one
         along the front.
 
     Raises:
-        StudyError: There is no candidate, or no training came to anything.
+        StudyError: There is no candidate, or no training succeeded.
     """
     if not candidates:
         raise StudyError("ladder: expected candidates, got none")
@@ -222,7 +223,7 @@ def climb(
 
 
 def _plan(state: Climb, rung: Rung, models: Callable[[float], int]) -> None:
-    """Settle the first rung's work after its first models, and how many models that may be."""
+    """Plan the first rung's work after its first models, and the maximum number of models."""
     trained = len(rung.trained)
     if trained < min(FIRST_MODELS, len(state.candidates)):
         return
@@ -251,13 +252,13 @@ def _train(state: Climb, rung: Rung, number: int, train: Train) -> None:
 
 
 def _promote(state: Climb, count: int) -> list[int]:
-    """Fill and return the last rung's `promoted`; errors of differences are those over the rows."""
+    """Fill and return the last rung's `promoted`; errors are over the validation rows."""
     rung = state.rungs[-1]
     results = {i: result for i, result in rung.trained.items() if result is not None}
     results = {i: results[i] for i in results if i not in state.probes} or results
     if not results:
         reason = next(iter(state.failures.values()))
-        raise StudyError(f"ladder: no training came to anything; the first: {reason}")
+        raise StudyError(f"ladder: no training succeeded; the first: {reason}")
     numbers = sorted(results)
     rows = np.array([results[i].row_losses for i in numbers])
     chosen = promote(
@@ -282,7 +283,7 @@ def _errors_of_differences(rows: FloatArray) -> FloatArray:
 
 
 def _next(state: Climb, rung: Rung) -> int | None:
-    """The next model of the first rung; None where it is complete."""
+    """The next model of the first rung; None if the rung is complete."""
     trained = len(rung.trained)
     if trained >= rung.size:
         return None
@@ -307,7 +308,7 @@ def _next(state: Climb, rung: Rung) -> int | None:
 
 
 def _payable(state: Climb, rung: Rung) -> set[int]:
-    """Who can be the next model of the first rung, so that there is work left for eight of them."""
+    """Candidates for the next model of the first rung that leave enough work for eight models."""
     waiting = set(range(len(state.candidates))) - rung.trained.keys()
     if state.work is None or len(rung.trained) < FIRST_MODELS:  # as when it was not yet known
         return waiting
@@ -321,9 +322,9 @@ def _payable(state: Climb, rung: Rung) -> set[int]:
 
 
 def _estimates(state: Climb, rung: Rung) -> tuple[FloatArray, FloatArray]:
-    """Log losses after the first rung, as far as they are known, and how far off they may be."""
+    """Estimated log losses after the first rung, and their standard errors."""
     if state.correction is None:
-        # Nobody knows yet what a score is worth: differences within its own spread may be noise.
+        # The accuracy of a score is not known yet: differences within its own spread may be noise.
         scores = np.array([candidate.score for candidate in state.candidates])
         return scores + state.prior, np.full(len(scores), scores.std() / math.sqrt(2))
     estimates, error = state.correction.predict(state.features)
@@ -336,7 +337,7 @@ def _estimates(state: Climb, rung: Rung) -> tuple[FloatArray, FloatArray]:
 
 
 def _promises(state: Climb, rung: Rung, estimates: FloatArray, doubt: FloatArray) -> FloatArray:
-    """Improvement to be expected of each candidate on the best one that was trained."""
+    """Expected improvement of each candidate on the best trained model."""
     truths = _truths(rung)
     if state.correction is None or not truths:
         return expected_improvement(estimates, doubt, float(np.min(estimates)))

@@ -1,7 +1,7 @@
-"""What trained models teach of the others: a ridge regression from scores to trained log losses.
+"""Correction of scores: a ridge regression from scores and features to trained log losses.
 
-A supernet's score is biased, for example toward small models. What the bias goes with is cheap to
-know (MACs, depth, widths, operators), and a few trained models say how much.
+A supernet's score is biased, for example toward small models. The bias depends on features that are
+cheap to compute (MACs, depth, widths, operators), and a few trained models show how strongly.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-LEAST_TRUTHS = 4  # below, a correction would be made of nothing
+LEAST_TRUTHS = 4  # with fewer trained models, a correction is meaningless
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Correction:
     """A fitted correction.
 
     Args:
-        mean: Where the features are 0 to the regression, `[features]`.
-        scale: What a unit of it is, `[features]`; infinite of a feature that all candidates share.
-        weights: Log loss for each such unit, `[features]`.
-        intercept: Mean trained log loss.
+        mean: Mean that is subtracted from each feature, `[features]`.
+        scale: Divisor of each feature, `[features]`; infinite if all candidates share its value.
+        weights: Weights of the scaled features, nats, `[features]`.
+        intercept: Mean trained log loss, nats.
         covariance: Of the weights, in units of `residual` squared, `[features, features]`.
         residual: Root mean square of the leave-one-out errors, nats.
-        penalty: Of the ridge; chosen by leave-one-out errors.
-        truths: Number of trained models behind it.
+        penalty: Penalty of the ridge regression, chosen by leave-one-out errors.
+        truths: Number of trained models that it was fitted to.
     """
 
     mean: FloatArray
@@ -54,10 +54,10 @@ class Correction:
         Args:
             features: Of all candidates, the score first, `[candidates, features]`.
             trained: Which of them were trained.
-            log_losses: What they came to, all after equal training.
+            log_losses: Their log losses, all after equally long training.
 
         Returns:
-            The correction, or None of fewer than four trained models.
+            The correction, or None with fewer than four trained models.
         """
         if len(trained) < LEAST_TRUTHS:
             return None
@@ -78,14 +78,14 @@ class Correction:
         )
 
     def predict(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log losses that the models would be trained to.
+        """Predict the log losses of models after training.
 
         Args:
             features: As given to `fit`, `[candidates, features]`.
 
         Returns:
-            Log losses, and standard errors of what is known of them on average, `[candidates]`
-            each; a single model lies `residual` around that.
+            Log losses, and the standard errors of these means, `[candidates]` each; a single
+            model deviates from its mean by `residual`.
         """
         x = (features - self.mean) / self.scale
         variance = 1 / self.truths + np.einsum("ij,jk,ik->i", x, self.covariance, x)
@@ -97,17 +97,17 @@ def corrected_tau(
 ) -> float | None:
     """Kendall's tau of corrected scores with trained log losses, of models left out of the fit.
 
-    Each pair of models is ordered by a correction that has seen neither, nor let them choose its
-    penalty. To leave out one model at a time would not do: a correction that knows nothing predicts
-    the mean of the others, which is the lower, the higher the one left out is, and so has tau -1.
+    Each pair of models is ordered by a correction that was fitted, penalty included, without both
+    of them. Leaving out one model at a time would be biased: a correction that has learned nothing
+    predicts the mean of the others, which is lower when the omitted model is higher, so tau is -1.
 
     Args:
-        features: As for `Correction.fit`, as for the others.
+        features: As for `Correction.fit`.
         trained: Which candidates were trained.
-        log_losses: What they came to.
+        log_losses: Their log losses.
 
     Returns:
-        Tau, or None of fewer than six models, or where all came to the same.
+        Tau, or None with fewer than six models, or if all log losses are equal.
 
     References:
         Airola et al. 2011: leave-pair-out cross-validation, without bias where leave-one-out has
@@ -133,7 +133,7 @@ def kendall_tau(one: npt.ArrayLike, other: npt.ArrayLike) -> float | None:
         other: Another value of each model, `[models]`.
 
     Returns:
-        -1 to 1, or None where all values of one of them are equal.
+        -1 to 1, or None if all values of one ranking are equal.
     """
     from scipy.stats import kendalltau
 

@@ -1,16 +1,16 @@
-"""How many models each rung has, and how many epochs, from what was measured."""
+"""Sizes and epochs of the rungs."""
 
 from __future__ import annotations
 
 import math
 
-LEAST_STEPS = 300  # of the first rung: log losses after fewer say little of those at the end
+LEAST_STEPS = 300  # steps of the first rung: log losses after fewer say little about the final ones
 LEAST_MODELS, MOST_MODELS = 8, 64
-FIRST_MODELS = 4  # trained before the correction is asked, and from whose time the rest is planned
+FIRST_MODELS = 4  # models trained before the correction is used; their time plans the rest
 
 
 def rung_sizes(models: int, finalists: int) -> list[int]:
-    """Models of each rung: half of them go on, until no more than the finalists are left.
+    """Compute the number of models of each rung; half continue, until only finalists are left.
 
     Args:
         models: Of the first rung.
@@ -43,7 +43,7 @@ def rung_epochs(number: int, first: float) -> float:
 
 
 def first_epochs(epoch_steps: int) -> float:
-    """Choose the epochs of the first rung where a study does not state them.
+    """Choose the epochs of the first rung if a study does not state them.
 
     An embedding table is fresh at the beginning of each epoch and at its best at the end of one, so
     only the first epoch is cut.

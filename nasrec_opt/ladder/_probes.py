@@ -1,4 +1,4 @@
-"""Models worth training before anything is known of a space and a log."""
+"""Models to train before anything is known about a space and a log."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ DRAWS = 64
 def probe_genotypes(
     space: SearchSpace, features: FeatureSpec, count: int, seed: int
 ) -> list[Genotype]:
-    """Random genotypes that are quick to train and seldom bad.
+    """Choose random genotypes that are quick to train and seldom bad.
 
-    Of 64 random ones those with a dot product come first: of all that can be said of a genotype
-    without training it, that goes most surely with a low log loss. Of them, those whose training
-    costs least. Where the space has a first-order term, every second one has it: on a small log
-    models need it, and models that differ in it err on other rows, so that their mean is better.
+    Of 64 random genotypes, those with a dot product come first, because a dot product is the best
+    sign of a low log loss before any training. Among them, those whose training costs least come
+    first. If the space has a first-order term, every second genotype has it. On a small log models
+    need it, and models with and without it are wrong on different rows, so their mean is better.
 
     Args:
         space: What is searched.
         features: Shape of the input.
         count: How many, at most 64.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
-        Distinct architectures; fewer than `count` of a space that has no more.
+        Distinct architectures; fewer than `count` if the space has fewer.
 
     Example:
         >>> space = SearchSpace.nasrec_small(num_blocks=2)

@@ -1,4 +1,4 @@
-"""Who goes on: accurate models, and a model of the front in every third place."""
+"""Promotion: accurate models, and a model of the Pareto front in every third place."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ def promote(
     promises: FloatArray | None = None,
     work: FloatArray | None = None,
 ) -> list[int]:
-    """Models that go on: twice the most accurate one left, then the best one of the front.
+    """Choose the models that continue: in turn two accurate ones and one of the Pareto front.
 
     The front's order is that of NSGA-II, with doubt: one model dominates another if it costs no
     more in any objective, and its log loss is lower by at least the error of their difference.
     Among models of a rank the less crowded comes first, then the more accurate.
 
     Args:
-        log_losses: Of each model, `[models]`; one that is not finite never goes on.
+        log_losses: Of each model, `[models]`; a model whose value is not finite never continues.
         costs: Their other objectives, minimised, `[models, objectives]`. Without any, the most
-            accurate go on.
-        count: How many go on, at most.
+            accurate models continue.
+        count: Maximum number of models that continue.
         errors: Errors of the differences of log losses, `[models, models]`; None for 0.
-        eligible: Which models may go on; None for all. The others compete for ranks alone.
+        eligible: Which models may continue; None for all. The others only affect the ranks.
         place: Number of the first place, from 0: every third one, from 2 on, is the front's.
-        promises: How much is to be expected of each model, `[models]`; in place of their log losses
-            it says who comes next where accuracy is asked for.
-        work: What going on costs for each model, `[models]`; None for the same. Promises and
-            crowding count for its cube root: a model of eight times the work must promise twice as
-            much, a balance between the best model and the best one for its time.
+        promises: Expected improvement of each model, `[models]`; if given, it replaces log losses
+            as the measure of accuracy.
+        work: Cost of continuing each model, `[models]`; None means equal costs. Promises and
+            crowding are divided by its cube root: a model of eight times the work must promise
+            twice as much.
 
     Returns:
-        Their numbers, in the order of the places.
+        Numbers of the models, in the order of the places.
 
     Example:
         >>> promote(np.array([0.5, 0.6, 0.7]), np.array([[9.0], [5.0], [1.0]]), 2)
@@ -77,7 +77,7 @@ def _along_front(
     price: FloatArray,
     finite: npt.NDArray[np.int64],
 ) -> list[int]:
-    """The finite models by rank with doubt, then by crowding for its price, then by log loss."""
+    """The finite models by rank, then by crowding relative to cost, then by log loss."""
     loss, cost, margin = log_losses[finite], costs[finite], margin[np.ix_(finite, finite)]
     costs_no_more = np.all(cost[:, None, :] <= cost[None, :, :], axis=2)
     is_lower = loss[:, None] + margin <= loss[None, :]

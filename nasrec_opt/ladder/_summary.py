@@ -10,7 +10,7 @@ from nasrec_opt.ladder._correction import Correction
 
 
 def summary(climb: Climb) -> dict[str, Any]:
-    """What a climb came to, or how far it is.
+    """Summarise a finished or unfinished climb.
 
     Args:
         climb: The climb.

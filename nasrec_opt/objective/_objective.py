@@ -30,9 +30,7 @@ from nasrec_opt.objective._trial import ToTrial, set_constraint, timed
 from nasrec_opt.oracle import Evaluation, Report, architecture, can_report
 from nasrec_opt.space import Genotype, SearchSpace
 
-ACCELERATOR = (
-    "accelerator"  # the constraint that a genotype violates if the accelerator cannot be built
-)
+ACCELERATOR = "accelerator"  # the constraint of genotypes whose accelerator cannot be built
 
 logger = logging.getLogger(__name__)
 

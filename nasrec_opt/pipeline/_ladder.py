@@ -67,7 +67,7 @@ def climb_ladder(
         A sentence on what came out; `ladder.json` has the rest.
 
     Raises:
-        StudyError: No trial keeps the constraints, or no training came to anything.
+        StudyError: No trial keeps the constraints, or no training succeeded.
     """
     ladder = config.search.ladder or LadderConfig()
     file, key = folder.ladder_of(place), digest(settings)

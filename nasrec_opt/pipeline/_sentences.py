@@ -39,7 +39,7 @@ def fitted(baselines: Mapping[str, Baseline]) -> str:
 def probed(models: Sequence[RetrainedModel], together: Mapping[str, Any] | None) -> str:
     """What the models trained before the supernet came to, the best first, and their ensemble."""
     if not models:
-        return "no training came to anything"
+        return "no training succeeded"
     best = models[0]
     return (
         f"{len(models)} model{'' if len(models) == 1 else 's'} trained from scratch: validation "

@@ -1,4 +1,4 @@
-"""The best few from scratch, and the baselines they have to beat."""
+"""Training of the best models from scratch, and the baselines that they have to beat."""
 
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._baselines import (

@@ -1,7 +1,7 @@
-"""What a retrained model has to beat: the constant click rate, and logistic regression.
+"""Baselines that a retrained model has to beat: the constant click rate and logistic regression.
 
-Logistic regression is an honest, strong baseline on click logs: every category of the training
-rows one-hot, integers as categories floor(log(x + 1)^2) with missing as one more, an L2 penalty
+Logistic regression is a strong baseline on click logs: every category of the training rows one-hot,
+integers as categories floor(log(x + 1)^2) with one more for missing values, and an L2 penalty
 chosen on validation rows. On small logs neural models find it hard to beat.
 """
 
@@ -37,10 +37,10 @@ class Baseline:
 
     Args:
         test_log_loss: Log loss on all test rows, nats.
-        test_auc: AUC on all test rows, or None where they are of one class.
+        test_auc: AUC on all test rows, or None if they are of one class.
         validation_log_loss: Log loss on all validation rows, nats.
-        validation_logits: Answers to the validation rows, `[rows]`.
-        test_logits: Answers to the test rows, `[rows]`.
+        validation_logits: Logits of the validation rows, `[rows]`.
+        test_logits: Logits of the test rows, `[rows]`.
     """
 
     test_log_loss: float
@@ -68,8 +68,8 @@ class LogisticRegressionBaseline(Baseline):
 
     Args:
         penalty: The C that was chosen, scikit-learn's inverse strength of the L2 penalty.
-        tried: Log loss by C on at most 200,000 validation rows, evenly spread; empty where all
-            training rows are of one class, to which only the constant click rate can be fitted.
+        tried: Log loss by C on at most 200,000 validation rows, evenly spread; empty if all
+            training rows are of one class, where only the constant click rate can be fitted.
         rows: Number of training rows it was fitted on.
         seconds: Wall time of the fits, s.
     """
@@ -81,7 +81,7 @@ class LogisticRegressionBaseline(Baseline):
 
 
 def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, Baseline]:
-    """What needs no neural network, scored.
+    """Fit and score the baselines, which need no neural network.
 
     Args:
         dataset: The log, opened in any way: the baselines read it with `min_count=1` and with
@@ -98,7 +98,7 @@ def baselines(dataset: Dataset, progress: Progress | None = None) -> dict[str, B
 
 
 def constant(dataset: Dataset) -> Baseline:
-    """Score the answer that is the same for every row: the click rate of the training rows.
+    """Score a constant prediction: the click rate of the training rows.
 
     Args:
         dataset: The log.
@@ -114,7 +114,7 @@ def constant(dataset: Dataset) -> Baseline:
 
 
 def constant_log_loss(dataset: Dataset) -> float:
-    """Score the click rate of the training rows as the answer to every test row.
+    """Compute the log loss of the training rows' click rate on the test rows.
 
     Args:
         dataset: The log.
@@ -136,8 +136,8 @@ def logistic_regression(
     Args:
         dataset: The log, opened in any way.
         progress: Called with (fits done, maximum number of fits).
-        max_rows: Training rows beyond this number are left out at random: scikit-learn holds all of
-            its rows in memory. On a longer log the baseline is that of a sample.
+        max_rows: Training rows beyond this number are left out at random, since scikit-learn holds
+            all of them in memory. On a longer log the baseline is fitted on a sample.
         seed: Seed of that sample.
 
     Returns:
@@ -200,7 +200,7 @@ def _scored(
     validation_logits: npt.NDArray[np.float32],
     test_logits: npt.NDArray[np.float32],
 ) -> dict[str, Any]:
-    """What a `Baseline` says of its answers to all validation and all test rows."""
+    """The fields of a `Baseline` that follow from its logits of validation and test rows."""
     test = dataset.split("test").labels
     return {
         "test_log_loss": log_loss(test_logits, test),
@@ -219,8 +219,8 @@ class OneHot:
         cardinalities: Vocabulary size of each sparse column.
 
     Attributes:
-        values: Which value each column of the vectors is, as an entry of all columns' tables one
-            below the other, ascending, `[values]`.
+        values: The value of each column of the vectors, as its place in the concatenated
+            vocabularies, ascending, `[values]`.
     """
 
     def __init__(self, train: Batch, cardinalities: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""By how much one model is better than another on the same rows, and how sure that is."""
+"""Comparison of two models on the same rows: by how much one is better, with its error."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def compare(
         labels: 0 or 1, `[rows]`.
 
     Returns:
-        The mean paired difference of the log losses in nats, below 0 where the model is better,
-        with its standard error.
+        The mean paired difference of the log losses in nats, below 0 if the model is better, with
+        its standard error.
 
     Example:
         >>> compare([2.0, -2.0, 1.0], [0.0, 0.0, 0.0], [1, 0, 1]).difference < 0

@@ -1,9 +1,9 @@
 """Several trained models as one: the mean of their logits.
 
-Models that were trained from other weights, or are built otherwise, err on other rows, so that
-their mean errs less than any of them. The members are chosen one by one, each the one that helps
-most on validation rows (Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004),
-every one with the same weight.
+Models with other initial weights or another architecture are wrong on different rows, so their mean
+is better than each of them. The members are chosen one by one: each is the one that helps most on
+validation rows (Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004). All have
+the same weight.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nasrec_opt.retrain._metrics import log_loss
 from nasrec_opt.supernet import Subnet
 
 FILE = "ensemble.json"
-LEAST_GAIN = 1e-4  # nats that a further model must gain on validation rows; a model costs more
+LEAST_GAIN = 1e-4  # nats that a further model must gain on validation rows, since it adds cost
 
 
 class Ensemble(nn.Module):
@@ -103,7 +103,7 @@ class Ensemble(nn.Module):
 
 
 def refer_to(folders: Sequence[Path], path: Path) -> None:
-    """Make a folder an ensemble whose members are stored elsewhere.
+    """Write an ensemble whose members are stored in other folders.
 
     Args:
         folders: Folders of the members, as `Subnet.save` writes them; they have to move together

@@ -1,4 +1,4 @@
-"""What log loss to expect of a model that is trained once more: over seeds and over rows."""
+"""The log loss to expect of a model with another seed, on other rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is trained in which folder: the identity of a training, and where it begins or goes on."""
+"""A training job: what is trained in which folder, and the state from which it continues."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Job:
         genotype: The architecture.
         dataset: The log.
         out_dir: The model's folder.
-        config: How, without open fields.
-        balance: Whether dot products project their rows.
+        config: How it is trained, without open fields.
+        balance: Whether dot products project their vectors.
     """
 
     genotype: Genotype
@@ -44,7 +44,7 @@ class Job:
         config: RetrainConfig | None,
         supernet: Supernet | None,
     ) -> Job:
-        """A job from what `retrain` is given."""
+        """A job from the arguments of `retrain`."""
         config = (config or RetrainConfig()).for_rows(dataset.split("train").num_rows)
         balance = config.balance
         if balance is None:
@@ -53,7 +53,7 @@ class Job:
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """All that the trained model depends on, as JSON values."""
+        """Everything that the trained model depends on, as JSON values."""
         return {
             "genotype": self.genotype.to_dict(),
             "dataset": self.dataset.fingerprint,
@@ -62,7 +62,7 @@ class Job:
 
     @property
     def state_file(self) -> Path:
-        """Where a training under way is kept."""
+        """File of an unfinished training."""
         return self.out_dir / STATE
 
     def subnet(self) -> Subnet:
@@ -74,6 +74,6 @@ class Job:
         return subnet.to(best_device())
 
     def state(self, training: Training) -> TrainingState:
-        """The training as its folder has it, or else begun now."""
+        """The training from its folder, or a new one."""
         found = TrainingState.load(self.state_file, self.wanted, self.subnet(), self.config)
         return found or training.begin(self.subnet())

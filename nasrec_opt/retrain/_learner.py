@@ -1,6 +1,6 @@
-"""A subnet while it learns: its weights, their moving average, and the optimizers' state.
+"""A subnet in training: its weights, their moving average, and the optimizers' state.
 
-The embedding table is read and written by the rows of a batch only: no dense gradient of it exists.
+A step reads and writes only the embeddings of its batch; the table has no dense gradient.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Learner:
         self.steps = 0
 
     def begin_epoch(self, epoch: int) -> None:
-        """A fresh table, which has memorised nothing; every other weight stays.
+        """Start with a fresh table, which has memorised nothing; all other weights stay.
 
-        First-order weights too: a number for each value memorises little under its prior, which is
-        stronger.
+        First-order weights stay as well: a single number per value memorises little, and their
+        prior is stronger.
         """
         generator = torch.Generator().manual_seed((self._config.seed << 16) + epoch)
         bound = self._config.embedding_bound
@@ -76,7 +76,7 @@ class Learner:
         for group in self._adam.param_groups:
             group["lr"] = self.learning_rate * rise
         self._adam.step()
-        assert gathered.grad is not None  # backward has just put it there
+        assert gathered.grad is not None  # set by the backward pass above
         # Summed over the batch, so that the prior means the same whatever the batch size.
         rate = self._config.embedding_rate * rise
         unique, place = torch.unique(rows.reshape(-1), return_inverse=True)  # for both tables
@@ -98,7 +98,7 @@ class Learner:
         gradients: Tensor,
         rate: float,
     ) -> None:
-        """Row-wise Adagrad: a row's accumulator is the sum of its mean squared gradients."""
+        """Row-wise Adagrad: a vector's accumulator is the sum of its mean squared gradients."""
         total = gradients.new_zeros(len(unique), gradients.shape[-1])
         total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
         squares = squares_of[unique] + total.square().mean(dim=1)
@@ -114,7 +114,7 @@ class Learner:
         torch._foreach_lerp_(self._averages, weights, 1 - decay if self._config.averaging else 1.0)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All that the next step depends on beside its batch and its number."""
+        """Everything that the next step depends on besides its batch and its number."""
         tensors = {f"weights.{name}": w for name, w in self.subnet.state_dict().items()}
         tensors |= {f"averages.{i}": average for i, average in enumerate(self._averages)}
         for i, moments in self._adam.state_dict()["state"].items():
@@ -125,8 +125,8 @@ class Learner:
         """Inverse of `state_dict`.
 
         Args:
-            tensors: What it gave.
-            steps: Steps done then.
+            tensors: The result of `state_dict`.
+            steps: Steps done at that time.
 
         Raises:
             KeyError: A tensor is missing.
@@ -150,7 +150,7 @@ class Learner:
         self.steps = steps
 
     def _sums(self) -> dict[str, Tensor]:
-        """Adagrad's accumulators; those of first-order weights only where there are such."""
+        """Adagrad's accumulators; for first-order weights only if the model has them."""
         sums = {"squares": self._squares}
         if self._first_order_squares is not None:
             sums["first_order_squares"] = self._first_order_squares

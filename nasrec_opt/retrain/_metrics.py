@@ -11,13 +11,13 @@ from torch import nn
 from nasrec_opt.data import Split, spread
 from nasrec_opt.retrain._learner import to_tensors
 
-CHUNK_ROWS = 1024  # what stays in cache
+CHUNK_ROWS = 1024  # rows that stay in the processor's cache
 
 
 def predict(
     model: nn.Module, split: Split, rows: int | None = None
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Logits of a model, and the labels.
+    """Compute the logits of a model on a split, and return the labels with them.
 
     Args:
         model: A subnet, or an ensemble of them.
@@ -78,7 +78,7 @@ def auc(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float | None:
         labels: 0 or 1, `[rows]`.
 
     Returns:
-        0 to 1, or None where all labels are equal and it is not defined.
+        0 to 1, or None if all labels are equal, where it is not defined.
     """
     labels = np.asarray(labels)
     if labels.min() == labels.max():

@@ -1,7 +1,7 @@
-"""A training in parts: for some epochs now, and on from there later, or never.
+"""A training in parts: for some epochs now, and for more later if it is worth it.
 
-So many models can be compared after little training, and only the good ones trained on (successive
-halving; Jamieson and Talwalkar 2016). What a training comes to does not depend on its parts.
+Many models can be compared after little training, and only the good ones continue (successive
+halving; Jamieson and Talwalkar 2016). The result does not depend on how a training is divided.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def train_epochs(
     supernet: Supernet | None = None,
     progress: Progress | None = None,
 ) -> PartialModel:
-    """Train a genotype's model up to a number of epochs, from scratch or from where it stands.
+    """Train a genotype's model up to a number of epochs, from scratch or from its last state.
 
-    The folder keeps weights and the optimizers' state, from which more epochs, or `retrain`, go on.
-    A part that is already in the folder is read, not trained.
+    The folder keeps weights and the optimizers' state, from which more epochs, or `retrain`,
+    continue. A part that is already in the folder is read, not trained.
 
     Args:
         genotype: The architecture.
@@ -72,7 +72,8 @@ def train_epochs(
         out_dir: The model's folder, the same as that of `retrain`.
         config: How the model is trained, as for `retrain`.
         epochs: Passes over the training rows, all parts together; a fraction is a part of the
-            first. Training goes on to the next step at which it is scored, and not beyond its end.
+            first. Training continues to the next step at which it is scored, but not beyond its
+            end.
         supernet: See `retrain`.
         progress: Called with (steps done now, maximum number of steps).
 
@@ -80,7 +81,7 @@ def train_epochs(
         Steps done, and validation log losses (nats) after them.
 
     Raises:
-        StudyError: `epochs` is not above 0, or training came to no finite log loss.
+        StudyError: `epochs` is not above 0, or training reached no finite log loss.
     """
     if not 0 < epochs < math.inf:
         raise StudyError(f"epochs: expected a finite number above 0, got {epochs}")
@@ -131,7 +132,7 @@ def epoch_steps(dataset: Dataset, config: RetrainConfig | None = None) -> int:
 
 
 def part_file(out_dir: Path, epochs: float) -> Path:
-    """Where a model's folder says what so many epochs of training came to."""
+    """The file in a model's folder with the results after a number of epochs."""
     return out_dir / f"epochs-{epochs:g}.safetensors"
 
 
@@ -145,7 +146,7 @@ def forget_training(out_dir: Path | str) -> None:
 
 
 def head_of(file: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
-    """Figures of a part of a training; None where it is not there, or not of this training."""
+    """Figures of a part of a training; None if it is missing or belongs to another training."""
     try:
         with safe_open(file, framework="pt") as stored:
             head: dict[str, Any] = json.loads(stored.metadata()[HEAD])
@@ -162,7 +163,7 @@ def _read(file: Path, wanted: dict[str, Any], labels: npt.ArrayLike) -> PartialM
         with safe_open(file, framework="pt") as stored:
             return _model(head, stored.get_tensor(LOGITS).numpy(), labels)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return None  # damaged: what is trained now replaces it
+        return None  # damaged: the new training replaces it
 
 
 def _model(

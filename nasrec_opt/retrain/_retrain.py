@@ -1,4 +1,4 @@
-"""One genotype from scratch: trained, scored once on test rows, saved; done once and for all."""
+"""One genotype from scratch: trained, scored once on test rows, and saved."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ MODEL, OTHER_EPOCH = "model", "other_epoch"
 class RetrainedModel:
     """A trained model's figures; its weights are `Subnet.load(path / "model")`.
 
-    `path / "other_epoch"` has the best weights of another epoch than these are of, where training
-    had several: the mean logit of both is often better than either.
+    `path / "other_epoch"` has the best weights of a different epoch, if training had several. The
+    mean logit of both is often better than either.
 
     Args:
         genotype: The architecture.
         path: Folder of the model.
-        test_log_loss: Log loss on all test rows, nats; no choice has seen them.
-        test_auc: AUC on all test rows, or None where they are of one class.
+        test_log_loss: Log loss on all test rows, nats; no choice depends on them.
+        test_auc: AUC on all test rows, or None if they are of one class.
         validation_log_loss: Log loss of the kept weights on all validation rows, nats.
-        validation_auc: AUC on all validation rows, or None where they are of one class.
+        validation_auc: AUC on all validation rows, or None if they are of one class.
         learning_rate: The learning rate that was chosen on validation rows.
-        rate_trials: Validation log loss of each candidate learning rate after its trial.
+        rate_trials: Validation log loss of each candidate learning rate in the first steps.
         best_step: Number of steps after which the kept weights were reached.
         validation_history: `(steps, validation log loss)` while training.
         embedding_parameters: Number of weights of the embedding table and of first-order weights of
@@ -84,7 +84,7 @@ class RetrainedModel:
         """Inverse of `to_dict`.
 
         Args:
-            values: What `to_dict` gave.
+            values: The result of `to_dict`.
             path: Folder of the model.
 
         Returns:
@@ -112,11 +112,11 @@ def retrain(
 ) -> RetrainedModel:
     """Train a genotype's model from scratch.
 
-    All figures, those behind a choice too, and the saved model are those of a model at the
-    genotype's bits. The learning rate and the end of training are chosen on validation rows; the
-    test rows are scored once, at the end. A folder that holds the finished model of the same
-    genotype, data and configuration is read instead; any other result in it is replaced. One that
-    `train_epochs` has trained in part is trained on, with the same result.
+    All figures, including those behind a choice, and the saved model are at the genotype's bits.
+    The learning rate and the end of training are chosen on validation rows. The test rows are
+    scored once, at the end. If the folder holds the finished model of the same genotype, data and
+    configuration, it is read instead; any other result in it is replaced. A training begun by
+    `train_epochs` is continued, with the same result.
 
     Args:
         genotype: The architecture.
@@ -125,15 +125,15 @@ def retrain(
             weights of another epoch) and `result.json`.
         config: How the model is trained, or None for the defaults; what is left open follows the
             number of training rows, and `result.json` states the values.
-        supernet: Tells whether dot products project their rows, where `config` does not. None of
-            its weights is used.
+        supernet: Its `balance` decides whether dot products project their vectors, if `config` does
+            not. None of its weights is used.
         progress: Called with (steps done, maximum number of steps).
 
     Returns:
         Log losses (nats) and AUC on validation and test rows, and how training went.
 
     Raises:
-        StudyError: Training came to no finite log loss.
+        StudyError: Training reached no finite log loss.
     """
     job = Job.of(genotype, dataset, out_dir, config, supernet)
     out_dir, wanted = job.out_dir, job.wanted
@@ -191,7 +191,7 @@ def has_result(
         epochs: As for `train_epochs`; None for the finished model.
 
     Returns:
-        True where the training need not run.
+        True if the training need not run.
     """
     job = Job.of(genotype, dataset, out_dir, config, None)
     if epochs is None:
@@ -207,4 +207,4 @@ def _finished(out_dir: Path, wanted: dict[str, Any]) -> RetrainedModel | None:
             return None
         return RetrainedModel.from_dict(result["figures"], out_dir)
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # not there, or not ours: what is trained anew replaces it
+        return None  # missing or of another training: a new training replaces it

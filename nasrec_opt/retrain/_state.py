@@ -1,7 +1,7 @@
-"""A training under way: all that its next step depends on, in memory and as one file.
+"""An unfinished training: everything that its next step depends on, in memory and as one file.
 
-A training that goes on from a file comes to what one without an interruption comes to, bit for bit
-on a processor at the same number of threads.
+A training that continues from a file ends with the same result as one without an interruption, bit
+for bit on a CPU with the same number of threads.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ BEST, OTHER, LOGITS = "best.", "other.", "logits"
 
 
 class BestWeights:
-    """The weights with the lowest log loss so far, and how long ago they were there."""
+    """The weights with the lowest log loss so far, and the step at which they were reached."""
 
     def __init__(self) -> None:
         self.log_loss = math.inf
         self.step = 0
         self.weights: dict[str, Tensor] = {}
-        self.logits: npt.NDArray[np.float32] = np.empty(0, np.float32)  # on the rows of the score
+        self.logits: npt.NDArray[np.float32] = np.empty(
+            0, np.float32
+        )  # logits of the rows that are scored
 
     def offer(
         self,
@@ -46,7 +48,7 @@ class BestWeights:
         subnet: nn.Module,
         logits: npt.NDArray[np.float32] | None = None,
     ) -> None:
-        """Keep a copy of the weights, and what they answered, if they are the best so far."""
+        """Keep a copy of the weights and their logits, if they are the best so far."""
         if value < self.log_loss:
             self.log_loss, self.step = value, step
             self.logits = np.empty(0, np.float32) if logits is None else logits
@@ -77,10 +79,10 @@ class TrainingState:
 
     Args:
         learner: Weights, their average and the optimizers' state.
-        rate_trials: Validation log loss of every candidate learning rate; empty of one candidate.
-        best: What would be kept if training ended now.
-        other: The best weights of another epoch. Each epoch begins with a fresh table, so that the
-            mean of both epochs' logits has less of the noise of one.
+        rate_trials: Validation log loss of every candidate learning rate; empty with a single one.
+        best: The weights that would be kept if training ended now.
+        other: The best weights of another epoch. Each epoch begins with a fresh table, so the mean
+            of both epochs' logits has less noise than those of one epoch.
         validation: `(steps, validation log loss)` so far.
         seconds: Wall time so far.
     """
@@ -107,7 +109,7 @@ class TrainingState:
             step: Steps done.
             epoch_steps: Steps of an epoch.
             subnet: The weights.
-            logits: What they answer.
+            logits: Their logits.
         """
 
         def epoch_of(number: int) -> int:
@@ -122,7 +124,7 @@ class TrainingState:
             self.other.offer(value, step, subnet)
 
     def require_finite(self) -> None:
-        """Refuse a training that has come to nothing.
+        """Refuse a training without a finite log loss.
 
         Raises:
             StudyError: No validation log loss so far is finite.
@@ -135,7 +137,7 @@ class TrainingState:
 
         Args:
             file: A safetensors file.
-            wanted: All that the training depends on, as JSON values.
+            wanted: Everything that the training depends on, as JSON values.
         """
         best, other = self.best, self.other
         tensors = self.learner.state_dict() | {LOGITS: torch.from_numpy(best.logits)}
@@ -170,7 +172,7 @@ class TrainingState:
             config: That of the training.
 
         Returns:
-            The state, or None where the file is missing, damaged, or of another training.
+            The state, or None if the file is missing, damaged, or of another training.
         """
         try:
             with safe_open(file, framework="pt") as stored:
@@ -182,7 +184,7 @@ class TrainingState:
             learner.load_state_dict(tensors, int(head["steps"]))
             best = BestWeights.from_tensors(BEST, tensors, *_place(head["best"]))
             best.logits = tensors[LOGITS].numpy()
-            none = [0, math.inf]  # in a file of before a second epoch's weights were kept
+            none = [0, math.inf]  # in a file from before a second epoch's weights were kept
             other = BestWeights.from_tensors(OTHER, tensors, *_place(head.get("other", none)))
             return cls(
                 learner,
@@ -193,7 +195,7 @@ class TrainingState:
                 float(head["seconds"]),
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
-            return None  # not there, or not ours: what is trained anew replaces it
+            return None  # missing or of another training: a new training replaces it
 
 
 def _place(values: list[Any]) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""The training of one model: its learning rate and its end are chosen on validation rows."""
+"""The training of one model; validation rows choose its learning rate and its end."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from nasrec_opt.supernet import Subnet, log_odds
 
 Progress = Callable[[int, int | None], None]
 
-TRIAL_STEPS = 100  # on which learning rates are compared, if a quarter of an epoch is not more
-TRIAL_GROWTH = 4  # how many times as long at most, until one of them beats the constant
+TRIAL_STEPS = (
+    100  # steps on which learning rates are compared, unless a quarter of an epoch is more
+)
+TRIAL_GROWTH = 4  # maximum extension of the comparison, until a rate beats the constant
 BEATEN = 0.995  # share of the constant's log loss below which a model has learnt something
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a training went through.
+    """The course of a training.
 
     Args:
-        learning_rate: The one chosen.
-        rate_trials: Validation log loss of every candidate, by learning rate; empty where there was
-            but one.
+        learning_rate: The learning rate that was chosen.
+        rate_trials: Validation log loss of every candidate, by learning rate; empty with a single
+            candidate.
         validation: Validation log losses of the chosen run, `(steps done, log loss)`, in order.
         best_step: Steps behind the weights that were kept.
     """
@@ -98,7 +100,7 @@ class Training:
         """
         learner, trials = self._choose_rate(subnet)
         state = TrainingState(learner, trials)
-        if trials:  # what it came to there is a score like any other
+        if trials:  # the log loss of the comparison is a score like any other
             self._evaluate(state)
         return state
 
@@ -136,7 +138,7 @@ class Training:
             state: The state of the training.
 
         Returns:
-            True at the end of the last epoch, or where the patience is used up.
+            True at the end of the last epoch, or if the patience is used up.
         """
         steps = state.learner.steps
         if steps % self.epoch_steps or not steps:
@@ -174,7 +176,7 @@ class Training:
         state.validation.append((state.learner.steps, value))
 
     def _choose_rate(self, subnet: Subnet) -> tuple[Learner, dict[float, float]]:
-        """The learner, already begun, whose rate was best, and every rate's log loss."""
+        """The learner with the best rate, already begun, and the log loss of every rate."""
         rates = self._config.learning_rates
         if len(rates) == 1:
             return Learner(subnet, self._config, rates[0]), {}
@@ -187,7 +189,7 @@ class Training:
                 self._learn(learner, steps)
                 with learner.averaged() as averaged:
                     trials[learner.learning_rate] = self._score(averaged)[1]
-            # Of rates that are no better than a constant, none can be said to be the best.
+            # If no rate is better than a constant, none of them can be called the best.
             if min(trials.values()) < BEATEN * constant or steps >= self._longest_trial:
                 break
             longer = min(2 * steps, self._longest_trial)
@@ -196,7 +198,7 @@ class Training:
         return min(learners, key=lambda learner: trials[learner.learning_rate]), trials
 
     def _trial(self, fraction: float | None) -> tuple[int, int]:
-        """Steps on which learning rates are compared, and the most that they may become."""
+        """Steps on which learning rates are compared, and the maximum after extension."""
         if fraction is not None:
             steps = max(1, round(self.epoch_steps * fraction))
             return steps, steps
@@ -211,7 +213,7 @@ class Training:
         return log_loss(np.full(len(labels), log_odds(self._train.labels)), labels)
 
     def _learn(self, learner: Learner, steps: int) -> None:
-        """Train until so many steps are done; every epoch begins with a fresh table."""
+        """Train until `steps` steps are done; every epoch begins with a fresh table."""
         while learner.steps < steps:
             epoch, done = divmod(learner.steps, self.epoch_steps)
             if not done:
@@ -222,7 +224,7 @@ class Training:
                     return
 
     def _next_scored(self, steps: int) -> int:
-        """The first step after so many that is scored; the last of an epoch is."""
+        """The first scored step after a number of steps; the last step of an epoch is scored."""
         count = min(self._config.evaluations_per_epoch, self.epoch_steps)
         scored = (round(self.epoch_steps * (i + 1) / count) for i in range(count))
         done = steps % self.epoch_steps
@@ -235,7 +237,7 @@ class Training:
             self._progress(self._done, self._most_steps)
 
     def _score(self, subnet: Subnet) -> tuple[npt.NDArray[np.float32], float]:
-        """Logits and log loss on validation; infinite, and never chosen, where it is no number."""
+        """Logits and log loss on validation rows; NaN becomes infinity, which is never chosen."""
         logits, labels = predict(subnet, self._validation, self._config.evaluation_rows)
         value = log_loss(logits, labels)
         return logits, value if math.isfinite(value) else math.inf

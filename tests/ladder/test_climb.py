@@ -179,7 +179,7 @@ def test_nothing_but_failures_is_an_error():
     def train(genotype, epochs: int) -> Result:
         raise StudyError("training: expected a finite validation log loss, got none")
 
-    with pytest.raises(StudyError, match="no training came to anything; the first: training: "):
+    with pytest.raises(StudyError, match="no training succeeded; the first: training: "):
         climb(landscape.candidates, train, finalists=2, epochs=1, models=4)
     with pytest.raises(StudyError, match="expected candidates, got none"):
         climb([], train, finalists=2, epochs=1, models=4)
