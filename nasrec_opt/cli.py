@@ -9,15 +9,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 import typer.core
 
 from nasrec_opt.errors import NasrecError
-
-if TYPE_CHECKING:
-    from nasrec_opt.pipeline import Stage
 
 INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
@@ -131,7 +128,7 @@ def prepare(
 @app.command()
 def run(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
     """Run all stages of a study; finished ones are skipped, an interrupted one continues."""
-    _run_stages(study, data, out, "report")
+    _run_stages(study, data, out)
 
 
 @app.command()
@@ -236,7 +233,7 @@ def cost(
         print_cost(figures)
 
 
-def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) -> None:
+def _run_stages(study: Path, data: Path | None, out: Path | None, until: str | None = None) -> None:
     # Read when torch is loaded. Threads that spin while they wait for each other are a sixth faster
     # on idle cores, and four times slower as soon as another process wants one of them.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -256,5 +253,5 @@ def _run_stages(study: Path, data: Path | None, out: Path | None, until: Stage) 
             until=until,
             reporter=reporter,
         )
-    if until == "report":
+    if until in (None, "report"):
         print(how_to_open(finished.folder, finished.place))

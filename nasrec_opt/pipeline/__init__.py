@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nasrec_opt.pipeline._config import StudyConfig
     from nasrec_opt.pipeline._console import ConsoleReporter, Reporter, SilentReporter, print_cost
+    from nasrec_opt.pipeline._context import Context
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
     from nasrec_opt.pipeline._opening import how_to_open, open_run
     from nasrec_opt.pipeline._run import Run
     from nasrec_opt.pipeline._run_study import run_study
-    from nasrec_opt.pipeline._stages import Stage
+    from nasrec_opt.pipeline._stage import Stage
     from nasrec_opt.pipeline._target import Target, read_target
+    from nasrec_opt.pipeline.stages import STAGES
 
 __all__ = [
+    "STAGES",
     "ConsoleReporter",
+    "Context",
     "Reporter",
     "Run",
     "RunFolder",
@@ -37,12 +41,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "STAGES": "stages",
     "ConsoleReporter": "_console",
+    "Context": "_context",
     "Reporter": "_console",
     "Run": "_run",
     "RunFolder": "_folder",
     "SilentReporter": "_console",
-    "Stage": "_stages",
+    "Stage": "_stage",
     "StudyConfig": "_config",
     "Target": "_target",
     "architecture_cost": "_cost",

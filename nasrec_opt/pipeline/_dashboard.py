@@ -17,7 +17,7 @@ from optuna.artifacts import FileSystemArtifactStore
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.report import draw, importance_figure
 from nasrec_opt.space import Genotype
-from nasrec_opt.tracking import MLflowLogger
+from nasrec_opt.tracking import Tracker
 
 MAX_MODEL_BYTES = 200_000_000  # larger models stay where they are, and are not copied to MLflow
 CARD_PIXELS = 450  # of the dashboard's page, which cuts off what is higher
@@ -65,16 +65,14 @@ def show_importances(study: optuna.Study) -> None:
         save_plotly_graph_object(study, figure, graph_object_id="importances")  # or replace it
 
 
-def show_front(
-    study: optuna.Study, folder: Path, features: FeatureSpec, logger: MLflowLogger | None
-) -> int:
-    """Put drawings beside the Pareto-optimal trials, and in MLflow their genotypes as well.
+def show_front(study: optuna.Study, folder: Path, features: FeatureSpec, tracker: Tracker) -> int:
+    """Put drawings beside the Pareto-optimal trials; a tracker gets their genotypes as well.
 
     Args:
         study: A study of this library.
         folder: Where Optuna's artifacts are: `optuna-dashboard --artifact-dir`.
         features: Shape of the input.
-        logger: Of the study, or None where MLflow is not installed.
+        tracker: Of the study.
 
     Returns:
         Number of trials.
@@ -90,8 +88,7 @@ def show_front(
         }
         for number, (trial, genotype) in front.items():
             _attach(study, trial, genotype, files[number][0], folder)
-        if logger:
-            logger.log_files(study, files)
+        tracker.log_files(study, files)
     return len(front)
 
 
@@ -99,7 +96,7 @@ def show_front(
 def files_of_models(
     models: Sequence[Mapping[str, Any]], folders: Sequence[Path], features: FeatureSpec
 ) -> Iterator[list[list[Path]]]:
-    """What MLflow gets of each retrained model, for as long as the block lasts.
+    """What a tracker gets of each retrained model, for as long as the block lasts.
 
     Args:
         models: Entries of `results.json`.

@@ -34,6 +34,11 @@ class RunFolder:
         return self.path / "dataset"
 
     @property
+    def dataset_record(self) -> Path:
+        """What the prepared log is; written when all else of it is there."""
+        return self.dataset / "dataset.json"
+
+    @property
     def baselines(self) -> Path:
         """Figures of the baselines."""
         return self.path / "baselines" / "figures.json"
@@ -181,45 +186,19 @@ class RunFolder:
             )
         return values
 
-    def output(self, stage: str) -> Path:
-        """Locate what a finished stage leaves; without it the stage is not done.
-
-        Args:
-            stage: Key of the stage in `run.json`: its name, and that of the search if it is not the
-                first.
-
-        Returns:
-            Path of a file or folder.
-        """
-        stage, _, search = stage.partition(" ")
-        outputs = {
-            "prepare": self.dataset / "dataset.json",
-            "baselines": self.baselines,
-            "probe": self.probes_of(search),
-            "train": self.supernet / "model.json",
-            "search": self.study_db,
-            "ladder": self.ladder_of(search),
-            "retrain": self.results_of(search),
-            "report": self.report_of(search),
-        }
-        return outputs[stage]
-
-    def is_done(self, stage: str, settings: Any) -> bool:
+    def is_done(self, stage: str, settings: Any, output: Path) -> bool:
         """Check whether a stage has finished with exactly these settings.
 
         Args:
             stage: Key of the stage in `run.json`.
             settings: Everything that the stage depends on, as JSON values.
+            output: What the stage leaves at its end; without it the stage is not done.
 
         Returns:
             True where its record has the same settings and its output exists.
         """
         entry = self.record().get(stage)
-        return (
-            entry is not None
-            and self.output(stage).exists()
-            and entry["settings"] == plain(settings)
-        )
+        return entry is not None and output.exists() and entry["settings"] == plain(settings)
 
     def finish(self, stage: str, settings: Any, seconds: float) -> None:
         """Record that a stage has finished.
@@ -243,19 +222,20 @@ class RunFolder:
         if values.pop(stage, None) is not None:
             write_json(self.record_path, values)
 
-    def require_same(self, stage: str, settings: Any, what: Path) -> None:
+    def require_same(self, stage: str, settings: Any, output: Path, what: Path) -> None:
         """Refuse to go on where `stage` has finished with other settings.
 
         Args:
-            stage: Its name.
+            stage: Key of the stage in `run.json`.
             settings: What they are now.
+            output: What the stage leaves at its end; without it nothing is refused.
             what: Its folder, which an error names.
 
         Raises:
             StudyError: It names the first setting that differs.
         """
         entry = self.record().get(stage)
-        if entry is None or not self.output(stage).exists() or entry["settings"] == plain(settings):
+        if entry is None or not output.exists() or entry["settings"] == plain(settings):
             return
         key, then, now = _first_difference(entry["settings"], plain(settings))
         raise StudyError(

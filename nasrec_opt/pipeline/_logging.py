@@ -1,4 +1,4 @@
-"""What MLflow gets of a run besides its trials and models."""
+"""What a tracker gets of a run besides its trials and models."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import settings_in_force
 from nasrec_opt.pipeline._proposer import name_of_proposer
-from nasrec_opt.tracking import MLflowLogger
+from nasrec_opt.tracking import MLflowLogger, Tracker
 
 
-def open_logger(config: StudyConfig, folder: RunFolder, fingerprint: str) -> MLflowLogger:
-    """The logger of a run; the folder keeps where it logs.
+def open_tracker(config: StudyConfig, folder: RunFolder, fingerprint: str) -> Tracker:
+    """MLflow as the tracker of a run; the folder keeps where it logs.
 
     Args:
         config: The study.
@@ -47,21 +47,21 @@ def open_logger(config: StudyConfig, folder: RunFolder, fingerprint: str) -> MLf
     return logger
 
 
-def describe_in_mlflow(
+def describe_run(
     study: optuna.Study,
-    logger: MLflowLogger,
+    tracker: Tracker,
     config: StudyConfig,
     folder: RunFolder,
     dataset: Dataset,
 ) -> None:
     """What the run of the study says of data and settings; before its trials are logged."""
     summary = data_summary(folder, dataset)
-    logger.log_dataset(study, summary, features=dataset.features)
+    tracker.log_dataset(study, summary, features=dataset.features)
     settings = settings_in_force(config, summary["source"])
     for name in ("n_trials", "ladder"):  # may change, and parameters in MLflow never do
         del settings["search"][name]
     tables = ("space", "supernet", "oracle", "hardware", "search")
-    logger.log_settings(study, {name: settings[name] for name in tables})
+    tracker.log_settings(study, {name: settings[name] for name in tables})
 
 
 def data_summary(folder: RunFolder, dataset: Dataset) -> dict[str, Any]:

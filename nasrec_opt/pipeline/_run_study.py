@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import is_same_log
 from nasrec_opt.pipeline._notes import warnings_as_notes
 from nasrec_opt.pipeline._opening import settle
-from nasrec_opt.pipeline._stages import STAGES, Stage
 
 if TYPE_CHECKING:
     from nasrec_opt.pipeline._run import Run
+    from nasrec_opt.pipeline._stage import Stage
 
 
 def run_study(
@@ -24,18 +25,21 @@ def run_study(
     out: Path,
     *,
     data: Path | None = None,
-    until: Stage = "report",
+    until: str | None = None,
     reporter: Reporter | None = None,
+    stages: Sequence[Stage] | None = None,
 ) -> Run:
-    """Run the stages of a study up to `until`; those already done are skipped.
+    """Run the stages of a study; those already done are skipped.
 
     Args:
         config: The study.
         out: The run folder; created where it is missing.
         data: The click log, in place of the one that the study names. A folder that holds a run on
             another log is renamed, and the run begins anew.
-        until: The last stage to run.
+        until: Name of the last stage to run, or None for all.
         reporter: Receives the progress, or None for no output.
+        stages: All stages in their order, such as `STAGES` with one of your own among them; None
+            means `STAGES`.
 
     Returns:
         The run, closed; its folder and figures can be read.
@@ -43,7 +47,7 @@ def run_study(
     Raises:
         DataError: The log is bad.
         StudyError: The folder holds something made with other settings, or another process works in
-            it.
+            it; or no stage is called `until`.
     """
     reporter = reporter or SilentReporter()
     folder = RunFolder(out)
@@ -57,19 +61,18 @@ def run_study(
     with (
         warnings_as_notes(reporter),
         folder.locked(),
-        Run(config, folder, data or config.data.source, reporter) as run,
+        Run(config, folder, data or config.data.source, reporter, stages) as run,
     ):
         settle(folder)
         run.check()
-        for stage in STAGES[: STAGES.index(until) + 1]:
-            getattr(run, stage)()
+        run.follow(until)
     return run
 
 
 def _require_log(folder: RunFolder, data: Path) -> None:
     """A log that is gone is missed only where it was not prepared before."""
     previous = folder.record().get("prepare")
-    is_prepared = previous and folder.output("prepare").exists()
+    is_prepared = previous and folder.dataset_record.exists()
     if not data.exists() and not (is_prepared and is_same_log(previous["settings"], data)):
         raise DataError(f"{data}: expected a click log, found nothing there")
 

@@ -4,11 +4,14 @@ from nasrec_opt.tracking._logger import MLflowLogger
 from nasrec_opt.tracking._rebuild import Recipe, genotype_of, rebuild, recipe_of
 from nasrec_opt.tracking._relocate import relocate
 from nasrec_opt.tracking._store import Store, as_study_error, require_server
+from nasrec_opt.tracking._tracker import NullTracker, Tracker
 
 __all__ = [
     "MLflowLogger",
+    "NullTracker",
     "Recipe",
     "Store",
+    "Tracker",
     "as_study_error",
     "genotype_of",
     "rebuild",

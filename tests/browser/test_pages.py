@@ -15,6 +15,7 @@ from nasrec_opt.pipeline._dashboard import describe, show_front, show_importance
 from nasrec_opt.report import write_report
 from nasrec_opt.report._figures import MOST_IMPORTANT
 from nasrec_opt.space import SearchSpace
+from nasrec_opt.tracking import NullTracker
 
 SPACE = SearchSpace.nasrec_small(num_blocks=2)
 METRIC_NAMES = ["log_loss", "latency_us", "energy_uj"]
@@ -59,7 +60,7 @@ def storage(tmp_path_factory) -> Path:
     describe(study, {"seed": 7, "search": {"sampler": "random", "n_trials": 24}})
     show_importances(study)
     features = FeatureSpec(num_dense=2, cardinalities=(10, 20))
-    assert show_front(study, folder / "drawings", features, None) > 0
+    assert show_front(study, folder / "drawings", features, NullTracker()) > 0
     write_report(folder / "report.html", study=study)
     return folder
 

@@ -17,6 +17,7 @@ from conftest import environment
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import RunFolder, SilentReporter, StudyConfig, run_study
 from nasrec_opt.pipeline._baselines import fitted_baselines
+from nasrec_opt.pipeline.stages.train import TRAIN
 from nasrec_opt.retrain import baselines
 
 
@@ -123,7 +124,7 @@ def test_a_run_of_an_older_version_is_brought_up_to_date(cli, tiny_study, finish
         del model["against_on_validation"]
     results["winner"] = {"name": "model", "test_log_loss": results["models"][0]["test_log_loss"]}
     folder.results.write_text(json.dumps(results))
-    models = [*folder.retrained.glob("*/result.json"), folder.output("train"), folder.study_db]
+    models = [*folder.retrained.glob("*/result.json"), TRAIN.output(folder, ""), folder.study_db]
     before = written(*models)
 
     result = cli("run", tiny_study, "--out", folder.path)

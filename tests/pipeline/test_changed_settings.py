@@ -16,15 +16,14 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import LadderConfig
 from nasrec_opt.pipeline import RunFolder, StudyConfig
 from nasrec_opt.pipeline._console import SilentReporter
-from nasrec_opt.pipeline._identity import (
-    finished_search_settings,
-    ladder_settings,
-    prepare_settings,
-    retrain_settings,
-    train_settings,
-)
 from nasrec_opt.pipeline._precision import keep_precision
 from nasrec_opt.pipeline._run import Run
+from nasrec_opt.pipeline._stage import Stage
+from nasrec_opt.pipeline.stages.ladder import LADDER
+from nasrec_opt.pipeline.stages.prepare import PREPARE
+from nasrec_opt.pipeline.stages.retrain import RETRAIN
+from nasrec_opt.pipeline.stages.search import SEARCH
+from nasrec_opt.pipeline.stages.train import TRAIN
 
 PAGE = REPOSITORY / "docs" / "reference" / "study_file.md"
 SHALLOW = ("search.constraints",)
@@ -142,42 +141,41 @@ def study(tmp_path, monkeypatch, request):
 def finish(config: StudyConfig, folder: RunFolder) -> None:
     """Write down what a finished run of a study writes down, without its hours."""
     run = opened(config, folder)
-    space = config.space.build()
-    for stage in ("prepare", "train", "retrain"):
-        folder.output(stage).parent.mkdir(parents=True)
-        folder.output(stage).touch()
-    folder.finish("prepare", prepare_settings(config, folder, config.data.source), 1.0)
-    folder.finish("train", train_settings(run.config, folder, space), 1.0)
-    keep_precision(run.config, folder)
-    run.study(create=True)
-    folder.finish("search", finished_search_settings(run.config, folder, space), 1.0)
-    folder.finish("retrain", retrain_settings(run.config, folder, space), 1.0)
+    for stage in (PREPARE, TRAIN, SEARCH, RETRAIN):
+        if stage is SEARCH:
+            keep_precision(run.config, folder)
+            run.study(create=True)
+        else:
+            stage.output(folder, "").parent.mkdir(parents=True)
+            stage.output(folder, "").touch()
+        folder.finish(stage.key(""), stage.inputs(run), 1.0)
 
 
 def opened(config: StudyConfig, folder: RunFolder) -> Run:
     return Run(config, folder, config.data.source, SilentReporter())
 
 
+def require_same(run: Run, stage: Stage) -> None:
+    output, kept = stage.output(run.folder, ""), stage.keeps(run.folder)
+    run.folder.require_same(stage.key(""), stage.inputs(run), output, kept)
+
+
 def effect(config: StudyConfig, folder: RunFolder) -> str:
     """What the stages of a run make of a study file, up to the first that has work to do."""
     run = opened(config, folder)
-    space = run.config.space.build()
     try:
-        prepared = prepare_settings(run.config, folder, config.data.source)
-        folder.require_same("prepare", prepared, folder.dataset)
-        folder.require_same("train", train_settings(run.config, folder, space), folder.supernet)
+        require_same(run, PREPARE)
+        require_same(run, TRAIN)
         if run.study_name != "base":
             return "a second study"
         run.study()
     except StudyError as error:
         return "refused" if re.search("other settings|other objectives", str(error)) else str(error)
-    if not folder.is_done("search", finished_search_settings(run.config, folder, space)):
+    if not SEARCH.is_done(run):
         return "the search continues"
-    if run.config.search.ladder is not None and not folder.is_done(
-        "ladder", ladder_settings(run.config, folder, space)
-    ):
+    if LADDER.is_wanted(run.config) and not LADDER.is_done(run):
         return "models climb again, and winners are retrained"
-    if not folder.is_done("retrain", retrain_settings(run.config, folder, space)):
+    if not RETRAIN.is_done(run):
         return "winners are retrained"
     return "nothing"
 

@@ -21,6 +21,7 @@ from nasrec_opt.pipeline._dashboard import (
 from nasrec_opt.pipeline._identity import settings_in_force
 from nasrec_opt.report._figures import MOST_IMPORTANT
 from nasrec_opt.space import Genotype
+from nasrec_opt.tracking import NullTracker
 
 FEATURES = FeatureSpec(num_dense=2, cardinalities=(10, 20))
 
@@ -48,7 +49,9 @@ def plots_of(study: optuna.Study) -> dict[str, str]:
 
 def test_pareto_optimal_trials_have_their_drawings_once(study, tmp_path):
     for _ in range(2):  # a run that is taken up again does it again
-        assert show_front(study, tmp_path / "drawings", FEATURES, None) == len(study.best_trials)
+        assert show_front(study, tmp_path / "drawings", FEATURES, NullTracker()) == len(
+            study.best_trials
+        )
     front = {trial.number for trial in study.best_trials}
     for trial in study.trials:
         found = artifacts_of(study, trial)
@@ -113,7 +116,7 @@ def test_a_study_of_enough_trials_has_one_plot_of_its_most_important_parameters(
 def test_without_optuna_dashboard_there_are_drawings_and_no_note(study, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)  # as if it were not installed
     describe(study, {"name": "toy"})
-    assert show_front(study, tmp_path / "drawings", FEATURES, None) > 0
+    assert show_front(study, tmp_path / "drawings", FEATURES, NullTracker()) > 0
     study.optimize(studies.objective, n_trials=16)
     show_importances(study)
     attributes = study._storage.get_study_system_attrs(study._study_id)

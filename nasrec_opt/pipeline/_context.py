@@ -1,17 +1,12 @@
-"""An open run: its dataset, study, oracle and logger, as its stages ask for them.
-
-A stage is skipped where the run folder says that it is done; otherwise it is timed, and written
-down in `run.json` at its end.
-"""
+"""An open run: its dataset, study, oracle and tracker, as its stages ask for them."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 
@@ -22,15 +17,17 @@ from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import search_settings
-from nasrec_opt.pipeline._logging import open_logger
+from nasrec_opt.pipeline._logging import open_tracker
 from nasrec_opt.pipeline._precision import with_precision
 from nasrec_opt.pipeline._proposer import make_proposer
 from nasrec_opt.pipeline._search import require_settings
 from nasrec_opt.pipeline._searches import name_of_search, place_of, studies_of
-from nasrec_opt.pipeline._stages import Stage, key_of
 from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.supernet import Supernet, best_device
-from nasrec_opt.tracking import MLflowLogger
+from nasrec_opt.tracking import NullTracker, Tracker
+
+if TYPE_CHECKING:
+    from nasrec_opt.pipeline._stage import Stage
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "none": NopPruner,
@@ -39,8 +36,8 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
 }
 
 
-class OpenRun:
-    """One run folder with its study; a context manager that ends logging.
+class Context:
+    """One run folder with its study; a context manager that ends the tracking.
 
     Args:
         config: The study.
@@ -48,17 +45,28 @@ class OpenRun:
         source: The click log; None means the log that the folder was prepared from, or else the
             synthetic one.
         reporter: Who is told of progress.
+        stages: All stages of the run, in their order.
+
+    Attributes:
+        config: The study, with what it leaves open filled in as soon as that is known.
+        space: What is searched.
     """
 
     def __init__(
-        self, config: StudyConfig, folder: RunFolder, source: Path | None, reporter: Reporter
+        self,
+        config: StudyConfig,
+        folder: RunFolder,
+        source: Path | None,
+        reporter: Reporter,
+        stages: Sequence[Stage] = (),
     ) -> None:
-        self._space = config.space.build()
-        self.config = with_precision(config, folder, self._space)
+        self.space = config.space.build()
+        self.config = with_precision(config, folder, self.space)
         self.folder = folder
-        self._source = source
-        self._reporter = reporter
-        self._logger: MLflowLogger | None = None
+        self.source = source
+        self.reporter = reporter
+        self.stages = tuple(stages)
+        self._tracker: Tracker | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +77,8 @@ class OpenRun:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._logger:
-            self._logger.__exit__(kind, error, traceback)
+        if self._tracker is not None:
+            self._tracker.__exit__(kind, error, traceback)
 
     def dataset(self) -> Dataset:
         """Open the dataset as this study reads it.
@@ -101,12 +109,12 @@ class OpenRun:
         study = open_study(
             self.folder.study_db,
             self.study_name,
-            space=self._space,
+            space=self.space,
             metric_names=config.search.objectives,
-            sampler=make_proposer(config.search, self._space, config.seed),
+            sampler=make_proposer(config.search, self.space, config.seed),
             pruner=PRUNERS[config.search.pruner](),
         )
-        require_settings(study, search_settings(self.config, self.folder, self._space))
+        require_settings(study, search_settings(self.config, self.folder, self.space))
         return study
 
     @property
@@ -123,40 +131,35 @@ class OpenRun:
     def _search(self) -> tuple[str, str]:
         """The name of the study and its place, settled before the study is there."""
         studies = studies_of(self.folder)
-        settings = search_settings(self.config, self.folder, self._space)
+        settings = search_settings(self.config, self.folder, self.space)
         name = name_of_search(self.config.name, settings, studies)
         return name, place_of(name, studies)
 
-    def logger(self) -> MLflowLogger | None:
-        """Open the MLflow logger, once.
+    def tracker(self) -> Tracker:
+        """Open the tracker of the study, once.
 
         Returns:
-            The logger, or None where MLflow is not installed.
+            MLflow's, or one that records nothing where MLflow is not installed.
         """
-        if self._logger is None:
+        if self._tracker is None:
+            fingerprint = self.dataset().fingerprint
             try:
-                fingerprint = self.dataset().fingerprint
-                self._logger = open_logger(self.config, self.folder, fingerprint)
+                self._tracker = open_tracker(self.config, self.folder, fingerprint)
             except MissingExtraError as error:
-                self._reporter.note(f"runs are not logged: {error}")
-        return self._logger
+                self.reporter.note(f"runs are not logged: {error}")
+                self._tracker = NullTracker()
+        return self._tracker
 
-    def _key(self, stage: Stage) -> str:
-        return key_of(stage, self.place)
+    def oracle(self, bits: RankedBits | None = None) -> SupernetOracle:
+        """Load the trained supernet as the oracle of this study.
 
-    def _stage(self, name: Stage, detail: str, settings: Any, work: Callable[[], str]) -> None:
-        """Skip a finished stage; otherwise do it, time it, and write it down."""
-        self._reporter.begin(name, detail)
-        if self.folder.is_done(self._key(name), settings):
-            self._reporter.end("already done")
-            return
-        started = time.perf_counter()
-        sentence = work()
-        seconds = time.perf_counter() - started
-        self.folder.finish(self._key(name), settings, seconds)
-        self._reporter.end(f"{sentence} [{seconds:.1f} s]")
+        Args:
+            bits: Whether to score genotypes at their own bits or in floating point, or None for
+                what the study says.
 
-    def _oracle(self, bits: RankedBits | None = None) -> SupernetOracle:
+        Returns:
+            The oracle.
+        """
         oracle = self.config.oracle
         return SupernetOracle(
             Supernet.load(self.folder.supernet).to(best_device()),

@@ -1,0 +1,22 @@
+"""The stages of a run, in their order: a new one is a file beside these and a line in the list."""
+
+from nasrec_opt.pipeline._stage import Stage
+from nasrec_opt.pipeline.stages.baselines import BASELINES
+from nasrec_opt.pipeline.stages.ladder import LADDER
+from nasrec_opt.pipeline.stages.prepare import PREPARE
+from nasrec_opt.pipeline.stages.probe import PROBE
+from nasrec_opt.pipeline.stages.report import REPORT
+from nasrec_opt.pipeline.stages.retrain import RETRAIN
+from nasrec_opt.pipeline.stages.search import SEARCH
+from nasrec_opt.pipeline.stages.train import TRAIN
+
+STAGES: tuple[Stage, ...] = (
+    PREPARE,
+    BASELINES,
+    PROBE,
+    TRAIN,
+    SEARCH,
+    LADDER,
+    RETRAIN,
+    REPORT,
+)

@@ -1,0 +1,59 @@
+"""The click log as a dataset, in `dataset/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nasrec_opt.data import Dataset, generate_synthetic, prepare
+from nasrec_opt.pipeline import _sentences as sentences
+from nasrec_opt.pipeline._context import Context
+from nasrec_opt.pipeline._identity import prepare_settings
+from nasrec_opt.pipeline._log_recipe import with_recipe
+from nasrec_opt.pipeline._stage import Stage
+
+
+def _inputs(context: Context) -> dict[str, Any]:
+    return prepare_settings(context.config, context.folder, context.source)
+
+
+def _source(context: Context) -> str:
+    return str(_inputs(context)["source"])
+
+
+def _run(context: Context) -> str:
+    data, out, source = context.config.data, context.folder.dataset, _source(context)
+    if source == "synthetic":
+        dataset = generate_synthetic(
+            out,
+            rows=data.synthetic_rows,
+            seed=data.synthetic_seed,
+            progress=context.reporter.advance,
+        )
+    else:
+        dataset = prepare(
+            context.source or Path(source),
+            out,
+            format=data.format if data.format == "criteo" else Path(data.format),
+            seed=data.split_seed,
+            progress=context.reporter.advance,
+        )
+    return sentences.prepared(dataset, source)
+
+
+def _fill_in(context: Context) -> None:
+    """What the study leaves open follows from the number of rows."""
+    rows = Dataset.open(context.folder.dataset).split("train").num_rows
+    context.config = with_recipe(context.config, context.folder, rows)
+
+
+PREPARE = Stage(
+    name="prepare",
+    inputs=_inputs,
+    output=lambda folder, _: folder.dataset_record,
+    run=_run,
+    detail=_source,
+    is_shared=True,
+    keeps=lambda folder: folder.dataset,
+    after=_fill_in,
+)

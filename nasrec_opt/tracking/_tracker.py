@@ -1,0 +1,214 @@
+"""What a search tells whoever records it, and the recorder that keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from nasrec_opt.features import FeatureSpec
+
+
+class Tracker(Protocol):
+    """Records studies: `MLflowLogger`, `NullTracker`, or an object of your own.
+
+    A tracker is a callback of `study.optimize`. Leave its `with` block to end the recording.
+    """
+
+    def __enter__(self) -> Self:
+        """Begin the recording."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the recording, as failed where an exception ended the block."""
+
+    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Record a finished trial.
+
+        Args:
+            study: The trial's study.
+            trial: A finished trial.
+        """
+
+    def sync(self, study: optuna.Study) -> int:
+        """Record the finished trials that an earlier process left out.
+
+        Args:
+            study: The study.
+
+        Returns:
+            Number of trials that were missing.
+        """
+
+    def flush(self) -> None:
+        """Wait until every trial is recorded."""
+
+    def log_dataset(
+        self,
+        study: optuna.Study,
+        summary: Mapping[str, Any],
+        *,
+        features: FeatureSpec | None = None,
+    ) -> None:
+        """Record what the data is.
+
+        Args:
+            study: The study.
+            summary: Flat or nested plain values.
+            features: Shape of the input, or None where it is not known.
+        """
+
+    def log_settings(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
+        """Record the settings of a study.
+
+        Args:
+            study: The study.
+            settings: Flat or nested plain values.
+        """
+
+    def log_artifact(self, study: optuna.Study, path: Path | str) -> None:
+        """Keep a file of a study.
+
+        Args:
+            study: The study.
+            path: The file.
+        """
+
+    def log_files(self, study: optuna.Study, files: Mapping[int, Sequence[Path]]) -> None:
+        """Keep files of trials.
+
+        Args:
+            study: The study.
+            files: By the numbers of trials; a file of the same name is replaced.
+        """
+
+    def log_models(
+        self,
+        study: optuna.Study,
+        models: Sequence[Mapping[str, Any]],
+        *,
+        files: Sequence[Sequence[Path]] = (),
+        winner: str | None = None,
+        ensemble: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record the retrained models of a study; those recorded before are replaced.
+
+        Args:
+            study: The study that found them.
+            models: Entries of `results.json`: `genotype` and figures.
+            files: Files and folders of each model.
+            winner: Sentence on the winner among models and baselines.
+            ensemble: Of `results.json`, where several models are averaged.
+        """
+
+
+class NullTracker:
+    """A tracker that records nothing: for searches without MLflow.
+
+    Example:
+        >>> import optuna
+        >>> with NullTracker() as tracker:
+        ...     study = optuna.create_study()
+        ...     study.optimize(lambda t: t.suggest_float("x", -1, 1) ** 2, 2, callbacks=[tracker])
+        >>> tracker.sync(study)
+        0
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Ignore a finished trial.
+
+        Args:
+            study: Ignored.
+            trial: Ignored.
+        """
+
+    def sync(self, study: optuna.Study) -> int:
+        """Find no trial missing.
+
+        Args:
+            study: Ignored.
+
+        Returns:
+            0.
+        """
+        return 0
+
+    def flush(self) -> None:
+        """Return at once."""
+
+    def log_dataset(
+        self,
+        study: optuna.Study,
+        summary: Mapping[str, Any],
+        *,
+        features: FeatureSpec | None = None,
+    ) -> None:
+        """Ignore what the data is.
+
+        Args:
+            study: Ignored.
+            summary: Ignored.
+            features: Ignored.
+        """
+
+    def log_settings(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
+        """Ignore the settings.
+
+        Args:
+            study: Ignored.
+            settings: Ignored.
+        """
+
+    def log_artifact(self, study: optuna.Study, path: Path | str) -> None:
+        """Ignore a file.
+
+        Args:
+            study: Ignored.
+            path: Ignored.
+        """
+
+    def log_files(self, study: optuna.Study, files: Mapping[int, Sequence[Path]]) -> None:
+        """Ignore files of trials.
+
+        Args:
+            study: Ignored.
+            files: Ignored.
+        """
+
+    def log_models(
+        self,
+        study: optuna.Study,
+        models: Sequence[Mapping[str, Any]],
+        *,
+        files: Sequence[Sequence[Path]] = (),
+        winner: str | None = None,
+        ensemble: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Ignore the retrained models.
+
+        Args:
+            study: Ignored.
+            models: Ignored.
+            files: Ignored.
+            winner: Ignored.
+            ensemble: Ignored.
+        """
