@@ -3,6 +3,7 @@
 from nasrec_opt.data._dataset import Batch, Dataset, Split
 from nasrec_opt.data._loader import Loader
 from nasrec_opt.data._prepare import prepare
+from nasrec_opt.data._preprocessor import Inputs, Preprocessor
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._split import spread
 from nasrec_opt.data._synthetic import generate_synthetic
@@ -10,7 +11,9 @@ from nasrec_opt.data._synthetic import generate_synthetic
 __all__ = [
     "Batch",
     "Dataset",
+    "Inputs",
     "Loader",
+    "Preprocessor",
     "Schema",
     "Split",
     "generate_synthetic",

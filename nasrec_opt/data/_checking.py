@@ -18,7 +18,9 @@ SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "spa
 INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
-def convert(source: Path, frame: pl.DataFrame, row: int, schema: Schema) -> pl.DataFrame:
+def convert(
+    source: Path | str, frame: pl.DataFrame, row: int, schema: Schema, *, has_label: bool = True
+) -> pl.DataFrame:
     """A frame with the label as Int8, dense columns as Float64 and sparse ones as String.
 
     Args:
@@ -26,15 +28,17 @@ def convert(source: Path, frame: pl.DataFrame, row: int, schema: Schema) -> pl.D
         frame: Its columns as text, or as a Parquet file types them.
         row: Lines, or rows of Parquet, before the frame.
         schema: The columns.
+        has_label: Whether the label is read; rows that are to be predicted need none.
 
     Raises:
         DataError: A value has another type; the first such row is named.
     """
-    frame = frame.select(schema.label, *schema.dense, *schema.sparse)
-    label = frame[schema.label]
-    clicks = label.cast(pl.Int64 if label.dtype == pl.String else pl.Float64, strict=False)
-    columns = {schema.label: clicks.cast(pl.Int8, strict=False)}
-    bad = {schema.label: ((clicks != 0) & (clicks != 1)).fill_null(True)}
+    columns, bad = {}, {}
+    if has_label:
+        label = frame[schema.label]
+        clicks = label.cast(pl.Int64 if label.dtype == pl.String else pl.Float64, strict=False)
+        columns[schema.label] = clicks.cast(pl.Int8, strict=False)
+        bad[schema.label] = ((clicks != 0) & (clicks != 1)).fill_null(True)
     for name in schema.dense:
         given = frame[name]
         if given.dtype == pl.String:
@@ -130,7 +134,7 @@ def _numbers(values: pl.Series, schema: Schema) -> pl.Series:
 
 
 def _explain_value(
-    source: Path, frame: pl.DataFrame, row: int, bad: dict[str, pl.Series], schema: Schema
+    source: Path | str, frame: pl.DataFrame, row: int, bad: dict[str, pl.Series], schema: Schema
 ) -> DataError:
     """The first bad row, and its first bad field."""
     firsts = {name: mask.arg_max() or 0 for name, mask in bad.items() if mask.any()}

@@ -6,7 +6,7 @@ the rest of the package supports: integers, floats, booleans, text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -37,33 +37,65 @@ def parquet_columns(source: Path) -> tuple[str, ...]:
     return tuple(_open(source).schema_arrow.names)
 
 
-def parquet_frames(source: Path, schema: Schema) -> Iterator[tuple[pl.DataFrame, int]]:
+def parquet_frames(
+    source: Path, schema: Schema, *, has_label: bool = True
+) -> Iterator[tuple[pl.DataFrame, int]]:
     """Yield frames of the columns that a schema uses, and the rows read so far.
 
     Args:
         source: The Parquet file.
         schema: Its columns, resolved.
+        has_label: Whether the label is read.
 
     Raises:
         DataError: The file is damaged, or a column has a type that is neither text nor numbers.
     """
     table = _open(source)
-    numbers, used = {schema.label, *schema.dense}, [schema.label, *schema.dense, *schema.sparse]
-    for name in used:
-        _check_type(source, name, table.schema_arrow.field(name).type, is_number=name in numbers)
+    used = schema.used(has_label=has_label)
+    check_types(source, table.schema_arrow, schema, used)
     rows = 0
     try:
-        for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=used):
-            columns = {}
-            for name in used:
-                column = batch.column(name)
-                _check_text(source, name, column, rows)
-                columns[name] = _plain(column, is_number=name in numbers)
+        for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=list(used)):
+            frame = arrow_frame(source, batch, rows, schema, used)
             rows += batch.num_rows
-            yield _with_nulls(pl.DataFrame(pa.table(columns))), rows
+            yield frame, rows
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{source}: expected a whole Parquet file, got: {reason}") from error
+
+
+def check_types(source: Path | str, given: pa.Schema, schema: Schema, used: Sequence[str]) -> None:
+    """Check the types of columns.
+
+    Raises:
+        DataError: A column has a type that is neither text nor numbers.
+    """
+    numbers = {schema.label, *schema.dense}
+    for name in used:
+        _check_type(source, name, given.field(name).type, is_number=name in numbers)
+
+
+def arrow_frame(
+    source: Path | str, batch: pa.RecordBatch, row: int, schema: Schema, used: Sequence[str]
+) -> pl.DataFrame:
+    """Columns of Arrow as integers, floats, booleans or text; NaN and empty text are missing.
+
+    Args:
+        source: Where they are from, for the error.
+        batch: The rows, of types that `check_types` accepts.
+        row: Rows before them.
+        schema: The columns.
+        used: Names of the columns to take.
+
+    Raises:
+        DataError: Binary values are no UTF-8 text.
+    """
+    numbers, columns = {schema.label, *schema.dense}, {}
+    for name in used:
+        column = batch.column(name)
+        _check_text(source, name, column, row)
+        columns[name] = _plain(column, is_number=name in numbers)
+    return _with_nulls(pl.DataFrame(pa.table(columns)))
 
 
 def parquet_rows(source: Path) -> int:
@@ -79,7 +111,7 @@ def _open(source: Path) -> pq.ParquetFile:
         raise DataError(f"{source}: expected a Parquet file, got: {reason}") from error
 
 
-def _check_type(source: Path, name: str, given: pa.DataType, *, is_number: bool) -> None:
+def _check_type(source: Path | str, name: str, given: pa.DataType, *, is_number: bool) -> None:
     kind = _inner(given)
     is_plain = (
         types.is_null(kind)
@@ -113,7 +145,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
     return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
 
 
-def _check_text(source: Path, name: str, column: pa.Array, rows: int) -> None:
+def _check_text(source: Path | str, name: str, column: pa.Array, rows: int) -> None:
     if not _is_bytes(_inner(column.type)):
         return
     for row, value in enumerate(_values(column).to_pylist(), start=rows + 1):

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from nasrec_opt._files import atomic_directory, write_json
 from nasrec_opt.data._arrays import ArrayFile
 from nasrec_opt.data._dataset import ARRAYS, META, VERSION, Dataset
+from nasrec_opt.data._encoding import Encoder, categories, stacked_numbers, stacked_texts
+from nasrec_opt.data._preprocessor import write_vocabularies
 from nasrec_opt.data._reading import CHUNK_BYTES, column_names, read_chunks
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._split import GROUP, SPLITS, split_of
@@ -152,7 +153,7 @@ class _Survey:
         for i, name in enumerate(self.schema.dense):
             least = train[name].min()
             self.minima[i] = min(self.minima[i], math.inf if least is None else float(least))
-        for counter, values in zip(self._counters, _categories(train, self.schema), strict=True):
+        for counter, values in zip(self._counters, categories(train, self.schema), strict=True):
             counter.add(values)
 
     def warn_of_columns(self, source: Path) -> None:
@@ -197,6 +198,7 @@ class _Writer(ExitStack):
         self._schema = schema
         self._survey = survey
         self._vocabularies = vocabularies
+        self._encoder = Encoder(survey.minima, vocabularies, len(schema.sparse))
         widths = {"dense": len(schema.dense), "sparse": len(vocabularies), "labels": None}
         self._arrays: list[dict[str, ArrayFile]] = []
         for name, rows in zip(SPLITS, survey.rows.tolist(), strict=True):
@@ -212,13 +214,10 @@ class _Writer(ExitStack):
         schema = self._schema
         split = split_of(self.num_rows, len(frame), self._survey.seed)
         self.num_rows += len(frame)
-        columns = _categories(frame, schema)
-        sparse = np.empty((len(frame), len(columns)), np.int32)
-        for i, (vocabulary, column) in enumerate(zip(self._vocabularies, columns, strict=True)):
-            sparse[:, i] = vocabulary.encode(column)
+        numbers = stacked_numbers(frame, schema)
         values = {
-            "dense": _dense(frame, schema, self._survey.minima),
-            "sparse": sparse,
+            "dense": self._encoder.dense(numbers),
+            "sparse": self._encoder.sparse(stacked_texts(frame, schema), numbers),
             "labels": frame[schema.label].to_numpy(),
         }
         for i, arrays in enumerate(self._arrays):
@@ -230,9 +229,7 @@ class _Writer(ExitStack):
         """Write the remaining rows; returns the description."""
         survey, vocabularies = self._survey, self._vocabularies
         names = [*self._schema.sparse, *(f"{name} (binned)" for name in self._schema.dense)]
-        (self._folder / "vocabularies").mkdir()
-        for i, vocabulary in enumerate(vocabularies):
-            vocabulary.table.write_parquet(self._folder / "vocabularies" / f"{i:03d}.parquet")
+        write_vocabularies(vocabularies, self._folder)
         counts = np.concatenate([v.counts for v in vocabularies])
         with ArrayFile(self._folder / "counts.npy", np.int64, counts.shape) as file:
             file.append(counts)
@@ -253,42 +250,10 @@ class _Writer(ExitStack):
             "dense_columns": list(self._schema.dense),
             "sparse_columns": names,
             "cardinalities": [v.cardinality for v in vocabularies],
+            "dense_minima": survey.minima.tolist(),
             "dense_shifts": (1 - survey.minima).tolist(),
             "checksums": checksums | {"counts.npy": file.finish()},
         }
-
-
-def bin_integers(values: pl.Series) -> pl.Series:
-    """Bins of a dense column as categories: floor(log(x + 1)^2), or floor(x) for negative x.
-
-    Args:
-        values: Float64 with nulls.
-
-    Returns:
-        String with nulls where the value is missing.
-    """
-    logs = (values.clip(0.0, None) + 1.0).log() ** 2
-    floors = values.clip(-(2.0**62), None).floor()  # what is lower shares a bin
-    bins = pl.select(pl.when(values < 0).then(floors).otherwise(logs.floor())).to_series()
-    return bins.cast(pl.Int64).cast(pl.String)
-
-
-def _categories(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
-    """Categorical columns, then the bins of the dense ones."""
-    columns = [frame[name] for name in schema.sparse]
-    return columns + [bin_integers(frame[name]) for name in schema.dense]
-
-
-def _dense(
-    frame: pl.DataFrame, schema: Schema, minima: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float32]:
-    """log(x + c), and 0 if missing; values below the training minimum count as the minimum."""
-    result = np.zeros((len(frame), len(schema.dense)), np.float32)
-    for i, name in enumerate(schema.dense):
-        # log1p of the difference: adding c = 1 - minimum loses the 1 beside a huge minimum.
-        logs = (frame[name].clip(minima[i], None) - minima[i]).log1p()
-        result[:, i] = logs.fill_null(0.0).to_numpy()
-    return result
 
 
 def _half(progress: Progress | None, half: int) -> Progress | None:

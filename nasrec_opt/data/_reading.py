@@ -33,6 +33,7 @@ def read_chunks(
     *,
     chunk_bytes: int = CHUNK_BYTES,
     progress: Progress | None = None,
+    has_label: bool = True,
 ) -> Iterator[pl.DataFrame]:
     """Yield a log as frames: label Int8, dense Float64 with nulls, sparse String with nulls.
 
@@ -41,13 +42,14 @@ def read_chunks(
         schema: Its columns, resolved.
         chunk_bytes: Text read at a time.
         progress: Called with (bytes read, bytes of the file).
+        has_label: Whether the label is read; without it, lines may lack it.
 
     Raises:
         DataError: A field is bad; the message names file, row, field, what was expected and found.
     """
-    reader = _read_parquet(source, schema) if is_parquet(source) else None
+    reader = _read_parquet(source, schema, has_label) if is_parquet(source) else None
     size, rows = source.stat().st_size, 0
-    for frame, done in reader or _read_text(source, schema, chunk_bytes):
+    for frame, done in reader or _read_text(source, schema, chunk_bytes, has_label):
         rows += len(frame)
         yield frame
         if progress:
@@ -57,8 +59,13 @@ def read_chunks(
         raise DataError(f"{source}: expected a click log, got {found}")
 
 
-def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
+def column_names(source: Path, schema: Schema, *, has_label: bool = True) -> tuple[str, ...]:
     """Names of all columns of a log, in order: those of its schema, or of its header.
+
+    Args:
+        source: The log.
+        schema: Its columns.
+        has_label: Whether the label has to be there; otherwise lines without a header may lack it.
 
     Raises:
         DataError: There is no readable log.
@@ -73,10 +80,12 @@ def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
         )
     if is_parquet(source):
         return parquet_columns(source)
-    if schema.columns:
+    if schema.columns and has_label:
         return schema.columns
     with _open_text(source) as stream:
         line = next(_lines(source, stream, 1 << 16), b"").split(b"\n")[0]
+    if schema.columns:
+        return _without_label(line, schema)
     if not line.strip():
         raise DataError(f"{source}: expected a header line, got an empty file")
     try:
@@ -88,7 +97,7 @@ def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
         raise DataError(
             f"{source}: header: expected quotes that close, got one that does not"
         ) from None
-    if schema.label not in names:
+    if has_label and schema.label not in names:
         hint = found_separator(text, schema)
         raise DataError(
             f"{source}: header: expected a column {schema.label!r}, got "
@@ -97,10 +106,19 @@ def column_names(source: Path, schema: Schema) -> tuple[str, ...]:
     return names
 
 
+def _without_label(line: bytes, schema: Schema) -> tuple[str, ...]:
+    """Columns of lines without a header; one field less than the schema has is the label."""
+    others = tuple(name for name in schema.columns if name != schema.label)
+    try:
+        return others if len(split_fields(line.decode(), schema)) == len(others) else schema.columns
+    except (UnicodeDecodeError, csv.Error):
+        return schema.columns  # who parses the line says what is wrong with it
+
+
 def _read_text(
-    source: Path, schema: Schema, chunk_bytes: int
+    source: Path, schema: Schema, chunk_bytes: int, has_label: bool
 ) -> Iterator[tuple[pl.DataFrame, int]]:
-    columns = column_names(source, schema)
+    columns = column_names(source, schema, has_label=has_label)
     has_header = not schema.columns
     row = 0  # rows before the chunk
     with _open_text(source) as stream:
@@ -109,7 +127,7 @@ def _read_text(
             if has_header and number == 0:
                 text = text.partition(b"\n")[2]
             if text:
-                frame = _parse(source, text, row + has_header, schema, columns)
+                frame = _parse(source, text, row + has_header, schema, columns, has_label)
                 row += len(frame)
                 yield frame, raw.tell()
 
@@ -177,9 +195,15 @@ def _read(source: Path, stream: IO[bytes], size: int) -> bytes:
 
 
 def _parse(
-    source: Path, text: bytes, row: int, schema: Schema, columns: tuple[str, ...]
+    source: Path,
+    text: bytes,
+    row: int,
+    schema: Schema,
+    columns: tuple[str, ...],
+    has_label: bool,
 ) -> pl.DataFrame:
     """Lines as a frame: parsed with types, or else as text, to find the values of another type."""
+    label = (schema.label,) if has_label else ()
     rows = text.count(b"\n")
     is_quoted = schema.has_quotes and b'"' in text
     separators = rows * (len(columns) - 1)
@@ -188,11 +212,11 @@ def _parse(
     )
     number = pl.Int64 if schema.has_integers else pl.Float64
     types = dict.fromkeys(columns, pl.String)
-    typed = types | {schema.label: pl.Int8} | dict.fromkeys(schema.dense, number)
+    typed = types | dict.fromkeys(label, pl.Int8) | dict.fromkeys(schema.dense, number)
     if is_table and not is_quoted:
         frame = _read_csv(text, schema, typed, is_quoted=False)
-        if frame is not None and len(frame) == rows and _is_clean(frame, schema):
-            return frame.select(schema.label, pl.col(schema.dense).cast(pl.Float64), *schema.sparse)
+        if frame is not None and len(frame) == rows and _is_clean(frame, schema, has_label):
+            return frame.select(*label, pl.col(schema.dense).cast(pl.Float64), *schema.sparse)
     frame = _read_csv(text, schema, types, is_quoted=is_quoted) if is_table else None
     if is_quoted and frame is not None and frame[columns[-1]].null_count():
         frame = None  # a line that ends early reads as missing values
@@ -200,7 +224,7 @@ def _parse(
         frame = read_lines(source, text, row, schema, columns)
     if is_quoted:
         frame = frame.with_columns(pl.all().replace("", None))
-    return convert(source, frame, row, schema)
+    return convert(source, frame, row, schema, has_label=has_label)
 
 
 def _read_csv(
@@ -218,16 +242,19 @@ def _read_csv(
         return None
 
 
-def _is_clean(frame: pl.DataFrame, schema: Schema) -> bool:
-    label = frame[schema.label]
-    if label.null_count() or not 0 <= label.min() <= label.max() <= 1:  # type: ignore[operator]
-        return False
+def _is_clean(frame: pl.DataFrame, schema: Schema, has_label: bool) -> bool:
+    if has_label:
+        label = frame[schema.label]
+        if label.null_count() or not 0 <= label.min() <= label.max() <= 1:  # type: ignore[operator]
+            return False
     return schema.has_integers or all(frame[name].is_finite().all() for name in schema.dense)
 
 
-def _read_parquet(source: Path, schema: Schema) -> Iterator[tuple[pl.DataFrame, int]]:
+def _read_parquet(
+    source: Path, schema: Schema, has_label: bool
+) -> Iterator[tuple[pl.DataFrame, int]]:
     size, rows = source.stat().st_size, max(parquet_rows(source), 1)
     before = 0
-    for frame, row in parquet_frames(source, schema):
-        yield convert(source, frame, before, schema), size * row // rows
+    for frame, row in parquet_frames(source, schema, has_label=has_label):
+        yield convert(source, frame, before, schema, has_label=has_label), size * row // rows
         before = row

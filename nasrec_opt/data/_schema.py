@@ -49,8 +49,8 @@ class Schema:
     min_count: int = 1
 
     def __post_init__(self) -> None:
-        _check_once("columns", self.columns)
-        _check_once("schema", (self.label, *self.dense, *self.sparse, *self.dropped))
+        check_once("columns", self.columns)
+        check_once("schema", (self.label, *self.dense, *self.sparse, *self.dropped))
         if len(self.separator.encode()) != 1 or self.separator in '"\r\n\0':
             raise DataError(f"separator: expected one ASCII character, got {self.separator!r}")
         if self.min_count < 1:
@@ -62,6 +62,17 @@ class Schema:
     def has_quotes(self) -> bool:
         """Whether quotes enclose fields; in tab-separated logs they are ordinary characters."""
         return self.separator != "\t"
+
+    def used(self, *, has_label: bool = True) -> tuple[str, ...]:
+        """List the columns that are read of a table.
+
+        Args:
+            has_label: Whether the label is read.
+
+        Returns:
+            The label, if it is read, the dense and the sparse columns of a resolved schema.
+        """
+        return (*((self.label,) if has_label else ()), *self.dense, *self.sparse)
 
     def resolve(self, names: Sequence[str]) -> Schema:
         """Fit the schema to a table: the result names every sparse column.
@@ -81,7 +92,7 @@ class Schema:
             raise DataError(
                 f"columns: expected a name for each, got none for columns {', '.join(nameless)}"
             )
-        _check_once("columns", names)
+        check_once("columns", names)
         for name in (self.label, *self.dense, *self.sparse, *self.dropped):
             if name not in names:
                 raise DataError(f"columns: expected {name!r}, got {', '.join(names)[:200]}")
@@ -138,6 +149,23 @@ class Schema:
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Schema:
+        """Inverse of `to_dict`.
+
+        Args:
+            values: What `to_dict` gave.
+
+        Returns:
+            The schema.
+
+        Raises:
+            DataError: A column is named twice, or a setting is out of range.
+            KeyError: A field is missing.
+        """
+        fixed = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fixed.items()})
+
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON values.
 
@@ -147,7 +175,8 @@ class Schema:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
-def _check_once(where: str, names: Sequence[str]) -> None:
+def check_once(where: str, names: Sequence[str]) -> None:
+    """Refuse names of columns of which one is there twice."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{where}: expected column {twice[0]!r} once, got it twice")

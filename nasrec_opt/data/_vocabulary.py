@@ -7,6 +7,8 @@ down. So a higher threshold can be applied later with one comparison: ids from a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -43,8 +45,8 @@ class Counter:
     def finish(self, min_count: int) -> Vocabulary:
         """The vocabulary of values seen at least `min_count` times; ties in order of the values."""
         self._merge()
-        kept = self._total.filter(pl.col("count") >= min_count)
-        return Vocabulary(kept.sort(["count", "value"], descending=[True, False]))
+        ordered = self._total.sort(["count", "value"], descending=[True, False])
+        return Vocabulary(ordered).at_least(min_count)
 
     def _merge(self) -> None:
         parts = pl.concat([self._total, *self._pending])
@@ -63,24 +65,10 @@ class Vocabulary:
 
     Args:
         table: Columns `value` and `count`.
-
-    Raises:
-        DataError: A value occurs twice.
     """
 
     def __init__(self, table: pl.DataFrame) -> None:
         self.table = table
-        # A chunk is looked up in sorted hashes of the values, built once: a vocabulary may hold
-        # millions of values, and a hash table of them for each chunk would cost more than parsing.
-        for self._seed in range(_SEEDS):
-            hashes = self._hash(table["value"])
-            self._order = np.argsort(hashes, kind="stable")
-            self._hashes = hashes[self._order]
-            if not (self._hashes[1:] == self._hashes[:-1]).any():
-                return
-            # Two values share a hash; this happens once in ten billion vocabularies of 60,000
-            # values.
-        raise DataError("vocabulary: expected each value once, got one twice")
 
     @property
     def cardinality(self) -> int:
@@ -92,17 +80,76 @@ class Vocabulary:
         """Training rows of each value, descending, `[cardinality - 2]`."""
         return self.table["count"].to_numpy()
 
+    def at_least(self, min_count: int) -> Vocabulary:
+        """Keep the values that at least `min_count` training rows have."""
+        return Vocabulary(self.table.filter(pl.col("count") >= min_count))
+
+    def cut(self, cardinality: int) -> Vocabulary:
+        """Keep the most frequent values, as many as have ids below `cardinality`."""
+        return Vocabulary(self.table.head(max(cardinality - FIRST, 0)))
+
+
+class Lookup:
+    """Finds the ids of values in the vocabularies of several columns at once.
+
+    Values are looked up in sorted hashes, built once: a vocabulary may hold millions of values, and
+    a hash table of them for each chunk would cost more than parsing. All columns are looked up in
+    one pass, so that a single row costs little more than a single value.
+
+    Args:
+        vocabularies: One for each column.
+
+    Raises:
+        DataError: A vocabulary has a value twice.
+    """
+
+    def __init__(self, vocabularies: Sequence[Vocabulary]) -> None:
+        tables = [vocabulary.table["value"] for vocabulary in vocabularies]
+        # A null at the end, which equals no value.
+        values = [table.cast(pl.String) for table in tables] + [pl.Series([None], dtype=pl.String)]
+        self._values = pl.concat([value.alias("value") for value in values], rechunk=True)
+        self._starts = np.cumsum([0, *map(len, tables)])
+        for self._seed in range(_SEEDS):
+            hashes = self._hash(self._values)
+            columns = [self._sorted(hashes, column) for column in range(len(tables))]
+            if not any((known[1:] == known[:-1]).any() for known, _ in columns):
+                self._columns = columns
+                return
+            # Two values share a hash, once in ten billion vocabularies of 60,000.
+        raise DataError("vocabulary: expected each value once, got one twice")
+
     def encode(self, values: pl.Series) -> npt.NDArray[np.int32]:
-        """Ids of a chunk, `[rows]`."""
-        if not len(self.table):
-            return np.where(values.is_null().to_numpy(), MISSING, RARE).astype(np.int32)
-        hashes = self._hash(values)
-        at = self._order[np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)]
+        """Find the ids of some rows.
+
+        Args:
+            values: Text with nulls, all rows of the first column, then those of the next, and so
+                on, `[columns * rows]`.
+
+        Returns:
+            `[rows, columns]`.
+        """
+        rows = len(values) // len(self._columns)
+        hashes = self._hash(values).reshape(len(self._columns), rows)
+        at = np.empty(hashes.shape, np.int64)
+        for place, asked, (known, order) in zip(at, hashes, self._columns, strict=True):
+            place[:] = order[known.searchsorted(asked)]
         # Unseen values may share a hash with a known one: only equal values count.
-        is_known = (self.table["value"].gather(at) == values).fill_null(False).to_numpy()
-        ids = np.where(is_known, at + FIRST, RARE).astype(np.int32)
-        ids[values.is_null().to_numpy()] = MISSING
-        return ids
+        is_known = self._values[at.ravel()].eq_missing(values).to_numpy()
+        ids = np.where(is_known.reshape(at.shape), at - self._starts[:-1, None] + FIRST, RARE)
+        if values.null_count():
+            ids[values.is_null().to_numpy().reshape(at.shape)] = MISSING
+        return np.ascontiguousarray(ids.T, np.int32)
+
+    def _sorted(
+        self, hashes: npt.NDArray[np.uint64], column: int
+    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """Hashes of a column's values, ascending, and where each value is among all columns'.
+
+        What is beyond the last hash is at the null.
+        """
+        first, last = self._starts[column : column + 2]
+        order = first + np.argsort(hashes[first:last], kind="stable")
+        return hashes[order], np.append(order, len(hashes) - 1)
 
     def _hash(self, values: pl.Series) -> npt.NDArray[np.uint64]:
         return values.hash(seed=self._seed).to_numpy()

@@ -20,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nasrec_opt.data import Dataset, Schema, prepare
-from nasrec_opt.data._prepare import bin_integers
+from nasrec_opt.data._encoding import bin_integers
 from nasrec_opt.errors import DataError
 
 SEED = st.integers(0, 2**32 - 1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Counter, Vocabulary
+from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Counter, Lookup, Vocabulary
 from nasrec_opt.errors import DataError
 
 VALUE = st.sampled_from(["", "a", "b", "ab", "ü", "zz", "0", "\0", "long " * 9]) | st.none()
@@ -33,9 +33,13 @@ def test_ids_are_those_of_a_counted_dict(chunks, least, asked):
     found = vocabulary_of(chunks, least)
     assert found.cardinality == FIRST + len(kept)
     assert found.counts.tolist() == [-n for n, _ in kept]
-    encoded = found.encode(pl.Series(asked, dtype=pl.String))
+    cut = found.cut(FIRST + 2)
+    assert cut.counts.tolist() == found.counts[:2].tolist()
+    encoded = Lookup([found, cut, found]).encode(pl.Series(asked * 3, dtype=pl.String))
     assert encoded.dtype == np.int32
-    assert encoded.tolist() == [ids.get(v, RARE) for v in asked]
+    expected = [ids.get(v, RARE) for v in asked]
+    assert encoded[:, 0].tolist() == encoded[:, 2].tolist() == expected
+    assert encoded[:, 1].tolist() == [i if i < cut.cardinality else RARE for i in expected]
 
 
 def test_counts_merged_on_the_way_are_the_same():
@@ -48,4 +52,4 @@ def test_counts_merged_on_the_way_are_the_same():
 
 def test_a_value_that_is_there_twice_is_refused_and_not_hashed_for_ever():
     with pytest.raises(DataError, match="vocabulary: expected each value once, got one twice"):
-        Vocabulary(pl.DataFrame({"value": ["a", "b", "a"], "count": [3, 2, 1]}))
+        Lookup([Vocabulary(pl.DataFrame({"value": ["a", "b", "a"], "count": [3, 2, 1]}))])

@@ -1,0 +1,231 @@
+"""Rows that a program has in memory, or a file of rows without clicks, as columns to encode.
+
+The checks are those that a log goes through when it is prepared. A number among categories is text
+here as well, and libraries do not spell it alike: a column of integers with a missing value is one
+of floats in pandas, so that 5 arrives as 5.0. Such a value is looked up in either spelling.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Number
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from nasrec_opt.data._checking import convert
+from nasrec_opt.data._encoding import stacked_numbers, stacked_texts
+from nasrec_opt.data._parquet import (
+    CHUNK_ROWS,
+    arrow_frame,
+    check_types,
+    is_parquet,
+    parquet_frames,
+)
+from nasrec_opt.data._reading import column_names, read_chunks
+from nasrec_opt.data._schema import Schema, check_once
+from nasrec_opt.errors import DataError, described
+
+WHERE = "rows"  # what errors call rows in memory
+LARGEST = 2.0**63  # beyond the integers of a log
+
+
+class Columns(NamedTuple):
+    """Columns in the form that an `Encoder` takes.
+
+    Args:
+        numbers: Dense columns, NaN for missing, `[num_dense, rows]`.
+        texts: Sparse columns, column after column, `[num_sparse * rows]`.
+        others: Another spelling of the same values, or None where all of them are text.
+    """
+
+    numbers: npt.NDArray[np.float64]
+    texts: pl.Series
+    others: pl.Series | None = None
+
+
+def columns_of(rows: Any, schema: Schema) -> Iterator[Columns]:
+    """Yield rows in memory in pieces; at least one piece, which may have no row.
+
+    Args:
+        rows: A dict, a list of dicts, or a table of pandas, polars or Arrow.
+        schema: The columns, resolved.
+
+    Raises:
+        DataError: Something else was given, a column is missing, or a value has another type.
+    """
+    used = schema.used(has_label=False)
+    if isinstance(rows, Mapping):
+        rows = [rows]
+    if isinstance(rows, (list, tuple)):
+        _check_keys(rows, used)
+        plain = _of_plain_values(rows, schema)
+        if plain is not None:
+            yield plain
+            return
+    table = _table(rows, used)
+    check_types(WHERE, table.schema, schema, used)
+    row = 0
+    for batch in table.to_batches(max_chunksize=CHUNK_ROWS) or [_empty(table)]:
+        yield _columns(WHERE, arrow_frame(WHERE, batch, row, schema, used), row, schema)
+        row += batch.num_rows
+
+
+def columns_of_file(source: Path, schema: Schema) -> Iterator[Columns]:
+    """Yield the rows of a file in the layout of the log; the label may be missing.
+
+    Args:
+        source: A text file, plain or .gz, or a Parquet file.
+        schema: The columns, resolved.
+
+    Raises:
+        DataError: It names file, row, field, what was expected and what was found.
+    """
+    _check_names(
+        source, column_names(source, schema, has_label=False), schema.used(has_label=False)
+    )
+    if not is_parquet(source):
+        for frame in read_chunks(source, schema, has_label=False):
+            yield Columns(stacked_numbers(frame, schema), stacked_texts(frame, schema))
+        return
+    row = 0
+    for frame, after in parquet_frames(source, schema, has_label=False):
+        yield _columns(source, frame, row, schema)
+        row = after
+
+
+def _columns(source: Path | str, frame: pl.DataFrame, row: int, schema: Schema) -> Columns:
+    """Columns of a frame that may have numbers among its categories."""
+    converted = convert(source, frame, row, schema, has_label=False)
+    others = None
+    if any(frame[name].dtype not in (pl.String, pl.Null) for name in schema.sparse):
+        respelled = {name: _other_spelling(frame[name]) for name in schema.sparse}
+        others = stacked_texts(pl.DataFrame(respelled), schema)
+    return Columns(stacked_numbers(converted, schema), stacked_texts(converted, schema), others)
+
+
+def _other_spelling(values: pl.Series) -> pl.Series:
+    """5.0 as 5, 5 as 5.0, true as True; text as it is."""
+    text = values.cast(pl.String)
+    if values.dtype == pl.Boolean:
+        return text.str.to_titlecase()
+    if values.dtype.is_integer():
+        return text + ".0"
+    if values.dtype.is_float():
+        whole = ((values == values.floor()) & (values.abs() < LARGEST)).fill_null(False)
+        integers = values.cast(pl.Float64).cast(pl.Int64, strict=False).cast(pl.String)
+        return integers.zip_with(whole, text)
+    return text
+
+
+def _of_plain_values(rows: Sequence[Mapping[str, Any]], schema: Schema) -> Columns | None:
+    """Columns of values as JSON has them, without a table in between: one row takes no time.
+
+    None where a value is of another type, or is wrong: who makes a table of them says why.
+    """
+    numbers = [row[name] for name in schema.dense for row in rows]
+    texts = [row[name] for name in schema.sparse for row in rows]
+    if not set(map(type, numbers)) <= {int, float, type(None)}:
+        return None
+    if not set(map(type, texts)) <= {str, type(None)}:
+        return None
+    try:
+        array = np.array(numbers, np.float64).reshape(len(schema.dense), len(rows))
+        series = pl.Series([text or None for text in texts], dtype=pl.String)
+    except (OverflowError, UnicodeError):
+        return None
+    with np.errstate(invalid="ignore"):
+        is_known = ~np.isnan(array)
+        if (np.abs(array[is_known]) >= (LARGEST if schema.has_integers else np.inf)).any():
+            return None
+        if schema.has_integers and (np.floor(array) != array)[is_known].any():
+            return None
+    return Columns(array, series)
+
+
+def _table(rows: Any, used: Sequence[str]) -> pa.Table:
+    """The columns that are used, as a table of Arrow."""
+    if isinstance(rows, (list, tuple)):
+        return pa.table({name: _array(name, [row[name] for row in rows]) for name in used})
+    if isinstance(rows, pa.RecordBatch):
+        rows = pa.Table.from_batches([rows])
+    pandas = sys.modules.get("pandas")
+    if isinstance(rows, pa.Table):
+        _check_names(WHERE, rows.column_names, used)
+        return rows.select(list(used))
+    if isinstance(rows, pl.DataFrame):
+        _check_names(WHERE, rows.columns, used)
+        return rows.select(used).to_arrow()
+    if pandas and isinstance(rows, pandas.DataFrame):
+        _check_names(WHERE, list(rows.columns), used)
+        return pa.table({name: _array(name, rows[name]) for name in used})
+    raise DataError(
+        f"{WHERE}: expected a dict, a list of dicts, or a table of pandas, polars or Arrow, got "
+        f"{described(rows)}"
+    )
+
+
+def _array(name: str, values: Any) -> pa.Array:
+    """Python's values of a column; those of several types as text.
+
+    Raises:
+        DataError: A value is no single value.
+    """
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        texts = [_text(f"{WHERE}:{row}: field {name}", v) for row, v in enumerate(values, start=1)]
+        return pa.array(texts, pa.large_string())
+
+
+def _text(where: str, value: Any) -> str | None:
+    """A value beside which there are values of other types."""
+    if _is_missing(value):
+        return None
+    if isinstance(value, str):
+        if any("\ud800" <= mark <= "\udfff" for mark in value):
+            raise DataError(f"{where}: expected text, got half of a surrogate pair in {value!a}")
+        return value
+    if isinstance(value, (bool, np.bool_)):
+        return str(value).lower()
+    if isinstance(value, (Number, np.generic)):
+        return str(value)
+    raise DataError(f"{where}: expected a single value, got {described(value)}")
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)  # NaN is not itself
+    except (TypeError, ValueError, ArithmeticError):  # pandas' NA, an array, a signalling NaN
+        return type(value).__name__ == "NAType" or isinstance(value, Number)
+
+
+def _empty(table: pa.Table) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def _check_keys(rows: Sequence[Any], used: Sequence[str]) -> None:
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping):
+            raise DataError(f"{WHERE}:{number}: expected a dict, got {described(row)}")
+        for name in used:
+            if name not in row:
+                raise _missing(f"{WHERE}:{number}", name, row)
+
+
+def _check_names(where: Path | str, names: Sequence[str], used: Sequence[str]) -> None:
+    check_once(str(where), names)
+    known = set(names)
+    for name in used:
+        if name not in known:
+            raise _missing(where, name, names)
+
+
+def _missing(where: Path | str, name: str, names: Any) -> DataError:
+    found = ", ".join(map(str, names))
+    return DataError(f"{where}: expected a column {name!r}, got {found[:200] or 'none'}")
