@@ -1,8 +1,7 @@
 """Reading and writing of files.
 
-Files appear whole or not at all: they are written to a temporary name, then renamed. Text is read
-in one place, so that a byte-order mark, which Windows tools put at the head of UTF-8, never
-matters.
+Files appear whole or not at all: they are written under a temporary name, then renamed. All text is
+read here, so that a byte-order mark, which Windows tools put at the start of UTF-8, never matters.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ OTHER_MARKS = {
 
 @contextmanager
 def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file that replaces `path` when the block ends well and vanishes when it raises.
+    """Open a file that replaces `path` if the block succeeds and is deleted if it raises.
 
     Args:
         path: The file; its folder is created.
@@ -60,9 +59,9 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def atomic_directory(path: Path | str) -> Iterator[Path]:
-    """Fill a folder that appears as `path` when the block ends well and vanishes when it raises.
+    """Fill a folder that appears as `path` if the block succeeds and is deleted if it raises.
 
-    A folder that already stands at `path` is replaced only then.
+    An existing folder at `path` is replaced only at the end.
 
     Yields:
         The temporary folder to write into.
@@ -88,7 +87,7 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def _named_in_errors(path: Path) -> Iterator[None]:
-    """Let an error name the file that was asked for, not the temporary one beside it."""
+    """Let an error name the requested file instead of the temporary one."""
     try:
         yield
     except OSError as error:
@@ -104,7 +103,7 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def other_encoding(head: bytes) -> str | None:
-    """`UTF-16` or `UTF-32` where a file begins like one of them, or None.
+    """`UTF-16` or `UTF-32` if a file begins like one of them, or None.
 
     Args:
         head: The first four bytes or more.
@@ -153,7 +152,7 @@ def read_toml(path: Path | str, error: type[NasrecError]) -> dict[str, Any]:
 
     Args:
         path: The file.
-        error: What is raised where it cannot be read.
+        error: Class of the error that is raised if it cannot be read.
 
     Raises:
         NasrecError: The file is missing, a folder, not UTF-8, or not TOML; as an `error`.

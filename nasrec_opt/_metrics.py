@@ -1,4 +1,4 @@
-"""The metrics of a model: names, labels and what each counts, in one table.
+"""The metrics of a model: names, labels and meanings, in one table.
 
 A trial's attributes, the study file, `cost --json`, results, report and MLflow use these names.
 """
@@ -13,9 +13,9 @@ class Metric:
     """One metric.
 
     Args:
-        name: As in study files, trials and results; ends in its unit where it has one.
-        label: As people read it in tables and on axes.
-        meaning: What is counted, in a sentence without its full stop; empty where the label says.
+        name: Name in study files, trials and results; ends in the unit, if there is one.
+        label: Text in tables and on axes.
+        meaning: What is counted, as a sentence without full stop; empty if the label is enough.
     """
 
     name: str
@@ -58,7 +58,7 @@ LABELS = {metric.name: metric.label for metric in ALL}
 
 
 def definitions(*names: str) -> str:
-    """What some metrics count, as sentences for below a table.
+    """Definitions of some metrics, as sentences for below a table.
 
     Args:
         names: Of metrics that have a `meaning`.

@@ -1,4 +1,4 @@
-"""NumPy's numbers as Python's own: JSON, storages and sentences know no others."""
+"""Conversion of NumPy's numbers to Python's, which JSON, storages and messages need."""
 
 from __future__ import annotations
 

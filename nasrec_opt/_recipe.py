@@ -1,8 +1,7 @@
-"""What a training takes from the log where its configuration leaves it open.
+"""Settings of a training that follow the number of rows, if its configuration leaves them open.
 
-All that follows the number of rows is here: for the supernet, for a subnet trained alone, and for
-the threshold of rare values. The numbers were chosen on other logs than those that
-docs/decisions/small_logs.md reports.
+They are all here: for the supernet, for a subnet trained alone, and for the threshold of rare
+values. The numbers were chosen on other logs than those that docs/decisions/small_logs.md reports.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ PUBLISHED_LOG = 10_000_000  # training rows from which on the paper's settings h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecipe:
-    """Of a model trained from scratch with Adam; see `nasrec_opt.retrain.RetrainConfig`."""
+    """Settings of a model trained from scratch; see `nasrec_opt.retrain.RetrainConfig`."""
 
     batch_size: int
     epochs: int
@@ -31,7 +30,7 @@ class ModelRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupernetRecipe:
-    """Of a supernet trained with Adagrad; see `nasrec_opt.supernet.TrainConfig`."""
+    """Settings of a supernet trained with Adagrad; see `nasrec_opt.supernet.TrainConfig`."""
 
     batch_size: int
     epochs: int
@@ -41,7 +40,7 @@ class SupernetRecipe:
 
 
 def model_recipe(rows: int) -> ModelRecipe:
-    """How a model is trained from scratch.
+    """Settings for training a model from scratch.
 
     Args:
         rows: Training rows.
@@ -60,12 +59,12 @@ def model_recipe(rows: int) -> ModelRecipe:
 
 
 def supernet_recipe(rows: int, *, has_ladder: bool = False) -> SupernetRecipe:
-    """How a supernet is trained, and a subnet alone where it is trained as the supernet is.
+    """Settings for training a supernet, or a subnet in the same way.
 
     Args:
         rows: Training rows.
-        has_ladder: Whether models are trained from scratch before any is chosen: what passes after
-            the first would teach the supernet's scores, these teach better in the same time.
+        has_ladder: Whether models are trained from scratch before any is chosen. These improve the
+            scores more than further passes of the supernet would in the same time.
     """
     if rows >= PUBLISHED_LOG:
         return SupernetRecipe(
@@ -100,7 +99,7 @@ def min_count(rows: int) -> int:
 
 
 def filled(config: Config, recipe: Any) -> Config:
-    """A configuration whose open fields, those that are None, have the recipe's values.
+    """Fill the open fields of a configuration, those that are None, with the recipe's values.
 
     Args:
         config: A dataclass; it may lack fields of the recipe.
@@ -115,6 +114,6 @@ def filled(config: Config, recipe: Any) -> Config:
 
 
 def _batch_size(rows: int, *, steps_per_epoch: int, least: int, most: int) -> int:
-    """The power of two that comes nearest to so many steps an epoch."""
+    """The power of two whose number of steps per epoch is nearest to the wanted one."""
     nearest = 2 ** round(math.log2(max(1.0, rows / steps_per_epoch)))
     return int(min(most, max(least, nearest)))

@@ -16,14 +16,14 @@ Settings = TypeVar("Settings")
 
 
 def build_settings(cls: type[Settings], values: Any, where: str) -> Settings:
-    """A frozen dataclass from one TOML table.
+    """Build a frozen dataclass from one TOML table.
 
     Tables become nested dataclasses, arrays become tuples, integers are accepted for floats.
 
     Args:
         cls: The dataclass; its defaults are the only ones.
         values: The table.
-        where: What an error names first, for example `study.toml: [search]`.
+        where: Beginning of an error message, for example `study.toml: [search]`.
 
     Raises:
         StudyError: A key is unknown, or a value has another type than the field.
@@ -48,12 +48,12 @@ def build_settings(cls: type[Settings], values: Any, where: str) -> Settings:
 
 
 def check_at_least(name: str, value: int, least: int) -> None:
-    """Refuse a number below the least one that a field allows.
+    """Refuse a number below the minimum of a field.
 
     Args:
-        name: Of the field.
-        value: What it was given.
-        least: The least number allowed.
+        name: Name of the field.
+        value: Its value.
+        least: The minimum.
 
     Raises:
         StudyError: `value` is below `least`.
@@ -63,7 +63,7 @@ def check_at_least(name: str, value: int, least: int) -> None:
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the annotation wants it, or a sentence."""
+    """Convert `value` to the annotated type, or raise an error that says what was expected."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build_settings(hint, value, where)

@@ -1,9 +1,9 @@
-"""URLs of SQLite files, which SQLAlchemy, Optuna and MLflow each read in a way of their own.
+"""URLs of SQLite files, which SQLAlchemy, Optuna and MLflow each read differently.
 
-A plain `sqlite:///path` goes wrong for some names: `?` begins SQLAlchemy's query, `%41` is decoded
-since SQLAlchemy 2.1, Optuna formats `{…}`, and MLflow makes the parent folder of whatever follows
-`sqlite:///`. Such paths are given as a URI of SQLite's own, percent-encoded, which all of them pass
-on, under the name of the driver, which keeps MLflow from making folders.
+A plain `sqlite:///path` fails for some names: `?` begins SQLAlchemy's query, `%41` is decoded since
+SQLAlchemy 2.1, Optuna formats `{…}`, and MLflow creates the parent folder of whatever follows
+`sqlite:///`. Such paths become a percent-encoded SQLite URI, which all three pass on. The URL names
+the driver, so that MLflow creates no folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MEMORY = ("", ":memory:")
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of a SQLite file, as Optuna, its dashboard and MLflow take it.
+    """The URL of a SQLite file, as Optuna, its dashboard and MLflow accept it.
 
     Args:
         path: Any path in UTF-8; it need not exist.

@@ -1,4 +1,4 @@
-"""The command line: arguments in, one sentence out; the work is done on the floors below.
+"""The command line: it parses arguments and prints; the packages below do the work.
 
 Heavy packages are imported inside the commands, so that `nasrec-opt --help` answers at once.
 """
@@ -20,7 +20,7 @@ INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
 
 class _Commands(typer.core.TyperGroup):
-    """Typer alone ends an interrupted command without a word."""
+    """Prints a sentence when a command is interrupted, which Typer alone does not."""
 
     def invoke(self, ctx: typer.Context) -> Any:
         try:
@@ -74,7 +74,7 @@ RunOption = Annotated[
 
 
 def main() -> None:
-    """Run the command line; every error of the user's is one sentence and exit code 2."""
+    """Run the command line; an error that a user can cause is one sentence with exit code 2."""
     from hw.errors import HwError
 
     try:
@@ -235,16 +235,16 @@ def cost(
 
 def _run_stages(study: Path, data: Path | None, out: Path | None, until: str | None = None) -> None:
     # Read when torch is loaded. Threads that spin while they wait for each other are a sixth faster
-    # on idle cores, and four times slower as soon as another process wants one of them.
+    # on idle cores, but four times slower as soon as another process needs one of the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from nasrec_opt.pipeline import StudyConfig
 
-    config = StudyConfig.from_toml(study)  # first, so that a typo is answered at once
+    config = StudyConfig.from_toml(study)  # first, so that a typo is reported at once
     import optuna
 
     from nasrec_opt.pipeline import ConsoleReporter, how_to_open, run_study
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # the reporter says what happens
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # the reporter prints the progress
     with ConsoleReporter() as reporter:
         finished = run_study(
             config,

@@ -67,7 +67,7 @@ class FeatureSpec:
         """Inverse of `to_dict`.
 
         Args:
-            values: What `to_dict` returned.
+            values: The result of `to_dict`.
 
         Returns:
             The same shape of the input.

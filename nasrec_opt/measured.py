@@ -1,8 +1,8 @@
 """A measured cost model: ONNX Runtime on the processor at hand.
 
-An example of a `CostModel` of one's own. Each operation of a workload becomes an ONNX graph of its
-shapes, which is run and timed; times add up along the critical path as in every other model. What
-an operation costs beside its neighbours, in caches and fusions, is not seen.
+This is an example of a user's own `CostModel`. Each operation of a workload becomes an ONNX graph
+with its shapes, which is run and timed. Times add up along the critical path, as in every other
+model. Effects between neighbouring operations, such as caches and fusions, are not measured.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class OnnxRuntimeCPU:
         return Cost.of(parts, leakage_mw=0.0)
 
     def _latency_ns(self, operation: Operation) -> float:
-        """Of one sample, measured where its shape is new."""
+        """Latency of one sample, measured if the shape is new."""
         shape = _shape(operation)
         if shape not in self._known:
             self._known[shape] = self._measure(*_graph(operation, self.batch)) / self.batch
@@ -145,7 +145,7 @@ def _require_floats(product: MatrixVector) -> None:
 
 
 def _shape(operation: Operation) -> tuple[Any, ...]:
-    """What of an operation decides its time; all are fp32."""
+    """The fields of an operation that decide its time; all are fp32."""
     if isinstance(operation, MatrixVector):
         return ("product", operation.inputs, operation.outputs, operation.repeats)
     if isinstance(operation, Lookup):
@@ -158,7 +158,7 @@ def _table_rows(lookup: Lookup) -> int:
 
 
 def _graph(operation: Operation, batch: int) -> tuple[bytes, dict[str, Any]]:
-    """An ONNX model of an operation for a batch, and what it is fed."""
+    """An ONNX model of an operation for a batch, and its inputs."""
     rng = np.random.default_rng(0)
     if isinstance(operation, MatrixVector):
         weights = rng.standard_normal((operation.inputs, operation.outputs), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What people look at: drawings of architectures, and one HTML page about a run."""
+"""Reports: drawings of architectures, and one HTML page about a run."""
 
 from nasrec_opt.report._comparison import Search, write_comparison
 from nasrec_opt.report._cost_plot import plot_cost

@@ -1,4 +1,4 @@
-"""One page that holds the searches of a run folder against each other."""
+"""One page that compares the searches of a run folder."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Search:
 
     Args:
         record: Its trials.
-        proposer: Who proposed them.
-        results: What its `results.json` holds; empty where nothing was retrained.
-        link: Its report, relative to the page; empty where there is none.
+        proposer: Name of what proposed them.
+        results: Contents of its `results.json`; empty if no model was retrained.
+        link: Its report, relative to the page; empty if there is none.
     """
 
     record: StudyRecord
@@ -37,7 +37,7 @@ class Search:
 
     @property
     def winner(self) -> dict[str, Any] | None:
-        """What it recommends: its best retrained model, or a baseline."""
+        """The winner of the search: its best retrained model, its ensemble, or a baseline."""
         return winner(self.results)
 
     @property
@@ -50,13 +50,13 @@ class Search:
 def write_comparison(path: Path | str, searches: Sequence[Search], title: str) -> None:
     """Write the page.
 
-    Hypervolume is the share of the box that the trials of all searches with the same objectives
-    span, so that it can be compared between them.
+    Hypervolume is a share of the box spanned by the trials of all searches with the same
+    objectives, so it can be compared between them.
 
     Args:
         path: The HTML file; it appears whole or not at all.
-        searches: In their order on the page.
-        title: Of the page.
+        searches: The searches, in their order on the page.
+        title: Title of the page.
     """
     groups: dict[tuple[str, ...], list[Search]] = {}
     for search in searches:
@@ -72,7 +72,7 @@ def write_comparison(path: Path | str, searches: Sequence[Search], title: str) -
 
 
 def _group(names: Sequence[str], group: Sequence[Search]) -> dict[str, Any]:
-    """What the page shows of the searches with the same objectives."""
+    """The part of the page on searches with the same objectives."""
     labels = [LABELS.get(name, name) for name in names]
     volumes = _hypervolumes([search.record for search in group])
     titles = [search.record.name for search in group]
@@ -125,7 +125,7 @@ def _hypervolumes(records: Sequence[StudyRecord]) -> list[npt.NDArray[np.float64
 
 
 def _best(record: StudyRecord) -> npt.NDArray[np.float64]:
-    """The least first objective so far, NaN until a trial keeps the constraints, `[trials]`."""
+    """The lowest first objective so far, NaN until a trial meets the constraints, `[trials]`."""
     best = np.minimum.accumulate(np.where(record.is_feasible, record.values[:, 0], np.inf))
     return np.where(np.isinf(best), np.nan, best)
 

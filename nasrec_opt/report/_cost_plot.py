@@ -1,4 +1,4 @@
-"""Where the time and the energy of one sample go: bars of operators, stacked by component."""
+"""Plot of the time and energy of one sample: bars of operators, stacked by component."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def plot_cost(cost: Cost, path: Path | str, title: str = "") -> None:
     """Draw a cost by operator and by component into a file.
 
     Args:
-        cost: What a model costs; an operator that does not know its components is one bar.
-        path: The picture; its suffix, `.svg` or `.png`, says which.
-        title: Above the picture.
+        cost: Cost of a model; an operator without components is a single bar.
+        path: The picture; its suffix, `.svg` or `.png`, decides the format.
+        title: Title above the picture.
 
     Raises:
-        StudyError: The suffix is another.
+        StudyError: The suffix is neither `.svg` nor `.png`.
     """
     write_picture(path, lambda kind: _render(cost, kind, title))
 
 
 def stacked(cost: Cost) -> tuple[list[str], list[str], dict[str, Sums]]:
-    """What the bars show.
+    """Compute the pieces of the bars.
 
     Returns:
-        Operators, the most energy first; components, in the same order; and of both panels each
-        bar's pieces, whose sum is the total.
+        Operators, those with most energy first; components in the same order; and for both panels
+        the pieces of each bar, which add up to the total.
     """
     sums: dict[str, Sums] = {
         quantity: defaultdict(lambda: defaultdict(float)) for quantity, *_ in PANELS
@@ -63,7 +63,7 @@ def stacked(cost: Cost) -> tuple[list[str], list[str], dict[str, Sums]]:
 
 
 def _kept(sums: dict[str, Sums]) -> list[str]:
-    """Components that are more than a small share of some total, the most energy first."""
+    """Components that are more than a small share of a total, those with most energy first."""
     totals: dict[str, dict[str, float]] = {quantity: defaultdict(float) for quantity in sums}
     for quantity, by_operator in sums.items():
         for bar in by_operator.values():

@@ -1,4 +1,4 @@
-"""How far the best retrained model is from the baselines, as numbers with their standard errors."""
+"""Differences of the best retrained model from the baselines, with their standard errors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def differences(
     """Differences of the best retrained model from the baselines, by the baseline's name.
 
     Args:
-        results: What `retrained/results.json` holds. An older one lacks paired differences; theirs
-            are those of the means, whose standard error is not known.
+        results: Contents of `retrained/results.json`. An older file has no paired differences; then
+            they are differences of the means, without a standard error.
         split: The rows.
     """
     models = results.get("models") or []
@@ -35,8 +35,8 @@ def differences_of(
     """Differences of one model, or of the ensemble, from the baselines, by the baseline's name.
 
     Args:
-        entry: The model's or the ensemble's in `results`.
-        results: What `retrained/results.json` holds.
+        entry: The model's or the ensemble's entry in `results`.
+        results: Contents of `retrained/results.json`.
         split: The rows.
     """
     baselines = results.get("baselines") or {}
@@ -74,7 +74,7 @@ def short_difference(difference: Mapping[str, Any]) -> str:
 
 
 def amount(difference: Mapping[str, Any]) -> str:
-    """`0.0118 ± 0.0031`: its size, with the decimals that the error's two digits need."""
+    """`0.0118 ± 0.0031`: the absolute value, with the decimals of two digits of the error."""
     value, error = abs(difference["difference"]), difference.get("standard_error")
     least = min((x for x in (value, error) if x), default=1.0)
     decimals = min(9, max(4, 1 - math.floor(math.log10(least)) if least < 1 else 4))

@@ -1,8 +1,8 @@
 """Drawings of architectures in the manner of the paper's figures 5 to 7.
 
-Blocks stand in a column from the raw features at the bottom to the logit at the top, the dense
-branch in blue on the left, the sparse branch in red on the right. What cannot reach the logit is
-striped and pale; a two-input operator that reads one source twice has a bold connection.
+Blocks form a column from the raw features at the bottom to the logit at the top, with the dense
+branch in blue on the left and the sparse branch in red on the right. Parts that cannot reach the
+logit are striped and pale. A two-input operator that reads one source twice has a bold connection.
 """
 
 from __future__ import annotations
@@ -61,17 +61,17 @@ def draw(genotype: Genotype, path: Path | str, features: FeatureSpec | None = No
 
     Args:
         genotype: The architecture.
-        path: The picture; its suffix, `.svg` or `.png`, says which.
+        path: The picture; its suffix, `.svg` or `.png`, decides the format.
         features: Shape of the input, for the labels of the raw features.
 
     Raises:
-        StudyError: The suffix is another.
+        StudyError: The suffix is neither `.svg` nor `.png`.
     """
     write_picture(path, lambda kind: _render(genotype, kind, features))
 
 
 def drawing_svg(genotype: Genotype, features: FeatureSpec | None = None) -> str:
-    """The drawing as an SVG element, to be put into a page."""
+    """The drawing as an SVG element for a page."""
     text = _render(genotype, "svg", features).decode()
     return text[text.index("<svg") :]
 
@@ -180,7 +180,7 @@ def _draw_first_order(axes: Any, count: int) -> None:
 
 
 def _draw_connections(axes: Any, gene: BlockGene, live: BlockLiveness, number: int) -> None:
-    """What the live parts of a block read, and its mergers; a colour for each source block."""
+    """Draw the inputs of a block's live parts, and its mergers, coloured by source block."""
     y = _y(number)
     if live.dense_pre:
         twice = gene.left_input is not None and gene.left_input == gene.right_input
@@ -225,7 +225,7 @@ def _same_column(x: float, source: int, number: int, *, is_bold: bool = False) -
     side = -1 if x < SPARSE_X else 1
     edge = x + side * BOX_WIDTH / 2
     start, end = (edge, _y(source) + 0.1), (edge, _y(number) - 0.05 - 0.06 * (number - source))
-    # A longer span bends less per length, so that arcs fan out and do not lie on one another.
+    # A longer span bends less per length, so that arcs spread out and do not overlap.
     bend = side * (0.22 + 0.75 / (number - source + 1))
     return _Arrow(start, end, color, bend=bend, is_bold=is_bold)
 

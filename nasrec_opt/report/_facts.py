@@ -1,4 +1,4 @@
-"""The facts of a run: what was searched, how, on what, with which versions."""
+"""The facts of a run: what was searched, how, on which data, with which versions."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def facts_of_page(
     facts: Mapping[str, str],
     stages: Mapping[str, float],
 ) -> dict[str, str]:
-    """What stands under `Run`: texts by their names.
+    """The facts under the heading `Run`: texts by their names.
 
     Args:
         record: The study.
         data: Source, fingerprint, rows and numbers of columns.
-        facts: What else is known, by name.
+        facts: Other facts, by name.
         stages: Wall time of each stage, s, in their order.
     """
     found = {"trials": _trials(record)}

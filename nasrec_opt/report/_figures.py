@@ -23,7 +23,7 @@ from nasrec_opt.space import Genotype, liveness
 
 PALETTE = ("#1f5fa8", "#b03030", "#2b8a3e", "#e67700", "#862e9c", "#0b7285", "#a61e4d", "#5c940d")
 LEAST_TRIALS = 20  # below this many, importances are noise
-MOST_IMPORTANT = 15  # parameters of the 53 that nasrec_full has; nobody reads bars of all
+MOST_IMPORTANT = 15  # of the 53 parameters of nasrec_full; bars of all would be unreadable
 GREY = "rgba(130,130,130,0.45)"
 
 
@@ -87,7 +87,7 @@ def history_figure(record: StudyRecord) -> go.Figure:
         )
     )
     best = np.minimum.accumulate(np.where(record.is_feasible, values[:, 0], np.inf))
-    best = np.where(np.isinf(best), np.nan, best)  # a gap until a trial keeps the constraints
+    best = np.where(np.isinf(best), np.nan, best)  # a gap until a trial meets the constraints
     figure.add_trace(
         go.Scatter(x=numbers, y=best, mode="lines", name="best so far", line={"color": PALETTE[0]})
     )
@@ -120,8 +120,8 @@ def importance_figure(study: optuna.Study) -> go.Figure | None:
         study: Any study.
 
     Returns:
-        Bars for the `MOST_IMPORTANT` parameters; None where complete trials are fewer than
-        `LEAST_TRIALS`, or no parameter is in all of them.
+        Bars for the `MOST_IMPORTANT` parameters; None with fewer complete trials than
+        `LEAST_TRIALS`, or if no parameter is in all of them.
     """
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < LEAST_TRIALS:
         return None
@@ -131,7 +131,7 @@ def importance_figure(study: optuna.Study) -> go.Figure | None:
     for i, name in enumerate(metric_names_of(study)):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # low values are what we look for
+                warnings.simplefilter("ignore", UserWarning)  # low values are the goal
                 columns[name] = optuna.importance.get_param_importances(
                     searched, evaluator=evaluator, target=lambda trial, i=i: trial.values[i]
                 )
@@ -264,6 +264,6 @@ def styled(figure: go.Figure, *, height: int) -> go.Figure:
         font={"family": "system-ui, sans-serif", "size": 13},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY},  # else black behind, as the paper is
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY},  # else the background is black
     )
     return figure

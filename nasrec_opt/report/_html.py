@@ -1,4 +1,4 @@
-"""A self-contained page: Jinja2 templates, with every text escaped, and what they are given."""
+"""A self-contained page: Jinja2 templates, with every text escaped, and their values."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from plotly.offline import get_plotlyjs
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table of a page.
+    """A row of a table on a page.
 
     Args:
         cells: Its texts.
-        kind: `best`, `base` for what the rest is compared with, or empty.
-        link: Where the first cell leads, or empty.
+        kind: `best`, `base` for the row that others are compared with, or empty.
+        link: Target of a link in the first cell, or empty.
     """
 
     cells: Sequence[str]
@@ -32,8 +32,8 @@ class Table:
     """A table of a page.
 
     Args:
-        heads: Of the columns.
-        rows: In their order.
+        heads: Headings of the columns.
+        rows: Rows in order.
         last_is_text: Whether the last column holds words, which may wrap.
     """
 
@@ -43,17 +43,17 @@ class Table:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template of `templates/`; the page asks nothing of the network.
+    """Fill a template of `templates/`; the page loads nothing from the network.
 
     Args:
         template: Name of the file.
-        **values: What it reads. A name that it reads and that is missing is an error.
+        **values: Values of its names; a missing one is an error.
     """
     return _templates().get_template(template).render(**values)
 
 
 def number(value: Any) -> str:
-    """Four digits behind the point below 10, thousands with commas; tiny ones with a power."""
+    """Format a number: four decimals below 10, commas for thousands, a power for tiny numbers."""
     if value is None:
         return "-"
     if isinstance(value, int) or abs(value) >= 1000:

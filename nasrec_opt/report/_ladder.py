@@ -1,4 +1,4 @@
-"""The ladder in words and as a table: who was trained how long, and what a score was worth."""
+"""The ladder in words and as a table: trained models, their epochs, and the rank correlation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ladder_table(ladder: Mapping[str, Any]) -> Table:
         ladder: The summary of the climb, as `results.json` has it.
 
     Returns:
-        A row for each model.
+        A table with an entry for each model.
     """
     heads = ["", "searched log loss", *(_after(rung["epochs"]) for rung in ladder["rungs"])]
     rows = []
@@ -49,26 +49,26 @@ def ladder_table(ladder: Mapping[str, Any]) -> Table:
 
 
 def expectation_in_words(results: Mapping[str, Any]) -> list[str]:
-    """State what to expect of the best model, where several seeds of it were trained.
+    """State what to expect of the best model, if several seeds of it were trained.
 
     Args:
         results: Contents of `retrained/results.json`, of this version or an older one.
 
     Returns:
-        One sentence, or none where fewer than two seeds were trained.
+        One sentence, or an empty text if fewer than two seeds were trained.
     """
     models = results.get("models") or []
     expected = models[0].get("expected_test_log_loss") if models else None
     if not expected or expected["seeds"] < 2:
         return []
     return [
-        f"Trained anew it can be expected to reach {expected['mean']:.4f} on such rows "
+        f"With another seed, it can be expected to reach {expected['mean']:.4f} on such rows "
         f"({expected['low']:.4f} to {expected['high']:.4f} at 95 %, {expected['seeds']} seeds)."
     ]
 
 
 def _ranking(ladder: Mapping[str, Any]) -> list[str]:
-    """What scores and corrected scores were worth."""
+    """How well scores and corrected scores ranked."""
     tau, alone = ladder.get("tau"), ladder.get("tau_of_score")
     if tau is None or alone is None:
         return []

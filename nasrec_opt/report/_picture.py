@@ -1,4 +1,4 @@
-"""Pictures as files: the suffix of the name says which kind."""
+"""Pictures as files; the suffix of the name decides the format."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def write_picture(path: Path | str, render: Callable[[str], bytes]) -> None:
     """Write a picture, whole or not at all.
 
     Args:
-        path: The file; its suffix, `.svg` or `.png`, says which.
+        path: The file; its suffix, `.svg` or `.png`, decides the format.
         render: Makes the picture, given `svg` or `png`.
 
     Raises:
-        StudyError: The suffix is another.
+        StudyError: The suffix is neither `.svg` nor `.png`.
     """
     path = Path(path)
     kind = path.suffix[1:].lower()

@@ -1,4 +1,4 @@
-"""A study whose choices are places in a list, for what cannot take choices that have no hash."""
+"""A study whose choices are replaced by their places, for code that needs hashable choices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 def with_hashable_choices(study: optuna.Study) -> optuna.Study:
-    """The study, or one of its complete trials with lists and dicts replaced by their places.
+    """The study, or a copy of its complete trials with lists and dicts replaced by their places.
 
     Optuna's importances put distributions into a dictionary, which lists among the choices refuse.
 

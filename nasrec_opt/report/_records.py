@@ -1,4 +1,4 @@
-"""What the report says of a study: finished trials as plain records, its front, its hypervolume."""
+"""A study as the report needs it: complete trials as plain records, front, hypervolume."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class TrialRecord:
     Args:
         number: Its number.
         values: Objectives, in the study's order.
-        figures: What is known of its metrics.
-        genotype: Its architecture, where the trial carries one.
+        figures: Its known metrics.
+        genotype: Its architecture, if the trial has one.
         breakdown: Latency and energy by operator.
         is_feasible: Whether no constraint is violated.
     """
@@ -47,9 +47,9 @@ class StudyRecord:
         metric_names: The objectives.
         trials: Complete trials, oldest first.
         front: Numbers of the trials on the Pareto front.
-        states: How many trials ended how.
-        failures: Why trials failed, in words; empty where none did.
-        num_infeasible: How many of them, complete or not, violate a constraint.
+        states: Number of trials by state.
+        failures: Why trials failed, in words; empty if none did.
+        num_infeasible: Number of trials, complete or not, that violate a constraint.
     """
 
     name: str
@@ -78,7 +78,7 @@ class StudyRecord:
 
 
 def read_study(study: optuna.Study) -> StudyRecord:
-    """Read what a report shows of a study.
+    """Read a study for a report.
 
     Args:
         study: A study with at least one complete trial.
@@ -97,7 +97,7 @@ def read_study(study: optuna.Study) -> StudyRecord:
     states: dict[str, int] = {}
     for trial in trials:
         states[trial.state.name.lower()] = states.get(trial.state.name.lower(), 0) + 1
-    # Feasible trials alone; none of them where every trial violates a constraint.
+    # Only feasible trials; the front is empty if every trial violates a constraint.
     front = {trial.number for trial in study.best_trials if is_feasible(trial)}
     return StudyRecord(
         name=study.study_name,
@@ -111,7 +111,7 @@ def read_study(study: optuna.Study) -> StudyRecord:
 
 
 def metric_names_of(study: optuna.Study) -> list[str]:
-    """Names of a study's objectives, whether or not somebody gave them any."""
+    """Names of a study's objectives, or default names."""
     return study.metric_names or [f"value {i}" for i in range(len(study.directions))]
 
 
@@ -120,7 +120,7 @@ def hypervolume_history(
     is_feasible: npt.NDArray[np.bool_],
     box: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Share of the box between the ideal and the worst point that the trials so far dominate.
+    """Share of the box between ideal and worst point that the trials so far dominate.
 
     Each objective is scaled to the range it has over all trials, and the worst corner is the
     reference point. Estimated on 2,048 fixed quasi-random points, so that it costs the same for

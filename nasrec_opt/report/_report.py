@@ -48,13 +48,13 @@ def write_report(
     Args:
         path: The HTML file; it appears whole or not at all.
         study: Trials with the attributes that `Objective` sets.
-        results: What `retrained/results.json` holds.
+        results: Contents of `retrained/results.json`.
         dataset_summary: `source`, `fingerprint`, `rows`, `num_dense`, `num_sparse`, and where known
             `bayes_log_loss`.
-        facts: What else the run was: sampler, seed, fidelity and so on, as text by name.
+        facts: Other facts of the run, such as sampler, seed and fidelity, as text by name.
         stages: Wall time of each stage, s, in their order.
-        title: Of the page; None means the study's name.
-        proposer: Who proposed the trials, such as `evolution`.
+        title: Title of the page; None means the study's name.
+        proposer: What proposed the trials, such as `evolution`.
 
     Raises:
         StudyError: The study has no complete trial.
@@ -99,7 +99,7 @@ def _lead(record: StudyRecord, data: Mapping[str, Any], proposer: str | None) ->
 
 
 def _cards(record: StudyRecord, results: Mapping[str, Any], searched: str) -> list[tuple[str, str]]:
-    """The figures that come first, each with what it is."""
+    """The figures at the top of the page, with their labels."""
     cards = [
         (f"{len(record.trials):,}", "scored architectures"),
         (f"{len(record.front):,}", "on the Pareto front"),
@@ -141,7 +141,7 @@ def _drawings(results: Mapping[str, Any], best: Sequence[TrialRecord]) -> list[t
 
 
 def _front(record: StudyRecord) -> dict[str, Any]:
-    """The front as a table, the name of what orders it, and how many trials are left out."""
+    """The front as a table, the name of the objective that orders it, and how many are left out."""
     trials = record.front_trials[:MOST_ROWS]
     rows = []
     for trial in trials:

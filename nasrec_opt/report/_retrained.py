@@ -26,26 +26,26 @@ HEADS = ("", "test log loss", "test AUC", "validation log loss")
 
 
 def searched_as(facts: Mapping[str, str]) -> str:
-    """On what, and with which weights, the search scored its models.
+    """The rows and the weights with which the search scored its models.
 
     Args:
-        facts: Of the run; its `fidelity` begins with the name that the study file has.
+        facts: Facts of the run; `fidelity` begins with the name in the study file.
     """
     fidelity = (facts.get("fidelity") or "").split(",")[0]
     if fidelity == "scratch":
         return "validation rows, each model trained briefly from scratch"
     if fidelity == "fine_tune":
-        return "validation rows, weights of the supernet trained for some steps more"
+        return "validation rows, weights of the supernet trained for some more steps"
     return "validation rows, weights shared in the supernet"
 
 
 @dataclass(frozen=True, slots=True)
 class Retrained:
-    """What a page shows of the retrained models.
+    """The part of a page on the retrained models.
 
     Args:
         table: The models, the ensemble if there is one, and the baselines.
-        notes: What there is to say of bits, seeds and members, each in some sentences.
+        notes: Sentences on bits, on seeds, and on members of the ensemble.
     """
 
     table: Table
@@ -98,7 +98,7 @@ def _ensemble_row(
 
 
 def _members(ensemble: Mapping[str, Any] | None, models: Sequence[Mapping[str, Any]]) -> str:
-    """Whose logits are averaged, and what that gains."""
+    """The members of the ensemble, and the gain of averaging."""
     if not ensemble:
         return ""
     places = {json.dumps(model["genotype"]): place for place, model in enumerate(models, start=1)}
@@ -118,7 +118,7 @@ def _members(ensemble: Mapping[str, Any] | None, models: Sequence[Mapping[str, A
 
 
 def _at_bits(models: Sequence[Mapping[str, Any]]) -> str:
-    """Both figures of models that a search ranked in floating point."""
+    """Both log losses of models that a search ranked in floating point."""
     lines = [
         f"model {place}: {number(model['search_log_loss'])} as ranked, "
         f"{number(model['search_log_loss_at_bits'])} at its bits"
@@ -134,7 +134,7 @@ def _at_bits(models: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _over_seeds(models: Sequence[Mapping[str, Any]]) -> str:
-    """What several seeds of each architecture came to."""
+    """Log losses of several seeds of each architecture."""
     lines = []
     for place, model in enumerate(models, start=1):
         seeds, expected = model.get("seeds") or [], model.get("expected_test_log_loss")
@@ -155,7 +155,7 @@ def _over_seeds(models: Sequence[Mapping[str, Any]]) -> str:
 
 
 def meanings() -> str:
-    """What the columns of a table of models count."""
+    """Definitions of the columns of a table of models."""
     return definitions(*(metric.name for metric in SHAPE))
 
 

@@ -1,4 +1,4 @@
-"""The winner of a run: its best model, its ensemble or a baseline, as validation rows have it."""
+"""The winner of a run: the best model, ensemble or baseline on validation rows."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from nasrec_opt.report._differences import (
 MODEL, ENSEMBLE = "model", "ensemble"  # names of our own among the competitors
 BEST_MODEL = "the best retrained model"
 DECIDES = "validation_log_loss"
-EQUAL = 5e-10  # what no shown decimal can tell from 0
+EQUAL = 5e-10  # differences below this are shown as 0
 
 
 def winner(results: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a run recommends: the best on validation rows of its models and baselines.
+    """Choose the winner of a run: the best on validation rows of its models and baselines.
 
-    The best model competes, the ensemble where there is one, and each baseline. A tie goes to the
-    simpler one: to a model, to a baseline, and of two baselines to the constant click rate. Test
-    rows have no say.
+    The best model, the ensemble if there is one, and each baseline compete. A tie goes to the
+    simpler one: a baseline before a model, a model before an ensemble, and the constant click rate
+    before logistic regression. Test rows decide nothing.
 
     Args:
-        results: What `retrained/results.json` holds, of this version or an older one.
+        results: Contents of `retrained/results.json`, of this version or an older one.
 
     Returns:
         `name`, which is `model`, `ensemble`, `logistic_regression` or `constant`,
@@ -48,16 +48,15 @@ def winner(results: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def winner_in_words(results: Mapping[str, Any]) -> list[str]:
-    """A sentence on who wins: by how much on validation rows, and what that is on test rows.
+    """State the winner in a sentence, with the differences on validation and on test rows.
 
-    A model or an ensemble is held against the better of the baselines, a baseline against the best
-    model.
+    A model or an ensemble is compared with the better baseline, a baseline with the best model.
 
     Args:
         results: What `retrained/results.json` holds, of this version or an older one.
 
     Returns:
-        One sentence, or none where the winner is not known.
+        One sentence, or an empty text if the winner is not known.
     """
     found, rival = winner(results), rival_of(results)
     if found is None or rival is None:
@@ -78,7 +77,7 @@ def winner_in_words(results: Mapping[str, Any]) -> list[str]:
 
 
 def name_of_winner(results: Mapping[str, Any]) -> str:
-    """The winner in few words, for a table; `-` where it is not known."""
+    """The winner in a few words, for a table; `-` if it is not known."""
     found = winner(results)
     if found is None:
         return "-"
@@ -97,7 +96,7 @@ def in_words(entry: Mapping[str, Any]) -> str:
 
 
 def rival_of(results: Mapping[str, Any]) -> str | None:
-    """The baseline in the sentence on the winner: that which wins, or the best on validation."""
+    """The baseline in the sentence on the winner: the one that wins, or the best on validation."""
     found = winner(results)
     if found is None:
         return None
@@ -108,13 +107,13 @@ def rival_of(results: Mapping[str, Any]) -> str | None:
 
 
 def _own(results: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """The ensemble where it wins, else the best model."""
+    """The ensemble if it wins, else the best model."""
     entry: Mapping[str, Any] = results[ENSEMBLE] if name == ENSEMBLE else results["models"][0]
     return entry
 
 
 def _side(difference: Mapping[str, Any], sign: int, other: str = "") -> str:
-    """`0.0118 ± 0.0031 lower than …`; a sign of -1 turns a model's difference round."""
+    """`0.0118 ± 0.0031 lower than …`; a sign of -1 reverses a model's difference."""
     by = sign * difference["difference"]
     if abs(by) < EQUAL:
         return f"equal{other and f' to that of {other}'}"

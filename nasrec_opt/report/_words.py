@@ -12,17 +12,17 @@ FEW = 10  # test rows of a class below which the standard error itself says litt
 
 
 def comparisons(results: Mapping[str, Any]) -> list[str]:
-    """How the best retrained model compares with each baseline on test rows, in sentences.
+    """Compare the best retrained model with each baseline on test rows, in sentences.
 
-    Where it does not beat one of them, a sentence says what it was trained on; where the test rows
-    hardly have two classes, the last one says so.
+    If it does not beat one of them, a sentence says what it was trained on. If the test rows hardly
+    have two classes, the last sentence says so.
 
     Args:
-        results: What `retrained/results.json` holds, of this version or an older one.
+        results: Contents of `retrained/results.json`, of this version or an older one.
 
     Returns:
-        Logistic regression first, which is the harder to beat; without the baseline of which
-        `winner_in_words` says as much. Empty without models or baselines.
+        Sentences, the one on logistic regression first, which is harder to beat; without the
+        baseline that `winner_in_words` already mentions. Empty without models or baselines.
     """
     said = rival_of(results)
     sentences = [
@@ -41,7 +41,7 @@ def comparisons(results: Mapping[str, Any]) -> list[str]:
 
 
 def is_behind(results: Mapping[str, Any]) -> bool:
-    """Whether a baseline wins, or one is not beaten by more than noise on the test rows."""
+    """Whether a baseline wins, or the model does not beat one by more than noise on test rows."""
     won = winner(results)
     if won is not None and won["name"] not in (MODEL, ENSEMBLE):
         return True

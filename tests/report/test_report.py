@@ -217,7 +217,7 @@ def test_infeasible_trials_are_counted(tmp_path):
     [
         ("supernet, precision float32", "weights shared in the supernet"),
         ("scratch, epochs 1", "each model trained briefly from scratch"),
-        ("fine_tune, steps 100", "weights of the supernet trained for some steps more"),
+        ("fine_tune, steps 100", "weights of the supernet trained for some more steps"),
     ],
 )
 def test_the_page_says_with_which_weights_the_search_scored(tmp_path, fidelity, text):
