@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -48,9 +48,11 @@ def kill_after(storage: Path, uri: str, trials: int) -> None:
         os.kill(process.pid, signal.SIGSTOP)  # so that nothing changes while we look
         _, status = os.waitpid(process.pid, os.WUNTRACED)  # its threads stop a little later
         assert os.WIFSTOPPED(status)
-        finished = count(storage, "trials WHERE state = 'COMPLETE'")
-        if finished >= trials and count(store, "tags WHERE key = 'nasrec.trial'") < finished:
-            break  # something is still in the queue
+        # A writer that was stopped while it opens the file keeps its locks: look again later.
+        with suppress(sqlite3.OperationalError):
+            finished = count(storage, "trials WHERE state = 'COMPLETE'")
+            if finished >= trials and count(store, "tags WHERE key = 'nasrec.trial'") < finished:
+                break  # something is still in the queue
         os.kill(process.pid, signal.SIGCONT)
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
