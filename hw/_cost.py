@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from hw._workload import Operation, Workload
 from hw.errors import DescriptionError
@@ -177,6 +177,7 @@ def _check_batch(batch: int) -> None:
         raise DescriptionError(f"batch: expected 1 or more, got {batch}")
 
 
+@runtime_checkable
 class CostModel(Protocol):
     """An accelerator: ReRAM, a CPU, a user's own."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nasrec_opt.features import FeatureSpec
     from nasrec_opt.lowering import lower
     from nasrec_opt.objective import Objective
-    from nasrec_opt.oracle import Evaluation, SupernetOracle, TabularOracle
+    from nasrec_opt.oracle import Evaluation, FunctionOracle, Oracle, SupernetOracle, TabularOracle
     from nasrec_opt.samplers import RegularizedEvolutionSampler
     from nasrec_opt.space import BlockGene, Genotype, HardwareGene, SearchSpace
     from nasrec_opt.supernet import Subnet, Supernet
@@ -25,10 +25,12 @@ __all__ = [
     "BlockGene",
     "Evaluation",
     "FeatureSpec",
+    "FunctionOracle",
     "Genotype",
     "HardwareGene",
     "MLflowLogger",
     "Objective",
+    "Oracle",
     "RegularizedEvolutionSampler",
     "SearchSpace",
     "Subnet",
@@ -42,10 +44,12 @@ _HOMES = {
     "BlockGene": "space",
     "Evaluation": "oracle",
     "FeatureSpec": "features",
+    "FunctionOracle": "oracle",
     "Genotype": "space",
     "HardwareGene": "space",
     "MLflowLogger": "tracking",
     "Objective": "objective",
+    "Oracle": "oracle",
     "RegularizedEvolutionSampler": "samplers",
     "SearchSpace": "space",
     "Subnet": "supernet",

@@ -17,7 +17,7 @@ from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.lowering import configure, cost_many, count_many, lower, lower_many
 from nasrec_opt.lowering._columns import FEW, MAX_BLOCKS
 from nasrec_opt.objective import Objective, metrics_many
-from nasrec_opt.oracle import Evaluation
+from nasrec_opt.oracle import Evaluation, Oracle
 from nasrec_opt.space import DENSE_OPS, FLOAT_BITS, SPARSE_OPS, BlockGene, live_bits
 
 FEATURES = {
@@ -204,10 +204,10 @@ def test_metrics_of_many_are_those_of_an_objective(groups, balance):
     genotypes = [genotype for group in groups for genotype in group]
     shape = FEATURES["criteo"]
 
-    class Constant:
+    class Constant(Oracle):
         features = shape
 
-        def evaluate(self, genotype):
+        def evaluate(self, genotype, *, report=None):
             return Evaluation(0.5)
 
     oracle = Constant()

@@ -15,7 +15,13 @@ from nasrec_opt import FeatureSpec, Genotype, RegularizedEvolutionSampler, Searc
 from nasrec_opt.errors import StudyError
 from nasrec_opt.lowering import configure, lower
 from nasrec_opt.objective import METRICS, Objective
-from nasrec_opt.oracle import Difference, Evaluation, TabularOracle, architecture
+from nasrec_opt.oracle import (
+    Difference,
+    Evaluation,
+    Oracle,
+    TabularOracle,
+    architecture,
+)
 from nasrec_opt.space import BlockGene, HardwareChoices, HardwareGene
 
 FEATURES = FeatureSpec(13, (100,) * 26)
@@ -31,13 +37,13 @@ TABLE = TabularOracle(
 CODESIGN = SearchSpace.codesign(num_blocks=2)
 
 
-class Counting:
+class Counting(Oracle):
     """An oracle of a user's own that counts its questions, without the shape of the input."""
 
     def __init__(self) -> None:
         self.asked: list[Genotype] = []
 
-    def evaluate(self, genotype: Genotype) -> Evaluation:
+    def evaluate(self, genotype: Genotype, *, report=None) -> Evaluation:
         self.asked.append(genotype)
         return Evaluation(0.4 + 1e-6 * genotype.blocks[-1].dense_width)
 
@@ -309,7 +315,7 @@ def test_a_users_cost_model_refuses_a_workload_in_the_same_way():
     )
 
 
-class Learning:
+class Learning(Oracle):
     """An oracle that trains: its log loss falls towards one that wide models have lower."""
 
     features = FEATURES
@@ -404,7 +410,7 @@ def test_other_objectives_than_log_loss_alone_are_told_nothing(storage, objectiv
     assert not any(trial.intermediate_values for trial in study.trials)
 
 
-def test_oracles_without_report_never_hear_of_a_pruner():
+def test_oracles_that_report_nothing_never_hear_of_a_pruner():
     pruner = optuna.pruners.ThresholdPruner(upper=0.0)
     for oracle in (Counting(), TABLE, lambda genotype: 0.5):
         study = optuna.create_study(pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=0))

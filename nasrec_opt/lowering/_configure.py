@@ -20,7 +20,7 @@ def check_cost_model(accelerator: Any) -> None:
     Raises:
         StudyError: It is a class, or an object without the method.
     """
-    if isinstance(accelerator, type) or not callable(getattr(accelerator, "cost", None)):
+    if isinstance(accelerator, type) or not isinstance(accelerator, CostModel):
         raise StudyError(
             f"accelerator: expected an object with cost(workload), got {described(accelerator)}"
         )

@@ -10,28 +10,38 @@ from typing import Any
 from hw import Cost
 from nasrec_opt.errors import StudyError, TrialError, described
 from nasrec_opt.lowering import check_cost_model
-from nasrec_opt.oracle import Difference, Evaluation, Oracle
+from nasrec_opt.oracle import Difference, Evaluation, FunctionOracle, Oracle
 from nasrec_opt.space import Genotype, SearchSpace
 
 AnyOracle = Oracle | Callable[[Genotype], Evaluation | float]
 
 
-def check_parts(space: Any, oracle: Any, accelerator: Any) -> None:
-    """Refuse a space or an oracle that cannot work, before the first trial.
+def check_parts(space: Any, accelerator: Any) -> None:
+    """Refuse a space or an accelerator that cannot work, before the first trial.
 
     Raises:
         StudyError: A part is wrong; the message names it, and what was expected and given.
     """
     if not isinstance(space, SearchSpace):
         raise StudyError(f"space: expected a SearchSpace, got {described(space)}")
-    evaluate = getattr(oracle, "evaluate", oracle)
-    if isinstance(oracle, type) or not callable(evaluate):
-        raise StudyError(
-            "oracle: expected an object with evaluate(genotype), or a function, got "
-            f"{described(oracle)}"
-        )
     if accelerator is not None:
         check_cost_model(accelerator)
+
+
+def as_oracle(given: Any) -> Oracle:
+    """An oracle as it is, and a function in a `FunctionOracle`.
+
+    Raises:
+        StudyError: It is neither.
+    """
+    if isinstance(given, Oracle) and not isinstance(given, type):
+        return given
+    if callable(given) and not isinstance(given, type):
+        return FunctionOracle(given)
+    raise StudyError(
+        "oracle: expected an object of a class that derives from nasrec_opt.Oracle, or a function, "
+        f"got {described(given)}"
+    )
 
 
 def evaluation_of(answer: Any, what: str) -> Evaluation:
@@ -99,7 +109,7 @@ def number(value: Any, where: str) -> float:
 
 def name_of(part: Any) -> str:
     """Name of a user's object or function, for messages."""
-    return getattr(part, "__name__", None) or type(part).__name__
+    return part.name if isinstance(part, FunctionOracle) else type(part).__name__
 
 
 def _difference(given: Any, where: str) -> Difference:

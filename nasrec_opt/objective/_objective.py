@@ -19,7 +19,13 @@ from hw import CostModel, DescriptionError
 from nasrec_opt._metrics import COST_METRICS, METRICS, SHAPE_METRICS
 from nasrec_opt.errors import GenotypeError, StudyError, TrialError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.objective._answers import AnyOracle, check_parts, evaluation_of, name_of
+from nasrec_opt.objective._answers import (
+    AnyOracle,
+    as_oracle,
+    check_parts,
+    evaluation_of,
+    name_of,
+)
 from nasrec_opt.objective._failures import FAILED, Failures, blamed, one_line
 from nasrec_opt.objective._metrics import (
     DEFAULT_WITH_ACCELERATOR,
@@ -27,7 +33,7 @@ from nasrec_opt.objective._metrics import (
     figures_of,
 )
 from nasrec_opt.objective._trial import ToTrial, set_constraint, timed
-from nasrec_opt.oracle import Evaluation, Report, architecture, can_report
+from nasrec_opt.oracle import Evaluation, Report, architecture
 from nasrec_opt.space import Genotype, SearchSpace
 
 ACCELERATOR = "accelerator"  # the constraint of genotypes whose accelerator cannot be built
@@ -43,9 +49,9 @@ class Objective:
     `area_mm2` and `breakdown` (latency and energy by operator) with an accelerator; and all metrics
     that are not objectives. A genotype that was scored before is answered from memory.
 
-    If log loss is the only objective and the oracle accepts `report`, as a `SupernetOracle` does,
-    intermediate log losses are reported to the trial, and the study's pruner may end it. A pruned
-    trial has the attributes of its last log loss. Optuna only prunes studies with one objective.
+    If log loss is the only objective, intermediate log losses that the oracle reports go to the
+    trial, and the study's pruner may end it. A pruned trial has the attributes of its last log
+    loss. Optuna only prunes studies with one objective.
 
     A genotype that the accelerator refuses (`hw.DescriptionError`), such as converters that cannot
     read one cell, is infeasible, which is not an error. The trial is pruned before the oracle is
@@ -60,9 +66,7 @@ class Objective:
     Args:
         space: The space that is searched.
         oracle: Scores genotypes: an `Oracle`, or a function from a genotype to an `Evaluation` or a
-            log loss. If its attribute `reads_accelerator` is true, it is asked again for other
-            accelerator genes. If its attribute `balance` is false, as that of a supernet may be,
-            models are charged for dot products of all their vectors.
+            log loss, which is wrapped in a `FunctionOracle` with its defaults.
         accelerator: Cost model; accelerator genes configure it. None means no costs.
         features: Shape of the input, or None for the oracle's.
         objectives: Metrics out of `METRICS`, in order. None means log loss, and with an accelerator
@@ -71,7 +75,8 @@ class Objective:
 
     Raises:
         StudyError: A metric is unknown, repeated, or cannot be computed with these arguments; or
-            the oracle or the accelerator is a class, or lacks its method.
+            the oracle is neither an `Oracle` nor a function; or the accelerator is not a cost
+            model.
 
     Example:
         >>> import optuna
@@ -100,16 +105,16 @@ class Objective:
             objectives = ("log_loss",) if accelerator is None else DEFAULT_WITH_ACCELERATOR
         if isinstance(objectives, str):
             raise StudyError(f"objectives: expected a list of metrics, got {objectives!r}")
-        check_parts(space, oracle, accelerator)
+        check_parts(space, accelerator)
         self.space = space
-        self.oracle = oracle
+        self.oracle = as_oracle(oracle)
         self.accelerator = accelerator
-        self.features = features or getattr(oracle, "features", None)
-        self.balance: bool = getattr(oracle, "balance", True)
+        self.features = features or self.oracle.features
+        self.balance = self.oracle.balance
         self.metric_names = tuple(objectives)
         self.constraints = dict(constraints or {})
         self._check()
-        self._reports = self.metric_names == ("log_loss",) and can_report(oracle)
+        self._is_prunable = self.metric_names == ("log_loss",)
         self._evaluations: dict[Hashable, Evaluation] = {}
         self._known_figures: dict[Genotype, Figures] = {}
         self._failures = Failures()
@@ -158,7 +163,7 @@ class Objective:
         try:
             with timed(seconds, "cost"):
                 figures = self._feasible_figures(trial, genotype)
-            on_the_way = ToTrial(trial) if self._reports else None
+            on_the_way = ToTrial(trial) if self._is_prunable else None
             try:
                 with timed(seconds, "oracle"):
                     evaluation = self._evaluate(genotype, on_the_way)
@@ -232,7 +237,7 @@ class Objective:
 
     def _evaluate(self, genotype: Genotype, report: Report | None = None) -> Evaluation:
         key: Hashable = architecture(genotype)
-        if getattr(self.oracle, "reads_accelerator", False):
+        if self.oracle.reads_accelerator:
             key = genotype.canonical()
         known = self._evaluations.get(key)
         what = f"oracle {name_of(self.oracle)}"
@@ -241,9 +246,7 @@ class Objective:
                 for step, value in known.intermediate if report else ():
                     report(step, value)
                 return known
-            options = {"report": report} if report else {}
-            answer = getattr(self.oracle, "evaluate", self.oracle)(genotype, **options)
-            evaluation = evaluation_of(answer, what)
+            evaluation = evaluation_of(self.oracle.evaluate(genotype, report=report), what)
         self._evaluations[key] = evaluation
         return evaluation
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nasrec_opt.options import AdagradFit, FineTune, RankedBits, Scratch, check_ranked_bits
+from nasrec_opt.oracle._function import FunctionOracle
 from nasrec_opt.oracle._metrics import auc, difference, log_losses, score
 from nasrec_opt.oracle._protocol import (
     Difference,
@@ -16,7 +17,6 @@ from nasrec_opt.oracle._protocol import (
     Oracle,
     Report,
     architecture,
-    can_report,
 )
 from nasrec_opt.oracle._tabular import TabularOracle
 
@@ -32,6 +32,7 @@ __all__ = [
     "Difference",
     "Evaluation",
     "FineTune",
+    "FunctionOracle",
     "NoisyOracle",
     "Oracle",
     "RankedBits",
@@ -41,7 +42,6 @@ __all__ = [
     "TabularOracle",
     "architecture",
     "auc",
-    "can_report",
     "check_ranked_bits",
     "difference",
     "fit_adagrad",

@@ -13,10 +13,9 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.features import FeatureSpec
 from nasrec_opt.oracle._metrics import score
 from nasrec_opt.oracle._prediction import Logits
-from nasrec_opt.oracle._protocol import Evaluation
+from nasrec_opt.oracle._protocol import Evaluation, Oracle, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._supernet_oracle import SupernetOracle
 from nasrec_opt.space import Genotype
@@ -48,7 +47,7 @@ class Cells(Protocol):
         """
 
 
-class NoisyOracle:
+class NoisyOracle(Oracle):
     """Scores models as a noisy crossbar would compute them.
 
     An answer is the mean over `chips` chips. It depends only on the model, its accelerator genes
@@ -102,27 +101,20 @@ class NoisyOracle:
         if chips < 1:
             raise StudyError(f"chips: expected 1 or more, got {chips}")
         self.oracle = oracle
+        self.features = oracle.features
+        self.balance = oracle.balance
         self.cells = cells
         self.chips = chips
         self._predictor = oracle._predictor
         self._answers: dict[Genotype, Evaluation] = {}
 
-    @property
-    def features(self) -> FeatureSpec:
-        """Shape of the input."""
-        return self.oracle.features
-
-    @property
-    def balance(self) -> bool:
-        """Whether dot products project their rows."""
-        return self.oracle.balance
-
-    def evaluate(self, genotype: Genotype) -> Evaluation:
+    def evaluate(self, genotype: Genotype, *, report: Report | None = None) -> Evaluation:
         """Score one genotype.
 
         Args:
             genotype: A genotype of the supernet's space, with its accelerator genes where it has
                 some.
+            report: Not called: nothing is trained.
 
         Returns:
             Mean log loss (nats) and AUC over the chips.
@@ -142,20 +134,6 @@ class NoisyOracle:
                 ]
             self._answers[key] = _mean(answers)
         return self._answers[key]
-
-    def evaluate_many(self, genotypes: Sequence[Genotype]) -> list[Evaluation]:
-        """Score genotypes, one after another.
-
-        Args:
-            genotypes: Genotypes of the supernet's space.
-
-        Returns:
-            An answer for each, in order.
-
-        Raises:
-            GenotypeError: A genotype does not fit the supernet.
-        """
-        return [self.evaluate(genotype) for genotype in genotypes]
 
     def _logits(self, genotype: Genotype, chip: int) -> Logits:
         cells = self.cells

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
+from nasrec_opt.features import FeatureSpec
 from nasrec_opt.space import BlockGene, Genotype
 
 Architecture = tuple[tuple[BlockGene, ...], bool]  # canonical blocks, and `wide`
 Report = Callable[[int, float], None]  # (step, log loss) on the way; may raise to stop
+Progress = Callable[[int, int | None], None]  # (done, total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +61,66 @@ class Evaluation:
     difference: Difference | None = None
 
 
+@runtime_checkable
 class Oracle(Protocol):
     """Scores genotypes: a supernet, a table of answers, a user's own object.
 
-    An oracle whose `evaluate` has a keyword `report` calls it with intermediate log losses, and
-    does not catch what it raises. Trials can then be pruned.
+    A class of your own derives from this one, which makes `evaluate` all that it has to define.
+    For a function there is `FunctionOracle`.
+
+    Args:
+        features: Shape of the input, which an `Objective` needs for costs, or None where it is not
+            known.
+        balance: Whether dot products of its models project their rows (section 4.2); otherwise
+            costs are those of dot products of all rows.
+        reads_accelerator: Whether answers depend on accelerator genes. An objective then asks again
+            for other ones; otherwise it asks once for each model.
+
+    Example:
+        >>> from nasrec_opt import BlockGene, Genotype
+        >>> class Narrow(Oracle):
+        ...     def evaluate(self, genotype, *, report=None):
+        ...         return Evaluation(0.5 + genotype.blocks[-1].dense_width / 10_000)
+        >>> Narrow().evaluate(Genotype((BlockGene(dense_width=64),))).log_loss
+        0.5064
     """
 
-    def evaluate(self, genotype: Genotype) -> Evaluation:
+    features: FeatureSpec | None = None
+    balance: bool = True
+    reads_accelerator: bool = False
+
+    @abstractmethod
+    def evaluate(self, genotype: Genotype, *, report: Report | None = None) -> Evaluation:
         """Score a genotype.
 
         Args:
             genotype: The architecture, with its accelerator genes where the space has some.
+            report: Called with (step, log loss) on the way, by oracles that train; pruners need it.
+                What it raises ends the evaluation, and must not be caught. None where nobody
+                listens.
 
         Returns:
             Log loss in nats, and what else is known.
         """
 
+    def evaluate_many(
+        self, genotypes: Sequence[Genotype], *, progress: Progress | None = None
+    ) -> list[Evaluation]:
+        """Score several genotypes; one after another, unless an oracle knows a faster way.
 
-def can_report(oracle: Oracle | Callable[..., Any]) -> bool:
-    """Check whether an oracle, or a function in place of one, takes the keyword `report`.
+        Args:
+            genotypes: The architectures.
+            progress: Called with (done, total).
 
-    Args:
-        oracle: The oracle or function.
-
-    Returns:
-        True where `report` is one of its parameters; False for callables without a signature.
-    """
-    evaluate: Callable[..., Any] = getattr(oracle, "evaluate", oracle)
-    try:
-        return "report" in inspect.signature(evaluate).parameters
-    except (TypeError, ValueError):  # of what is written in C
-        return False
+        Returns:
+            An answer for each, in the given order: that of `evaluate`.
+        """
+        answers = []
+        for done, genotype in enumerate(genotypes, start=1):
+            answers.append(self.evaluate(genotype))
+            if progress:
+                progress(done, len(genotypes))
+        return answers
 
 
 def architecture(genotype: Genotype) -> Architecture:

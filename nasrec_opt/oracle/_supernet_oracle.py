@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,7 @@ from nasrec_opt.oracle._checks import (
 from nasrec_opt.oracle._metrics import difference, log_losses, score
 from nasrec_opt.oracle._plan import Key, Numbering, Plan
 from nasrec_opt.oracle._prediction import Predictor, RecentLogits
-from nasrec_opt.oracle._protocol import Difference, Evaluation, Report
+from nasrec_opt.oracle._protocol import Difference, Evaluation, Oracle, Progress, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._tuning import Tuning
 from nasrec_opt.space import FLOAT_BITS, Genotype
@@ -40,7 +40,6 @@ from nasrec_opt.supernet import Supernet, choose_precision
 
 Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
 LastLayer = Literal["newton", "folds", "adagrad"] | AdagradFit
-Progress = Callable[[int, int | None], None]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CPU_CHUNK_ROWS = 1024  # outputs of a block then fit the second-level cache
@@ -48,7 +47,7 @@ DEVICE_CHUNK_ROWS = 16_384
 RECENT_BYTES = 1 << 25  # of logits kept for comparisons: 41 genotypes on 200,000 rows
 
 
-class SupernetOracle:
+class SupernetOracle(Oracle):
     """Scores subnets by log loss and AUC on validation rows.
 
     Answers do not depend on earlier queries: caches hold exactly what would be computed. The
@@ -100,6 +99,8 @@ class SupernetOracle:
         True
     """
 
+    features: FeatureSpec
+
     def __init__(
         self,
         supernet: Supernet,
@@ -130,6 +131,8 @@ class SupernetOracle:
             check_option("fidelity", how, ("supernet", "last_layer", "fine_tune", "scratch"))
         check_features(dataset, supernet.features)
         self.supernet = supernet.eval()
+        self.features = supernet.features
+        self.balance = supernet.balance
         self.fidelity = fidelity
         self.last_layer = last_layer
         self.bits = bits
@@ -221,16 +224,6 @@ class SupernetOracle:
             reference=reference,
             bits=bits,
         )
-
-    @property
-    def features(self) -> FeatureSpec:
-        """Shape of the input."""
-        return self.supernet.features
-
-    @property
-    def balance(self) -> bool:
-        """Whether dot products of its models project their rows (section 4.2)."""
-        return self.supernet.balance
 
     @property
     def num_rows(self) -> int:

@@ -11,7 +11,7 @@ import polars as pl
 from nasrec_opt._files import atomic_write
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.oracle._protocol import Architecture, Evaluation, architecture
+from nasrec_opt.oracle._protocol import Architecture, Evaluation, Oracle, Report, architecture
 from nasrec_opt.space import Genotype
 
 SCHEMA = {
@@ -23,7 +23,7 @@ SCHEMA = {
 }
 
 
-class TabularOracle:
+class TabularOracle(Oracle):
     """Answers from a table; genotypes that build the same model share an answer.
 
     Args:
@@ -47,11 +47,12 @@ class TabularOracle:
                     f"{genotype.canonical().to_json()}"
                 )
 
-    def evaluate(self, genotype: Genotype) -> Evaluation:
+    def evaluate(self, genotype: Genotype, *, report: Report | None = None) -> Evaluation:
         """Look up a genotype.
 
         Args:
             genotype: One whose model is in the table; its accelerator genes do not matter.
+            report: Called with the answer's intermediate log losses.
 
         Returns:
             The table's answer.
@@ -60,12 +61,15 @@ class TabularOracle:
             StudyError: The table does not hold this model.
         """
         try:
-            return self._answers[architecture(genotype)]
+            answer = self._answers[architecture(genotype)]
         except KeyError:
             raise StudyError(
                 f"table: expected one of its {len(self._answers):,} models, got "
                 f"{genotype.to_json()}"
             ) from None
+        for step, log_loss in answer.intermediate if report else ():
+            report(step, log_loss)
+        return answer
 
     def to_parquet(self, path: Path | str) -> None:
         """Write the table, one entry per genotype, the genotype as JSON.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -62,6 +62,10 @@ class TrainData(Protocol):
 
     fingerprint: str
     path: Path
+
+    @property
+    def view(self) -> Mapping[str, Any]:
+        """Options that the dataset was opened with; written down, so that it is opened alike."""
 
     def split(self, name: str) -> TrainRows:
         """The rows of a split."""
@@ -323,10 +327,13 @@ def _save(
     source, base = Path(dataset.path).resolve(), out_dir.resolve()
     # Relative where both lie in one run folder, so that the folder can be moved as a whole.
     path = f"../{source.relative_to(base.parent)}" if source.is_relative_to(base.parent) else source
-    view = getattr(dataset, "view", {})  # the reading options of a dataset that has some
     training = {
         "settings": settings,
-        "dataset": {"path": str(path), "fingerprint": dataset.fingerprint, "view": view},
+        "dataset": {
+            "path": str(path),
+            "fingerprint": dataset.fingerprint,
+            "view": dict(dataset.view),
+        },
         "train_log_loss": train_log_loss,
     }
     supernet.save(out_dir, training=training)

@@ -19,7 +19,7 @@ from hw import Cost, OperatorCost, ReRAM
 from nasrec_opt import FeatureSpec, Genotype, Objective, RegularizedEvolutionSampler, SearchSpace
 from nasrec_opt.errors import StudyError, TrialError
 from nasrec_opt.objective._failures import FAILED_IN_A_ROW, FIRST_FAILED
-from nasrec_opt.oracle import Difference, Evaluation
+from nasrec_opt.oracle import Difference, Evaluation, Oracle
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -202,7 +202,7 @@ def test_nan_on_a_constrained_metric_fails_its_trial(storage):
 
 
 def test_nan_on_the_way_prunes_or_fails_and_the_search_goes_on():
-    class Diverging:
+    class Diverging(Oracle):
         def __init__(self) -> None:
             self.asked = 0
 
@@ -329,15 +329,20 @@ def test_metrics_raise_what_fails_a_trial():
     assert objective.metrics(genotype)["energy_uj"] == 2e-6  # what failed is asked again
 
 
+NO_ORACLE = (
+    "oracle: expected an object of a class that derives from nasrec_opt.Oracle, or a function"
+)
+
+
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [
         ((SearchSpace, loss), "space: expected a SearchSpace, got the class SearchSpace"),
         ((None, loss), "space: expected a SearchSpace, got None"),
-        ((SPACE, None), "oracle: expected an object with evaluate(genotype), or a function"),
-        ((SPACE, Sometimes), "oracle: expected an object with evaluate(genotype), or a function, "
+        ((SPACE, None), NO_ORACLE),
+        ((SPACE, Sometimes), f"{NO_ORACLE}, "
          "got the class Sometimes instead of an instance"),
-        ((SPACE, 0.5), "oracle: expected an object with evaluate(genotype), or a function, got"),
+        ((SPACE, 0.5), f"{NO_ORACLE}, got"),
         ((SPACE, loss, Model), "accelerator: expected an object with cost(workload), got the class "
          "Model instead of an instance"),
         ((SPACE, loss, ReRAM), "accelerator: expected an object with cost(workload), got the class "

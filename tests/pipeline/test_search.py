@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from hw import ReRAM
 from nasrec_opt import BlockGene, FeatureSpec, Genotype, Objective, SearchSpace
 from nasrec_opt.errors import StudyError
-from nasrec_opt.oracle import Evaluation, architecture
+from nasrec_opt.oracle import Evaluation, Oracle, architecture
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.pipeline._search import log_loss_of, search, winners
 from nasrec_opt.pipeline._storage import open_study
@@ -127,7 +127,7 @@ def test_a_study_whose_creation_was_cut_off_can_be_opened(tmp_path):
         opened(SearchSpace.nasrec_full(num_blocks=1))
 
 
-class Learning:
+class Learning(Oracle):
     """An oracle with log losses on the way."""
 
     def evaluate(self, genotype: Genotype, *, report=None) -> Evaluation:

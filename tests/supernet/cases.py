@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,6 +97,7 @@ class Log:
     path: Path
     rows: int = 2000
     fingerprint: str = "log"
+    view: Mapping[str, Any] = field(default_factory=dict)
 
     def split(self, name: str) -> Rows:
         dense, sparse, _ = (x.numpy() for x in make_batch(4, rows=self.rows))
