@@ -243,8 +243,9 @@ class Objective:
         what = f"oracle {name_of(self.oracle)}"
         with blamed(what):
             if known is not None:
-                for step, value in known.intermediate if report else ():
-                    report(step, value)
+                if report:
+                    for step, value in known.intermediate:
+                        report(step, value)
                 return known
             evaluation = evaluation_of(self.oracle.evaluate(genotype, report=report), what)
         self._evaluations[key] = evaluation

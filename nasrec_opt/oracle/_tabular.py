@@ -67,8 +67,9 @@ class TabularOracle(Oracle):
                 f"table: expected one of its {len(self._answers):,} models, got "
                 f"{genotype.to_json()}"
             ) from None
-        for step, log_loss in answer.intermediate if report else ():
-            report(step, log_loss)
+        if report:
+            for step, log_loss in answer.intermediate:
+                report(step, log_loss)
         return answer
 
     def to_parquet(self, path: Path | str) -> None:
