@@ -23,10 +23,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from nasrec_opt import FeatureSpec, SearchSpace, Supernet
 from nasrec_opt.supernet import (
-    Cast,
+    CastingReader,
     SingleOperatorAnyConnection,
     SliceAdagrad,
-    plain,
+    ViewReader,
     train_step,
 )
 
@@ -98,9 +98,9 @@ def measure(space: SearchSpace, count: int, rows: int) -> dict[str, dict[str, tu
         with torch.inference_mode():
             given = [dense.to(dtype), supernet.embed(sparse).to(dtype)]
             for genotype in genotypes:
-                take = plain if dtype == torch.float32 else Cast(dtype)
+                reader = ViewReader() if dtype == torch.float32 else CastingReader(dtype)
                 for chunk in zip(*(values.split(CHUNK_ROWS) for values in given), strict=True):
-                    hidden = supernet.hidden(genotype, *chunk, take)
+                    hidden = supernet.hidden(genotype, *chunk, reader)
                     supernet.last_features(genotype, hidden)
 
     def step() -> None:

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace, Supernet
 from nasrec_opt.supernet import (
-    Cast,
+    CastingReader,
     SingleOperatorAnyConnection,
     SliceAdagrad,
     full_supernet,
@@ -123,12 +123,12 @@ def answer(supernet: Supernet, genotype: Genotype, query: list[torch.Tensor]) ->
 
 def bfloat16_answer(supernet: Supernet, genotype: Genotype, query: list[torch.Tensor]) -> None:
     """Answer all rows of a query as the oracle does in bfloat16."""
-    take = Cast(torch.bfloat16)
+    reader = CastingReader(torch.bfloat16)
     with torch.inference_mode():
         for begin in range(0, len(query[0]), CHUNK_ROWS):
             dense, sparse = (values[begin : begin + CHUNK_ROWS] for values in query[:2])
-            embedded = supernet.embed(sparse).to(take.dtype)
-            hidden = supernet.hidden(genotype, dense.to(take.dtype), embedded, take)
+            embedded = supernet.embed(sparse).to(reader.dtype)
+            hidden = supernet.hidden(genotype, dense.to(reader.dtype), embedded, reader)
             weight, bias = supernet.last_weight(genotype, hidden)
             supernet.last_features(genotype, hidden).float() @ weight + bias
 

@@ -40,11 +40,12 @@ class Times(nn.Module):
         self.output = draw.linear("output", capacity.dense_width, narrower, bound=bound)
         self.norm = LayerNorm(capacity.dense_width)
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
+    def forward(self, given: BlockInput, width: int, reader: WeightReader) -> Tensor:
         size = min(given.left.shape[1], given.right.shape[1])
         product = given.activation(given.left[:, :size] * given.right[:, :size])
-        weight = given.weight(take(self.output, first(width), first(size)))
-        return self.norm(functional.linear(product, weight), take)
+        weight = reader.weight(self.output, first(width), first(size))
+        made = reader.linear(product, weight, bits=given.bits)  # [batch, width]
+        return self.norm(made, reader)
 
 
 class Pool(nn.Module):
@@ -56,10 +57,11 @@ class Pool(nn.Module):
         self.output = draw.linear("output", capacity.dense_width, capacity.dim, bound=bound)
         self.norm = LayerNorm(capacity.dense_width)
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
+    def forward(self, given: BlockInput, width: int, reader: WeightReader) -> Tensor:
         mean = given.activation(given.joined.mean(dim=-1))
-        weight = given.weight(take(self.output, first(width), first(mean.shape[1])))
-        return self.norm(functional.linear(mean, weight), take)
+        weight = reader.weight(self.output, first(width), first(mean.shape[1]))
+        made = reader.linear(mean, weight, bits=given.bits)  # [batch, width]
+        return self.norm(made, reader)
 
 
 class Line(nn.Module):
@@ -70,8 +72,9 @@ class Line(nn.Module):
         self.project = SparseProjection(capacity.sparse_width, capacity, draw)
         self.norm = LayerNorm(capacity.sparse_width)
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, dim, width]
-        return self.project(given, width, self.norm, take).to(given.joined.dtype)
+    def forward(self, given: BlockInput, width: int, reader: WeightReader) -> Tensor:
+        rows = self.project(given, width, self.norm, reader)  # [batch, dim, width]
+        return rows.to(given.joined.dtype)
 
 
 '''

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from nasrec_opt.errors import StudyError
+from nasrec_opt.oracle._cell_reader import Bits, CellReader, FloatArray, Product
 from nasrec_opt.oracle._metrics import score
 from nasrec_opt.oracle._prediction import Logits
 from nasrec_opt.oracle._protocol import Evaluation, Oracle, Report
-from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._supernet_oracle import SupernetOracle
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Written
-
-FloatArray = npt.NDArray[np.float64]
-Bits = tuple[int, int]  # of weights and of the inputs of a product; 32 = floating point
-Product = Callable[[FloatArray], FloatArray]  # [vectors, inputs] to [vectors, outputs]
 
 
 class Cells(Protocol):
@@ -79,7 +69,7 @@ class NoisyOracle(Oracle):
     reads_accelerator = True  # an objective must not answer for other accelerator genes
 
     def __init__(self, oracle: SupernetOracle, cells: Cells | None, *, chips: int = 4) -> None:
-        if not isinstance(oracle._predictor, SharedWeights):
+        if oracle.fidelity not in ("supernet", "last_layer"):
             raise StudyError(
                 "noise: expected an oracle with the fidelity supernet or last_layer, got "
                 f"{oracle.fidelity!r}"
@@ -105,7 +95,6 @@ class NoisyOracle(Oracle):
         self.balance = oracle.balance
         self.cells = cells
         self.chips = chips
-        self._predictor = oracle._predictor
         self._answers: dict[Genotype, Evaluation] = {}
 
     def evaluate(self, genotype: Genotype, *, report: Report | None = None) -> Evaluation:
@@ -127,67 +116,20 @@ class NoisyOracle(Oracle):
         self.oracle.supernet.check_genotype(genotype)
         key = genotype.canonical()
         if key not in self._answers:
-            with self.oracle._lock:
-                answers = [
-                    score(self._logits(key, chip), self._predictor.labels)
-                    for chip in range(self.chips)
-                ]
-            self._answers[key] = _mean(answers)
+            labels = self.oracle.labels
+            self._answers[key] = _mean(
+                [score(self._logits(key, chip), labels) for chip in range(self.chips)]
+            )
         return self._answers[key]
 
     def _logits(self, genotype: Genotype, chip: int) -> Logits:
         cells = self.cells
         assert cells is not None
-        wrong: dict[int, Product] = {}
 
-        def error(product: int, weight: Tensor, bits: Bits) -> Tensor:
-            given = weight.detach().cpu().numpy().astype(np.float64)
-            found = cells.errors(given, bits, genotype, product=product, chip=chip)
-            if callable(found):
-                wrong[product] = found
-                return torch.zeros_like(weight)
-            return torch.from_numpy(found).to(weight.device, weight.dtype)
+        def errors(product: int, weights: FloatArray, bits: Bits) -> FloatArray | Product:
+            return cells.errors(weights, bits, genotype, product=product, chip=chip)
 
-        take = Written(error)
-        with _Wrong(take, wrong):
-            return self._predictor.predict_held(self.oracle._plan(genotype), take)
-
-
-class _Wrong(TorchFunctionMode):
-    """Adds the errors of a chip to products; a product is known by its weights as they are held.
-
-    Args:
-        take: Holds the weights.
-        wrong: By product, what to add.
-    """
-
-    def __init__(self, take: Written, wrong: Mapping[int, Product]) -> None:
-        super().__init__()
-        self._take = take
-        self._wrong = wrong
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        # The three kinds of products of the supernet's operators: which argument is the weight,
-        # which the inputs. Views of a weight start where it does.
-        place = PRODUCTS.get(func)
-        if place is None or not self._wrong:
-            return made
-        weight, inputs = (args[index] for index in place)
-        for product, held in enumerate(self._take.weights):
-            if held.data_ptr() == weight.data_ptr() and product in self._wrong:
-                is_across = func is torch.baddbmm  # vectors stand in columns
-                vectors = inputs.transpose(1, 2) if is_across else inputs
-                flat = vectors.reshape(-1, vectors.shape[-1]).cpu().numpy().astype(np.float64)
-                added = torch.from_numpy(self._wrong[product](flat)).to(made.device, made.dtype)
-                added = added.reshape(*vectors.shape[:-1], -1)
-                return made + (added.transpose(1, 2) if is_across else added)
-        return made
-
-
-PRODUCTS = {functional.linear: (1, 0), torch.addmm: (2, 1), torch.baddbmm: (1, 2)}
+        return self.oracle.logits(genotype, CellReader(errors).begin)
 
 
 def _mean(answers: Sequence[Evaluation]) -> Evaluation:

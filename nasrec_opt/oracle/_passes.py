@@ -16,7 +16,14 @@ from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Job, Plan, Step, job_
 from nasrec_opt.oracle._prefix_cache import Key, PrefixCache
 from nasrec_opt.oracle._rows import Rows
 from nasrec_opt.space import MERGER_ROWS, Genotype
-from nasrec_opt.supernet import Activations, Cast, SparseOutput, Supernet, Take, plain
+from nasrec_opt.supernet import (
+    Activations,
+    CastingReader,
+    SparseOutput,
+    Supernet,
+    ViewReader,
+    WeightReader,
+)
 
 
 @dataclass(slots=True)
@@ -62,13 +69,14 @@ class Passes:
         Yields:
             Index of the plan, and activations that hold at least the last block.
         """
-        take = plain if self._dtype == torch.float32 else Cast(self._dtype)
+        is_cast = self._dtype != torch.float32
+        reader = CastingReader(self._dtype) if is_cast else ViewReader()
         if self._supernet.masking == "zero":  # for comparison only: nothing is shared
             for number in range(rows.num_chunks):
                 dense, embedded = rows.chunk(number)
                 term = _FirstOrder(self._supernet, rows, number)
                 for index, plan in enumerate(plans):
-                    hidden = self._supernet.hidden(plan.genotype, dense, embedded, take)
+                    hidden = self._supernet.hidden(plan.genotype, dense, embedded, reader)
                     yield index, term.put(plan.genotype, hidden)
             return
         schedule = self._schedule(rows, plans)
@@ -85,7 +93,7 @@ class Passes:
             at_hand: dict[int, Any] = {output: chunks[number] for output, chunks in cached.items()}
             at_hand |= {RAW_DENSE: start.dense[0], RAW_SPARSE: start.sparse[0]}
             for index, job in enumerate(schedule.jobs):
-                activations, made = self._run(job, at_hand, take)
+                activations, made = self._run(job, at_hand, reader)
                 for output in made:
                     if keys[output] in kept:
                         kept[keys[output]].append(at_hand[output])
@@ -140,7 +148,9 @@ class Passes:
         ):
             yield True, block, plan.sparse_sums[block], sparse_bytes
 
-    def _run(self, job: Job, at_hand: dict[int, Any], take: Take) -> tuple[Activations, list[int]]:
+    def _run(
+        self, job: Job, at_hand: dict[int, Any], reader: WeightReader
+    ) -> tuple[Activations, list[int]]:
         """Run what is not at hand, add it to `at_hand`, and name it."""
         plan, made = job.plan, []
         dense: dict[int, Tensor] = {i: at_hand[plan.dense[i]] for i in job.dense}
@@ -153,7 +163,7 @@ class Passes:
                 live,
                 dense,
                 sparse,
-                take,
+                reader,
                 dense_sum=at_hand[sums[0]] if step.reads_dense_sum else None,
                 sparse_sum=at_hand[sums[1]].rows if step.reads_sparse_sum else None,
             )

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from nasrec_opt.data import Dataset, spread
 from nasrec_opt.options import AdagradFit
@@ -25,7 +24,7 @@ from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.oracle._rows import Rows
 from nasrec_opt.space import MERGER_ROWS, Genotype
-from nasrec_opt.supernet import Supernet, Written, round_to
+from nasrec_opt.supernet import Supernet, WeightReader
 
 Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
 Layers = list[Layer]  # one for all rows, or one for each fold of them
@@ -180,36 +179,36 @@ class SharedWeights:
             parts.append(self._supernet.last_logits(genotype, features[first:last], *layer))
         return torch.cat(parts)
 
-    def predict_held(self, plan: Plan, take: Written) -> Logits:
-        """Logits of one genotype whose weights are held with errors.
+    def predict_read(self, plan: Plan, begin: Callable[[], WeightReader]) -> Logits:
+        """Logits of one genotype whose weights are read in another way.
 
-        The final layer is fitted to weights without errors, as who writes them would, and is
-        written last.
+        The final layer is fitted to the weights as they are, as whoever writes them down would, and
+        is read last.
+
+        Args:
+            plan: The genotype; nothing of it is kept.
+            begin: Begins a pass over some of the rows, and gives its reader.
         """
         genotype, bits = plan.genotype, plan.genotype.final_bits
+        found = []
         with torch.inference_mode():
             [layers] = self._fitted([plan])
-        found = []
-        for number in range(self._validation.num_chunks):
-            with torch.no_grad():
-                chunk = self._validation.chunk(number)
-                weights = self._validation.first_order(number)
-            take.begin()
-            # Where gradients are on, every product is one with the weights as they are held.
-            with torch.enable_grad():
-                activations = self._supernet.hidden(genotype, *chunk, take)
+            for number in range(self._validation.num_chunks):
+                dense, embedded = self._validation.chunk(number)
+                reader = begin()
+                activations = self._supernet.hidden(genotype, dense, embedded, reader)
                 if genotype.wide:
+                    weights = self._validation.first_order(number)
                     assert weights is not None  # checked at the oracle's door
-                    term = self._supernet.first_order(bits, chunk[0], weights, take)
+                    term = self._supernet.first_order(bits, dense, weights, reader)
                     activations.first_order = term
-                [layer] = layers or [self._supernet.last_weight(genotype, activations, take)]
+                [layer] = layers or [self._supernet.last_weight(genotype, activations, reader)]
                 weight, bias = layer
                 features = self._supernet.last_features(genotype, activations)
-                count = len(weight) - genotype.wide  # the first-order term is in no cell
+                count = len(weight) - genotype.wide  # the first-order term has no weight here
                 row = weight[:count].unsqueeze(0)
-                held = take.held(row, round_to(row, bits), (bits, bits))
-                logits = functional.linear(features[:, :count], held).squeeze(1) + bias
-                found.append(logits + features[:, count:] @ weight[count:])
+                made = reader.linear(features[:, :count], row, bits=(bits, bits))
+                found.append(made.squeeze(1) + bias + features[:, count:] @ weight[count:])
         return torch.cat(found).cpu().numpy()
 
     def _fitted(self, plans: Sequence[Plan]) -> Sequence[Layers | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -31,12 +31,12 @@ from nasrec_opt.oracle._checks import (
 )
 from nasrec_opt.oracle._metrics import difference, log_losses, score
 from nasrec_opt.oracle._plan import Key, Numbering, Plan
-from nasrec_opt.oracle._prediction import Predictor, RecentLogits
+from nasrec_opt.oracle._prediction import Logits, Predictor, RecentLogits
 from nasrec_opt.oracle._protocol import Difference, Evaluation, Oracle, Progress, Report
 from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._tuning import Tuning
 from nasrec_opt.space import FLOAT_BITS, Genotype
-from nasrec_opt.supernet import Supernet, choose_precision
+from nasrec_opt.supernet import Supernet, WeightReader, choose_precision
 
 Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
 LastLayer = Literal["newton", "folds", "adagrad"] | AdagradFit
@@ -231,6 +231,11 @@ class SupernetOracle(Oracle):
         return len(self._predictor.labels)
 
     @property
+    def labels(self) -> npt.NDArray[np.float32]:
+        """Labels of the validation rows, 0 or 1, `[rows]`."""
+        return self._predictor.labels
+
+    @property
     def cached_bytes(self) -> int:
         """Bytes of block outputs kept now."""
         return self._predictor.cached_bytes
@@ -311,6 +316,30 @@ class SupernetOracle(Oracle):
         with self._lock:
             first, second = (self._losses(self._plan(g)) for g in (genotype, other))
             return difference(first, second)
+
+    def logits(self, genotype: Genotype, begin: Callable[[], WeightReader]) -> Logits:
+        """Compute the logits of a model whose weights are read in another way, such as with errors.
+
+        A final layer that the fidelity fits again is fitted to the weights as they are.
+
+        Args:
+            genotype: A genotype of the supernet's space.
+            begin: Called at the beginning of each pass over some of the rows; gives its reader.
+
+        Returns:
+            A logit for each validation row, float32 `[rows]`.
+
+        Raises:
+            GenotypeError: The genotype does not fit the supernet.
+            StudyError: The fidelity trains subnets, or fits a final layer for each fold.
+        """
+        if not isinstance(self._predictor, SharedWeights) or self.last_layer == "folds":
+            raise StudyError(
+                "logits: expected the fidelity supernet or last_layer, with one final layer for "
+                f"all rows, got fidelity={self.fidelity!r}, last_layer={self.last_layer!r}"
+            )
+        with self._lock:
+            return self._predictor.predict_read(self._plan(genotype), begin)
 
     def _plan(self, genotype: Genotype) -> Plan:
         self.supernet.check_genotype(genotype)

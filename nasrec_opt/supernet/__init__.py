@@ -33,7 +33,14 @@ from nasrec_opt.supernet._precision import (
     has_bfloat16,
 )
 from nasrec_opt.supernet._quantize import learns_in_floats, round_to, trained_as
-from nasrec_opt.supernet._slices import Cast, Leaves, Take, Written, plain
+from nasrec_opt.supernet._readers import (
+    CastingReader,
+    LeafReader,
+    SliceRecorder,
+    ViewReader,
+    WeightReader,
+    multiply,
+)
 from nasrec_opt.supernet._start import log_odds, start_at_click_rate
 from nasrec_opt.supernet._subnet import Subnet
 from nasrec_opt.supernet._supernet import Supernet
@@ -54,10 +61,10 @@ __all__ = [
     "Activations",
     "AdagradOptions",
     "AnyOperatorAnyConnection",
-    "Cast",
+    "CastingReader",
     "FairOperators",
     "Initialization",
-    "Leaves",
+    "LeafReader",
     "Network",
     "PartialEmbedding",
     "PathSampling",
@@ -67,14 +74,15 @@ __all__ = [
     "SingleOperatorAnyConnection",
     "SingleOperatorSingleConnection",
     "SliceAdagrad",
+    "SliceRecorder",
     "SparseOutput",
     "Subnet",
     "Supernet",
-    "Take",
     "TrainConfig",
     "TrainResult",
+    "ViewReader",
     "WarmUp",
-    "Written",
+    "WeightReader",
     "balanced_rows",
     "best_device",
     "check_precision",
@@ -86,7 +94,7 @@ __all__ = [
     "learning_rates_at",
     "learns_in_floats",
     "log_odds",
-    "plain",
+    "multiply",
     "round_to",
     "row_prior",
     "start_at_click_rate",

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from nasrec_opt.space import BlockGene, BlockLiveness
+from nasrec_opt.supernet._initializer import Initializer
 from nasrec_opt.supernet._inputs import BlockInput, Capacity, SparseOutput
 from nasrec_opt.supernet._operators import (
     MODULES,
     DenseToSparse,
     FactorizationMachine,
 )
-from nasrec_opt.supernet._slices import Initializer, Take, Written
+from nasrec_opt.supernet._readers import WeightReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Block(nn.Module):
         live: BlockLiveness,
         dense: Mapping[int, Tensor],
         sparse: Mapping[int, SparseOutput],
-        take: Take,
+        reader: WeightReader,
         *,
         dense_sum: Tensor | None = None,
         sparse_sum: Tensor | None = None,
@@ -82,7 +83,7 @@ class Block(nn.Module):
             live: Which of its parts to compute.
             dense: Dense outputs so far, `[batch, width]`, by block; 0 = raw features.
             sparse: Sparse outputs so far, by block.
-            take: How weights are read.
+            reader: How weights are read.
             dense_sum: Sum of the dense operators where it is known and `live` leaves it out.
             sparse_sum: The same of the sparse operators.
         """
@@ -102,28 +103,27 @@ class Block(nn.Module):
                 right=None if two[1] is None else dense[two[1]],
                 weight_bits=weight_bits,
                 activation_bits=activation_bits,
-                written=take if isinstance(take, Written) else None,
             )
 
         dense_given = given(gene.dense_weight_bits, gene.dense_activation_bits, is_dense=True)
         if live.dense_pre:
             dense_sum = _added(
-                self.dense[op](dense_given, gene.dense_width, take) for op in gene.dense_ops
+                self.dense[op](dense_given, gene.dense_width, reader) for op in gene.dense_ops
             )
         if live.sparse_pre:
             sparse_given = given(
                 gene.sparse_weight_bits, gene.sparse_activation_bits, is_dense=False
             )
             sparse_sum = _added(
-                self.sparse[op](sparse_given, gene.sparse_width, take) for op in gene.sparse_ops
+                self.sparse[op](sparse_given, gene.sparse_width, reader) for op in gene.sparse_ops
             )
         dense_out, sparse_out = dense_sum, None
         if live.use_fm:
-            dense_out = dense_sum + self.fm(dense_given, sparse_sum, gene.dense_width, take)
+            dense_out = dense_sum + self.fm(dense_given, sparse_sum, gene.dense_width, reader)
         if live.sparse_out:
             sparse_out = SparseOutput(sparse_sum)
             if live.use_rows:
-                rows = [sparse_sum, self.rows(dense_given, dense_sum, take)]
+                rows = [sparse_sum, self.rows(dense_given, dense_sum, reader)]
                 sparse_out = SparseOutput(torch.cat(rows, dim=-1), has_merger=True)
         return BlockOutput(dense_out if live.dense_out else None, sparse_out, dense_sum, sparse_sum)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.supernet._slices import Initializer, zeros
+from nasrec_opt.supernet._initializer import Initializer, zeros
 
 RESERVED = 2  # ids 0 (rare or unseen) and 1 (missing) keep their rows in a capped table
 INITIAL_BOUND = 0.05

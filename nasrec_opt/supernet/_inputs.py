@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nasrec_opt.space import MERGER_ROWS
 from nasrec_opt.supernet._quantize import round_to
-from nasrec_opt.supernet._slices import Written
+from nasrec_opt.supernet._readers import Bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,6 @@ class BlockInput:
         right: Right input.
         weight_bits: Bits of weights; 32 = floating point.
         activation_bits: Bits of the inputs of products.
-        written: Where the weights stand, with what errors; None means without errors.
     """
 
     dense: Mapping[int, Tensor]
@@ -88,14 +87,11 @@ class BlockInput:
     right: Tensor | None
     weight_bits: int
     activation_bits: int
-    written: Written | None = None
 
-    def weight(self, weight: Tensor) -> Tensor:
-        """The weight of a product as the block's bits, and the place where it stands, leave it."""
-        rounded = round_to(weight, self.weight_bits)
-        if self.written is None:
-            return rounded
-        return self.written.held(weight, rounded, (self.weight_bits, self.activation_bits))
+    @property
+    def bits(self) -> Bits:
+        """Bits of the weights and of the inputs of a product."""
+        return self.weight_bits, self.activation_bits
 
     def activation(self, values: Tensor, dim: int = -1) -> Tensor:
         """An input of a product as the block's bits leave it; vectors along `dim` meet weights."""

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.supernet._initializer import Initializer, first, ones, zeros
 from nasrec_opt.supernet._inputs import BlockInput, Capacity
-from nasrec_opt.supernet._slices import Initializer, Take, first, ones, zeros
+from nasrec_opt.supernet._quantize import round_to
+from nasrec_opt.supernet._readers import WeightReader
 
 EPSILON = 1e-5
 
@@ -24,27 +26,30 @@ class LayerNorm(nn.Module):
         self.gain = ones(width, value=gain)
         self.bias = zeros(width)
 
-    def forward(self, values: Tensor, take: Take) -> Tensor:  # [..., width]
+    def forward(self, values: Tensor, reader: WeightReader) -> Tensor:  # [..., width]
         width = values.shape[-1]
-        gain, bias = take(self.gain, first(width)), take(self.bias, first(width))
+        gain, bias = reader.weight(self.gain, first(width)), reader.weight(self.bias, first(width))
         # Products may be bfloat16 (autocast); what is normalised has the weights' precision again.
         return functional.layer_norm(values.to(gain.dtype), (width,), gain, bias, EPSILON)
 
-    def of_centred(self, values: Tensor, take: Take) -> Tensor:  # [..., width]
+    def of_centred(self, values: Tensor, reader: WeightReader) -> Tensor:  # [..., width]
         """The same for values whose mean is 0 already, not of less than float32; overwrites them.
 
         The stock kernel spends 30 ns on each vector however short; these passes do not.
         """
         width = values.shape[-1]
-        gain, bias = wide(take(self.gain, first(width))), wide(take(self.bias, first(width)))
+        gain, bias = (
+            wide(reader.weight(self.gain, first(width))),
+            wide(reader.weight(self.bias, first(width))),
+        )
         values = wide(values)
         scale = values.square().mean(dim=-1, keepdim=True).add_(EPSILON).rsqrt_()
         return torch.addcmul(bias, values.mul_(scale), gain)
 
-    def across_dim(self, values: Tensor, take: Take) -> Tensor:  # [batch, width, rows]
+    def across_dim(self, values: Tensor, reader: WeightReader) -> Tensor:  # [batch, width, rows]
         """The same along the middle axis, without a transpose; never of less than float32."""
         width = values.shape[1]
-        gain, bias = take(self.gain, first(width)), take(self.bias, first(width))
+        gain, bias = reader.weight(self.gain, first(width)), reader.weight(self.bias, first(width))
         return _NormAcrossDim.apply(*(wide(part) for part in (values, gain, bias)))
 
 
@@ -91,16 +96,13 @@ class DenseProjection(nn.Module):
             }
         )
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
+    def forward(
+        self, given: BlockInput, width: int, reader: WeightReader
+    ) -> Tensor:  # [batch, width]
         total: Tensor | None = None
         for source, values in given.dense.items():
-            weight = take(self.weights[str(source)], first(width), first(values.shape[1]))
-            weight, values = given.weight(weight), given.activation(values)
-            total = (
-                functional.linear(values, weight)
-                if total is None
-                else torch.addmm(total, values, weight.t())
-            )
+            weight = reader.weight(self.weights[str(source)], first(width), first(values.shape[1]))
+            total = reader.linear(given.activation(values), weight, total, bits=given.bits)
         assert total is not None  # a block that reads dense inputs has at least one
         return total
 
@@ -130,27 +132,32 @@ class SparseProjection(nn.Module):
             }
         )
 
-    def weight(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [width, rows]
+    def weight(
+        self, given: BlockInput, width: int, reader: WeightReader
+    ) -> Tensor:  # [width, rows]
         """Weights of all inputs side by side, small beside the batch."""
         parts = []
         for source, values in given.sparse.items():
             key = str(source)
-            parts.append(take(self.weights[key], first(width), first(values.own_rows)))
+            parts.append(reader.weight(self.weights[key], first(width), first(values.own_rows)))
             if values.has_merger:
-                parts.append(take(self.merger_weights[key], first(width), first(MERGER_ROWS)))
-        return given.weight(torch.cat(parts, dim=1))
+                parts.append(
+                    reader.weight(self.merger_weights[key], first(width), first(MERGER_ROWS))
+                )
+        return torch.cat(parts, dim=1)
 
     def forward(
-        self, given: BlockInput, width: int, norm: LayerNorm, take: Take
+        self, given: BlockInput, width: int, norm: LayerNorm, reader: WeightReader
     ) -> Tensor:  # [batch, dim, width]
         """The product and its layer norm."""
-        weight = self.weight(given, width, take)
+        weight = self.weight(given, width, reader)
         assert given.joined is not None
         rows = given.activation(given.joined)
-        if torch.is_grad_enabled():
-            return norm(functional.linear(rows, weight), take)
+        if not reader.can_fold:
+            return norm(reader.linear(rows, weight, bits=given.bits), reader)
         # The mean of the products is the product with the mean of the weights: a small one.
-        return norm.of_centred(functional.linear(rows, weight - weight.mean(dim=0)), take)
+        weight = round_to(weight, given.weight_bits)
+        return norm.of_centred(reader.linear(rows, weight - weight.mean(dim=0)), reader)
 
 
 def _bound(inputs: int) -> float:

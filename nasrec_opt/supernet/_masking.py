@@ -16,7 +16,7 @@ from torch import Tensor
 from nasrec_opt.space import BlockGene
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._inputs import BlockInput, SparseOutput
-from nasrec_opt.supernet._slices import Take
+from nasrec_opt.supernet._readers import WeightReader
 
 
 def run_masked(
@@ -24,7 +24,7 @@ def run_masked(
     gene: BlockGene,
     dense: Mapping[int, Tensor],
     sparse: Mapping[int, SparseOutput],
-    take: Take,
+    reader: WeightReader,
 ) -> tuple[Tensor, SparseOutput]:
     """Both outputs of a block, at full width.
 
@@ -33,7 +33,7 @@ def run_masked(
         gene: Which of its operators, units and inputs count.
         dense: Dense outputs so far, full width, by block; 0 = raw features.
         sparse: Sparse outputs so far, full width, by block.
-        take: How weights are read.
+        reader: How weights are read.
     """
     capacity = block.capacity
     masked_dense = {i: dense[i] * (i in gene.dense_inputs) for i in capacity.dense_sources}
@@ -59,19 +59,19 @@ def run_masked(
     width, rows = capacity.dense_width, capacity.sparse_width
     dense_mask = _prefix(gene.dense_width, width, joined)
     dense_out = dense_mask * sum(
-        operator(dense_given, width, take) * (name in gene.dense_ops)
+        operator(dense_given, width, reader) * (name in gene.dense_ops)
         for name, operator in block.dense.items()
     )
     sparse_out = _prefix(gene.sparse_width, rows, joined) * sum(
-        operator(sparse_given, rows, take) * (name in gene.sparse_ops)
+        operator(sparse_given, rows, reader) * (name in gene.sparse_ops)
         for name, operator in block.sparse.items()
     )
     merged_dense, merged_sparse = dense_out, sparse_out
     if block.fm is not None:
-        merged = block.fm(dense_given, sparse_out, width, take)
+        merged = block.fm(dense_given, sparse_out, width, reader)
         merged_dense = dense_out + merged * dense_mask * gene.sparse_to_dense
     if block.rows is not None:
-        merged = block.rows(dense_given, dense_out, take) * gene.dense_to_sparse
+        merged = block.rows(dense_given, dense_out, reader) * gene.dense_to_sparse
         merged_sparse = torch.cat([sparse_out, merged], dim=-1)
     return merged_dense, SparseOutput(merged_sparse, has_merger=block.rows is not None)
 

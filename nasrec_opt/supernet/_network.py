@@ -8,25 +8,17 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.options import Initialization
 from nasrec_opt.space import MERGER_ROWS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
+from nasrec_opt.supernet._initializer import Initializer, first, zeros
 from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._layers import wide
 from nasrec_opt.supernet._quantize import round_to
-from nasrec_opt.supernet._slices import (
-    Initializer,
-    Recorder,
-    Take,
-    Written,
-    first,
-    plain,
-    zeros,
-)
+from nasrec_opt.supernet._readers import VIEWS, SliceRecorder, WeightReader
 
 SCALE = 16  # of 4 to 64, on a synthetic log, what trained a supernet best at the paper's 0.12
 
@@ -100,16 +92,18 @@ class FinalLayer(nn.Module):
         self.bias = zeros(1)
         self._dim = dim
 
-    def weight(self, dense_width: int, sparse: SparseOutput, take: Take) -> tuple[Tensor, Tensor]:
+    def weight(
+        self, dense_width: int, sparse: SparseOutput, reader: WeightReader
+    ) -> tuple[Tensor, Tensor]:
         """Weights for `last_features`, `[dense_width + dim * rows]`, and the bias `[1]`."""
-        rows = take(self.sparse, first(self._dim), first(sparse.own_rows))
+        rows = reader.weight(self.sparse, first(self._dim), first(sparse.own_rows))
         if sparse.has_merger:
-            merger = take(self.merger, first(self._dim), first(MERGER_ROWS))
+            merger = reader.weight(self.merger, first(self._dim), first(MERGER_ROWS))
             rows = torch.cat([rows, merger], dim=1)
-        weight = torch.cat([take(self.dense, first(dense_width)), rows.flatten()])
+        weight = torch.cat([reader.weight(self.dense, first(dense_width)), rows.flatten()])
         if self._is_scaled:
             weight = weight * (SCALE / len(weight))
-        return weight, take(self.bias, first(1))
+        return weight, reader.weight(self.bias, first(1))
 
 
 class Network(nn.Module):
@@ -198,7 +192,11 @@ class Network(nn.Module):
         return Activations({0: dense}, {0: SparseOutput(embedded)})
 
     def run_block(
-        self, number: int, genotype: Genotype, activations: Activations, take: Take = plain
+        self,
+        number: int,
+        genotype: Genotype,
+        activations: Activations,
+        reader: WeightReader = VIEWS,
     ) -> None:
         """Run one block and add its outputs to the activations; a dead block does nothing.
 
@@ -206,7 +204,7 @@ class Network(nn.Module):
             number: Number of the block, from 1.
             genotype: The subnet.
             activations: Outputs of the blocks before it; changed in place.
-            take: How weights are read.
+            reader: How weights are read.
         """
         live = liveness(genotype)[number - 1]
         if not (live.dense_pre or live.sparse_pre):
@@ -216,7 +214,7 @@ class Network(nn.Module):
             live,
             activations.dense,
             activations.sparse,
-            take,
+            reader,
         )
         if found.dense is not None:
             activations.dense[number] = found.dense
@@ -224,7 +222,7 @@ class Network(nn.Module):
             activations.sparse[number] = found.sparse
 
     def hidden(
-        self, genotype: Genotype, dense: Tensor, embedded: Tensor, take: Take = plain
+        self, genotype: Genotype, dense: Tensor, embedded: Tensor, reader: WeightReader = VIEWS
     ) -> Activations:
         """Compute the outputs of all live blocks.
 
@@ -232,18 +230,18 @@ class Network(nn.Module):
             genotype: The subnet.
             dense: float32 `[batch, num_dense]`.
             embedded: As `embed` returns it.
-            take: How weights are read.
+            reader: How weights are read.
 
         Returns:
             The outputs by block, beginning with the raw features as input 0.
         """
         activations = self.begin(dense, embedded)
         for number in range(1, genotype.num_blocks + 1):
-            self.run_block(number, genotype, activations, take)
+            self.run_block(number, genotype, activations, reader)
         return activations
 
     def first_order(
-        self, bits: int, dense: Tensor, weights: Tensor, take: Take = plain
+        self, bits: int, dense: Tensor, weights: Tensor, reader: WeightReader = VIEWS
     ) -> Tensor:  # [batch]
         """Compute the first-order term: logistic regression on the raw features.
 
@@ -251,7 +249,7 @@ class Network(nn.Module):
             bits: Bits of everything that is multiplied or added, as in the final layer.
             dense: float32 `[batch, num_dense]`.
             weights: First-order weights of the batch's values, as `first_order_of` returns them.
-            take: How the weights of dense features are read.
+            reader: How the weights of dense features are read.
 
         Returns:
             The term, float32 `[batch]`.
@@ -259,11 +257,9 @@ class Network(nn.Module):
         total = round_to(wide(weights), bits).sum(dim=1)
         if not self.features.num_dense:
             return total
-        row = take(self.final.first_order, first(1), first(self.features.num_dense))
-        rounded = round_to(row, bits)
-        if isinstance(take, Written):
-            rounded = take.held(row, rounded, (bits, bits))
-        return total + functional.linear(round_to(wide(dense), bits), rounded).squeeze(1)
+        row = reader.weight(self.final.first_order, first(1), first(self.features.num_dense))
+        values = round_to(wide(dense), bits)
+        return total + reader.linear(values, row, bits=(bits, bits)).squeeze(1)
 
     def last_features(self, genotype: Genotype, activations: Activations) -> Tensor:
         """Compute the input of the final layer, rounded to its bits.
@@ -289,21 +285,21 @@ class Network(nn.Module):
         return torch.cat([values, activations.first_order.unsqueeze(1)], dim=1)
 
     def last_weight(
-        self, genotype: Genotype, activations: Activations, take: Take = plain
+        self, genotype: Genotype, activations: Activations, reader: WeightReader = VIEWS
     ) -> tuple[Tensor, Tensor]:
         """Read the weights of the final layer for `last_features`, before they are rounded.
 
         Args:
             genotype: The subnet.
             activations: Its outputs, as `hidden` returns them.
-            take: How weights are read.
+            reader: How weights are read.
 
         Returns:
             Weight `[width]` and bias `[1]`.
         """
         last = genotype.num_blocks
         width = activations.dense[last].shape[1]
-        weight, bias = self.final.weight(width, activations.sparse[last], take)
+        weight, bias = self.final.weight(width, activations.sparse[last], reader)
         return (torch.cat([weight, weight.new_ones(1)]) if genotype.wide else weight), bias
 
     def last_logits(
@@ -331,7 +327,7 @@ class Network(nn.Module):
         genotype: Genotype,
         dense: Tensor,
         embedded: Tensor,
-        take: Take = plain,
+        reader: WeightReader = VIEWS,
         *,
         weights: Tensor | None = None,
     ) -> Tensor:
@@ -341,20 +337,20 @@ class Network(nn.Module):
             genotype: The subnet.
             dense: float32 `[batch, num_dense]`.
             embedded: As `embed` returns it.
-            take: How weights are read.
+            reader: How weights are read.
             weights: As `first_order_of` returns them; only a model with that term needs them.
 
         Returns:
             Logits, float32 `[batch]`.
         """
-        activations = self.hidden(genotype, dense, embedded, take)
-        return self.finish(genotype, activations, take, weights=weights)
+        activations = self.hidden(genotype, dense, embedded, reader)
+        return self.finish(genotype, activations, reader, weights=weights)
 
     def finish(
         self,
         genotype: Genotype,
         activations: Activations,
-        take: Take = plain,
+        reader: WeightReader = VIEWS,
         *,
         weights: Tensor | None = None,
     ) -> Tensor:
@@ -363,7 +359,7 @@ class Network(nn.Module):
         Args:
             genotype: The subnet.
             activations: As `hidden` returns them.
-            take: How weights are read.
+            reader: How weights are read.
             weights: As `first_order_of` returns them; only a model with that term needs them.
 
         Returns:
@@ -372,11 +368,11 @@ class Network(nn.Module):
         if genotype.wide:
             assert weights is not None
             bits, dense = genotype.final_bits, activations.dense[0]
-            activations.first_order = self.first_order(bits, dense, weights, take)
-        weight, bias = self.last_weight(genotype, activations, take)
+            activations.first_order = self.first_order(bits, dense, weights, reader)
+        weight, bias = self.last_weight(genotype, activations, reader)
         return self.last_logits(genotype, self.last_features(genotype, activations), weight, bias)
 
-    def slices_of(self, genotype: Genotype) -> Recorder:
+    def slices_of(self, genotype: Genotype) -> SliceRecorder:
         """Record which slice of which weight a genotype uses.
 
         Args:
@@ -389,7 +385,7 @@ class Network(nn.Module):
             GenotypeError: There are no weights for the genotype.
         """
         self.check_genotype(genotype)
-        recorder = Recorder()
+        recorder = SliceRecorder()
         bias = self.final.bias
         with torch.no_grad():
             dense = bias.new_zeros(1, self.features.num_dense)

@@ -17,9 +17,10 @@ from torch.nn import functional
 
 from nasrec_opt.space import MERGER_ROWS, attention_heads, balanced_rows
 from nasrec_opt.supernet._attention import attend
+from nasrec_opt.supernet._initializer import Initializer, first, zeros
 from nasrec_opt.supernet._inputs import BlockInput, Capacity
 from nasrec_opt.supernet._layers import DenseProjection, LayerNorm, SparseProjection, wide
-from nasrec_opt.supernet._slices import Initializer, Take, first, zeros
+from nasrec_opt.supernet._readers import WeightReader
 
 RESIDUAL_GAIN = 0.17  # initial weight of the layer norms inside the transformer encoder
 
@@ -32,8 +33,10 @@ class FullyConnected(nn.Module):
         self.project = DenseProjection(capacity.dense_width, capacity, draw)
         self.norm = LayerNorm(capacity.dense_width)
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
-        return functional.relu(self.norm(self.project(given, width, take), take), inplace=True)
+    def forward(
+        self, given: BlockInput, width: int, reader: WeightReader
+    ) -> Tensor:  # [batch, width]
+        return functional.relu(self.norm(self.project(given, width, reader), reader), inplace=True)
 
 
 class EmbeddedFullyConnected(nn.Module):
@@ -44,8 +47,10 @@ class EmbeddedFullyConnected(nn.Module):
         self.project = SparseProjection(capacity.sparse_width, capacity, draw)
         self.norm = LayerNorm(capacity.sparse_width)
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, dim, width]
-        rows = functional.relu(self.project(given, width, self.norm, take), inplace=True)
+    def forward(
+        self, given: BlockInput, width: int, reader: WeightReader
+    ) -> Tensor:  # [batch, dim, width]
+        rows = functional.relu(self.project(given, width, self.norm, reader), inplace=True)
         assert given.joined is not None
         return rows.to(given.joined.dtype)
 
@@ -67,19 +72,23 @@ class Gate(nn.Module):
         self.output_bias = zeros(capacity.dense_width)
         self.norm = LayerNorm(capacity.dense_width)
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
+    def forward(
+        self, given: BlockInput, width: int, reader: WeightReader
+    ) -> Tensor:  # [batch, width]
         left, right = given.left, given.right
         assert left is not None
         assert right is not None
         size = right.shape[1]
-        weight = given.weight(take(self.gate, first(size), first(left.shape[1])))
-        bias = take(self.gate_bias, first(size))
-        gated = torch.sigmoid(functional.linear(given.activation(left), weight, bias)) * right
+        weight = reader.weight(self.gate, first(size), first(left.shape[1]))
+        bias = reader.weight(self.gate_bias, first(size))
+        chance = reader.linear(given.activation(left), weight, bias, bits=given.bits)
+        gated = torch.sigmoid(chance) * right
         if max(left.shape[1], size) == width:
-            return self.norm(functional.pad(gated, (0, width - size)), take)
-        weight = given.weight(take(self.output, first(width), first(size)))
-        bias = take(self.output_bias, first(width))
-        return self.norm(functional.linear(given.activation(gated), weight, bias), take)
+            return self.norm(functional.pad(gated, (0, width - size)), reader)
+        weight = reader.weight(self.output, first(width), first(size))
+        bias = reader.weight(self.output_bias, first(width))
+        made = reader.linear(given.activation(gated), weight, bias, bits=given.bits)
+        return self.norm(made, reader)
 
 
 class Sum(nn.Module):
@@ -92,7 +101,9 @@ class Sum(nn.Module):
         self.output = draw.linear("output", capacity.dense_width, widest, bound=bound)
         self.norm = LayerNorm(capacity.dense_width)
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
+    def forward(
+        self, given: BlockInput, width: int, reader: WeightReader
+    ) -> Tensor:  # [batch, width]
         left, right = given.left, given.right
         assert left is not None
         assert right is not None
@@ -101,9 +112,9 @@ class Sum(nn.Module):
             right, (0, size - right.shape[1])
         )
         if size != width:
-            weight = given.weight(take(self.output, first(width), first(size)))
-            total = functional.linear(given.activation(total), weight)
-        return self.norm(total, take)
+            weight = reader.weight(self.output, first(width), first(size))
+            total = reader.linear(given.activation(total), weight, bits=given.bits)
+        return self.norm(total, reader)
 
 
 class DotProduct(nn.Module):
@@ -130,15 +141,17 @@ class DotProduct(nn.Module):
         self._is_balanced = capacity.balance
         self._triangles: dict[int, Tensor] = {}
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, width]
+    def forward(
+        self, given: BlockInput, width: int, reader: WeightReader
+    ) -> Tensor:  # [batch, width]
         if sum(values.shape[1] for values in given.dense.values()) == self._dim:
             vector = torch.cat(list(given.dense.values()), dim=1)
         else:
-            vector = self.vector_norm(self.vector(given, self._dim, take), take)
+            vector = self.vector_norm(self.vector(given, self._dim, reader), reader)
         assert given.joined is not None
         rows = given.joined
         if self._is_balanced and rows.shape[-1] != balanced_rows(width):
-            rows = self.balance(given, balanced_rows(width), self.balance_norm, take)
+            rows = self.balance(given, balanced_rows(width), self.balance_norm, reader)
         stacked = torch.cat([vector.unsqueeze(-1), rows.to(vector.dtype)], dim=-1)
         stacked = given.activation(stacked, dim=1)
         # [batch, dim, rows + 1] to [batch, rows + 1, rows + 1]; to pick from, float32 is fastest
@@ -146,9 +159,10 @@ class DotProduct(nn.Module):
         pairs = gram.flatten(1).index_select(1, self._triangle(gram.shape[1], gram.device))
         if pairs.shape[1] != width:
             # With the dense row first, the triangle of few rows is a prefix of that of many.
-            weight = given.weight(take(self.output, first(width), first(pairs.shape[1])))
-            pairs = functional.linear(given.activation(pairs).to(weight.dtype), weight)
-        return self.norm(pairs, take)
+            weight = reader.weight(self.output, first(width), first(pairs.shape[1]))
+            values = given.activation(pairs).to(weight.dtype)
+            pairs = reader.linear(values, weight, bits=given.bits)
+        return self.norm(pairs, reader)
 
     def _triangle(self, rows: int, device: torch.device) -> Tensor:
         """Places of the strict lower triangle in a flattened matrix of `rows` x `rows`."""
@@ -180,23 +194,25 @@ class Attention(nn.Module):
         self.outer_bias = zeros(dim)
         self.feed_forward_norm = LayerNorm(dim, RESIDUAL_GAIN)
 
-    def forward(self, given: BlockInput, width: int, take: Take) -> Tensor:  # [batch, dim, width]
-        rows = self.project(given, width, self.project_norm, take)
-        batch, dim, _ = rows.shape
+    def forward(
+        self, given: BlockInput, width: int, reader: WeightReader
+    ) -> Tensor:  # [batch, dim, width]
+        rows = self.project(given, width, self.project_norm, reader)
+        dim = rows.shape[1]
 
         def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-            taken = given.weight(take(weight, first(len(weight)), first(dim)))
-            added = take(bias, first(len(bias))).unsqueeze(1)
+            read = reader.weight(weight, first(len(weight)), first(dim))
+            added = reader.weight(bias, first(len(bias)))
             values = given.activation(values, dim=1)  # the scale is that of one row
-            return torch.baddbmm(added, taken.expand(batch, -1, -1), values.to(taken.dtype))
+            return reader.linear(values, read, added, bits=given.bits, dim=1)
 
         joint = linear(rows, self.query_key_value, self.query_key_value_bias)
         three = (given.activation(part, dim=1) for part in wide(joint).split(dim, dim=1))
         mixed = attend(*three, self.heads)
-        rows = self.attention_norm.across_dim(rows + linear(mixed, self.mix, self.mix_bias), take)
+        rows = self.attention_norm.across_dim(rows + linear(mixed, self.mix, self.mix_bias), reader)
         inner = functional.relu(linear(rows, self.inner, self.inner_bias), inplace=True)
         rows = self.feed_forward_norm.across_dim(
-            rows + linear(inner, self.outer, self.outer_bias), take
+            rows + linear(inner, self.outer, self.outer_bias), reader
         )
         assert given.joined is not None
         return rows.to(given.joined.dtype)
@@ -214,16 +230,17 @@ class FactorizationMachine(nn.Module):
         self.output = draw.linear("output", width, dim, bound=1 / math.sqrt(dim))
         self.norm = LayerNorm(width)
 
-    def forward(self, given: BlockInput, sparse: Tensor, width: int, take: Take) -> Tensor:
+    def forward(
+        self, given: BlockInput, sparse: Tensor, width: int, reader: WeightReader
+    ) -> Tensor:
         dtype, sparse = sparse.dtype, wide(sparse)  # what is left of a difference of large numbers
         interaction = sparse.sum(dim=-1).square() - sparse.square().sum(dim=-1)  # [batch, dim]
         interaction = interaction.to(dtype)
         if interaction.shape[1] == width:
             return interaction
-        weight = given.weight(take(self.output, first(width), first(interaction.shape[1])))
-        return self.norm(
-            functional.linear(given.activation(interaction), weight), take
-        )  # [batch, width]
+        weight = reader.weight(self.output, first(width), first(interaction.shape[1]))
+        made = reader.linear(given.activation(interaction), weight, bits=given.bits)
+        return self.norm(made, reader)  # [batch, width]
 
 
 class DenseToSparse(nn.Module):
@@ -237,11 +254,12 @@ class DenseToSparse(nn.Module):
         self.norm = LayerNorm(size)
         self._dim = capacity.dim
 
-    def forward(self, given: BlockInput, dense: Tensor, take: Take) -> Tensor:
+    def forward(self, given: BlockInput, dense: Tensor, reader: WeightReader) -> Tensor:
         size = MERGER_ROWS * self._dim
         if dense.shape[1] != size:
-            weight = given.weight(take(self.output, first(size), first(dense.shape[1])))
-            dense = self.norm(functional.linear(given.activation(dense), weight), take)
+            weight = reader.weight(self.output, first(size), first(dense.shape[1]))
+            made = reader.linear(given.activation(dense), weight, bits=given.bits)
+            dense = self.norm(made, reader)
         return dense.view(-1, MERGER_ROWS, self._dim).transpose(1, 2)  # [batch, dim, 8]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nasrec_opt.options import AdagradOptions
 from nasrec_opt.supernet._network import Network
-from nasrec_opt.supernet._slices import Leaf
+from nasrec_opt.supernet._readers import Leaf
 
 # A first-order weight is the whole of what its value says, and wants a stronger prior than an
 # embedding, which the blocks weigh (docs/decisions/wide.md).

@@ -11,13 +11,10 @@ from nasrec_opt.options import Initialization, check_initialization
 from nasrec_opt.space import FLOAT_BITS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._fits import check_is_genotype, check_same_model
+from nasrec_opt.supernet._initializer import Initializer
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
-from nasrec_opt.supernet._slices import (
-    Initializer,
-    Take,
-    plain,
-)
+from nasrec_opt.supernet._readers import VIEWS, WeightReader
 from nasrec_opt.supernet._storage import (
     DESCRIPTION,
     load_weights,
@@ -112,13 +109,13 @@ class Subnet(Network):
         self._checked = genotype
         self._trim()
 
-    def forward(self, dense: Tensor, sparse: Tensor, take: Take = plain) -> Tensor:
+    def forward(self, dense: Tensor, sparse: Tensor, reader: WeightReader = VIEWS) -> Tensor:
         """Logits.
 
         Args:
             dense: float32 `[batch, num_dense]`.
             sparse: Ids, integers `[batch, num_sparse]`.
-            take: How weights are read.
+            reader: How weights are read.
 
         Returns:
             float32 `[batch]`.
@@ -128,7 +125,7 @@ class Subnet(Network):
         """
         check_batch(self.features, dense, sparse)
         weights = self.first_order_of(sparse)
-        return self.logits(self.genotype, dense, self.embed(sparse), take, weights=weights)
+        return self.logits(self.genotype, dense, self.embed(sparse), reader, weights=weights)
 
     def check_genotype(self, genotype: Genotype) -> None:
         """Refuse any genotype but this subnet's.

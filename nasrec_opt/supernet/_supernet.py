@@ -19,14 +19,11 @@ from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
 from nasrec_opt.supernet._fits import Limits
+from nasrec_opt.supernet._initializer import Initializer
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._masking import run_masked
 from nasrec_opt.supernet._network import Activations, FinalLayer, Network, check_batch
-from nasrec_opt.supernet._slices import (
-    Initializer,
-    Take,
-    plain,
-)
+from nasrec_opt.supernet._readers import VIEWS, WeightReader
 from nasrec_opt.supernet._storage import (
     DESCRIPTION,
     load_weights,
@@ -129,7 +126,7 @@ class Supernet(Network):
         self._limits = Limits.of(space)
 
     def forward(
-        self, genotype: Genotype, dense: Tensor, sparse: Tensor, take: Take = plain
+        self, genotype: Genotype, dense: Tensor, sparse: Tensor, reader: WeightReader = VIEWS
     ) -> Tensor:
         """Logits of one subnet.
 
@@ -138,7 +135,7 @@ class Supernet(Network):
                 and at its own bits, whatever those of the space.
             dense: float32 `[batch, num_dense]`.
             sparse: Ids, integers `[batch, num_sparse]`.
-            take: How weights are read; the default gives gradients to whole weights.
+            reader: How weights are read; the default gives gradients to whole weights.
 
         Returns:
             float32 `[batch]`.
@@ -150,7 +147,7 @@ class Supernet(Network):
         self.check_genotype(genotype)
         check_batch(self.features, dense, sparse)
         weights = self.first_order_of(sparse) if genotype.wide else None
-        return self.logits(genotype, dense, self.embed(sparse), take, weights=weights)
+        return self.logits(genotype, dense, self.embed(sparse), reader, weights=weights)
 
     def check_genotype(self, genotype: Genotype) -> None:
         """Refuse a genotype that this supernet has no weights for.
@@ -166,18 +163,22 @@ class Supernet(Network):
         self._limits.check(genotype)
 
     def run_block(
-        self, number: int, genotype: Genotype, activations: Activations, take: Take = plain
+        self,
+        number: int,
+        genotype: Genotype,
+        activations: Activations,
+        reader: WeightReader = VIEWS,
     ) -> None:
         """Run block `number` (from 1) and add its outputs to `activations`."""
         if self.masking == "slice":
-            super().run_block(number, genotype, activations, take)
+            super().run_block(number, genotype, activations, reader)
             return
         activations.dense[number], activations.sparse[number] = run_masked(
             self.blocks[str(number)],
             genotype.blocks[number - 1],
             activations.dense,
             activations.sparse,
-            take,
+            reader,
         )
 
     def extract(self, genotype: Genotype, *, embedding: FusedEmbedding | None = None) -> Subnet:

@@ -31,7 +31,7 @@ from nasrec_opt.supernet._optimizer import SliceAdagrad, learning_rate_at
 from nasrec_opt.supernet._paths import PathSampling, make_path_sampling
 from nasrec_opt.supernet._precision import choose_precision
 from nasrec_opt.supernet._quantize import learns_in_floats, trained_as
-from nasrec_opt.supernet._slices import Leaves
+from nasrec_opt.supernet._readers import LeafReader
 from nasrec_opt.supernet._start import start_at_click_rate
 from nasrec_opt.supernet._supernet import Supernet
 
@@ -221,7 +221,7 @@ def train_step(
     with torch.no_grad():
         gathered = network.embedding(rows)
     gathered.requires_grad_()
-    leaves = Leaves()
+    leaves = LeafReader()
     embedded = gathered.transpose(1, 2).contiguous()
     with torch.autocast(dense.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         activations = network.hidden(genotype, dense, embedded, leaves)

@@ -15,7 +15,7 @@ from hw import CPU, DescriptionError, MatrixVector, Noise, ReRAM
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace, Subnet
 from nasrec_opt.lowering import CrossbarCells, lower
 from nasrec_opt.oracle import NoisyOracle, SupernetOracle
-from nasrec_opt.supernet import Written
+from nasrec_opt.supernet import WeightReader
 
 FEATURES = FeatureSpec(5, (7, 11, 3, 20))
 SPACE = SearchSpace(
@@ -31,15 +31,20 @@ def applied(genotype: Genotype) -> list[tuple[int, int, tuple[int, int]]]:
     """Outputs, inputs and bits of the weights of each product, as the network itself has them."""
     found = []
 
-    def record(product, weight, bits):
-        found.append((*weight.shape, bits))
-        return torch.zeros_like(weight)
+    class Recording(WeightReader):
+        """A reader of the user's own."""
 
-    take, subnet = Written(record), Subnet(genotype, FEATURES)
-    hidden = subnet.hidden(
-        genotype, torch.ones(2, 5), subnet.embed(torch.zeros(2, 4, dtype=torch.int64)), take
-    )
-    subnet.last_weight(genotype, hidden, take)
+        def weight(self, whole, *index):
+            return whole[index]
+
+        def linear(self, inputs, weight, bias=None, *, bits=(32, 32), dim=-1):
+            assert weight.shape[1] == inputs.shape[dim]
+            found.append((*weight.shape, bits))
+            return super().linear(inputs, weight, bias, bits=bits, dim=dim)
+
+    subnet = Subnet(genotype, FEATURES)
+    ids = torch.zeros(2, 4, dtype=torch.int64)
+    subnet.hidden(genotype, torch.ones(2, 5), subnet.embed(ids), Recording())
     return found
 
 

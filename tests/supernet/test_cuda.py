@@ -19,7 +19,7 @@ from nasrec_opt import Supernet
 from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.retrain import RetrainConfig, retrain
-from nasrec_opt.supernet import Leaves, SliceAdagrad, TrainConfig, train_supernet
+from nasrec_opt.supernet import LeafReader, SliceAdagrad, TrainConfig, train_supernet
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 each_space = pytest.mark.parametrize("name", list(SPACES))
@@ -36,7 +36,7 @@ def gradients(
     """Loss of a batch, and its gradients by every slice that the pass used."""
     network = make_supernet(name, masking=masking).to(device)
     dense, sparse, labels = (values.to(device) for values in make_batch(seed, rows=32))
-    leaves, genotype = Leaves(), draw(name, seed)
+    leaves, genotype = LeafReader(), draw(name, seed)
     embedded = network.embed(sparse).detach().requires_grad_()
     with torch.autocast("cuda" if bfloat16 else "cpu", torch.bfloat16, enabled=bfloat16):
         activations = network.hidden(genotype, dense, embedded, leaves)

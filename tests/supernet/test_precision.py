@@ -14,7 +14,7 @@ from torch.nn import functional
 from nasrec_opt import Supernet
 from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet import (
-    Leaves,
+    LeafReader,
     SliceAdagrad,
     TrainConfig,
     choose_precision,
@@ -51,7 +51,7 @@ def gradients(name: str, precision: str) -> list[torch.Tensor]:
     supernet, found = make_supernet(name), []
     dense, sparse, labels = make_batch(3, rows=64)
     for seed in range(3):
-        leaves = Leaves()
+        leaves = LeafReader()
         embedded = supernet.embed(sparse).detach().requires_grad_()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             activations = supernet.hidden(draw(name, seed), dense, embedded, leaves)

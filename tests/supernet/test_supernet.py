@@ -15,7 +15,7 @@ from nasrec_opt import FeatureSpec, Subnet, Supernet
 from nasrec_opt.errors import StudyError
 from nasrec_opt.space import liveness
 from nasrec_opt.supernet import (
-    Leaves,
+    LeafReader,
     PartialEmbedding,
     SliceAdagrad,
     full_supernet,
@@ -267,7 +267,7 @@ def test_capped_tables_wrap_large_ids_and_keep_the_special_ones(seed):
 def test_zero_masking_reads_all_weights_and_is_not_extracted():
     genotype, (dense, sparse, _) = draw("single", 3), make_batch(0)
     masked = make_supernet("single", masking="zero")
-    leaves = Leaves()
+    leaves = LeafReader()
     masked(genotype, dense, sparse, leaves)
     read = sum(leaf.view.numel() for leaf in leaves.used)
     assert read > 4 * sum(w[i].numel() for w, i in NETS["single"].slices_of(genotype).used)
