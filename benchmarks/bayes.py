@@ -25,9 +25,9 @@ import optuna
 
 from benchmarks.sampler import objective
 from nasrec_opt.bayes import PoolBayesSampler
-from nasrec_opt.benchmark import TabularBenchmark
 from nasrec_opt.samplers import RegularizedEvolutionSampler, make_sampler
 from nasrec_opt.space import SearchSpace
+from nasrec_opt.tabular import TabularBenchmark
 
 SPACE = SearchSpace.nasrec_full()
 BATCH = 8

@@ -65,7 +65,7 @@ GUIDE = {
 # Pages that stand elsewhere, and where the site has them.
 OUTSIDE = {
     "CONTRIBUTING.md": "api/contributing.md",
-    "nasrec_opt/benchmark/README.md": "api/tabular_benchmark.md",
+    "nasrec_opt/tabular/README.md": "api/tabular_benchmark.md",
 }
 
 

@@ -26,7 +26,7 @@ class Geometry:
             bit of the converter.
         encoding: How signs are stored: `offset`, `pair_analog` or `pair_digital`.
         slices_apart: Whether each slice of the weights has crossbars of its own.
-        rows_driven: Wordlines that can be driven at once; 0 means all of them.
+        wordlines_driven: Wordlines that can be driven at once; 0 means all of them.
         converters: Converters of a crossbar; 0 means one for each column.
         clips: Whether sums beyond the converter's range saturate. Otherwise fewer wordlines are
             read at once.
@@ -40,7 +40,7 @@ class Geometry:
     flip_encoding: bool = False
     encoding: str = "offset"
     slices_apart: bool = False
-    rows_driven: int = 0
+    wordlines_driven: int = 0
     converters: int = 0
     clips: bool = False
 
@@ -67,12 +67,12 @@ class Geometry:
         return self.dac_bits if self.clips else next(fits, 1)
 
     @property
-    def rows_at_once(self) -> int:
+    def wordlines_at_once(self) -> int:
         """Maximum number of wordlines read at once, at least 1.
 
         Without loss, R (2^dac - 1) (2^cell - 1) + 1 <= 2^bits.
         """
-        driven = self.rows_driven or self.rows
+        driven = self.wordlines_driven or self.rows
         if not self.clips:
             largest = ((1 << self.bits_at_once) - 1) * ((1 << self.cell_bits) - 1)
             driven = min(driven, self.levels // largest)
@@ -85,7 +85,7 @@ class Geometry:
         ceil(log2(R (2^dac - 1) (2^cell - 1) + 1)); one more for differences of both signs, one less
         with flip encoding. A product with fewer inputs than wordlines needs less.
         """
-        rows = min(self.rows, self.rows_driven or self.rows)
+        rows = min(self.rows, self.wordlines_driven or self.rows)
         largest = rows * ((1 << self.dac_bits) - 1) * ((1 << self.cell_bits) - 1)
         return largest.bit_length() + (self.encoding == "pair_analog") - self.flip_encoding
 
@@ -93,4 +93,4 @@ class Geometry:
     def is_lossless(self) -> bool:
         """Whether the converter resolves every column sum of the wordlines read at once."""
         largest = ((1 << self.bits_at_once) - 1) * ((1 << self.cell_bits) - 1)
-        return self.rows_at_once * largest <= self.levels
+        return self.wordlines_at_once * largest <= self.levels

@@ -13,12 +13,12 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import BaseTrial
 
 from hw import ReRAM
-from nasrec_opt.benchmark import TabularBenchmark
 from nasrec_opt.errors import MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import SupernetOracle
 from nasrec_opt.samplers import hypervolume, non_dominated
 from nasrec_opt.space import SearchSpace
+from nasrec_opt.tabular import TabularBenchmark
 from studies._landscapes import LANDSCAPES, Landscape
 
 Floats = npt.NDArray[np.float64]

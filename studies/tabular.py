@@ -4,7 +4,7 @@
 
 Trains the supernet of `studies/tabular.toml` on the log, scores each distinct model of its space on
 the validation rows with the supernet's weights in floating point, and costs it at 8 bits on the
-default ReRAM accelerator. The folder gets `table.parquet`, which is what `nasrec_opt.benchmark`
+default ReRAM accelerator. The folder gets `table.parquet`, which is what `nasrec_opt.tabular`
 ships. Some 20 minutes on one core; an interrupted study goes on where it was.
 """
 
@@ -20,13 +20,13 @@ import polars as pl
 import nasrec_opt
 from hw import ReRAM
 from nasrec_opt._files import atomic_write, sha256
-from nasrec_opt.benchmark import METRICS, TabularBenchmark
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.objective import metrics_many
 from nasrec_opt.oracle import Evaluation, SupernetOracle
 from nasrec_opt.pipeline import Reporter, StudyConfig, run_study
 from nasrec_opt.space import Genotype, SearchSpace
+from nasrec_opt.tabular import METRICS, TabularBenchmark
 from studies._command import execute
 
 STUDY = Path(__file__).parent / "tabular.toml"

@@ -60,7 +60,7 @@ def check_encodings(genotypes: list[Genotype]) -> None:
         assert genotype_of(SPACE, parameters_of(SPACE, genotype)) == genotype
         assert Genotype.from_json(genotype.to_json()) == genotype
         assert genotype.canonical().canonical() == genotype.canonical()
-    points = GenotypeEmbedding(SPACE).encode(genotypes)
+    points = GenotypeEmbedding(SPACE).embed(genotypes)
     models = {genotype.canonical() for genotype in genotypes}
     assert len({tuple(point) for point in points}) == len(models)
 

@@ -97,7 +97,7 @@ def times(s: Shapes) -> Parts:
 def pool(s: Shapes) -> Parts:
     """The mean of the rows, projected to the width."""
     return (
-        Work("", (ROWS,), unit_macs=s.dim, additions=(s.sparse - 1) * s.dim),
+        Work("", (SPARSE,), unit_macs=s.dim, additions=(s.sparse - 1) * s.dim),
         Product("output", ("",), s.dim, s.width),
         norm("norm", "output", s.width, own_parameters=True),
     )
@@ -105,8 +105,8 @@ def pool(s: Shapes) -> Parts:
 
 def line(s: Shapes) -> Parts:
     """A linear layer over rows, the same for each of `dim` columns."""
-    n = s.rows
-    product = Product("", (ROWS,), s.sparse, n, repeats=s.dim, extra=2 * n)
+    n = s.vectors
+    product = Product("", (SPARSE,), s.sparse, n, repeats=s.dim, extra=2 * n)
     return product, norm("norm", "", n * s.dim)
 
 

@@ -27,7 +27,7 @@ def files() -> set[str]:
         "nasrec_opt/space/published.json",
         "nasrec_opt/report/templates/page.html",
         "nasrec_opt/report/templates/page.css",
-        "nasrec_opt/benchmark/ctr_tabular.parquet",
+        "nasrec_opt/tabular/ctr_tabular.parquet",
         "studies/spaces/ctr_tabular.toml",
         "studies/quickstart.toml",
         "studies/criteo_small.toml",

@@ -78,7 +78,7 @@ class Technology:
             flip_encoding=self.adc.flip_encoding,
             encoding=self.crossbar.encoding,
             slices_apart=self.crossbar.slices_apart,
-            rows_driven=self.dac.per_crossbar,
+            wordlines_driven=self.dac.per_crossbar,
             converters=self.adc.per_crossbar,
             clips=self.adc.clips,
         )

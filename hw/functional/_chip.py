@@ -70,7 +70,7 @@ class Chip:
         self._offset = half if geometry.encoding == "offset" else 0
         levels = self._levels(weights, weight_bits)
         self._flipped = self._heavy_columns(levels)
-        for group, flipped in zip(self._row_groups(len(weights)), self._flipped, strict=True):
+        for group, flipped in zip(self._read_groups(len(weights)), self._flipped, strict=True):
             part = levels[:, :, group]
             levels[:, :, group] = np.where(flipped, self._highest - part, part)
         if noise is None or rng is None:
@@ -82,7 +82,7 @@ class Chip:
     def weights(self) -> FloatArray:
         """The weights that a lossless read of the cells gives, `[inputs, outputs]`."""
         cells = self._cells.copy()
-        for group, flipped in zip(self._row_groups(cells.shape[2]), self._flipped, strict=True):
+        for group, flipped in zip(self._read_groups(cells.shape[2]), self._flipped, strict=True):
             part = cells[:, :, group]
             cells[:, :, group] = np.where(flipped, self._highest - part, part)
         summed = (cells * self._shifts).sum(axis=1)  # [arrays, inputs, outputs]
@@ -117,7 +117,7 @@ class Chip:
             applied = (inputs >> low) & ((1 << step) - 1)
             # The offset is subtracted digitally, and computed from the inputs, not the columns.
             summed = np.broadcast_to(-self._offset * applied.sum(axis=1)[:, None], outputs.shape)
-            groups = zip(self._row_groups(inputs.shape[1]), self._flipped, strict=True)
+            groups = zip(self._read_groups(inputs.shape[1]), self._flipped, strict=True)
             for group, flipped in groups:
                 read, count, beyond = self._read(applied[:, group], group, flipped)
                 summed = summed + read
@@ -163,15 +163,15 @@ class Chip:
     def _heavy_columns(self, levels: IntArray) -> list[npt.NDArray[np.bool_]]:
         """Which columns of each group of rows are stored inverted, `[1, slices, 1, outputs]`."""
         # Weights with an offset have one array.
-        groups = [levels[:1, :, group] for group in self._row_groups(levels.shape[2])]
+        groups = [levels[:1, :, group] for group in self._read_groups(levels.shape[2])]
         sums = [part.sum(axis=2, keepdims=True) for part in groups]
         most = [part.shape[2] * self._highest for part in groups]
         use = self.geometry.flip_encoding
         return [use & (2 * total > whole) for total, whole in zip(sums, most, strict=True)]
 
-    def _row_groups(self, inputs: int) -> list[slice]:
+    def _read_groups(self, inputs: int) -> list[slice]:
         """Rows read at once; none of them spans two crossbars."""
-        rows, at_once = self.geometry.rows, self.geometry.rows_at_once
+        rows, at_once = self.geometry.rows, self.geometry.wordlines_at_once
         return [
             slice(start, min(start + at_once, first + rows, inputs))
             for first in range(0, inputs, rows)

@@ -66,9 +66,9 @@ def charge(products: Products, mapping: Mapping, t: Technology) -> Charge:
     geometry = t.geometry
     blocks = tiles * per_tile * np.minimum(mapping.blocks, blocks_per_element)
     rows, columns = np.minimum(products.inputs, geometry.rows), mapping.columns_in_use
-    rows_each = divide_up(geometry.rows, geometry.rows_driven or geometry.rows)
+    rows_each = divide_up(geometry.rows, geometry.wordlines_driven or geometry.rows)
     columns_each = divide_up(geometry.columns, geometry.converters)
-    turns = mapping.row_groups * mapping.column_groups
+    turns = mapping.read_groups * mapping.column_groups
     converters = divide_up(columns, columns_each)
     merged = tiles * (per_tile - 1) * converters
     return Charge(
@@ -76,7 +76,7 @@ def charge(products: Products, mapping: Mapping, t: Technology) -> Charge:
         tiles=tiles,
         elements_per_tile=per_tile,
         active_elements=tiles * per_tile,
-        rows=blocks * divide_up(rows, rows_each) * mapping.row_groups,
+        rows=blocks * divide_up(rows, rows_each) * mapping.read_groups,
         columns=converted * blocks * converters * mapping.column_groups,
         cells=blocks * rows * columns * mapping.arrays * turns / (rows_each * columns_each),
         adders=merged * levels(per_tile),  # a module runs for as long as all its levels take

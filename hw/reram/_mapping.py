@@ -40,7 +40,7 @@ class Mapping:
         column_blocks: Blocks side by side.
         arrays: Crossbars of a block.
         input_slices: Slices of an input.
-        row_groups: Reads of a crossbar per input slice.
+        read_groups: Reads of a crossbar per input slice.
         column_groups: Turns that the columns of a crossbar take at its converters.
         utilization: Share of the blocks' cells that hold weights.
     """
@@ -52,7 +52,7 @@ class Mapping:
     column_blocks: Count
     arrays: int
     input_slices: Count
-    row_groups: Count
+    read_groups: Count
     column_groups: Count
     utilization: Any
 
@@ -69,7 +69,7 @@ class Mapping:
     @property
     def cycles(self) -> Count:
         """Reads of a crossbar per product."""
-        return self.input_slices * self.row_groups
+        return self.input_slices * self.read_groups
 
 
 def map_product(product: ProductShape, geometry: Geometry) -> Mapping:
@@ -103,7 +103,9 @@ def map_product(product: ProductShape, geometry: Geometry) -> Mapping:
         column_blocks=column_blocks,
         arrays=geometry.arrays,
         input_slices=divide_up(product.activation_bits, geometry.bits_at_once),
-        row_groups=divide_up(np.minimum(product.inputs, geometry.rows), geometry.rows_at_once),
+        read_groups=divide_up(
+            np.minimum(product.inputs, geometry.rows), geometry.wordlines_at_once
+        ),
         column_groups=divide_up(in_use, geometry.converters or geometry.columns),
         utilization=product.inputs * columns / cells,
     )

@@ -123,14 +123,14 @@ class PoolNode(ExternalGenerationNode):
             rng=rng,
             taken=set(genotypes),
         )
-        encode = self._embedding.encode
+        embed = self._embedding.embed
         places = select_batch(
-            encode(pool),
-            encode(genotypes[number] for number in observed),
+            embed(pool),
+            embed(genotypes[number] for number in observed),
             losses,
             excess if excess.shape[1] else None,
             batch_size=self.batch_size,
-            pending=encode(genotypes[number] for number in waiting) if waiting else None,
+            pending=embed(genotypes[number] for number in waiting) if waiting else None,
             seed=int(rng.integers(np.iinfo(np.int32).max)),
         )
         return [pool[place] for place in places]

@@ -39,7 +39,7 @@ class Archive:
         genotypes = [self._genotype(known, individual.trial) for individual in individuals]
         found = [genotype for genotype in genotypes if genotype is not None]
         new = [genotype for genotype in dict.fromkeys(found) if genotype not in self._points]
-        self._points |= dict(zip(new, self.embedding.encode(new), strict=True))
+        self._points |= dict(zip(new, self.embedding.embed(new), strict=True))
         return found, np.array([self._points[genotype] for genotype in found])
 
     def discarded(self, study: Study) -> list[tuple[int, Genotype]]:

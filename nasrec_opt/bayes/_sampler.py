@@ -171,7 +171,7 @@ class PoolBayesSampler(StreamSampler):
             taken=discarded,
         )
         constraints = constraint_values(observed)
-        candidates = self._archive.embedding.encode(pool)
+        candidates = self._archive.embedding.embed(pool)
         return _Round(key, number, pool, candidates, points, losses, constraints, ())
 
     def _extend(self, current: _Round) -> _Round:

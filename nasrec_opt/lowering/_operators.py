@@ -16,7 +16,7 @@ from nasrec_opt.space import MERGER_ROWS, attention_heads, balanced_rows
 
 LAYER_NORM_ADDITIONS, LAYER_NORM_MACS = 3, 3  # per unit: mean, centre, variance, scale, shift
 # Inputs of an operator: its dense inputs, its left and right input, its sparse inputs, and others.
-DENSE, TWO, ROWS, OTHER = "<dense>", "<two>", "<rows>", "<other>"
+DENSE, TWO, SPARSE, OTHER = "<dense>", "<two>", "<sparse>", "<other>"
 
 Count = Any  # an int, or an int64 array `[genotypes]`
 Mask = Any  # a bool, or a bool array `[genotypes]`
@@ -57,7 +57,7 @@ class Shapes(NamedTuple):
     Args:
         dim: Length of an embedding.
         width: Width of the block's dense output.
-        rows: Vectors of the block's sparse output, without those of the merger.
+        vectors: Vectors of the block's sparse output, without those of the merger.
         dense: Width of all dense inputs together.
         sparse: Vectors of all sparse inputs together.
         left: Width of the left input.
@@ -68,7 +68,7 @@ class Shapes(NamedTuple):
 
     dim: int
     width: Count
-    rows: Count
+    vectors: Count
     dense: Count = 0
     sparse: Count = 0
     left: Count = 0
@@ -113,12 +113,12 @@ def dot(s: Shapes) -> Parts:
     n, dim = s.width, s.dim
     k = balanced_rows(n) if s.balance else s.sparse
     pairs = (k + 1) * k // 2
-    has_vector, has_rows = s.dense != dim, s.sparse != k
+    has_vector, has_projection = s.dense != dim, s.sparse != k
     return (
         Product("vector", (DENSE,), s.dense, dim, extra=2 * dim, present=has_vector),
         norm("vector_norm", "vector", dim, present=has_vector),
-        Product("rows", (ROWS,), s.sparse, k, repeats=dim, extra=2 * k, present=has_rows),
-        norm("rows_norm", "rows", k * dim, present=has_rows),
+        Product("rows", (SPARSE,), s.sparse, k, repeats=dim, extra=2 * k, present=has_projection),
+        norm("rows_norm", "rows", k * dim, present=has_projection),
         Work("gram", ("vector_norm", "rows_norm"), macs=(k + 1) ** 2 * dim, unit_macs=pairs * dim),
         Product("output", ("gram",), pairs, n, present=pairs != n),
         norm("norm", "output", n, own_parameters=True),
@@ -127,14 +127,14 @@ def dot(s: Shapes) -> Parts:
 
 def efc(s: Shapes) -> Parts:
     """A fully connected layer over vectors, the same for each of their `dim` components."""
-    n = s.rows
-    product = Product("", (ROWS,), s.sparse, n, repeats=s.dim, extra=2 * n)
+    n = s.vectors
+    product = Product("", (SPARSE,), s.sparse, n, repeats=s.dim, extra=2 * n)
     return product, norm("norm", "", n * s.dim, additions=n * s.dim)
 
 
 def attn(s: Shapes) -> Parts:
     """Self-attention over vectors, with its feed-forward part."""
-    n, dim = s.rows, s.dim
+    n, dim = s.vectors, s.dim
     heads = attention_heads(dim)
     units = n * dim
 
@@ -142,7 +142,7 @@ def attn(s: Shapes) -> Parts:
         return Product(part, (after,), dim, outputs, n, extra=extra)
 
     return (
-        Product("rows", (ROWS,), s.sparse, n, repeats=dim, extra=2 * n),
+        Product("rows", (SPARSE,), s.sparse, n, repeats=dim, extra=2 * n),
         norm("rows_norm", "rows", units),
         product("query_key_value", 3 * dim, "rows_norm", 3 * dim),
         Work(
@@ -163,9 +163,9 @@ def attn(s: Shapes) -> Parts:
 
 def fm(s: Shapes) -> Parts:
     """A factorization machine of the sparse output, projected where the width differs."""
-    rows, dim, n = s.rows, s.dim, s.width
+    rows, dim, n = s.vectors, s.dim, s.width
     return (
-        Work("", (ROWS,), unit_macs=(rows + 1) * dim, additions=(2 * (rows - 1) + 1) * dim),
+        Work("", (SPARSE,), unit_macs=(rows + 1) * dim, additions=(2 * (rows - 1) + 1) * dim),
         Product("output", ("",), dim, n, extra=2 * n, present=n != dim),
         norm("norm", "output", n, present=n != dim),
         Work("add", (OTHER, "norm"), additions=n),  # to the sum of the dense operators
@@ -193,7 +193,7 @@ def first_order(num_dense: int, num_sparse: int) -> Parts:
     has_dense = num_dense > 0
     return (
         Product("dense", (), num_dense, 1, present=has_dense),
-        Work("add", (ROWS, "dense", OTHER), additions=num_sparse + has_dense),
+        Work("add", (SPARSE, "dense", OTHER), additions=num_sparse + has_dense),
     )
 
 

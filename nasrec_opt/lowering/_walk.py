@@ -15,7 +15,7 @@ from nasrec_opt.lowering._operators import (
     DENSE,
     FORMULAS,
     OTHER,
-    ROWS,
+    SPARSE,
     TWO,
     Parts,
     Product,
@@ -153,8 +153,8 @@ class Walk:
         for number, (genes, live) in enumerate(zip(blocks, lives, strict=True), start=1):
             self._block(number, genes, live)
         values = self.dense[-1] + self.dim * self.sparse[-1]
-        final = (Product("", (DENSE, ROWS), values, 1, extra=1),)
-        given = {DENSE: self.dense_from[-1], ROWS: self.sparse_from[-1]}
+        final = (Product("", (DENSE, SPARSE), values, 1, extra=1),)
+        given = {DENSE: self.dense_from[-1], SPARSE: self.sparse_from[-1]}
         logit = self._put(everywhere, "final", "final", final, given, (final_bits, final_bits))
         where = self.sink.where(wide)
         if where is None:
@@ -164,7 +164,7 @@ class Walk:
             where, f"{FIRST_ORDER}/lookup", FIRST_ORDER, rows=columns, dim=1, table_rows=table_rows
         )
         parts = first_order(features.num_dense, columns)
-        given = {ROWS: weights, OTHER: logit}
+        given = {SPARSE: weights, OTHER: logit}
         (bits,) = self.sink.at((final_bits,), where)
         self._put(where, FIRST_ORDER, FIRST_ORDER, parts, given, (bits, bits))
 
@@ -179,7 +179,7 @@ class Walk:
         shapes = Shapes(
             dim=self.dim,
             width=genes.dense_width,
-            rows=genes.sparse_width,
+            vectors=genes.sparse_width,
             dense=total(self.dense, dense_inputs),
             sparse=total(self.sparse, sparse_inputs),
             left=total(self.dense, left),
@@ -188,7 +188,7 @@ class Walk:
         )
         given = {
             DENSE: gather(self.dense_from, dense_inputs),
-            ROWS: gather(self.sparse_from, sparse_inputs),
+            SPARSE: gather(self.sparse_from, sparse_inputs),
             TWO: gather(self.dense_from, left, right),
         }
         dense = Branch(
@@ -203,7 +203,7 @@ class Walk:
         )
         dense_pre = self._branch(number, dense, shapes, given, dense_bits)
         sparse_pre = self._branch(number, sparse, shapes, given, sparse_bits)
-        given = {DENSE: dense_pre, ROWS: sparse_pre, OTHER: dense_pre}
+        given = {DENSE: dense_pre, SPARSE: sparse_pre, OTHER: dense_pre}
         merged = self._operator(number, "fm", where(live.use_fm), shapes, given, dense_bits)
         self.dense.append(genes.dense_width)
         self.dense_from.append(self.sink.either(merged, dense_pre))

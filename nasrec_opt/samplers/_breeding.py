@@ -86,7 +86,7 @@ class GenotypeBreeder:
 
     def points(self, identities: Sequence[Hashable], space: Distributions) -> FloatArray:
         """See `GenotypeEmbedding`, `[identities, dimensions]`."""
-        return self._embedding.encode(what for what in identities if isinstance(what, Genotype))
+        return self._embedding.embed(what for what in identities if isinstance(what, Genotype))
 
     def _proposal(self, genotype: Genotype, space: Distributions) -> Proposal:
         params = self._space.encode(genotype)

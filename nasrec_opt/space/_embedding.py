@@ -39,7 +39,7 @@ class GenotypeEmbedding:
         >>> GenotypeEmbedding(space).names
         ('b1.dense_width', 'b1.sparse_width')
         >>> genotype = Genotype((BlockGene(dense_width=128, sparse_width=64),), space="custom")
-        >>> GenotypeEmbedding(space).encode([genotype]).tolist()
+        >>> GenotypeEmbedding(space).embed([genotype]).tolist()
         [[0.5, 1.0]]
     """
 
@@ -67,8 +67,8 @@ class GenotypeEmbedding:
         """Number of dimensions of a point."""
         return len(self.names)
 
-    def encode(self, genotypes: Iterable[Genotype]) -> NDArray[np.float64]:
-        """Points of the genotypes, from 0 to 1.
+    def embed(self, genotypes: Iterable[Genotype]) -> NDArray[np.float64]:
+        """Compute the points of genotypes; coordinates are from 0 to 1.
 
         Args:
             genotypes: Genotypes of the space, canonical or not.
@@ -79,24 +79,24 @@ class GenotypeEmbedding:
         Raises:
             GenotypeError: A genotype is not in the space.
         """
-        rows = [self._row(genotype) for genotype in genotypes]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), self.num_dimensions)
+        points = [self._point(genotype) for genotype in genotypes]
+        return np.array(points, dtype=np.float64).reshape(len(points), self.num_dimensions)
 
-    def _row(self, genotype: Genotype) -> list[float]:
+    def _point(self, genotype: Genotype) -> list[float]:
         self._space.encode(genotype)  # refuses what is not in the space
         canonical = genotype.canonical()
-        row: list[float] = []
+        point: list[float] = []
         for axes, block, live in zip(
             self._blocks, canonical.blocks, liveness(canonical), strict=True
         ):
             genes = _live_genes(block, live)
             for gene, axis in axes.items():
-                row += axis.place(genes.get(gene))
+                point += axis.place(genes.get(gene))
         if canonical.hardware is not None:
             values = canonical.hardware.to_dict()
             for gene, axis in self._hardware.items():
-                row += axis.place(values[gene])
-        return [*row, float(canonical.wide)] if self._has_wide else row
+                point += axis.place(values[gene])
+        return [*point, float(canonical.wide)] if self._has_wide else point
 
 
 class _Axis(Protocol):

@@ -55,9 +55,9 @@ def test_children_are_near_the_best():
         random_share=0.0,
         max_mutations=1,
     )
-    encode = GenotypeEmbedding(SPACE).encode
-    best, last = encode(genotypes[:1]), encode(genotypes[-1:])
-    points = encode(pool)
+    embed = GenotypeEmbedding(SPACE).embed
+    best, last = embed(genotypes[:1]), embed(genotypes[-1:])
+    points = embed(pool)
     assert np.abs(points - best).sum(axis=1).mean() < np.abs(points - last).sum(axis=1).mean()
 
 
@@ -71,11 +71,11 @@ def test_the_feasible_are_parents_before_the_infeasible():
     alone = propose_pool(
         SPACE, genotypes[-1:], losses[-1:], rng=np.random.default_rng(0), **options
     )
-    encode = GenotypeEmbedding(SPACE).encode
-    parent = encode(genotypes[-1:])
+    embed = GenotypeEmbedding(SPACE).embed
+    parent = embed(genotypes[-1:])
 
     def distance(found):
-        return np.abs(encode(found) - parent).sum(axis=1).mean()
+        return np.abs(embed(found) - parent).sum(axis=1).mean()
 
     assert distance(pool) == pytest.approx(distance(alone), rel=0.5)
 

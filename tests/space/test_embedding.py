@@ -29,7 +29,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def point(place: int, genotype: Genotype) -> list[float]:
-    return EMBEDDINGS[place].encode([genotype])[0].tolist()
+    return EMBEDDINGS[place].embed([genotype])[0].tolist()
 
 
 @given(places, seeds)
@@ -72,7 +72,7 @@ def test_all_models_of_a_small_space_are_told_apart():
     space = SearchSpace(num_blocks=2, dense_widths=(16, 64), sparse_widths=(16, 64))
     rng = np.random.default_rng(0)
     models = {space.sample(rng).canonical() for _ in range(4000)}
-    points = GenotypeEmbedding(space).encode(models)
+    points = GenotypeEmbedding(space).embed(models)
     assert len(np.unique(points, axis=0)) == len(models)
 
 
@@ -83,14 +83,14 @@ def test_widths_are_placed_by_their_logarithm():
     genotypes = [
         Genotype((BlockGene(dense_width=width),), space="custom") for width in (16, 64, 256)
     ]
-    assert embedding.encode(genotypes)[:, column].tolist() == [0.0, 0.5, 1.0]
+    assert embedding.embed(genotypes)[:, column].tolist() == [0.0, 0.5, 1.0]
 
 
 def test_no_genotypes_are_no_points():
-    assert EMBEDDINGS[0].encode([]).shape == (0, EMBEDDINGS[0].num_dimensions)
+    assert EMBEDDINGS[0].embed([]).shape == (0, EMBEDDINGS[0].num_dimensions)
 
 
 def test_a_genotype_of_another_space_is_an_error():
     genotype = SearchSpace.nasrec_full().sample(np.random.default_rng(0))
     with pytest.raises(GenotypeError, match="space: expected 'nasrec_small', got 'nasrec_full'"):
-        EMBEDDINGS[0].encode([genotype])
+        EMBEDDINGS[0].embed([genotype])

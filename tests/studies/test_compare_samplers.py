@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 from scipy.stats import mannwhitneyu
 
-from nasrec_opt.benchmark import TabularBenchmark
+from nasrec_opt.tabular import TabularBenchmark
 from studies._contenders import CONTENDERS, records
 from studies._landscapes import LANDSCAPES, Landscape
 from studies._peers import Record

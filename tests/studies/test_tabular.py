@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hw import ReRAM
-from nasrec_opt.benchmark import TabularBenchmark
 from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.tabular import TabularBenchmark
 from studies.tabular import main
 
 SPACE = """

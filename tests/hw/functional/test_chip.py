@@ -86,7 +86,7 @@ def test_what_is_costed_as_lossless_loses_nothing(drawn):
     mapping = map_product(product, geometry)
     read = mapping.columns * (2 if geometry.encoding == "pair_digital" else 1)
     full = len(weights) % geometry.rows or geometry.rows  # the last block may need fewer reads
-    groups = (mapping.row_blocks - 1) * mapping.row_groups + -(-full // geometry.rows_at_once)
+    groups = (mapping.row_blocks - 1) * mapping.read_groups + -(-full // geometry.wordlines_at_once)
     assert result.conversions == len(inputs) * groups * read * mapping.input_slices
 
 

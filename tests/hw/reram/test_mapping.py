@@ -42,7 +42,7 @@ def count_reads(product, geometry):
         applied += geometry.bits_at_once
         row = 0
         while row < min(product.inputs, geometry.rows):
-            row += geometry.rows_at_once
+            row += geometry.wordlines_at_once
             reads += 1
     return reads
 
@@ -112,9 +112,9 @@ def test_rows_at_once_are_the_most_whose_sums_a_converter_tells_apart(
     finer = replace(geometry, dac_bits=geometry.bits_at_once)
     fits = [r for r in range(1, rows + 1) if largest_sum(r, finer) < codes]
     if flip and finer.dac_bits > 1:  # half of an odd sum is rounded down before it meets the inputs
-        assert 1 <= geometry.rows_at_once <= max(fits)
+        assert 1 <= geometry.wordlines_at_once <= max(fits)
     else:
-        assert geometry.rows_at_once == max(fits, default=1)
+        assert geometry.wordlines_at_once == max(fits, default=1)
         assert geometry.is_lossless == bool(fits)
     if geometry.bits_at_once < dac_bits and not flip:  # not even one row at all bits
         assert largest_sum(1, replace(geometry, dac_bits=finer.dac_bits + 1)) >= codes
@@ -136,14 +136,14 @@ def test_resolution_that_reads_all_rows_at_once(rows, cell_bits, dac_bits, lossl
             SHIPPED, rows=rows, cell_bits=cell_bits, dac_bits=dac_bits, flip_encoding=flip
         )
         assert geometry.lossless_adc_bits == enough
-        assert replace(geometry, adc_bits=enough).rows_at_once == rows
-        assert replace(geometry, adc_bits=enough - 1).rows_at_once < rows
+        assert replace(geometry, adc_bits=enough).wordlines_at_once == rows
+        assert replace(geometry, adc_bits=enough - 1).wordlines_at_once < rows
 
 
 @given(geometries, st.sampled_from(ENCODINGS), st.integers(0, 12))
 def test_the_least_lossless_resolution_is_the_least_that_loses_nothing(geometry, encoding, driven):
     geometry = replace(
-        geometry, clips=True, encoding=encoding, flip_encoding=False, rows_driven=driven
+        geometry, clips=True, encoding=encoding, flip_encoding=False, wordlines_driven=driven
     )
     least = geometry.lossless_adc_bits
     assert replace(geometry, adc_bits=least).is_lossless
@@ -155,13 +155,13 @@ def test_a_fully_connected_layer_by_hand():
     mapping = map_product(product, SHIPPED)
     assert (mapping.slices, mapping.columns) == (4, 1024)
     assert (mapping.row_blocks, mapping.column_blocks, mapping.crossbars) == (4, 8, 32)
-    assert (mapping.input_slices, mapping.row_groups, mapping.cycles) == (8, 1, 8)
+    assert (mapping.input_slices, mapping.read_groups, mapping.cycles) == (8, 1, 8)
     assert mapping.utilization == 1.0
     four = map_product(replace(product, weight_bits=4, activation_bits=4), SHIPPED)
     assert (four.slices, four.columns, four.crossbars, four.cycles) == (2, 512, 16, 4)
     # 2 bits of the input at once: 11 bits without loss, 10 with flip encoding; 8 bits tell 56 rows.
     coarse = map_product(product, replace(SHIPPED, dac_bits=2))
-    assert (coarse.input_slices, coarse.row_groups) == (4, 3)
+    assert (coarse.input_slices, coarse.read_groups) == (4, 3)
     fine = map_product(product, replace(SHIPPED, dac_bits=2, adc_bits=10))
     assert fine.cycles == 4
 

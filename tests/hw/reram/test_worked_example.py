@@ -48,7 +48,7 @@ def lossless_bits(model):
     """Least resolution that reads all rows at once."""
     t = with_figures(model.technology, "adc", flip_encoding=False)
     several = (with_figures(t, "adc", bits=bits) for bits in range(2, 17))
-    return next(s.adc.bits for s in several if s.geometry.rows_at_once == s.crossbar.rows)
+    return next(s.adc.bits for s in several if s.geometry.wordlines_at_once == s.crossbar.rows)
 
 
 def modelled():

@@ -1,5 +1,5 @@
 """A click-through-rate benchmark of architecture search: no log, no training, answers at once."""
 
-from nasrec_opt.benchmark._table import METRICS, TabularBenchmark
+from nasrec_opt.tabular._table import METRICS, TabularBenchmark
 
 __all__ = ["METRICS", "TabularBenchmark"]

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nasrec_opt.benchmark import METRICS, TabularBenchmark
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.samplers import RegularizedEvolutionSampler
 from nasrec_opt.space import Genotype, SearchSpace
+from nasrec_opt.tabular import METRICS, TabularBenchmark
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
