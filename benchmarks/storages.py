@@ -29,14 +29,14 @@ from optuna.storages import (
     GrpcStorageProxy,
     InMemoryStorage,
     JournalStorage,
-    RDBStorage,
     get_storage,
     run_grpc_proxy_server,
 )
 from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.sampler import objective
-from nasrec_opt.pipeline._storage import open_study, write_ahead
+from nasrec_opt import SQLiteStorage
+from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.samplers import RegularizedEvolutionSampler, SeededRandomSampler
 from nasrec_opt.space import SearchSpace
 
@@ -75,9 +75,7 @@ def samplers() -> dict[str, BaseSampler]:
 
 def sqlite_wal(path: Path) -> BaseStorage:
     """SQLite with a write-ahead log, a transaction for each parameter and attribute."""
-    storage = RDBStorage(f"sqlite:///{path}")
-    write_ahead(storage)
-    return get_storage(storage)
+    return get_storage(SQLiteStorage(f"sqlite:///{path}"))
 
 
 def sqlite_of_a_run(path: Path) -> BaseStorage:

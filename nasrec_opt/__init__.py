@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nasrec_opt._foreign.optuna_rdb import SQLiteStorage
     from nasrec_opt.features import FeatureSpec
     from nasrec_opt.lowering import lower
-    from nasrec_opt.objective import Objective
+    from nasrec_opt.objective import Objective, search
     from nasrec_opt.oracle import Evaluation, FunctionOracle, Oracle, SupernetOracle, TabularOracle
     from nasrec_opt.samplers import RegularizedEvolutionSampler
     from nasrec_opt.space import BlockGene, Genotype, HardwareGene, SearchSpace
@@ -32,12 +33,14 @@ __all__ = [
     "Objective",
     "Oracle",
     "RegularizedEvolutionSampler",
+    "SQLiteStorage",
     "SearchSpace",
     "Subnet",
     "Supernet",
     "SupernetOracle",
     "TabularOracle",
     "lower",
+    "search",
 ]
 
 _HOMES = {
@@ -51,12 +54,14 @@ _HOMES = {
     "Objective": "objective",
     "Oracle": "oracle",
     "RegularizedEvolutionSampler": "samplers",
+    "SQLiteStorage": "_foreign.optuna_rdb",
     "SearchSpace": "space",
     "Subnet": "supernet",
     "Supernet": "supernet",
     "SupernetOracle": "oracle",
     "TabularOracle": "oracle",
     "lower": "lowering",
+    "search": "objective",
 }
 
 

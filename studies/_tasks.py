@@ -84,12 +84,12 @@ def train_one_supernet(task: Task) -> dict[str, Any]:
     strategy = None
     if technique.sampling:
         space = setup.search_space
-        strategy = WarmUp(technique.sampling(space), space, config.warmup_fraction)
+        strategy = WarmUp(technique.sampling(space), fraction=config.warmup_fraction)
     folder = _supernet_folder(task)
     if technique.loop:
         space = setup.search_space
         paths = strategy or WarmUp(
-            SingleOperatorAnyConnection(space), space, config.warmup_fraction
+            SingleOperatorAnyConnection(space), fraction=config.warmup_fraction
         )
         result = train_in_loop(supernet, dataset, folder, config, technique.loop, strategy=paths)
     else:

@@ -56,7 +56,7 @@ class Scoring:
 
 
 def _sandwich(space: SearchSpace) -> PathSampling:
-    return SandwichWidths(SingleOperatorAnyConnection(space), space)
+    return SandwichWidths(SingleOperatorAnyConnection(space))
 
 
 # What the paper's code does in every training of a supernet, and the paper does not say.

@@ -122,7 +122,7 @@ def search(task: Task) -> dict[str, Any]:
     study.optimize(Objective(space, oracle), n_trials=task["trials"])
     best: dict[str, float] = {}
     for trial in sorted(study.trials, key=lambda trial: trial.value):
-        genotype = Genotype.from_json(trial.user_attrs["genotype"]).canonical().to_json()
+        genotype = Genotype.from_trial(trial).canonical().to_json()
         best.setdefault(genotype, trial.value)
     genotypes = list(best)[: task["top"]]
     return {

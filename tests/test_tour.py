@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import optuna
 import torch
 
 from hw import ReRAM
@@ -16,6 +15,7 @@ from nasrec_opt import (
     Supernet,
     SupernetOracle,
     lower,
+    search,
 )
 from nasrec_opt.data import generate_synthetic
 from nasrec_opt.report import write_report
@@ -47,20 +47,19 @@ def test_tour(tmp_path):
     assert 0.3 < oracle.evaluate(genotype).log_loss < 1.0
     assert accelerator.cost(lower(genotype, dataset.features)).energy_pj > 0
 
-    # The search is an ordinary Optuna study, logged in MLflow.
-    study = optuna.create_study(
-        directions=["minimize"] * 3,
+    # The search is an ordinary Optuna study, logged in MLflow; killed, it continues where it was.
+    objective = Objective(space, oracle, accelerator)
+    study = objective.create_study(
+        study_name="tour",
         storage=f"sqlite:///{tmp_path}/study.db",
         sampler=RegularizedEvolutionSampler(space, population_size=8, tournament_size=4, seed=0),
     )
-    objective = Objective(space, oracle, accelerator)
-    study.set_metric_names(list(objective.metric_names))
     with MLflowLogger(f"sqlite:///{tmp_path}/mlflow.db") as logger:
-        study.optimize(objective, n_trials=16, callbacks=[logger])
+        search(study, objective, n_trials=16, callbacks=[logger])
 
     # The best is trained from scratch, beside honest baselines, and shown in one page.
     best = min(study.best_trials, key=lambda trial: trial.values[0])
-    winner = Genotype.from_json(best.user_attrs["genotype"])
+    winner = Genotype.from_trial(best)
     model = retrain(winner, dataset, tmp_path / "model", RetrainConfig(batch_size=128, epochs=1))
     results = {"models": [model.to_dict()], "baselines": baselines(dataset)}
     assert model.test_log_loss < results["baselines"]["constant"].test_log_loss + 0.05

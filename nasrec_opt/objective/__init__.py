@@ -4,5 +4,19 @@ from nasrec_opt._metrics import METRICS
 from nasrec_opt.objective._failures import FAILED
 from nasrec_opt.objective._metrics import by_operator, metrics_many
 from nasrec_opt.objective._objective import ACCELERATOR, Objective
+from nasrec_opt.objective._search import FINISHED, finished_trials, requeue_interrupted, search
+from nasrec_opt.objective._study import describe_study
 
-__all__ = ["ACCELERATOR", "FAILED", "METRICS", "Objective", "by_operator", "metrics_many"]
+__all__ = [
+    "ACCELERATOR",
+    "FAILED",
+    "FINISHED",
+    "METRICS",
+    "Objective",
+    "by_operator",
+    "describe_study",
+    "finished_trials",
+    "metrics_many",
+    "requeue_interrupted",
+    "search",
+]

@@ -12,10 +12,15 @@ from dataclasses import asdict
 from numbers import Real
 from typing import Any
 
-from optuna import TrialPruned
+import optuna
+from optuna import Study, TrialPruned
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.trial import BaseTrial
 
 from hw import CostModel, DescriptionError
+from nasrec_opt._foreign.optuna_rdb import shared_storage
 from nasrec_opt._metrics import COST_METRICS, METRICS, SHAPE_METRICS
 from nasrec_opt.errors import GenotypeError, StudyError, TrialError
 from nasrec_opt.features import FeatureSpec
@@ -32,6 +37,7 @@ from nasrec_opt.objective._metrics import (
     Figures,
     figures_of,
 )
+from nasrec_opt.objective._study import describe_study
 from nasrec_opt.objective._trial import ToTrial, set_constraint, timed
 from nasrec_opt.oracle import Evaluation, Report, architecture
 from nasrec_opt.space import Genotype, SearchSpace
@@ -79,7 +85,6 @@ class Objective:
             model.
 
     Example:
-        >>> import optuna
         >>> from hw import ReRAM
         >>> from nasrec_opt import SupernetOracle
         >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
@@ -87,7 +92,7 @@ class Objective:
         >>> objective = Objective(space, oracle, ReRAM(), constraints={"area_mm2": 30.0})
         >>> objective.metric_names
         ('log_loss', 'latency_us', 'energy_uj')
-        >>> study = optuna.create_study(directions=["minimize"] * len(objective.metric_names))
+        >>> study = objective.create_study()
         >>> study.optimize(objective, n_trials=8)
     """
 
@@ -118,6 +123,60 @@ class Objective:
         self._evaluations: dict[Hashable, Evaluation] = {}
         self._known_figures: dict[Genotype, Figures] = {}
         self._failures = Failures()
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """`minimize` for each objective, as `optuna.create_study` takes it."""
+        return ("minimize",) * len(self.metric_names)
+
+    def create_study(
+        self,
+        *,
+        study_name: str | None = None,
+        storage: str | BaseStorage | None = None,
+        sampler: BaseSampler | None = None,
+        pruner: BasePruner | None = None,
+        load_if_exists: bool | None = None,
+    ) -> Study:
+        """Create the Optuna study of this objective, or load it where it is there already.
+
+        The study has the objective's directions and metric names, and notes the search space, with
+        which MLflow and the dashboard show it. The URL of a SQLite file is opened as a
+        `SQLiteStorage`, which several workers can share.
+
+        Args:
+            study_name: Name of the study in the storage, or None for a new one.
+            storage: Database URL, or any storage of Optuna's; None keeps the study in memory.
+            sampler: Proposes trials; None for Optuna's default.
+            pruner: Stops trials on the way; None for Optuna's default.
+            load_if_exists: Whether a study of that name is loaded rather than refused; None means
+                that it is, where a name is given.
+
+        Returns:
+            The study.
+
+        Raises:
+            StudyError: The study that is loaded belongs to another search space, has other
+                objectives, or has trials that are not of this library.
+            DuplicatedStudyError: There is one of that name, and `load_if_exists` is false.
+
+        Example:
+            >>> from nasrec_opt import SearchSpace
+            >>> objective = Objective(SearchSpace.nasrec_small(2), lambda genotype: 0.5)
+            >>> study = objective.create_study(study_name="mine", storage="sqlite:///mine.db")
+            >>> study.metric_names
+            ['log_loss']
+        """
+        study = optuna.create_study(
+            study_name=study_name,
+            storage=shared_storage(storage),
+            sampler=sampler,
+            pruner=pruner,
+            directions=list(self.directions),
+            load_if_exists=study_name is not None if load_if_exists is None else load_if_exists,
+        )
+        describe_study(study, self.space, self.metric_names)
+        return study
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
         """Score a trial.

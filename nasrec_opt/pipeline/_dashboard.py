@@ -77,10 +77,7 @@ def show_front(study: optuna.Study, folder: Path, features: FeatureSpec, tracker
     Returns:
         Number of trials.
     """
-    front = {
-        trial.number: (trial, Genotype.from_json(trial.user_attrs["genotype"]))
-        for trial in study.best_trials
-    }
+    front = {trial.number: (trial, Genotype.from_trial(trial)) for trial in study.best_trials}
     with tempfile.TemporaryDirectory() as scratch:
         files = {
             number: files_of(genotype, Path(scratch) / str(number), features)

@@ -161,11 +161,7 @@ def finalists_of(
             f"{file}: expected the finalists of a climb, got: {error!r}; remove it, and the "
             "climb is read from the trained models again"
         ) from error
-    where = "trial {}".format
-    return [
-        (Genotype.from_json(trial.user_attrs["genotype"], where(trial.number)), trial)
-        for trial in finalists
-    ], told
+    return [(Genotype.from_trial(trial), trial) for trial in finalists], told
 
 
 def _planned(folder: RunFolder, place: str, key: str) -> float | None:

@@ -1,100 +1,26 @@
-"""The search stage: ask, evaluate, tell, log; and which of what was found is retrained."""
+"""What a search came to: its trials, its settings, and which of what was found is retrained."""
 
 from __future__ import annotations
 
-import math
-import signal
-import threading
-import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Hashable
 from typing import Any, TypeAlias
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.objective import Objective
 from nasrec_opt.oracle import architecture
 from nasrec_opt.pipeline._identity import without_unread
-from nasrec_opt.pipeline._storage import requeue_interrupted
 from nasrec_opt.samplers import is_feasible
 from nasrec_opt.space import Genotype
 
 Progress = Callable[[int, int | None], None]
 Found: TypeAlias = tuple[Genotype, FrozenTrial]  # an architecture, and the trial that found it
-Callback = Callable[[optuna.Study, FrozenTrial], None]
-
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # came to what a study can learn from
-
-
-def search(
-    study: optuna.Study,
-    objective: Objective,
-    *,
-    n_trials: int,
-    callbacks: Iterable[Callback] = (),
-    progress: Progress | None = None,
-) -> None:
-    """Bring a study to `n_trials` finished trials, complete or pruned.
-
-    Unlike `study.optimize`, an interrupted trial stays as it is: the next call takes it up again
-    under its own number, so that a study killed at any moment ends as one left alone. A trial that
-    fails is no trial done: another one takes its place, until the objective says that none works.
-
-    Args:
-        study: The study; no other process may work on it.
-        objective: What is minimised.
-        n_trials: Complete and pruned trials at the end.
-        callbacks: Called after each trial.
-        progress: Called with (finished trials, `n_trials`).
-
-    Raises:
-        StudyError: Trial after trial failed; see `Objective`.
-    """
-    requeue_interrupted(study)
-    callbacks = tuple(callbacks)
-    done = len(finished_trials(study))
-    if progress:
-        progress(done, n_trials)
-    with _interrupts_between_trials() as raise_if_interrupted, warnings.catch_warnings():
-        # A trial taken up again reports the steps before its interruption once more.
-        warnings.filterwarnings("ignore", message="The reported value is ignored")
-        while done < n_trials:
-            raise_if_interrupted()
-            frozen = _evaluate(study, objective)
-            for callback in callbacks:
-                callback(study, frozen)
-            done += frozen.state in FINISHED
-            if progress:
-                progress(done, n_trials)
-
-
-def _evaluate(study: optuna.Study, objective: Objective) -> FrozenTrial:
-    """One trial from its proposal to its end."""
-    trial = study.ask()
-    try:
-        values = objective(trial)
-    except optuna.TrialPruned:
-        return study.tell(trial, state=TrialState.PRUNED)
-    except Exception:
-        study.tell(trial, state=TrialState.FAIL)  # else each later search would take it up again
-        raise
-    told = values if isinstance(values, tuple) else (values,)
-    if any(math.isnan(value) for value in told):
-        return study.tell(trial, state=TrialState.FAIL)
-    return study.tell(trial, told)
 
 
 def complete_trials(study: optuna.Study) -> list[FrozenTrial]:
     """The trials with values, oldest first."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that count as done, oldest first: with values, or pruned on the way to them."""
-    return study.get_trials(deepcopy=False, states=FINISHED)
 
 
 def require_settings(study: optuna.Study, settings: Any) -> None:
@@ -115,34 +41,6 @@ def require_settings(study: optuna.Study, settings: Any) -> None:
             f"{recorded.get(key)!r} then, is {settings.get(key)!r} now; give the "
             "study another name, or another --out"
         )
-
-
-@contextmanager
-def _interrupts_between_trials() -> Iterator[Callable[[], None]]:
-    """Let the first Ctrl-C wait for the trial that runs: in a transaction it would be an error.
-
-    The second one interrupts at once. Only a main thread is told of signals.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    before = signal.getsignal(signal.SIGINT)
-    came: list[int] = []
-
-    def wait(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-        signal.signal(signal.SIGINT, before)
-
-    def raise_if_interrupted() -> None:
-        if came:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, wait)
-    try:
-        yield raise_if_interrupted
-        raise_if_interrupted()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def winners(study: optuna.Study, count: int) -> list[Found]:
@@ -170,7 +68,7 @@ def winners(study: optuna.Study, count: int) -> list[Found]:
     )
     chosen: dict[Hashable, tuple[Genotype, FrozenTrial]] = {}
     for trial in ordered:
-        genotype = Genotype.from_json(trial.user_attrs["genotype"], f"trial {trial.number}")
+        genotype = Genotype.from_trial(trial)
         chosen.setdefault(architecture(genotype), (genotype, trial))
         if len(chosen) == count:
             break

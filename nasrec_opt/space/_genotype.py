@@ -13,17 +13,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nasrec_opt._files import BYTE_ORDER_MARK
 from nasrec_opt._plain import plain, put_plain
 from nasrec_opt.errors import GenotypeError
+from nasrec_opt.space._gene_values import check_integer, inputs_of, operators_of
 from nasrec_opt.space._operators import DENSE_OPS, PRESETS, SPARSE_OPS, preset_ops, reads
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 DENSE_WIDTHS = (16, 32, 64, 128, 256, 512, 768, 1024)
 SPARSE_WIDTHS = (16, 32, 48, 64)
 MERGER_ROWS = 8  # vectors that the dense-to-sparse merger appends to a sparse output
 FLOAT_BITS = 32  # floating point: nothing is rounded
+GENOTYPE = "genotype"  # user attribute of a trial: its model, in JSON
 FINAL_BITS = 8  # of the final layer, unless the whole model is floating point
 
 _PRESET_OPS = {
@@ -77,17 +82,17 @@ class BlockGene:
     def __post_init__(self) -> None:
         put = object.__setattr__
         put_plain(self)
-        put(self, "dense_ops", _operators("dense_ops", self.dense_ops, DENSE_OPS))
-        put(self, "sparse_ops", _operators("sparse_ops", self.sparse_ops, SPARSE_OPS))
+        put(self, "dense_ops", operators_of("dense_ops", self.dense_ops, DENSE_OPS))
+        put(self, "sparse_ops", operators_of("sparse_ops", self.sparse_ops, SPARSE_OPS))
         for name in ("dense_width", "sparse_width"):
-            _integer(name, getattr(self, name), 1, 65536)
+            check_integer(name, getattr(self, name), 1, 65536)
         reads_all = reads("dense_inputs", self.dense_ops)
-        put(self, "dense_inputs", _inputs("dense_inputs", self.dense_inputs) if reads_all else ())
-        put(self, "sparse_inputs", _inputs("sparse_inputs", self.sparse_inputs))
+        put(self, "dense_inputs", inputs_of("dense_inputs", self.dense_inputs) if reads_all else ())
+        put(self, "sparse_inputs", inputs_of("sparse_inputs", self.sparse_inputs))
         reads_two = reads("gate_inputs", self.dense_ops)
         for name in ("left_input", "right_input"):
             if reads_two:
-                _integer(name, getattr(self, name), 0, 65536)
+                check_integer(name, getattr(self, name), 0, 65536)
             else:
                 put(self, name, None)
         for name in ("dense_to_sparse", "sparse_to_dense"):
@@ -180,7 +185,7 @@ class HardwareGene:
         bounds |= {"dac_bits": (1, 8), "adc_bits": (1, 12), "replication": (1, 64)}
         bounds |= {"buffer_kib": (1, 4096)}
         for name, (low, high) in bounds.items():
-            _integer(name, getattr(self, name), low, high)
+            check_integer(name, getattr(self, name), low, high)
 
     def to_dict(self) -> dict[str, int]:
         """Convert to JSON values.
@@ -381,6 +386,27 @@ class Genotype:
             raise GenotypeError(f"{where}: expected JSON, got {error}") from error
         return cls.from_dict(values, where)
 
+    @classmethod
+    def from_trial(cls, trial: FrozenTrial) -> Genotype:
+        """Read the model of a trial that an `Objective` evaluated.
+
+        Args:
+            trial: A trial, for example one of `study.best_trials`.
+
+        Returns:
+            The genotype, as the trial asked for it.
+
+        Raises:
+            GenotypeError: The trial has no genotype, or one that is not valid.
+        """
+        text = trial.user_attrs.get(GENOTYPE)
+        if not isinstance(text, str):
+            raise GenotypeError(
+                f"trial {trial.number}: expected the attribute {GENOTYPE!r}, which Objective sets, "
+                f"got {text!r}; space.decode(trial.params) reads a trial of another objective"
+            )
+        return cls.from_json(text, f"trial {trial.number}")
+
 
 def _build(cls: type[Gene], values: Mapping[str, Any], where: str) -> Gene:
     """A gene from JSON values; errors begin with its place."""
@@ -403,29 +429,6 @@ def _check_keys(values: Mapping[str, Any], known: tuple[str, ...], where: str) -
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise GenotypeError(f"{where}: expected one of {', '.join(known)}, got {key!r}{hint}")
-
-
-def _operators(name: str, given: Any, known: tuple[str, ...]) -> tuple[str, ...]:
-    if isinstance(given, str) or not isinstance(given, (tuple, list, set, frozenset)) or not given:
-        raise GenotypeError(f"{name}: expected a non-empty subset of {known}, got {given!r}")
-    for op in given:
-        if op not in known:
-            raise GenotypeError(f"{name}: expected operators of {', '.join(known)}, got {op!r}")
-    return tuple(op for op in known if op in given)
-
-
-def _inputs(name: str, given: Any) -> tuple[int, ...]:
-    if not isinstance(given, (tuple, list, set, frozenset)) or not given:
-        raise GenotypeError(f"{name}: expected a non-empty list of inputs, got {given!r}")
-    indices = [plain(index) for index in given]
-    for index in indices:
-        _integer(name, index, 0, 65536)
-    return tuple(sorted(set(indices)))
-
-
-def _integer(name: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise GenotypeError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
 
 
 def _bits(name: str, value: Any) -> Bits:

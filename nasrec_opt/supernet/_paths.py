@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nasrec_opt.errors import StudyError, described
 from nasrec_opt.options import Connections
 from nasrec_opt.space import BlockGene, Genotype, SearchSpace
 
@@ -152,8 +153,11 @@ class SandwichWidths:
 
     Args:
         strategy: Draws everything else, and the widths otherwise.
-        space: The space.
+        space: The space of the supernet; None means the strategy's attribute `space`.
         share: Probability of an extreme; each of the two has half of it.
+
+    Raises:
+        StudyError: No space is given, and the strategy has none.
 
     References:
         Yu and Huang 2019 (universally slimmable networks): training the extremes lifts what lies
@@ -161,8 +165,11 @@ class SandwichWidths:
     """
 
     strategy: PathSampling
-    space: SearchSpace
+    space: SearchSpace = None  # type: ignore[assignment]  # set below
     share: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "space", _space_of(self.strategy, self.space))
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
         """Draw a genotype; with the chance `share` all its widths are the greatest or the smallest.
@@ -192,13 +199,26 @@ class WarmUp:
 
     Args:
         strategy: Draws the genotype otherwise.
-        space: The space of the supernet.
+        space: The space of the supernet; None means the strategy's attribute `space`.
         fraction: Share of training over which the probability falls linearly.
+
+    Raises:
+        StudyError: No space is given, and the strategy has none.
+
+    Example:
+        >>> import numpy as np
+        >>> strategy = WarmUp(SingleOperatorAnyConnection(SearchSpace.nasrec_small(2)))
+        >>> first = strategy.sample(np.random.default_rng(0), progress=0.0)  # the full supernet
+        >>> [block.dense_width for block in first.blocks]
+        [1024, 1024]
     """
 
     strategy: PathSampling
-    space: SearchSpace
+    space: SearchSpace = None  # type: ignore[assignment]  # set below
     fraction: float = 0.2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "space", _space_of(self.strategy, self.space))
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
         """Draw the full supernet, or what the strategy draws.
@@ -255,7 +275,7 @@ def make_path_sampling(
         strategy = AnyOperatorAnyConnection(space, connections)
     else:
         strategy = SingleOperatorAnyConnection(space, connections)
-    return WarmUp(strategy, space, warmup_fraction)
+    return WarmUp(strategy, fraction=warmup_fraction)
 
 
 def _genotype(
@@ -324,6 +344,17 @@ def _inputs(
     else:
         count = 1 + int(rng.binomial(limit - 1, 0.5))
     return tuple(int(i) for i in rng.choice(number, size=count, replace=False))
+
+
+def _space_of(strategy: PathSampling, space: SearchSpace | None) -> SearchSpace:
+    """The space that was given, or else the strategy's own."""
+    found = space if space is not None else getattr(strategy, "space", None)
+    if not isinstance(found, SearchSpace):
+        raise StudyError(
+            "space: expected a SearchSpace, or a strategy with an attribute `space`, got "
+            f"{described(found)} and {described(strategy)}"
+        )
+    return found
 
 
 def _total_bits(bits: int | tuple[int, int]) -> int:

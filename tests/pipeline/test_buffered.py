@@ -11,8 +11,8 @@ from optuna.testing.pytest_storages import StorageTestCase
 from sqlalchemy import event
 from tracking import studies
 
-from nasrec_opt.pipeline._buffered import BufferedStorage
-from nasrec_opt.pipeline._storage import sqlite_url
+from nasrec_opt._foreign.optuna_rdb import BufferedStorage
+from nasrec_opt._sqlite import sqlite_url
 
 DEADLINE_S = 20.0
 
@@ -22,7 +22,7 @@ class TestContract(StorageTestCase):
 
     @pytest.fixture
     def storage(self, tmp_path) -> BaseStorage:
-        return get_storage(BufferedStorage(sqlite_url(tmp_path / "study.db"), {}))
+        return get_storage(BufferedStorage(sqlite_url(tmp_path / "study.db")))
 
 
 def study_in(storage: BaseStorage) -> optuna.Study:
@@ -34,7 +34,7 @@ def study_in(storage: BaseStorage) -> optuna.Study:
 def test_a_trial_takes_a_few_transactions(tmp_path):
     commits = {}
     for cls in (RDBStorage, BufferedStorage):
-        storage = cls(sqlite_url(tmp_path / f"{cls.__name__}.db"), engine_kwargs={})
+        storage = cls(sqlite_url(tmp_path / f"{cls.__name__}.db"))
         study = study_in(storage)
         study.optimize(studies.objective, n_trials=1)  # the first looks for older parameters
         counted = []
@@ -46,7 +46,7 @@ def test_a_trial_takes_a_few_transactions(tmp_path):
 
 
 def test_those_outside_see_a_trial_that_runs(tmp_path):
-    study = study_in(BufferedStorage(sqlite_url(tmp_path / "study.db"), {}))
+    study = study_in(BufferedStorage(sqlite_url(tmp_path / "study.db")))
     study.optimize(studies.objective, n_trials=1)
     running = study.ask()
     studies.SPACE.suggest(running)
@@ -60,7 +60,7 @@ def test_those_outside_see_a_trial_that_runs(tmp_path):
 
 
 def test_a_file_that_is_busy_for_long_loses_nothing(tmp_path):
-    storage = BufferedStorage(sqlite_url(tmp_path / "study.db"), {"connect_args": {"timeout": 0.1}})
+    storage = BufferedStorage(sqlite_url(tmp_path / "study.db"), timeout_s=0.1)
     study = study_in(storage)
     trial = study.ask()
     trial.set_user_attr("kept", 1)

@@ -64,7 +64,7 @@ def test_pareto_optimal_trials_have_their_drawings_once(study, tmp_path):
 
 
 def genotype_of(trial: optuna.trial.FrozenTrial) -> Genotype:
-    return Genotype.from_json(trial.user_attrs["genotype"])
+    return Genotype.from_trial(trial)
 
 
 def test_the_note_has_the_settings_and_a_persons_words_stay(study):

@@ -15,9 +15,10 @@ from optuna.trial import TrialState
 from hw import ReRAM
 from nasrec_opt import BlockGene, FeatureSpec, Genotype, Objective, SearchSpace
 from nasrec_opt.errors import StudyError
+from nasrec_opt.objective import search
 from nasrec_opt.oracle import Evaluation, Oracle, architecture
 from nasrec_opt.pipeline import StudyConfig, run_study
-from nasrec_opt.pipeline._search import log_loss_of, search, winners
+from nasrec_opt.pipeline._search import log_loss_of, winners
 from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.report import write_report
 from nasrec_opt.samplers import make_sampler
@@ -76,7 +77,7 @@ def test_log_loss_is_found_where_it_is_no_objective():
     objective = Objective(CODESIGN, loss, features=FEATURES, objectives=("mflops",))
     study = searched(objective, 3)
     for trial in study.trials:
-        assert log_loss_of(study, trial) == loss(Genotype.from_json(trial.user_attrs["genotype"]))
+        assert log_loss_of(study, trial) == loss(Genotype.from_trial(trial))
 
 
 def test_a_search_without_a_feasible_trial_has_no_winner_and_still_a_report(tmp_path):

@@ -17,8 +17,8 @@ from optuna.storages import (
     get_storage,
 )
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy import event
 
+from nasrec_opt import SQLiteStorage
 from nasrec_opt.samplers import make_sampler
 from nasrec_opt.space import SearchSpace
 
@@ -52,7 +52,7 @@ def objective(trial: optuna.Trial) -> tuple[float, float]:
 
 
 def open_storage(address: str, **options: Any) -> BaseStorage:
-    """The storage at an address, opened anew; `options` are those of `RDBStorage`."""
+    """The storage at an address, opened anew; `options` are those of heartbeats."""
     kind, _, where = address.partition("://")
     if kind == "memory":
         return InMemoryStorage()
@@ -64,21 +64,15 @@ def open_storage(address: str, **options: Any) -> BaseStorage:
         proxy.wait_server_ready(timeout=60)
         return proxy
     if kind == "sqlite":
-        # The default of 5 s is too short for a queue of several processes on a busy machine.
-        options = {"engine_kwargs": {"connect_args": {"timeout": 60}}, **options}
-    storage = RDBStorage(address, **options)
-    if kind == "sqlite":
-        # What a killed process wrote is kept without waiting for the disk; a power cut is no test.
-        event.listen(storage.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
-        storage.engine.dispose()
-    return get_storage(storage)
+        return get_storage(SQLiteStorage(address, **options))
+    return get_storage(RDBStorage(address, **options))
 
 
 def heartbeat() -> dict[str, Any]:
     """Options of a storage that notices dead workers within seconds and tries their trials anew."""
     return {
         "heartbeat_interval": 1,
-        "grace_period": 2,
+        "grace_period": 5,  # a busy machine lets hearts beat late
         "heartbeat_stale_trial_callback": RetryHeartbeatStaleTrialCallback(),
     }
 

@@ -173,20 +173,18 @@ def test_two_workers_killed_at_random_leave_a_whole_study(address, tmp_path):
     time.sleep(heartbeat()["grace_period"] + 1)
     optuna.storages.fail_stale_trials(study)
     trials = study.get_trials(deepcopy=False)
-    states = Counter(trial.state for trial in trials)
-    # A kill between being asked for and the first beat leaves a trial that nobody notices.
-    assert states[TrialState.RUNNING] + states[TrialState.FAIL] <= 6
+    # A kill between being asked for and the first beat leaves a trial that nobody notices. Whose
+    # heart beat late lost a trial that it evaluated, and went on.
+    unfinished = [t.number for t in trials if t.state in (TrialState.RUNNING, TrialState.FAIL)]
+    assert sum(number not in evaluated for number in unfinished) <= 6
     retried = [trial for trial in trials if "failed_trial" in trial.system_attrs]
     for trial in retried:
         killed = trials[trial.system_attrs["failed_trial"]]
         assert trial.params.items() >= killed.params.items()
-    # Each failed trial is given back once; not at all where a kill hit who was about to. SQLite has
-    # no SELECT FOR UPDATE (optuna/storages/_rdb/models.py, TrialModel.find_or_raise_by_id): two
-    # workers that look for stale trials in the same moment both read one as running, both fail it,
-    # and each gives it back. Postgres locks the row for the first of them.
+    # Each failed trial is given back once; not at all where a kill hit who was about to.
     times = Counter(trial.system_attrs["retry_history"][-1] for trial in retried)
     assert {trials[number].state for number in times} <= {TrialState.FAIL}
-    assert max(times.values(), default=0) <= (2 if address.startswith("sqlite") else 1)
+    assert max(times.values(), default=0) <= 1
 
 
 def test_a_trial_that_was_killed_half_asked_is_tried_again_as_it_was_proposed(tmp_path):

@@ -13,6 +13,8 @@ import optuna
 from optuna.trial import TrialState
 from samplers.studies import heartbeat, objective, open_at
 
+from nasrec_opt.objective import finished_trials, search
+
 
 def main(address: str, worker: int, share: int, log: Path) -> None:
     study = open_at(address, **heartbeat())
@@ -31,7 +33,7 @@ def main(address: str, worker: int, share: int, log: Path) -> None:
         return sum(trial.user_attrs["worker"] == worker for trial in complete)
 
     while done() < share:
-        study.optimize(evaluate, n_trials=1)
+        search(study, evaluate, n_trials=len(finished_trials(study)) + 1, shared=True)
 
 
 if __name__ == "__main__":

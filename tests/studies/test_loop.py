@@ -42,7 +42,7 @@ def dataset(tmp_path_factory):
 def train(dataset, tmp_path):
     def train(loop, config=CONFIG, name="looped"):
         supernet = Supernet(SPACE, dataset.features, 0)
-        paths = WarmUp(SingleOperatorAnyConnection(SPACE), SPACE, config.warmup_fraction)
+        paths = WarmUp(SingleOperatorAnyConnection(SPACE), fraction=config.warmup_fraction)
         if loop is None:
             result = train_supernet(supernet, dataset, tmp_path / name, config)
         else:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasrec_opt import SearchSpace
+from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet import (
     AnyOperatorAnyConnection,
     FairOperators,
@@ -33,7 +34,7 @@ STRATEGIES = [
     SingleOperatorAnyConnection,
     AnyOperatorAnyConnection,
     FairOperators,
-    lambda space: SandwichWidths(SingleOperatorAnyConnection(space), space),
+    lambda space: SandwichWidths(SingleOperatorAnyConnection(space)),
 ]
 
 
@@ -64,7 +65,7 @@ def test_fair_operators_come_equally_often():
 
 def test_sandwich_draws_extremes_as_often_as_asked():
     space = SPACES[0]
-    strategy = SandwichWidths(SingleOperatorAnyConnection(space), space, share=0.5)
+    strategy = SandwichWidths(SingleOperatorAnyConnection(space), share=0.5)
     drawn = [strategy.sample(np.random.default_rng(seed), 1.0) for seed in range(400)]
     for extreme in (max, min):
         wanted = {extreme(space.dense_widths)}
@@ -102,7 +103,7 @@ def test_numbers_of_connections_follow_the_distribution(connections, ones):
 @pytest.mark.parametrize(("progress", "share"), [(0.0, 1.0), (0.1, 0.5), (0.2, 0.0), (0.9, 0.0)])
 def test_warm_up_falls_linearly_and_ends(progress, share):
     space = SPACES[0]
-    strategy = WarmUp(SingleOperatorAnyConnection(space), space, fraction=0.2)
+    strategy = WarmUp(SingleOperatorAnyConnection(space), fraction=0.2)
     rng = np.random.default_rng(2)
     full = full_supernet(space)
     drawn = np.mean([strategy.sample(rng, progress) == full for _ in range(400)])
@@ -133,3 +134,17 @@ def test_the_full_supernet_holds_everything(space):
         assert block.sparse_inputs == tuple(range(number))
         assert block.dense_width == max(space.dense_widths)
         assert block.dense_to_sparse == block.sparse_to_dense == space.mergers
+
+
+def test_a_wrapper_asks_its_strategy_for_the_space():
+    single = SingleOperatorAnyConnection(SPACES[0])
+    assert WarmUp(single) == WarmUp(single, SPACES[0])
+    assert WarmUp(SandwichWidths(single)).space == SPACES[0]
+
+    class Own:
+        def sample(self, rng, progress):
+            return SPACES[0].sample(rng)
+
+    assert WarmUp(Own(), SPACES[0]).space == SPACES[0]
+    with pytest.raises(StudyError, match="space: expected a SearchSpace, or a strategy with"):
+        WarmUp(Own())

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import optuna
 
-from nasrec_opt.objective import Objective
+from nasrec_opt.objective import Objective, finished_trials, search
 from nasrec_opt.pipeline import _sentences as sentences
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._cost import accelerator_of
@@ -17,7 +17,6 @@ from nasrec_opt.pipeline._initial import initial_genotypes
 from nasrec_opt.pipeline._logging import describe_run
 from nasrec_opt.pipeline._probes import probes_of
 from nasrec_opt.pipeline._proposer import name_of_proposer
-from nasrec_opt.pipeline._search import finished_trials, search
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline.stages.retrain import RETRAIN
 from nasrec_opt.tracking import require_server
