@@ -26,6 +26,7 @@ from nasrec_opt.retrain import (
 from nasrec_opt.supernet import Subnet, best_device
 
 Answers = npt.NDArray[np.float32]
+Member = tuple[int, RetrainedModel]  # a trained model, after its seed
 
 
 class Judge:
@@ -76,7 +77,7 @@ class Judge:
 
 
 def ensemble_of(
-    models: Sequence[tuple[int, RetrainedModel]],
+    models: Sequence[Member],
     judge: Judge,
     conditions: Conditions,
     *,

@@ -21,8 +21,9 @@ from nasrec_opt.oracle import Oracle
 from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
+from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._cost import architecture_cost
-from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
+from nasrec_opt.pipeline._ensembling import Judge, Member, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder, plain
 from nasrec_opt.pipeline._search import Found, Progress, log_loss_of
 from nasrec_opt.pipeline._trainers import Job, train_ahead
@@ -33,36 +34,26 @@ from nasrec_opt.supernet import Supernet
 
 
 def retrain_winners(
-    config: StudyConfig,
-    folder: RunFolder,
+    context: Context,
     study: optuna.Study,
-    dataset: Dataset,
     chosen: Sequence[Found],
-    ladder: Mapping[str, Any] | None,
-    progress: Progress,
     *,
-    file: Path,
-    ensemble_folder: Path,
     others: Sequence[Found] = (),
-    at_bits: Oracle | None = None,
+    ladder: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train what a search found, each model in a folder of its own.
 
+    Models whose folders say what they come to are not trained again.
+
     Args:
-        config: The study.
-        folder: The run folder; what it holds already is not trained again.
+        context: The open run. `results.json` of its search and the folder of its ensemble are
+            written.
         study: The finished search.
-        dataset: What the models are trained on.
         chosen: The architectures, and the trials that found them.
-        ladder: What the climb that chose them came to, or None without one.
-        progress: Called with (steps done, steps at most) where models are trained side by side, and
-            with (models trained, models).
-        file: The `results.json` to write.
-        ensemble_folder: Where it is written down which models are averaged.
         others: What was trained to the end before the search: it is one of the models where it is
             better on validation rows than all that were chosen, and may be a member of the ensemble
             anyway.
-        at_bits: Scores models at their bits, where the search ranked them in floating point.
+        ladder: What the climb that chose the architectures came to, or None without one.
 
     Returns:
         What `results.json` holds from then on: `models`, the best on validation over their seeds
@@ -73,60 +64,99 @@ def retrain_winners(
         model is its difference from each baseline on the validation rows, which decide who wins,
         and `against` that on the test rows.
     """
-    supernet = Supernet.load(folder.supernet)
-    judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
-    balance = config.retrain.model.balance
-    conditions = Conditions(
-        dataset.features,
-        TechnologyFile.read(config.hardware.technology),
-        balance=supernet.balance if balance is None else balance,
-    )
-    seeds = range(config.seed, config.seed + config.retrain.seeds)
-
-    trainings = _Trainings(config, folder, dataset, supernet.balance)
-
-    def entry(genotype: Genotype, trial: FrozenTrial) -> dict[str, Any]:
-        trained = {seed: trainings.model(genotype, seed) for seed in seeds}
-        return {
-            "genotype": genotype.to_dict(),
-            "trial": trial.number,
-            "search_log_loss": log_loss_of(study, trial),
-            **_at_bits(at_bits, genotype),
-            **_over_seeds(trained, judge),
-            **_cost(genotype, conditions),
-        }
-
-    wanted = list(product(seeds, chosen))  # one of each model first
-    ahead = [trainings.job(genotype, seed) for seed, (genotype, _) in wanted]
-    train_ahead(ahead, dataset, config.retrain.workers, progress)
-    for done, (seed, (genotype, _)) in enumerate(wanted):
-        progress(done, len(wanted))
-        trainings.model(genotype, seed)
-    models = [entry(*found) for found in chosen]
-    members = [(seed, trainings.model(genotype, seed)) for seed, (genotype, _) in wanted]
-    known = {model["trial"] for model in models}
-    best = min(model["validation_log_loss"] for model in models)
-    for genotype, trial in others:
-        if trial.number not in known:
-            with suppress(StudyError):  # of a training that came to nothing
-                members.append((config.seed, trainings.model(genotype, config.seed)))
-                if members[-1][1].validation_log_loss < best:
-                    models.append(entry(genotype, trial))
+    config, folder, place = context.config, context.folder, context.place
+    work = _Retraining(context, study)
+    members = work.train(chosen, context.reporter.advance)
+    models = [work.entry(*found) for found in chosen]
+    work.add(others, models, members)
     models.sort(key=lambda model: model["mean_validation_log_loss"])
-    results = _results(config, dataset, models, judge, conditions, ladder)
+    results = _results(config, context.dataset(), models, work.judge, work.conditions, ladder)
     ensemble = ensemble_of(
         members,
-        judge,
-        conditions,
+        work.judge,
+        work.conditions,
         most=config.retrain.ensemble,
         constraints=config.search.constraints,
-        where=ensemble_folder,
+        where=folder.ensemble_of(place),
     )
     if ensemble is not None:
         results["ensemble"] = ensemble
     results["winner"] = winner(results)
-    write_json(file, results)
+    write_json(folder.results_of(place), results)
     return results
+
+
+class _Retraining:
+    """Trains the models of a search, and tells what they are worth.
+
+    Args:
+        context: The open run.
+        study: The finished search.
+    """
+
+    def __init__(self, context: Context, study: optuna.Study) -> None:
+        config, folder, dataset = context.config, context.folder, context.dataset()
+        supernet = Supernet.load(folder.supernet)
+        balance = config.retrain.model.balance
+        self.judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
+        self.conditions = Conditions(
+            dataset.features,
+            TechnologyFile.read(config.hardware.technology),
+            balance=supernet.balance if balance is None else balance,
+        )
+        self._study = study
+        self._workers = config.retrain.workers
+        self._seeds = range(config.seed, config.seed + config.retrain.seeds)
+        self._trainings = _Trainings(config, folder, dataset, supernet.balance)
+        # A search in floating point did not score models at their bits.
+        self._at_bits = context.oracle("genotype") if config.oracle.bits == "float" else None
+
+    def train(self, chosen: Sequence[Found], progress: Progress) -> list[Member]:
+        """Train each architecture with each seed, one of each first.
+
+        Args:
+            chosen: The architectures.
+            progress: Called with (steps done, steps at most) where models are trained side by side,
+                and with (models trained, models).
+
+        Raises:
+            StudyError: A training came to nothing.
+        """
+        trainings = self._trainings
+        wanted = [(seed, genotype) for seed, (genotype, _) in product(self._seeds, chosen)]
+        ahead = [trainings.job(genotype, seed) for seed, genotype in wanted]
+        train_ahead(ahead, trainings.dataset, self._workers, progress)
+        members = []
+        for done, (seed, genotype) in enumerate(wanted):
+            progress(done, len(wanted))
+            members.append((seed, trainings.model(genotype, seed)))
+        return members
+
+    def add(
+        self, others: Sequence[Found], models: list[dict[str, Any]], members: list[Member]
+    ) -> None:
+        """Add what was trained before: to the members, and to the models where it is the best."""
+        known = {model["trial"] for model in models}
+        best = min(model["validation_log_loss"] for model in models)
+        seed = self._seeds[0]
+        for genotype, trial in others:
+            if trial.number not in known:
+                with suppress(StudyError):  # of a training that came to nothing
+                    members.append((seed, self._trainings.model(genotype, seed)))
+                    if members[-1][1].validation_log_loss < best:
+                        models.append(self.entry(genotype, trial))
+
+    def entry(self, genotype: Genotype, trial: FrozenTrial) -> dict[str, Any]:
+        """What `results.json` says of a model."""
+        trained = {seed: self._trainings.model(genotype, seed) for seed in self._seeds}
+        return {
+            "genotype": genotype.to_dict(),
+            "trial": trial.number,
+            "search_log_loss": log_loss_of(self._study, trial),
+            **_at_bits(self._at_bits, genotype),
+            **_over_seeds(trained, self.judge),
+            **_cost(genotype, self.conditions),
+        }
 
 
 @dataclasses.dataclass(frozen=True)

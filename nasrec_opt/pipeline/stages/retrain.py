@@ -31,19 +31,7 @@ def _run(context: Context) -> str:
     else:
         chosen, ladder = finalists_of(folder, place, study)
         others = trained_probes(config, study, dataset)
-    results = retrain_winners(
-        config,
-        folder,
-        study,
-        dataset,
-        chosen,
-        ladder,
-        context.reporter.advance,
-        others=others,
-        file=folder.results_of(place),
-        ensemble_folder=folder.ensemble_of(place),
-        at_bits=context.oracle("genotype") if config.oracle.bits == "float" else None,
-    )
+    results = retrain_winners(context, study, chosen, others=others, ladder=ladder)
     if ladder is not None:
         key = digest(ladder_settings(config, folder, context.space))
         LadderView(study, key).finish(results["models"])
