@@ -68,8 +68,11 @@ def architecture_cost(
 def ensemble_cost(genotypes: Sequence[Genotype], conditions: Conditions) -> dict[str, Any]:
     """Cost of one sample through several models whose logits are averaged.
 
+    Two epochs of one model have weights of their own, and cost what two models cost.
+
     Args:
-        genotypes: The architectures; all have the same accelerator genes, or none has any.
+        genotypes: The architecture of each member, once for each time that it is run; all have the
+            same accelerator genes, or none has any.
         conditions: The columns that they read, and the accelerator.
 
     Returns:

@@ -9,6 +9,7 @@ import optuna
 
 from nasrec_opt.data import Dataset
 from nasrec_opt.report import (
+    averaged_in_words,
     comparisons,
     expectation_in_words,
     failed_trials,
@@ -53,7 +54,7 @@ def _together(ensemble: Mapping[str, Any] | None) -> str:
         return ""
     return (
         f"; {ensemble['validation_log_loss']:.4f}, test {ensemble['test_log_loss']:.4f} of the "
-        f"mean of {len(ensemble['members'])}"
+        f"mean of {averaged_in_words(ensemble)}"
     )
 
 

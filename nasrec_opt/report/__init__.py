@@ -1,5 +1,6 @@
 """Reports: drawings of architectures, and one HTML page about a run."""
 
+from nasrec_opt.report._averaged import averaged_in_words
 from nasrec_opt.report._comparison import Search, write_comparison
 from nasrec_opt.report._cost_plot import plot_cost
 from nasrec_opt.report._drawing import draw
@@ -13,6 +14,7 @@ from nasrec_opt.report._words import comparisons
 
 __all__ = [
     "Search",
+    "averaged_in_words",
     "comparisons",
     "draw",
     "expectation_in_words",

@@ -10,6 +10,7 @@ import optuna
 
 from nasrec_opt._files import atomic_write
 from nasrec_opt._metrics import LABELS
+from nasrec_opt.report._averaged import averaged_in_words
 from nasrec_opt.report._differences import figures_of
 from nasrec_opt.report._drawing import drawing_svg
 from nasrec_opt.report._facts import facts_of_page
@@ -115,7 +116,7 @@ def _cards(record: StudyRecord, results: Mapping[str, Any], searched: str) -> li
         cards.append((number(models[0]["test_log_loss"]), f"log loss of the best model {of}"))
         together = results.get("ensemble")
         if together:
-            averaged = f"log loss of {len(together['members'])} models averaged {of}"
+            averaged = f"log loss of the mean of {averaged_in_words(together)} {of}"
             cards.append((number(together["test_log_loss"]), averaged))
         baseline = (results.get("baselines") or {}).get("logistic_regression")
         if baseline is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nasrec_opt._metrics import COST, SHAPE, definitions
+from nasrec_opt.report._averaged import averaged_in_words
 from nasrec_opt.report._differences import (
     BASELINES,
     differences,
@@ -90,7 +91,7 @@ def _ensemble_row(
     best: str | None,
 ) -> Row:
     against = differences_of(ensemble, results)
-    cells = [f"ensemble of {len(ensemble['members'])}"]
+    cells = [f"ensemble of {averaged_in_words(ensemble)}"]
     cells += [number(ensemble.get(key)) for key in QUALITY]
     cells += [short_difference(against[name]) for name in baselines]
     cells += [number(ensemble.get(metric.name)) for metric in COSTS]
@@ -113,7 +114,8 @@ def _members(ensemble: Mapping[str, Any] | None, models: Sequence[Mapping[str, A
         "The ensemble is the mean of the logits of "
         f"{len(named)} members, each chosen because it lowers the validation log loss: "
         f"{', '.join(named)}. Its test log loss differs by {gain} from that of the first of them. "
-        "Its costs are those of all its models on one accelerator."
+        "Its costs are those of all its members on one accelerator; two epochs of a model are two "
+        "members."
     )
 
 

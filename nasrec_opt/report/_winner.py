@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nasrec_opt.report._averaged import averaged_in_words
 from nasrec_opt.report._differences import (
     BASELINES,
     amount,
@@ -84,7 +85,7 @@ def name_of_winner(results: Mapping[str, Any]) -> str:
     if found["name"] == MODEL:
         return f"model 1 (trial {results['models'][0].get('trial', '-')})"
     if found["name"] == ENSEMBLE:
-        return f"ensemble of {len(results[ENSEMBLE]['members'])}"
+        return f"ensemble of {averaged_in_words(results[ENSEMBLE])}"
     return BASELINES[found["name"]].removeprefix("the ")
 
 
@@ -92,7 +93,7 @@ def in_words(entry: Mapping[str, Any]) -> str:
     """`the best retrained model`, or how many models are averaged."""
     if "members" not in entry:
         return BEST_MODEL
-    return f"the mean of {len(entry['members'])} retrained models"
+    return f"the mean of {averaged_in_words(entry, 'retrained model')}"
 
 
 def rival_of(results: Mapping[str, Any]) -> str | None:

@@ -12,12 +12,16 @@ import torch
 from conftest import TINY_STUDY
 from sklearn.metrics import log_loss
 
-from hw import TechnologyFile
+from hw import TechnologyFile, shipped_technology
+from nasrec_opt.features import FeatureSpec
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
+from nasrec_opt.pipeline._cost import architecture_cost, ensemble_cost
 from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
+from nasrec_opt.report import averaged_in_words
 from nasrec_opt.retrain import Ensemble, RetrainedModel
+from nasrec_opt.space import SearchSpace
 
 STUDY = (
     TINY_STUDY.replace("[retrain]\ntop = 1\n", "")
@@ -93,9 +97,9 @@ def test_it_is_better_on_validation_rows_than_any_model_and_wins(out):
     if found < min(competitors):
         assert results["winner"]["name"] == "ensemble"
     page = (out / "report.html").read_text()
-    count = len(results["ensemble"]["members"])
-    assert f"ensemble of {count}" in page
-    assert f"log loss of {count} models averaged" in page
+    words = averaged_in_words(results["ensemble"])
+    assert f"ensemble of {words}<" in page
+    assert f"log loss of the mean of {words} (test rows" in page
 
 
 def test_it_costs_what_its_models_cost_together(out):
@@ -107,6 +111,26 @@ def test_it_costs_what_its_models_cost_together(out):
     assert found["latency_us"] >= max(cost["latency_us"] for cost in known)
     if len(known) == len(costs):
         assert found["parameters"] == sum(cost["parameters"] for cost in known)
+
+
+@pytest.mark.parametrize("technology", ["reram_32nm.toml", "cpu.toml"])
+def test_two_epochs_of_one_model_cost_what_two_models_cost(technology):
+    """They are two sets of weights: crossbars hold both, and a processor runs both."""
+    features = FeatureSpec(num_dense=3, cardinalities=(50, 20, 10))
+    conditions = Conditions(features, TechnologyFile.read(shipped_technology(technology)))
+    genotype = SearchSpace.nasrec_small(num_blocks=2).sample(np.random.default_rng(0))
+    one = architecture_cost(genotype, conditions)
+
+    def switched_uj(figures: dict) -> float:
+        """Energy without leakage, which two models at once have only once."""
+        return figures["energy_uj"] - figures["leakage_mw"] * figures["latency_us"] * 1e-3
+
+    for epochs in (1, 2, 3):
+        together = ensemble_cost([genotype] * epochs, conditions)
+        assert together["parameters"] == epochs * one["parameters"]
+        for figure in (switched_uj, lambda figures: figures["mflops"]):
+            # The mean itself takes a few operations.
+            assert figure(together) == pytest.approx(epochs * figure(one), rel=2e-3)
 
 
 def test_a_run_that_is_moved_has_it_and_does_nothing_again(out, tmp_path):

@@ -13,6 +13,10 @@ from nasrec_opt.report._winner import name_of_winner
 from nasrec_opt.report._words import is_behind
 
 LOSSES = st.floats(0.1, 0.9)
+MEMBERS = [
+    {"genotype": {"blocks": [name]}, "seed": 0, "weights": weights}
+    for name, weights in (("a", "model"), ("b", "model"), ("a", "other_epoch"))
+]
 NAMES = ("constant", "logistic_regression", "model")  # the simplest first
 
 
@@ -129,16 +133,17 @@ def test_a_model_that_a_baseline_beats_on_validation_is_behind_whatever_test_row
 def test_an_ensemble_wins_where_validation_rows_say_so(validation, together, test):
     found = results(validation, test[:3])
     alike = results((*validation[:2], together), (*test[:2], test[3]))["models"][0]
-    found["ensemble"] = {k: v for k, v in alike.items() if k != "trial"} | {"members": [{}, {}]}
+    found["ensemble"] = {k: v for k, v in alike.items() if k != "trial"} | {"members": MEMBERS}
     won = winner(found)
     assert (won["name"] == "ensemble") == (together < min(validation))
     assert won["validation_log_loss"] == min(*validation, together)
     [sentence] = winner_in_words(found)
     if won["name"] == "ensemble":
         assert sentence.startswith(
-            f"The winner is the mean of 2 retrained models, test log loss {test[3]:.4f}: on"
+            "The winner is the mean of 2 retrained models, one of them at two epochs, test log "
+            f"loss {test[3]:.4f}: on"
         )
-        assert name_of_winner(found) == "ensemble of 2"
+        assert name_of_winner(found) == "ensemble of 2 models, one of them at two epochs"
         assert "lower than that of" in sentence.split("test rows")[0]
     else:
         assert "the mean of" not in sentence
