@@ -1,6 +1,6 @@
 """Ax over genotypes: the search space as Ax parameters, an objective as runner and metric.
 
-Public names are loaded on first use: Ax takes seconds to import, and may not be there.
+Public names are loaded on first use: Ax takes seconds to import, and may not be installed.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def make_client(
 
     Raises:
         MissingExtraError: Ax is not installed.
-        StudyError: There is no such strategy, the database cannot be opened or has an experiment of
-            that name, or the only objective has a constraint too.
+        StudyError: There is no such strategy, the database cannot be opened or already has an
+            experiment of that name, or the only objective also has a constraint.
 
     Example:
         >>> from hw import ReRAM
@@ -83,14 +83,14 @@ def load_client(
     url: str | None = None,
     name: str = "nasrec",
 ) -> Client:
-    """Load a client that `client.save_to_json_file` or a database kept, ready to run on.
+    """Load a client from the file of `client.save_to_json_file` or from a database.
 
     With our strategy it proposes what the saved client would have proposed next.
 
     Args:
-        objective: What evaluates genotypes; it is not part of what was saved.
-        path: The JSON file, or None where `url` is given.
-        url: The database, or None where `path` is given.
+        objective: Evaluates genotypes; it is not part of the saved client.
+        path: The JSON file, or None if `url` is given.
+        url: The database, or None if `path` is given.
         name: Name of the experiment in the database.
 
     Returns:
@@ -175,7 +175,7 @@ def search_client(
 
 
 def check_goals(metric_names: Sequence[str], constraints: Mapping[str, float]) -> None:
-    """Refuse what Ax cannot be asked for.
+    """Refuse objectives and constraints that Ax does not support.
 
     Raises:
         StudyError: The only objective has a constraint.
@@ -188,7 +188,7 @@ def check_goals(metric_names: Sequence[str], constraints: Mapping[str, float]) -
 
 
 def encoding_of(strategy: Strategy) -> Encoding:
-    """The encoding that suits a strategy.
+    """The encoding for a strategy.
 
     Raises:
         StudyError: There is no such strategy.

@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class ObjectiveRunner(IRunner):
-    """Evaluates a trial while Ax waits; its metadata are the genotype and all metrics.
+    """Evaluates a trial while Ax waits; the run's metadata are the genotype and all metrics.
 
-    Saved with an experiment, it keeps the encoding alone: an oracle is no JSON. `load_client` gives
-    it the objective again.
+    Only the encoding is saved with an experiment, since an oracle has no JSON form. `load_client`
+    gives the runner its objective again.
 
     Args:
         objective: What evaluates genotypes; None means that this runner cannot run.
@@ -34,7 +34,7 @@ class ObjectiveRunner(IRunner):
         self.encoding = encoding
 
     def run_trial(self, trial_index: int, parameterization: Mapping[str, Any]) -> dict[str, Any]:
-        """Metrics of the trial's genotype, or why it has none.
+        """Compute the metrics of the trial's genotype, or the reason why it has none.
 
         Raises:
             StudyError: The runner was loaded and has no objective.
@@ -58,30 +58,30 @@ class ObjectiveRunner(IRunner):
         }
 
     def poll_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> TrialStatus:
-        """Completed, abandoned where the accelerator refuses the genotype, or else failed.
+        """Completed, abandoned if the accelerator refuses the genotype, or else failed.
 
-        A trial fails whose oracle or cost model fails, which this runner never ran, or during which
-        it was killed.
+        A trial fails if its oracle or cost model fails, if this runner never ran it, or if the
+        process was killed during it.
         """
         if "infeasible" in trial_metadata:
             return TrialStatus.ABANDONED
         return TrialStatus.COMPLETED if "metrics" in trial_metadata else TrialStatus.FAILED
 
     def stop_trial(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """Nothing: there is no trial that runs on."""
+        """Do nothing: no trial runs in the background."""
         return {}
 
     @classmethod
     def serialize_init_args(cls, obj: Any) -> dict[str, Any]:
-        """All but the objective."""
+        """All arguments except the objective."""
         return {"encoding": obj.encoding}
 
 
 class ObjectiveMetric(IMetric):
-    """One metric of `nasrec_opt.objective.METRICS`, as `ObjectiveRunner` left it with the trial.
+    """One metric of `nasrec_opt.objective.METRICS`, as `ObjectiveRunner` stored it in the trial.
 
     Args:
-        name: Of the metric; all of them are better where they are smaller.
+        name: Name of the metric; smaller values are better for all of them.
     """
 
     def __init__(self, name: str) -> None:
@@ -89,7 +89,7 @@ class ObjectiveMetric(IMetric):
         self.lower_is_better = True
 
     def fetch(self, trial_index: int, trial_metadata: Mapping[str, Any]) -> tuple[int, float]:
-        """The value; one reading a trial."""
+        """The value of the metric, one for each trial."""
         return 0, float(trial_metadata["metrics"][self.name])
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What an Ax experiment wants, and what its trials came to, as arrays."""
+"""The objectives and constraints of an Ax experiment, and the values of its trials, as arrays."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ class Goals:
         names = {*config.metric_names}
         self.values: dict[int, dict[str, float]] = {}
         if data is not None and len(data.df):
-            # As Ax's files and databases keep them, with ten decimals: what is learnt from values
-            # must not depend on whether they were stored in between.
+            # As Ax's files and databases keep them, with ten decimals: a choice must not depend on
+            # whether
+            # values were stored and read in between.
             means = json.loads(data.df["mean"].to_json(orient="values"))
             for trial, metric, mean in zip(
                 data.df["trial_index"], data.df["metric_name"], means, strict=True
@@ -74,7 +75,7 @@ class Goals:
         return found
 
     def waiting(self, before: int) -> list[int]:
-        """Trials before that number that are being evaluated, or are no trials yet."""
+        """Trials before that number that are being evaluated or do not exist yet."""
         return [t for t in range(before) if t in self._running or t >= self._num_trials]
 
     def _sum(self, trial: int, weights: list[tuple[str, float]]) -> float:

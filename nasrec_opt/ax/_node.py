@@ -1,9 +1,9 @@
 """Our generation strategy for Ax: evolution proposes a pool, a Gaussian process picks from it.
 
 Candidates come in rounds: those of trials `r * batch_size` to `(r + 1) * batch_size - 1` are chosen
-together, from what the trials before them came to. Nothing is remembered but what the experiment
-holds, and a round draws from `(seed, number of its first trial)`, so an experiment that was saved
-and loaded in the middle of a round goes on as one that was not.
+together, from the values of the trials before them. No state is kept besides the experiment, and a
+round draws from `(seed, number of its first trial)`. So an experiment that was saved and loaded in
+the middle of a round continues as if it had not been.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from nasrec_opt.samplers._sizes import check_counts, pool_sizes
 from nasrec_opt.space import Genotype, GenotypeEmbedding, SearchSpace
 
 NAME = "pool_bayes"
-_ATTEMPTS = 64  # random genotypes that are drawn before one that was there is accepted
+_ATTEMPTS = 64  # random genotypes that are drawn before a repeated one is accepted
 
 
 class PoolNode(ExternalGenerationNode):
-    """Proposes mutants of the best trials, and evaluates those that promise most together.
+    """Breeds mutants of the best trials, and proposes those that together promise most.
 
     The promise is the noisy expected hypervolume improvement, by BoTorch's Gaussian process over an
     embedding of the genotypes; see `nasrec_opt.bayes`. Objectives and constraints are those of the
@@ -74,7 +74,7 @@ class PoolNode(ExternalGenerationNode):
         self._round: tuple[int, list[Genotype]] = (-1, [])
 
     def update_generator_state(self, experiment: Experiment, data: Data) -> None:
-        """Look at the experiment as it is now; another one means to begin anew."""
+        """Read the current state of the experiment; a different experiment resets the node."""
         if experiment is not self._experiment:
             self._genotypes, self._round = [], (-1, [])
         self._experiment, self._data = experiment, data
@@ -136,7 +136,7 @@ class PoolNode(ExternalGenerationNode):
         return [pool[place] for place in places]
 
     def _random(self, number: int, taken: set[Genotype]) -> Genotype:
-        """A genotype that was not evaluated, where a few draws find one."""
+        """A genotype that was not evaluated, if a few draws find one."""
         rng = np.random.default_rng([self.seed, number, 1])
         for _ in range(_ATTEMPTS):
             genotype = self.space.sample(rng)
@@ -153,7 +153,7 @@ class PoolNode(ExternalGenerationNode):
         return self._genotypes
 
     def _without_trial(self, pending: list[Any]) -> list[Genotype]:
-        """Canonical genotypes of candidates that were given out and are no trials yet."""
+        """Canonical genotypes of candidates that were proposed but are not trials yet."""
         signatures = self._of_experiment().arms_by_signature
         return [
             self._read(parameters)
@@ -176,7 +176,7 @@ def pool_strategy(node: PoolNode) -> GenerationStrategy:
 
 
 def node_to_dict(node: PoolNode) -> dict[str, Any]:
-    """What Ax stores of a node."""
+    """The fields of a node that Ax stores."""
     return {
         "__type": type(node).__name__,
         "space": node.space.to_dict(),

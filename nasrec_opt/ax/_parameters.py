@@ -1,11 +1,11 @@
 """A search space as Ax parameters, and genotypes as values of them.
 
-Two encodings. `tree` has the names and values that the Optuna parameters have. Where some dense
-operators of a block read `dense_inputs` and others `gate_inputs`, a parameter `b2.reads` says which
-and the genes hang below it. Ax wants trees: no parameter below two values, so each way of reading
-has its own `dense_ops`. `flat` has an integer for every gene, its place among the gene's values;
-genes that are not there are 0. That is one dimension a gene for Ax's Gaussian process, where a
-subset of seven inputs would otherwise be 127 (docs/decisions/ax_engine.md).
+There are two encodings. `tree` has the names and values of the Optuna parameters. If some dense
+operators of a block read `dense_inputs` and others `gate_inputs`, a parameter `b2.reads` says
+which, and the genes depend on it. Ax requires trees: no parameter may depend on two values, so each
+way of reading has its own `dense_ops`. `flat` has an integer for every gene, its place among the
+gene's values; inactive genes are 0. So Ax's Gaussian process has one dimension for each gene, where
+a subset of seven inputs would otherwise have 127 (docs/decisions/ax_engine.md).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def to_ax(
 
     Args:
         space: The space to search.
-        encoding: `tree` has the names and values of the Optuna parameters and leaves inactive genes
-            out; `flat` has an integer for every gene.
+        encoding: `tree` has the names and values of the Optuna parameters, without inactive genes;
+            `flat` has an integer for every gene.
 
     Returns:
         One parameter configuration per gene, in the order of the genes.
@@ -142,7 +142,7 @@ class _Flat:
 
 
 class _Tree:
-    """Labels as in Optuna; genes that only some operators have hang below `reads`.
+    """Labels as in Optuna; genes that only some operators have depend on `reads`.
 
     Args:
         choices: Labels of every Optuna parameter.
@@ -194,7 +194,7 @@ class _Tree:
             if gene == "reads":
                 found |= self._below(place, value, parameters)
             elif name in self._choices:
-                # Ax keeps one type a parameter; ours may mix numbers and text.
+                # An Ax parameter has one type; ours may mix numbers and text.
                 label_of = {
                     _typed(self._choices[name])(label): label for label in self._choices[name]
                 }
@@ -217,7 +217,7 @@ class _Tree:
         return found
 
     def _reads(self, place: str, dense_ops: Value) -> str:
-        """Which of the genes that there is a choice of only some operators have."""
+        """Genes with a choice that only some operators have."""
         operators = tuple(str(dense_ops).split("+"))
         return _READS[
             tuple(
@@ -260,6 +260,6 @@ def _choice(
         name=name,
         values=values,
         parameter_type="int" if kind is int else "str",
-        is_ordered=kind is int or len(values) == 2,  # two values are, whatever is said
+        is_ordered=kind is int or len(values) == 2,  # Ax always orders two values
         dependent_parameters=dependents,
     )

@@ -1,4 +1,4 @@
-"""Ax imported once, and its remarks on what users of this library cannot change left out."""
+"""Imports Ax once, without its remarks on things that users of this library cannot change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nasrec_opt.errors import MissingExtraError
 
 
 def check_ax() -> None:
-    """Look whether Ax is there, without the seconds that importing it takes.
+    """Check whether Ax is installed, without importing it, which takes seconds.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -22,13 +22,13 @@ def check_ax() -> None:
 
 
 def require_ax() -> None:
-    """Import Ax quietly; its log says warnings and errors from then on.
+    """Import Ax quietly; from then on its log shows only warnings and errors.
 
     Raises:
         MissingExtraError: It is not installed.
     """
     before = logging.root.manager.disable
-    logging.disable(max(before, logging.INFO))  # what it tells of itself while it is imported
+    logging.disable(max(before, logging.INFO))  # its messages while it is imported
     try:
         import ax.api.client  # noqa: F401
     except ImportError as error:

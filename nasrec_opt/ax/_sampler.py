@@ -1,8 +1,8 @@
 """Ax behind an Optuna study: an Optuna sampler that asks an Ax client for each trial.
 
-The study is the one record. The client lives in memory alone and is told every trial that the study
-holds, those of an earlier process as well; so nothing can be lost between two storages, and all
-that reads a study (MLflow, dashboard, report, resume) knows nothing of Ax
+The study is the only record. The client lives in memory and is told every trial of the study,
+including those of an earlier process. So nothing can be lost between two storages, and everything
+that reads a study (MLflow, dashboard, report, resume) needs to know nothing of Ax
 (docs/decisions/ax_engine.md).
 """
 
@@ -33,8 +33,8 @@ _ALONE = threading.Lock()
 class AxSampler(StreamSampler):
     """Asks an Ax client for the genotype of each trial.
 
-    With `pool_bayes`, a study that was stopped continues as if it had not been, at one worker;
-    Ax's own strategy keeps a random state, and continues with other draws. Enqueued trials are
+    With `pool_bayes` and one worker, a stopped study continues as if it had not been stopped. Ax's
+    own strategy keeps a random state, and continues with other draws. Enqueued trials are
     evaluated as they are, and Ax learns from them. Failed trials are not proposed again.
 
     Args:
@@ -101,7 +101,7 @@ class AxSampler(StreamSampler):
 
     def _mirror(self, study: Study, number: int) -> _Mirror:
         if study.study_name not in self._mirrors:
-            # Ax's Sobol sequence begins anew in each client: with its seed, it would come again.
+            # Ax's Sobol sequence restarts in each client, so the same seed would repeat it.
             shift = number if self._strategy == "ax" else 0
             client = search_client(
                 self._space,
@@ -118,7 +118,7 @@ class AxSampler(StreamSampler):
         return dict(parameters_of(self._space, self._space.decode(trial.params), self._encoding))
 
     def _outcome(self, trial: FrozenTrial) -> dict[str, float]:
-        """Metrics that Ax wants to know, as far as the trial has them."""
+        """The trial's values of the metrics that Ax needs."""
         found = {
             name: trial.constraints[name] + largest
             for name, largest in self._constraints.items()
@@ -131,8 +131,8 @@ class _Mirror:
     """An Ax client that holds the trials of one Optuna study.
 
     Args:
-        sampler: Who translates trials.
-        client: The client; it has no trials yet.
+        sampler: Translates trials.
+        client: A client without trials.
     """
 
     def __init__(self, sampler: AxSampler, client: Client) -> None:
@@ -142,7 +142,7 @@ class _Mirror:
         self._settled: set[int] = set()
 
     def follow(self, study: Study, before: int) -> None:
-        """Tell the client what it does not know of the trials before that number."""
+        """Tell the client everything new about the trials before that number."""
         for trial in study.get_trials(deepcopy=False):
             if trial.number >= before or trial.number in self._settled:
                 continue
@@ -150,13 +150,13 @@ class _Mirror:
                 try:
                     parameters = self._sampler._parameters(trial)
                 except GenotypeError:
-                    continue  # not all of its parameters are there, or will ever be
+                    continue  # some of its parameters are missing, and may stay so
                 self._index_of[trial.number] = self._client.attach_trial(parameters)
             if trial.state.is_finished():
                 self._settle(trial)
 
     def ask(self, number: int) -> Mapping[str, Any]:
-        """Parameters of a trial; the same ones where it was asked before."""
+        """Parameters of a trial; the same again if it was asked before."""
         if number not in self._index_of:
             [(index, _)] = self._client.get_next_trials(max_trials=1).items()
             self._index_of[number] = index

@@ -1,4 +1,4 @@
-"""Our classes in Ax's registries, so that JSON files and databases hold them."""
+"""Registers our classes with Ax, so that its JSON files and databases can store them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ from nasrec_opt.ax._evaluation import ObjectiveMetric, ObjectiveRunner
 from nasrec_opt.ax._node import PoolNode, node_from_dict, node_to_dict
 from nasrec_opt.errors import StudyError
 
-_TYPE = 7401  # how a database tells our metrics and runners from others
+_TYPE = 7401  # the numbers of our metrics and runners in a database
 
 
 @cache
 def register() -> None:
-    """Tell Ax of our classes.
+    """Register our classes in Ax's global registries.
 
-    Its JSON files have no other door: a client takes a registry of one's own only together with a
-    database.
+    Ax's JSON files allow no other way: a client accepts its own registry only with a database.
     """
     CORE_METRIC_REGISTRY[ObjectiveMetric] = _TYPE
     CORE_RUNNER_REGISTRY[ObjectiveRunner] = _TYPE
@@ -41,11 +40,12 @@ def register() -> None:
     CORE_DECODER_REGISTRY[ObjectiveMetric.__name__] = ObjectiveMetric
     CORE_DECODER_REGISTRY[ObjectiveRunner.__name__] = ObjectiveRunner
     CORE_CLASS_DECODER_REGISTRY[PoolNode.__name__] = node_from_dict
-    COPY_DB_IDS_ATTRS_TO_SKIP.add("_objective")  # of a runner; Ax would look for rows inside it
+    # of a runner: otherwise Ax would look for table rows inside it
+    COPY_DB_IDS_ATTRS_TO_SKIP.add("_objective")
 
 
 def database(url: str) -> StorageConfig:
-    """Ax's tables in a database, made where they are missing.
+    """Open Ax's tables in a database, and create them if they are missing.
 
     Ax has one database at a time for a whole process: the last one opened.
 

@@ -1,7 +1,7 @@
 """Which candidates of a pool to evaluate next: observations in, positions out.
 
-Everything a model cannot learn from is put aside here, in numpy; the model is in
-`_gaussian_process`, which is imported when it is needed.
+This module, in NumPy alone, removes observations that a model cannot learn from. The model is in
+`_gaussian_process`, which is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nasrec_opt.samplers._selection import (
     without_outliers,
 )
 
-_RECENT_SHARE = 0.25  # of the points learnt from, chosen by age alone
+_RECENT_SHARE = 0.25  # share of the points learnt from that are the latest
 
 
 def require_botorch() -> None:
@@ -46,11 +46,11 @@ def select_batch(
     max_observed: int = 300,
     seed: int,
 ) -> list[int]:
-    """Candidates that promise the largest hypervolume (of one objective, the best value) together.
+    """Choose the candidates that together promise the largest hypervolume, or the best value.
 
-    Observations with a value that is not finite are left out, losses far beyond the bulk count as
-    much less, and objectives that were the same everywhere do not count. The hypervolume is that up
-    to a tenth of the front's range beyond its worst values. Of more than `max_observed`
+    Observations with a value that is not finite are left out, outlying losses are clipped, and
+    objectives that do not vary do not count. The reference point of the hypervolume lies a tenth of
+    the front's range beyond its worst values. Of more than `max_observed`
     observations, three quarters are the best by non-domination rank and crowding distance, and one
     quarter the latest of the others.
 
@@ -67,7 +67,7 @@ def select_batch(
         seed: Seed of all draws; the global random state of torch stays as it is.
 
     Returns:
-        Positions in `candidates`, the best first; fewer where the pool is smaller.
+        Positions in `candidates`, the best first; fewer if the pool is smaller.
 
     Raises:
         MissingExtraError: BoTorch is not installed.
@@ -91,7 +91,7 @@ def select_batch(
             raise StudyError(f"{name}: expected a positive integer, got {count!r}")
     problem = _Problem.of(observed, losses, constraints, max_observed)
     excluded = np.isin(_row_keys(candidates), _row_keys(pending))
-    if problem is None:  # nothing to learn from: the pool's own order
+    if problem is None:  # nothing to learn from: keep the order of the pool
         return [int(i) for i in np.flatnonzero(~excluded)[:batch_size]]
     return _select(candidates, problem, pending, excluded, batch_size, seed)
 
@@ -104,7 +104,7 @@ class _Problem:
         points: `[points, dimensions]`.
         outcomes: Negated objectives, then constraints, with mean 0 and standard deviation 1,
             `[points, objectives + constraints]`.
-        reference: Negated objectives from which on a point counts, `[objectives]`.
+        reference: Reference point, as negated objectives, `[objectives]`.
         width: Range of the front in each objective, or a standard deviation, `[objectives]`.
         limits: Largest value allowed of each constraint, as scaled in `outcomes`, `[constraints]`.
     """
@@ -119,7 +119,7 @@ class _Problem:
     def of(
         cls, points: FloatArray, losses: FloatArray, constraints: FloatArray, max_observed: int
     ) -> _Problem | None:
-        """The problem, or None where fewer than two points or no objective tell anything apart."""
+        """The problem, or None with fewer than two points, or if no objective varies."""
         finite = np.isfinite(losses).all(axis=1) & np.isfinite(constraints).all(axis=1)
         points, losses, constraints = points[finite], losses[finite], constraints[finite]
         if len(points) < 2:
@@ -157,7 +157,7 @@ def _learnt_from(losses: FloatArray, violation: FloatArray, most: int) -> IntArr
 
 
 def _standardize(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Values with mean 0 and standard deviation 1, and what both were, by column."""
+    """Values with mean 0 and standard deviation 1, and the original ones, by column."""
     mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
     deviation = np.where(deviation > 0, deviation, 1.0)
     return (values - mean) / deviation, mean, deviation

@@ -1,4 +1,4 @@
-"""The genotypes of a study's trials: each decoded and embedded once, since neither changes."""
+"""The genotypes of a study's trials, each decoded and embedded only once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DISCARDED = (TrialState.FAIL, TrialState.PRUNED)
 
 
 class Archive:
-    """Canonical genotypes and points of trials; what is kept between calls is only a cache.
+    """Canonical genotypes and points of trials; only a cache is kept between calls.
 
     Args:
         space: Space of the genotypes.
@@ -56,7 +56,7 @@ class Archive:
         return self._genotypes
 
     def _genotype(self, known: dict[int, Genotype | None], trial: FrozenTrial) -> Genotype | None:
-        """Of a finished trial; one that failed early was to have the parameters proposed to it."""
+        """The genotype of a finished trial; for an early failure, the one that was proposed."""
         if trial.number not in known:
             proposed: dict[str, Any] = trial.system_attrs.get(PROPOSAL, {})
             try:

@@ -1,12 +1,12 @@
-"""The model and the choice from it; the only module here that needs torch and BoTorch.
+"""The model and the choice of a batch; the only module here that needs torch and BoTorch.
 
-The choice is the noisy expected hypervolume improvement (qNEHVI) of a batch, chosen one by one
-(Daulton et al. 2021, arXiv:2105.08195). Only the hypervolume is found in another way. BoTorch cuts
-what the front leaves free into boxes, for each draw from the model and each member of the batch
-anew; that takes minutes with three objectives and a front of a hundred. Here it is a mean over
-directions of how far the front reaches in each (Golovin and Zhang 2020, arXiv:2006.04655), which is
-an array operation, and one model draw for all candidates serves the whole batch. With one objective
-it is the noisy expected improvement.
+The batch maximises the noisy expected hypervolume improvement (qNEHVI), one member after the other
+(Daulton et al. 2021, arXiv:2105.08195). Only the hypervolume is computed differently. BoTorch
+divides the space beyond the front into boxes, again for each draw from the model and each member of
+the batch, which takes minutes with three objectives and a front of a hundred. Here it is a mean
+over directions of how far the front reaches in each (Golovin and Zhang 2020, arXiv:2006.04655).
+This is an array operation, and one model draw for all candidates serves the whole batch. With one
+objective it is the noisy expected improvement.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from torch.nn.functional import leaky_relu
 _FIT_STEPS = 40  # of L-BFGS; more change the likelihood by little
 _SAMPLES = 128  # draws from the model
 _DIRECTIONS = 16  # of each draw, each draw's own
-_SHORTFALL = 1e-9  # weight of what lacks to an improvement, which decides where none is in sight
+_SHORTFALL = 1e-9  # weight of the distance to an improvement; decides if none improves
 _random_state = threading.Lock()  # torch has one, whatever thread asks
 
 
 @contextmanager
 def forked_random_state(seed: int) -> Iterator[None]:
-    """Draws inside depend on the seed alone, and those after it on what was before."""
+    """Draws in the block depend only on the seed, and later draws do not depend on the block."""
     with _random_state, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -58,7 +58,7 @@ def fit(points: Tensor, outcomes: Tensor) -> SingleTaskGP:
     with _quiet():
         try:
             fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": _FIT_STEPS}})
-        except ModelFittingError:  # then the prior's own lengthscales: the search goes on
+        except ModelFittingError:  # keep the prior's lengthscales: the search continues
             model = SingleTaskGP(points, outcomes, outcome_transform=None)
     return model
 
@@ -74,7 +74,7 @@ def draw(model: SingleTaskGP, points: Tensor, seed: int) -> Tensor:
 def choose(
     gains: Tensor, violation: Tensor, *, num_candidates: int, count: int, excluded: Tensor
 ) -> list[int]:
-    """The candidates with the largest hypervolume improvement, each given those before it.
+    """Choose the candidates with the largest hypervolume improvement, each given those before it.
 
     Args:
         gains: Draws of how far each point is beyond the reference point, as a share of the front's
@@ -88,7 +88,7 @@ def choose(
     Returns:
         Positions, in the order of the choice.
     """
-    # Below every feasible point; so until one is found, less violation is what improves.
+    # Below every feasible point: until one is found, less violation is an improvement.
     reach = torch.where(violation[:, None] > 0, -violation[:, None], _reach(gains))
     new, known = reach[..., :num_candidates], reach[..., num_candidates:]
     best = known.amax(dim=2)  #  [draws, directions]
@@ -107,9 +107,10 @@ def choose(
 def _reach(gains: Tensor) -> Tensor:
     """Volume that a point dominates in the cone of each direction, `[draws, directions, points]`.
 
-    Alone, and up to a constant. A point dominates what lies in a direction from the reference point
-    up to a length that its worst coordinate sets; volume grows as that length to the power of the
-    objectives. What is not beyond the reference has a negative length, which stays as it is.
+    For each point alone, and up to a constant. In a direction from the reference point, a point
+    dominates up to a length that its worst coordinate determines; volume grows with that length to
+    the power of the number of objectives. A point that is not better than the reference has a
+    negative length, which is kept.
     """
     num_draws, num_points, num_objectives = gains.shape
     directions = torch.randn(num_draws, _DIRECTIONS, num_objectives, dtype=gains.dtype).abs()
@@ -123,7 +124,7 @@ def _reach(gains: Tensor) -> Tensor:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of a fit that ends early, and of jitter: both are meant to happen."""
+    """Without the warnings of a fit that ends early, and of jitter; both are expected."""
     with warnings.catch_warnings():
         for category in (BotorchWarning, NumericalWarning, RuntimeWarning):
             warnings.simplefilter("ignore", category)

@@ -1,4 +1,4 @@
-"""A pool of new genotypes to choose from: mutants of the best, and some at random."""
+"""A pool of new genotypes to choose from: mutants of the best, and some random ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.samplers._selection import FloatArray, crowding_distance, non_domination_rank
 from nasrec_opt.space import Genotype, SearchSpace
 
-_ATTEMPTS = 16  # draws for each genotype that is wanted, before the pool stays smaller
+_ATTEMPTS = 16  # draws for each wanted genotype, before a smaller pool is accepted
 
 
 def propose_pool(
@@ -27,18 +27,18 @@ def propose_pool(
     max_mutations: int = 3,
     random_share: float = 0.125,
 ) -> list[Genotype]:
-    """Distinct models that were not evaluated: children of tournament winners, and random ones.
+    """Propose distinct new models: children of tournament winners, and random ones.
 
     The same arguments and the same state of `rng` give the same pool.
 
     Args:
         space: Space of all genotypes.
-        genotypes: What was evaluated; with none, the whole pool is random.
+        genotypes: Evaluated genotypes; without any, the whole pool is random.
         losses: Their objective values, smaller is better, `[genotypes, objectives]`.
         violation: Sum of the violated constraints' values, 0 where feasible, `[genotypes]`.
-        size: Genotypes wanted; a space that is all but exhausted gives fewer.
+        size: Number of genotypes; a nearly exhausted space gives fewer.
         rng: Source of all draws.
-        taken: Canonical genotypes that are not proposed either.
+        taken: Further canonical genotypes that must not be proposed.
         tournament_size: Evaluated genotypes drawn; the best of them becomes the parent.
         max_mutations: A child is 1 to this many mutations away from its parent, drawn uniformly.
         random_share: Share of the pool that has no parent.

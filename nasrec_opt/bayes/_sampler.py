@@ -4,11 +4,11 @@ The first trials are random. Then, round by round, mutants of the best trials an
 genotypes form a pool, and the batch of them that promises the largest hypervolume is handed out,
 one genotype a trial.
 
-Nothing is remembered but what the study holds. Round *r* learns from the first `num_startup +
-r * batch_size` completed trials, by number, and draws from `(seed, r)`; so its batch is the same
-in any process and after a restart, and a trial takes the first of the batch that no other trial
-has. Who finds all of them taken, because trials failed or because there are more workers than the
-batch has members, chooses a further batch from the rest of the pool.
+No state is kept besides the study. Round *r* learns from the first `num_startup + r * batch_size`
+completed trials, by number, and draws from `(seed, r)`. So its batch is the same in any process and
+after a restart, and a trial takes the first of the batch that no other trial has. If all of them
+are taken, because trials failed or because there are more workers than members of the batch, a
+further batch is chosen from the rest of the pool.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ATTEMPTS = 64  # random genotypes that are drawn before a duplicate is accepted
 class PoolBayesSampler(StreamSampler):
     """Evolution proposes, a Gaussian process chooses.
 
-    For objectives that take much longer than the choice, which is a few tenths of a second a trial.
+    Use it for objectives that take much longer than the choice, a few tenths of a second a trial.
     Several objectives are weighed by hypervolume. Constraints are those set with
     `trial.set_constraint`, and are modelled like objectives. Failed and pruned trials are neither
     learnt from nor repeated, and no model that was evaluated is proposed again while a new one can
@@ -58,7 +58,7 @@ class PoolBayesSampler(StreamSampler):
         batch_size: Trials of a round, for which the model is fitted once; not less than the number
             of workers, or some of them fit again. None for 8, or the whole of a smaller pool.
         max_observed: Maximum number of trials that the model learns from, see `select_batch`.
-        seed: Seed of all draws, or None for one that differs every time.
+        seed: Seed of all draws, or None for a different one every time.
 
     Raises:
         MissingExtraError: BoTorch is not installed.
@@ -123,7 +123,7 @@ class PoolBayesSampler(StreamSampler):
         rounds, _ = divmod(len(seen.individuals) - self._num_startup, self._batch_size)
         if rounds >= 0:
             observed = seen.individuals[: self._num_startup + rounds * self._batch_size]
-            # What failed later is not left out of the pool: the batch must not depend on it.
+            # Trials that failed later stay in the pool: the batch must not depend on them.
             discarded = self._archive.discarded(study)
             before = {genotype for n, genotype in discarded if n < observed[-1].number}
             for genotype in self._choices(study, rounds, observed, before):

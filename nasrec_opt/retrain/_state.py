@@ -37,9 +37,8 @@ class BestWeights:
         self.log_loss = math.inf
         self.step = 0
         self.weights: dict[str, Tensor] = {}
-        self.logits: npt.NDArray[np.float32] = np.empty(
-            0, np.float32
-        )  # logits of the rows that are scored
+        # of the rows that are scored
+        self.logits: npt.NDArray[np.float32] = np.empty(0, np.float32)
 
     def offer(
         self,

@@ -19,9 +19,7 @@ from nasrec_opt.supernet import Subnet, log_odds
 
 Progress = Callable[[int, int | None], None]
 
-TRIAL_STEPS = (
-    100  # steps on which learning rates are compared, unless a quarter of an epoch is more
-)
+TRIAL_STEPS = 100  # on which learning rates are compared, unless a quarter of an epoch is more
 TRIAL_GROWTH = 4  # maximum extension of the comparison, until a rate beats the constant
 BEATEN = 0.995  # share of the constant's log loss below which a model has learnt something
 

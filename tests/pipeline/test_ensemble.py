@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_STUDY
+from conftest import REPOSITORY, TINY_STUDY
 from sklearn.metrics import log_loss
 
 from hw import TechnologyFile, shipped_technology
@@ -178,3 +179,33 @@ def test_without_it_a_record_is_that_of_before_there_was_one(out, tmp_path):
     assert not (moved / "retrained" / "ensemble").exists()
     record = json.loads((moved / "run.json").read_text())
     assert "ensemble" not in record["retrain"]["settings"]["retrain"]
+
+
+def test_the_page_on_files_lists_those_of_a_run_and_no_others(out):
+    """Every file that a run leaves is in docs/reference/files.md, and every file there is left."""
+    page = (REPOSITORY / "docs" / "reference" / "files.md").read_text()
+    tables = page[page.index("## The run folder") : page.index("## Studies")]
+    lines = re.findall(r"^\| `([^`]+)` \| (.+) \|$", tables, re.MULTILINE)
+    patterns = {path: pattern_of(path) for path, _ in lines}
+    needed = {path for path, meaning in lines if "; optional" not in meaning}
+    files = [p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()]
+    open_files = re.compile(r".+\.db-(wal|shm)")
+    unlisted = [
+        file
+        for file in files
+        if not open_files.fullmatch(file) and not any(p.fullmatch(file) for p in patterns.values())
+    ]
+    assert unlisted == []
+    assert [path for path in needed if not any(map(patterns[path].fullmatch, files))] == []
+
+
+def pattern_of(path: str) -> re.Pattern[str]:
+    """The paths that a line of the page stands for: `<...>` is a name, `**` is anything."""
+    parts = re.split(r"(<[^>]+>|\*\*)", path)
+    written = {"**": ".+"}
+    return re.compile(
+        "".join(
+            written.get(part, "[^/]+" if part.startswith("<") else re.escape(part))
+            for part in parts
+        )
+    )
