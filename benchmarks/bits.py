@@ -21,7 +21,7 @@ from scipy.stats import kendalltau
 
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
-from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.oracle import OracleOptions, SupernetOracle
 from nasrec_opt.oracle._checks import training_data
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
@@ -75,7 +75,10 @@ def rank(supernet: Path, fidelity: str, count: int) -> Ranking:
     """Score genotypes drawn from the supernet's space in floating point and at 8 bits."""
     losses, seconds = [], []
     for bits in (32, BITS):
-        oracle = SupernetOracle.load(supernet, fidelity=fidelity)  # type: ignore[arg-type]
+        oracle = SupernetOracle.load(
+            supernet,
+            options=OracleOptions(fidelity=fidelity),  # type: ignore[arg-type]
+        )
         started = time.perf_counter()
         answers = oracle.evaluate_many([g.with_bits(bits) for g in drawn(oracle, count)])
         seconds.append(time.perf_counter() - started)

@@ -37,7 +37,7 @@ import torch
 
 from nasrec_opt import Genotype, SearchSpace, Supernet
 from nasrec_opt.data import Dataset, generate_synthetic
-from nasrec_opt.oracle import SupernetOracle, fit_adagrad, fit_newton, score
+from nasrec_opt.oracle import OracleOptions, SupernetOracle, fit_adagrad, fit_newton, score
 from nasrec_opt.supernet import (
     SingleOperatorAnyConnection,
     TrainConfig,
@@ -100,8 +100,9 @@ def compare(supernet: Supernet, dataset: Dataset, rows: int, count: int, ranked:
     genotypes, rng = genotypes_of(space, count)
     families = [(parent, [space.mutate(parent, rng) for _ in range(4)]) for parent in genotypes]
 
-    def fresh(**options: Any) -> SupernetOracle:
-        return SupernetOracle(supernet, dataset, **{"rows": rows} | options)
+    def fresh(*, memory_bytes: int = 1 << 30, **options: Any) -> SupernetOracle:
+        asked = OracleOptions(**{"rows": rows} | options)
+        return SupernetOracle(supernet, dataset, asked, memory_bytes=memory_bytes)
 
     show(f"{space.name}: query of {rows} rows", queries(supernet, dataset, genotypes, fresh))
     show(f"{space.name}: query in bfloat16", halves(genotypes, fresh))
@@ -141,9 +142,9 @@ def queries(
     masked = Supernet(supernet.space, dataset.features, None, masking="zero")
     masked.load_state_dict(supernet.state_dict())
     whole = full_supernet(supernet.space)  # where nothing is masked, both are one function
-    few = SupernetOracle(masked, dataset, rows=256).evaluate(whole).log_loss
+    few = SupernetOracle(masked, dataset, OracleOptions(rows=256)).evaluate(whole).log_loss
     np.testing.assert_allclose(fresh(rows=256).evaluate(whole).log_loss, few, rtol=1e-4)
-    at_full_width = SupernetOracle(masked, dataset, rows=fresh().num_rows)
+    at_full_width = SupernetOracle(masked, dataset, OracleOptions(rows=fresh().num_rows))
     return [
         (seconds(fresh().evaluate, genotype), seconds(at_full_width.evaluate, genotype))
         for genotype in genotypes

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nasrec_opt.features import FeatureSpec
     from nasrec_opt.lowering import lower
     from nasrec_opt.objective import Objective, search
+    from nasrec_opt.options import OracleOptions
     from nasrec_opt.oracle import Evaluation, FunctionOracle, Oracle, SupernetOracle, TabularOracle
     from nasrec_opt.samplers import RegularizedEvolutionSampler
     from nasrec_opt.space import BlockGene, Genotype, HardwareGene, SearchSpace
@@ -32,6 +33,7 @@ __all__ = [
     "MLflowLogger",
     "Objective",
     "Oracle",
+    "OracleOptions",
     "RegularizedEvolutionSampler",
     "SQLiteStorage",
     "SearchSpace",
@@ -53,6 +55,7 @@ _HOMES = {
     "MLflowLogger": "tracking",
     "Objective": "objective",
     "Oracle": "oracle",
+    "OracleOptions": "options",
     "RegularizedEvolutionSampler": "samplers",
     "SQLiteStorage": "_foreign.optuna_rdb",
     "SearchSpace": "space",

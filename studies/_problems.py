@@ -15,7 +15,7 @@ from optuna.trial import BaseTrial
 from hw import ReRAM
 from nasrec_opt.errors import MissingExtraError, StudyError
 from nasrec_opt.objective import Objective
-from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.oracle import OracleOptions, SupernetOracle
 from nasrec_opt.samplers import hypervolume, non_dominated
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.tabular import TabularBenchmark
@@ -86,7 +86,7 @@ class Live:
     front: Floats | None = None
 
     def __init__(self, space: SearchSpace, folder: Path, rows: int) -> None:
-        oracle = SupernetOracle.load(folder, rows=rows)
+        oracle = SupernetOracle.load(folder, options=OracleOptions(rows=rows))
         self._space = space
         self._objective = Objective(self._space, oracle, ReRAM())
         self.space: SearchSpace | None = self._space

@@ -119,7 +119,7 @@ def load_oracle(folder: str, technique: str, scoring: str, repeat: int = 0) -> S
     """An oracle on a supernet of a technique."""
     task = {"folder": folder, "technique": technique, "repeat": repeat}
     _, dataset = _study(folder)
-    return SupernetOracle.load(_supernet_folder(task), dataset, **SCORINGS[scoring].oracle)
+    return SupernetOracle.load(_supernet_folder(task), dataset, SCORINGS[scoring].oracle)
 
 
 # A process keeps the last oracle only: tasks come in an order in which neighbours share it.

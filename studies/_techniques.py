@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nasrec_opt.errors import StudyError
+from nasrec_opt.options import OracleOptions
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.supernet import (
     FairOperators,
@@ -46,12 +47,12 @@ class Scoring:
 
     Args:
         label: What tables and plots call it.
-        oracle: Options of `SupernetOracle`.
+        oracle: How it scores.
         only: Techniques it is compared for, or None for all of them.
     """
 
     label: str
-    oracle: Mapping[str, Any]
+    oracle: OracleOptions
     only: tuple[str, ...] | None = None
 
 
@@ -128,36 +129,33 @@ TECHNIQUES = {
     ),
 }
 SCORINGS = {
-    "supernet": Scoring(label="weights as they are", oracle={"fidelity": "supernet"}),
+    "supernet": Scoring(label="weights as they are", oracle=OracleOptions(fidelity="supernet")),
     "adagrad": Scoring(
         label="last layer, Adagrad as published",
-        oracle={"fidelity": "last_layer", "last_layer": "adagrad"},
+        oracle=OracleOptions(fidelity="last_layer", last_layer="adagrad"),
     ),
     "newton": Scoring(
-        label="last layer, Newton", oracle={"fidelity": "last_layer", "last_layer": "newton"}
+        label="last layer, Newton", oracle=OracleOptions(fidelity="last_layer", last_layer="newton")
     ),
     "newton-16k": Scoring(
         label="last layer, Newton on 16,384 rows, asked on 4,096",
-        oracle={
-            "fidelity": "last_layer",
-            "last_layer": "newton",
-            "fit_rows": 16_384,
-            "rows": 4_096,
-        },
+        oracle=OracleOptions(
+            fidelity="last_layer", last_layer="newton", fit_rows=16_384, rows=4_096
+        ),
         only=(DEFAULT,),
     ),
     "newton-32k": Scoring(
         label="last layer, Newton on 32,768 rows",
-        oracle={"fidelity": "last_layer", "last_layer": "newton", "fit_rows": 32_768},
+        oracle=OracleOptions(fidelity="last_layer", last_layer="newton", fit_rows=32_768),
         only=(DEFAULT,),
     ),
     "folds": Scoring(
         label="last layer, Newton by folds of validation rows",
-        oracle={"fidelity": "last_layer", "last_layer": "folds"},
+        oracle=OracleOptions(fidelity="last_layer", last_layer="folds"),
         only=(DEFAULT,),
     ),
     "fine-tune": Scoring(
-        label="all weights, 100 steps", oracle={"fidelity": "fine_tune"}, only=(DEFAULT,)
+        label="all weights, 100 steps", oracle=OracleOptions(fidelity="fine_tune"), only=(DEFAULT,)
     ),
 }
 
@@ -178,7 +176,7 @@ def chosen(what: str, text: str, known: Mapping[str, Any]) -> list[str]:
 def applies(technique: str, scoring: str) -> bool:
     """Whether a scoring is compared for a technique."""
     how, ask = TECHNIQUES[technique], SCORINGS[scoring]
-    if how.masking == "zero" and ask.oracle["fidelity"] == "fine_tune":
+    if how.masking == "zero" and ask.oracle.fidelity == "fine_tune":
         return False  # no standalone model equals a subnet that masks by zero
     return (ask.only is None or technique in ask.only) and (
         how.scorings is None or scoring in how.scorings

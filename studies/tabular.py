@@ -23,7 +23,7 @@ from nasrec_opt._files import atomic_write, sha256
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.objective import metrics_many
-from nasrec_opt.oracle import Evaluation, SupernetOracle
+from nasrec_opt.oracle import Evaluation, OracleOptions, SupernetOracle
 from nasrec_opt.pipeline import Reporter, StudyConfig, run_study
 from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.tabular import METRICS, TabularBenchmark
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> None:
         raise StudyError("space: expected one without accelerator genes, which the table fixes")
     # The table's log losses are those of floating point, its costs those of 8 bits, as the table
     # that ships has them (docs/decisions/bits.md).
-    oracle = SupernetOracle.load(options.out / "supernet", bits="float")
+    oracle = SupernetOracle.load(options.out / "supernet", options=OracleOptions(bits="float"))
     reporter.begin("score", space.name)
     models = distinct_models(space)
     weights = sha256(options.out / "supernet" / "weights.safetensors")[:12]

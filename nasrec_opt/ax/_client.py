@@ -50,8 +50,9 @@ def make_client(
 
     Example:
         >>> from hw import ReRAM
-        >>> from nasrec_opt import Objective, SupernetOracle
-        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> from nasrec_opt import Objective, OracleOptions, SupernetOracle
+        >>> options = OracleOptions(rows=500)
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", options=options)
         >>> objective = Objective(oracle.supernet.space, oracle, ReRAM())
         >>> client = make_client(objective, seed=0)
         >>> client.run_trials(max_trials=4)

@@ -53,8 +53,9 @@ class AxSampler(StreamSampler):
     Example:
         >>> import optuna
         >>> from hw import ReRAM
-        >>> from nasrec_opt import Objective, SupernetOracle
-        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> from nasrec_opt import Objective, OracleOptions, SupernetOracle
+        >>> options = OracleOptions(rows=500)
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", options=options)
         >>> objective = Objective(oracle.supernet.space, oracle, ReRAM())
         >>> sampler = AxSampler(objective.space, metric_names=objective.metric_names, seed=0)
         >>> study = optuna.create_study(directions=["minimize"] * 3, sampler=sampler)

@@ -86,8 +86,9 @@ class Objective:
 
     Example:
         >>> from hw import ReRAM
-        >>> from nasrec_opt import SupernetOracle
-        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> from nasrec_opt import OracleOptions, SupernetOracle
+        >>> options = OracleOptions(rows=500)
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", options=options)
         >>> space = oracle.supernet.space
         >>> objective = Objective(space, oracle, ReRAM(), constraints={"area_mm2": 30.0})
         >>> objective.metric_names

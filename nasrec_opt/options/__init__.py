@@ -18,15 +18,19 @@ from nasrec_opt.options._choices import (
 from nasrec_opt.options._ladder import LadderConfig
 from nasrec_opt.options._oracle import AdagradFit, FineTune, Scratch
 from nasrec_opt.options._retrain import RetrainConfig
+from nasrec_opt.options._scoring import Fidelity, LastLayer, OracleOptions
 from nasrec_opt.options._supernet import TrainConfig
 
 __all__ = [
     "AdagradFit",
     "AdagradOptions",
     "Connections",
+    "Fidelity",
     "FineTune",
     "Initialization",
     "LadderConfig",
+    "LastLayer",
+    "OracleOptions",
     "Precision",
     "PrecisionChoice",
     "RankedBits",

@@ -8,7 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nasrec_opt.options import AdagradFit, FineTune, RankedBits, Scratch, check_ranked_bits
+from nasrec_opt.options import (
+    AdagradFit,
+    FineTune,
+    OracleOptions,
+    RankedBits,
+    Scratch,
+    check_ranked_bits,
+)
 from nasrec_opt.oracle._function import FunctionOracle
 from nasrec_opt.oracle._metrics import auc, difference, log_losses, score
 from nasrec_opt.oracle._protocol import (
@@ -35,6 +42,7 @@ __all__ = [
     "FunctionOracle",
     "NoisyOracle",
     "Oracle",
+    "OracleOptions",
     "RankedBits",
     "Report",
     "Scratch",

@@ -14,12 +14,6 @@ from nasrec_opt.supernet import TRAINING
 VIEW = (("min_count", int), ("binned_dense", bool))  # options of `Dataset.open`
 
 
-def check_option(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Refuse a word that is not one of those known."""
-    if value not in known:
-        raise StudyError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-
-
 def check_features(dataset: Dataset, ours: FeatureSpec) -> None:
     """Refuse a dataset whose rows the supernet cannot read."""
     theirs = dataset.features

@@ -58,7 +58,8 @@ class NoisyOracle(Oracle):
         >>> import numpy as np
         >>> from hw import Noise, ReRAM
         >>> from nasrec_opt.lowering import CrossbarCells
-        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> options = OracleOptions(rows=500)
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", options=options)
         >>> cells = CrossbarCells(ReRAM(), Noise(conductance_sigma=0.1), seed=0)
         >>> noisy = NoisyOracle(oracle, cells, chips=2)
         >>> genotype = oracle.supernet.space.sample(np.random.default_rng(0))
@@ -69,12 +70,13 @@ class NoisyOracle(Oracle):
     reads_accelerator = True  # an objective must not answer for other accelerator genes
 
     def __init__(self, oracle: SupernetOracle, cells: Cells | None, *, chips: int = 4) -> None:
-        if oracle.fidelity not in ("supernet", "last_layer"):
+        how = oracle.options
+        if how.fidelity not in ("supernet", "last_layer"):
             raise StudyError(
                 "noise: expected an oracle with the fidelity supernet or last_layer, got "
-                f"{oracle.fidelity!r}"
+                f"{how.fidelity!r}"
             )
-        if oracle.fidelity == "last_layer" and oracle.last_layer == "folds":
+        if how.fidelity == "last_layer" and how.last_layer == "folds":
             raise StudyError(
                 "noise: expected an oracle whose models have one final layer to write, got "
                 "last_layer='folds'"
@@ -84,9 +86,9 @@ class NoisyOracle(Oracle):
                 'noise: expected an oracle with precision="float32" that does not mask by zero, '
                 f"got precision={oracle.precision!r}, masking={oracle.supernet.masking!r}"
             )
-        if oracle.bits != "genotype":
+        if how.bits != "genotype":
             raise StudyError(
-                f"noise: expected an oracle that scores models at their bits, got {oracle.bits!r}"
+                f"noise: expected an oracle that scores models at their bits, got {how.bits!r}"
             )
         if chips < 1:
             raise StudyError(f"chips: expected 1 or more, got {chips}")

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +14,8 @@ import torch
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.options import (
-    AdagradFit,
-    FineTune,
-    PrecisionChoice,
-    RankedBits,
-    Scratch,
-    check_precision,
-    check_ranked_bits,
-)
-from nasrec_opt.oracle._checks import (
-    check_features,
-    check_option,
-    training_data,
-)
+from nasrec_opt.options import OracleOptions, check_ranked_bits
+from nasrec_opt.oracle._checks import check_features, training_data
 from nasrec_opt.oracle._metrics import difference, log_losses, score
 from nasrec_opt.oracle._plan import Key, Numbering, Plan
 from nasrec_opt.oracle._prediction import Logits, Predictor, RecentLogits
@@ -37,9 +24,6 @@ from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._tuning import Tuning
 from nasrec_opt.space import FLOAT_BITS, Genotype
 from nasrec_opt.supernet import Supernet, WeightReader, choose_precision
-
-Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"] | FineTune | Scratch
-LastLayer = Literal["newton", "folds", "adagrad"] | AdagradFit
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CPU_CHUNK_ROWS = 1024  # outputs of a block then fit the second-level cache
@@ -57,40 +41,21 @@ class SupernetOracle(Oracle):
         supernet: The trained supernet; the oracle computes on its device.
         dataset: The log. Its validation rows are scored; its training rows are used where something
             is trained or fitted.
-        rows: Number of validation rows, evenly spread and the same for every genotype, or None for
-            all of them.
-        fidelity: `supernet` uses the weights as they are; `last_layer` fits the final layer again
-            for each genotype (paper, section 5.1); `fine_tune` trains the whole subnet for a few
-            more steps; `scratch` trains it from fresh weights. A `FineTune` or a `Scratch` is one
-            of the last two with its own options.
-        last_layer: How the final layer is fitted: `newton` to the optimum of the ridge problem on
-            training rows; `folds` in the same way, four times, on three quarters of the validation
-            rows to predict the fourth; `adagrad` by the paper's 500 steps on fresh training rows.
-            An `AdagradFit` is the last one with its own options.
-        fit_rows: Training rows of Newton's fit, or validation rows of all folds, evenly spread.
-            None means 8,192, or 16,384 for folds.
+        options: How models are scored, or None for the defaults. The attribute `precision` holds
+            what `auto` comes to.
+        reference: A model that every answer is compared with, in `Evaluation.difference`.
         chunk_rows: Rows computed at a time, or None for as many as suit the device.
         memory_bytes: Maximum number of bytes of embeddings and block outputs kept.
-        precision: Precision of products and block outputs where weights are shared. `bfloat16` is
-            faster on processors that have it, takes half the memory, and ranks nearly alike, except
-            in spaces with bits, whose rounding turns small differences into whole levels. `auto` is
-            bfloat16 where the device has instructions for it and nothing is rounded to bits,
-            otherwise float32; the attribute `precision` holds the result. The default is float32,
-            so that answers do not depend on the processor.
-        reference: A model that every answer is compared with, in `Evaluation.difference`.
-        bits: `genotype` scores every model at its own bits, as its cost does; `float` scores all in
-            floating point, which ranks models of 8 bits nearly alike (docs/decisions/bits.md).
-            `float` is only for a supernet whose space has 8 bits alone; score the chosen models
-            once more at their bits.
 
     Raises:
-        StudyError: An option is out of range, the supernet reads other features, or `bits` is
-            `float` for a space that has other bits than 8.
+        StudyError: `chunk_rows` or `memory_bytes` is out of range, the supernet reads other
+            features, or `bits` is `float` for a space that has other bits than 8.
         GenotypeError: The reference does not fit the supernet.
 
     Example:
         >>> import numpy as np
-        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", rows=500)
+        >>> options = OracleOptions(rows=500)
+        >>> oracle = SupernetOracle.load("runs/quickstart/supernet", options=options)
         >>> rng, space = np.random.default_rng(0), oracle.supernet.space
         >>> genotype, other = space.sample(rng), space.sample(rng)
         >>> 0.0 < oracle.evaluate(genotype).log_loss < 1.0
@@ -105,52 +70,41 @@ class SupernetOracle(Oracle):
         self,
         supernet: Supernet,
         dataset: Dataset,
+        options: OracleOptions | None = None,
         *,
-        rows: int | None = None,
-        fidelity: Fidelity = "supernet",
-        last_layer: LastLayer = "newton",
-        fit_rows: int | None = None,
+        reference: Genotype | None = None,
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
-        precision: PrecisionChoice = "float32",
-        reference: Genotype | None = None,
-        bits: RankedBits = "genotype",
     ) -> None:
-        fit = AdagradFit() if last_layer == "adagrad" else last_layer
-        if isinstance(fit, str):
-            check_option("last_layer", fit, ("newton", "folds", "adagrad"))
-        check_precision(precision)
-        check_ranked_bits(bits, supernet.space)
-        for name, value in (("rows", rows), ("fit_rows", fit_rows), ("chunk_rows", chunk_rows)):
-            if value is not None and value < 1:
-                raise StudyError(f"{name}: expected 1 or more, got {value}")
+        options = options or OracleOptions()
+        check_ranked_bits(options.bits, supernet.space)
+        if chunk_rows is not None and chunk_rows < 1:
+            raise StudyError(f"chunk_rows: expected 1 or more, got {chunk_rows}")
         if memory_bytes < 0:
             raise StudyError(f"memory_bytes: expected 0 or more, got {memory_bytes}")
-        how = {"fine_tune": FineTune(), "scratch": Scratch()}.get(str(fidelity), fidelity)
-        if isinstance(how, str):
-            check_option("fidelity", how, ("supernet", "last_layer", "fine_tune", "scratch"))
         check_features(dataset, supernet.features)
         self.supernet = supernet.eval()
         self.features = supernet.features
         self.balance = supernet.balance
-        self.fidelity = fidelity
-        self.last_layer = last_layer
-        self.bits = bits
+        self.options = options
         device = supernet.final.bias.device
-        is_rounded = bits == "genotype" and supernet.space.bits != (FLOAT_BITS,)
-        self.precision = choose_precision(precision, device, is_quantized=is_rounded)
+        is_rounded = options.bits == "genotype" and supernet.space.bits != (FLOAT_BITS,)
+        self.precision = choose_precision(options.precision, device, is_quantized=is_rounded)
         is_on_cpu = device.type == "cpu"
         chunk_rows = chunk_rows or (CPU_CHUNK_ROWS if is_on_cpu else DEVICE_CHUNK_ROWS)
         self._predictor: Predictor
-        if isinstance(how, FineTune | Scratch):
-            self._predictor = Tuning(supernet, dataset, how, rows=rows, chunk_rows=chunk_rows)
+        how = options.trained()
+        if how is not None:
+            self._predictor = Tuning(
+                supernet, dataset, how, rows=options.rows, chunk_rows=chunk_rows
+            )
         else:
             self._predictor = SharedWeights(
                 supernet,
                 dataset,
-                rows=rows,
-                fit=fit if how == "last_layer" else None,
-                fit_rows=fit_rows,
+                rows=options.rows,
+                fit=options.fitted() if options.fidelity == "last_layer" else None,
+                fit_rows=options.fit_rows,
                 chunk_rows=chunk_rows,
                 memory_bytes=memory_bytes,
                 dtype=DTYPES[self.precision],
@@ -167,31 +121,21 @@ class SupernetOracle(Oracle):
         cls,
         path: Path | str,
         dataset: Dataset | None = None,
+        options: OracleOptions | None = None,
         *,
-        rows: int | None = None,
-        fidelity: Fidelity = "supernet",
-        last_layer: LastLayer = "newton",
-        fit_rows: int | None = None,
+        reference: Genotype | None = None,
         chunk_rows: int | None = None,
         memory_bytes: int = 1 << 30,
-        precision: PrecisionChoice = "float32",
-        reference: Genotype | None = None,
-        bits: RankedBits = "genotype",
     ) -> SupernetOracle:
         """Load an oracle from the folder of a trained supernet.
 
         Args:
             path: The folder, for example `runs/quickstart/supernet`.
             dataset: What the supernet was trained on, or None to open it from where it was then.
-            rows: Number of validation rows; see the class, as for the parameters that follow.
-            fidelity: See the class.
-            last_layer: See the class.
-            fit_rows: See the class.
+            options: See the class, as for the parameters that follow.
+            reference: See the class.
             chunk_rows: See the class.
             memory_bytes: See the class.
-            precision: See the class.
-            reference: See the class.
-            bits: See the class.
 
         Returns:
             The oracle.
@@ -214,15 +158,10 @@ class SupernetOracle(Oracle):
         return cls(
             supernet,
             dataset,
-            rows=rows,
-            fidelity=fidelity,
-            last_layer=last_layer,
-            fit_rows=fit_rows,
+            options,
+            reference=reference,
             chunk_rows=chunk_rows,
             memory_bytes=memory_bytes,
-            precision=precision,
-            reference=reference,
-            bits=bits,
         )
 
     @property
@@ -333,17 +272,19 @@ class SupernetOracle(Oracle):
             GenotypeError: The genotype does not fit the supernet.
             StudyError: The fidelity trains subnets, or fits a final layer for each fold.
         """
-        if not isinstance(self._predictor, SharedWeights) or self.last_layer == "folds":
+        how = self.options
+        has_folds = how.fidelity == "last_layer" and how.last_layer == "folds"
+        if not isinstance(self._predictor, SharedWeights) or has_folds:
             raise StudyError(
                 "logits: expected the fidelity supernet or last_layer, with one final layer for "
-                f"all rows, got fidelity={self.fidelity!r}, last_layer={self.last_layer!r}"
+                f"all rows, got fidelity={how.fidelity!r}, last_layer={how.last_layer!r}"
             )
         with self._lock:
             return self._predictor.predict_read(self._plan(genotype), begin)
 
     def _plan(self, genotype: Genotype) -> Plan:
         self.supernet.check_genotype(genotype)
-        if self.bits == "float":
+        if self.options.bits == "float":
             genotype = genotype.with_bits(FLOAT_BITS)
         return self._numbering.plan(genotype)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -160,15 +161,10 @@ class Context:
         Returns:
             The oracle.
         """
-        oracle = self.config.oracle
-        return SupernetOracle(
-            Supernet.load(self.folder.supernet).to(best_device()),
-            self.dataset(),
-            rows=oracle.rows,
-            fidelity=oracle.trained(self.config.seed) or oracle.fidelity,
-            last_layer=oracle.fitted(self.config.seed),
-            fit_rows=oracle.fit_rows,
-            # What is rounded to bits is not left to the eight bits of a bfloat16.
-            precision="float32" if bits == "genotype" else oracle.precision,
-            bits=bits or oracle.bits,
-        )
+        options = self.config.oracle.with_seed(self.config.seed)
+        if bits is not None:
+            options = replace(options, bits=bits)
+        if bits == "genotype":  # what is rounded is not left to the eight bits of a bfloat16
+            options = replace(options, precision="float32")
+        supernet = Supernet.load(self.folder.supernet).to(best_device())
+        return SupernetOracle(supernet, self.dataset(), options)

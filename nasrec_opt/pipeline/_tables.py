@@ -11,14 +11,7 @@ from typing import Any, Literal
 
 from nasrec_opt._settings import check_at_least
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import (
-    AdagradFit,
-    FineTune,
-    PrecisionChoice,
-    RankedBits,
-    RetrainConfig,
-    Scratch,
-)
+from nasrec_opt.options import OracleOptions, PrecisionChoice, RetrainConfig
 from nasrec_opt.space import SearchSpace
 
 
@@ -96,68 +89,13 @@ class SpaceConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OracleConfig:
-    """`[oracle]`: how a trial's log loss is found.
+class OracleConfig(OracleOptions):
+    """`[oracle]`: how a trial's log loss is found; see `OracleOptions`, whose options these are.
 
-    Args:
-        rows: Number of validation rows of a query, or None for all of them.
-        fidelity: `supernet`: weights as they are; `last_layer`: final layer fitted again;
-            `fine_tune`: the subnet trained for some steps more; `scratch`: from fresh weights.
-        last_layer: How the final layer is fitted, of `fidelity = "last_layer"`: `newton`: to the
-            optimum on 8,192 training rows; `folds`: likewise on three quarters of the validation
-            rows, to predict the fourth; `adagrad`: the published 500 steps on fresh rows.
-        fit_rows: Rows of that fit, evenly spread: training rows of `newton`, validation rows of
-            `folds`; None means 8,192, or 16,384. `adagrad` has options of its own.
-        precision: Of products and block outputs where weights are shared; `auto` is `bfloat16`
-            where the device has instructions for it and nothing is rounded to bits, else `float32`.
-        bits: `genotype`: every model is scored at its bits; `float`: models of 8 bits are ranked
-            in floating point, and those that are retrained are scored at their bits as well.
-        adagrad: Options of `last_layer = "adagrad"`.
-        fine_tune: Options of `fidelity = "fine_tune"`.
-        scratch: Options of `fidelity = "scratch"`.
+    One default differs: a run folder records which precision `auto` came to, a script does not.
     """
 
-    rows: int | None = None
-    fidelity: Literal["supernet", "last_layer", "fine_tune", "scratch"] = "supernet"
-    last_layer: Literal["newton", "folds", "adagrad"] = "newton"
-    fit_rows: int | None = None
     precision: PrecisionChoice = "auto"
-    bits: RankedBits = "genotype"
-    adagrad: AdagradFit = field(default_factory=AdagradFit)
-    fine_tune: FineTune = field(default_factory=FineTune)
-    scratch: Scratch = field(default_factory=Scratch)
-
-    def __post_init__(self) -> None:
-        if self.fit_rows is not None and self.fit_rows < 1:
-            raise StudyError(f"fit_rows: expected 1 or more, got {self.fit_rows}")
-
-    def trained(self, seed: int) -> FineTune | Scratch | None:
-        """How subnets are trained before they are scored, or None where they are not.
-
-        Args:
-            seed: Of that training.
-        """
-        how = {"fine_tune": self.fine_tune, "scratch": self.scratch}.get(self.fidelity)
-        return None if how is None else dataclasses.replace(how, seed=seed)
-
-    def fitted(self, seed: int) -> Literal["newton", "folds"] | AdagradFit:
-        """How the final layer is fitted, where it is.
-
-        Args:
-            seed: Of the order of rows.
-        """
-        if self.last_layer != "adagrad":
-            return self.last_layer
-        return dataclasses.replace(self.adagrad, seed=seed)
-
-    def unread(self) -> set[str]:
-        """Names of the options that change no answer at this fidelity."""
-        fits = self.fidelity == "last_layer"
-        names = {"fine_tune", "scratch"} - {self.fidelity}
-        names |= set() if fits else {"last_layer"}
-        is_adagrad = fits and self.last_layer == "adagrad"
-        names |= {"fit_rows"} if is_adagrad or not fits else set()
-        return names | (set() if is_adagrad else {"adagrad"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

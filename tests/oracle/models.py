@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn import metrics
 
 from nasrec_opt.data import Batch, Dataset
-from nasrec_opt.oracle import Evaluation
+from nasrec_opt.options import AdagradFit, FineTune, OracleOptions, Scratch
+from nasrec_opt.oracle import Evaluation, SupernetOracle
 from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet import Subnet, Supernet
 
@@ -58,6 +60,33 @@ def supernet_of(space: SearchSpace, dataset: Dataset, **options) -> Supernet:
         supernet.final.dense.mul_(3)
         supernet.final.sparse.mul_(3)
     return supernet
+
+
+def oracle_of(
+    supernet: Supernet,
+    dataset: Dataset,
+    *,
+    fidelity: str | FineTune | Scratch = "supernet",
+    last_layer: str | AdagradFit = "newton",
+    reference: Genotype | None = None,
+    chunk_rows: int | None = None,
+    memory_bytes: int = 1 << 30,
+    **options: Any,
+) -> SupernetOracle:
+    """An oracle with its options side by side; those of a fidelity stand for the fidelity."""
+    for kind, name in ((FineTune, "fine_tune"), (Scratch, "scratch")):
+        if isinstance(fidelity, kind):
+            options[name], fidelity = fidelity, name
+    if isinstance(last_layer, AdagradFit):
+        options["adagrad"], last_layer = last_layer, "adagrad"
+    return SupernetOracle(
+        supernet,
+        dataset,
+        OracleOptions(fidelity=fidelity, last_layer=last_layer, **options),
+        reference=reference,
+        chunk_rows=chunk_rows,
+        memory_bytes=memory_bytes,
+    )
 
 
 def draw(space: SearchSpace, seed: int) -> Genotype:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle.models import SPACES, draw, supernet_of
+from oracle.models import SPACES, draw, oracle_of, supernet_of
 
 from hw import CPU, DescriptionError, MatrixVector, Noise, ReRAM
 from nasrec_opt import FeatureSpec, Genotype, SearchSpace, Subnet
 from nasrec_opt.lowering import CrossbarCells, lower
-from nasrec_opt.oracle import NoisyOracle, SupernetOracle
+from nasrec_opt.oracle import NoisyOracle
 from nasrec_opt.supernet import WeightReader
 
 FEATURES = FeatureSpec(5, (7, 11, 3, 20))
@@ -76,7 +76,7 @@ def test_scores_of_four_eight_and_32_bits_differ_and_so_do_their_costs(dataset, 
     for spaces in ([space] * 3, [replace(space, bits=(bits,)) for bits in (4, 8, 32)]):
         losses = []
         for bits, own in zip((4, 8, 32), spaces, strict=True):
-            oracle = SupernetOracle(supernet_of(own, dataset), dataset, fidelity=fidelity)
+            oracle = oracle_of(supernet_of(own, dataset), dataset, fidelity=fidelity)
             losses.append(oracle.evaluate(genotype.with_bits(bits)).log_loss)
         four, eight, floats = losses
         assert len({four, eight, floats}) == 3
@@ -94,7 +94,7 @@ def test_scores_of_four_eight_and_32_bits_differ_and_so_do_their_costs(dataset, 
 
 
 def test_cells_hold_no_floating_point(supernets, dataset):
-    oracle = SupernetOracle(supernets["plain"], dataset)
+    oracle = oracle_of(supernets["plain"], dataset)
     noisy = NoisyOracle(oracle, CrossbarCells(ReRAM(), Noise(conductance_sigma=0.1)))
     with pytest.raises(DescriptionError, match=r"product 0: expected bits that cells hold.*got 32"):
         noisy.evaluate(draw(SPACES["plain"], 0).with_bits(32))

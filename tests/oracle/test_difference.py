@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle.models import SPACE, draw, family, forward, rows_of
+from oracle.models import SPACE, draw, family, forward, oracle_of, rows_of
 
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.oracle import Difference, FineTune, SupernetOracle, difference
@@ -17,7 +17,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @pytest.fixture(scope="module")
 def oracle(supernet, dataset) -> SupernetOracle:
-    return SupernetOracle(supernet, dataset)
+    return oracle_of(supernet, dataset)
 
 
 def paired(model, batch, genotype: Genotype, other: Genotype) -> Difference:
@@ -74,27 +74,27 @@ def test_one_row_has_no_error():
 def test_every_answer_is_compared_with_the_reference(supernet, dataset, fidelity):
     options = {"rows": 120, "fit_rows": 90, "fidelity": fidelity}
     reference, *genotypes = family(SPACE, 5, children=2)
-    plain = SupernetOracle(supernet, dataset, **options)
-    oracle = SupernetOracle(supernet, dataset, reference=reference, **options)
+    plain = oracle_of(supernet, dataset, **options)
+    oracle = oracle_of(supernet, dataset, reference=reference, **options)
     answers = oracle.evaluate_many(genotypes)
     for genotype, answer in zip(genotypes, answers, strict=True):
         assert answer.difference == plain.compare(genotype, reference)
         assert answer.log_loss == plain.evaluate(genotype).log_loss
         assert plain.evaluate(genotype).difference is None
     assert oracle.evaluate(reference).difference == Difference(0.0, 0.0, 120)
-    first = SupernetOracle(supernet, dataset, reference=reference, **options).evaluate(reference)
+    first = oracle_of(supernet, dataset, reference=reference, **options).evaluate(reference)
     assert first == oracle.evaluate(reference)  # asked first or last
 
 
 def test_few_logits_are_kept_and_the_others_computed_again(supernet, dataset, monkeypatch):
     monkeypatch.setattr("nasrec_opt.oracle._supernet_oracle.RECENT_BYTES", 0)
-    oracle = SupernetOracle(supernet, dataset, rows=60, reference=draw(SPACE, 9))
+    oracle = oracle_of(supernet, dataset, rows=60, reference=draw(SPACE, 9))
     genotypes = [draw(SPACE, seed) for seed in range(4)]
     first = [oracle.compare(genotype, genotypes[0]) for genotype in genotypes]
     assert len(oracle._recent._entries) == 2
     assert [oracle.compare(genotype, genotypes[0]) for genotype in genotypes] == first
     assert first == [
-        SupernetOracle(supernet, dataset, rows=60).compare(genotype, genotypes[0])
+        oracle_of(supernet, dataset, rows=60).compare(genotype, genotypes[0])
         for genotype in genotypes
     ]
 
@@ -105,7 +105,7 @@ def test_a_genotype_that_does_not_fit_is_refused_in_comparisons_too(oracle, supe
     for ask in (
         lambda: oracle.compare(draw(SPACE, 1), small),
         lambda: oracle.compare(small, draw(SPACE, 1)),
-        lambda: SupernetOracle(supernet, dataset, reference=small),
+        lambda: oracle_of(supernet, dataset, reference=small),
     ):
         with pytest.raises(GenotypeError, match=message):
             ask()

@@ -5,10 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle.models import oracle_of
 
 from nasrec_opt.data import spread
 from nasrec_opt.errors import StudyError
-from nasrec_opt.oracle import NoisyOracle, SupernetOracle
+from nasrec_opt.oracle import NoisyOracle
 from nasrec_opt.oracle._folds import FOLDS, fit_folds, folds_of
 
 seeds = st.integers(0, 2**32 - 1)
@@ -58,6 +59,6 @@ def test_a_feature_that_only_remembers_its_rows_is_worth_nothing():
 
 
 def test_a_model_with_a_layer_for_each_fold_cannot_be_written_into_cells(supernet, dataset):
-    oracle = SupernetOracle(supernet, dataset, fidelity="last_layer", last_layer="folds", rows=80)
+    oracle = oracle_of(supernet, dataset, fidelity="last_layer", last_layer="folds", rows=80)
     with pytest.raises(StudyError, match="expected an oracle whose models have one final layer"):
         NoisyOracle(oracle, None)

@@ -12,7 +12,7 @@ from oracle.models import SPACES, draw
 
 from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.errors import DataError, StudyError
-from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.oracle import OracleOptions, SupernetOracle
 from nasrec_opt.supernet import Supernet, TrainConfig, train_supernet
 
 SPACE = SPACES["plain"]
@@ -37,9 +37,9 @@ def folder(trained, tmp_path) -> Path:
 
 
 def test_the_dataset_is_opened_as_it_was_read_in_training(trained):
-    oracle = SupernetOracle.load(trained / "supernet", rows=50)
+    oracle = SupernetOracle.load(trained / "supernet", options=OracleOptions(rows=50))
     dataset = Dataset.open(trained / "dataset", min_count=3, binned_dense=True)
-    again = SupernetOracle(Supernet.load(trained / "supernet"), dataset, rows=50)
+    again = SupernetOracle(Supernet.load(trained / "supernet"), dataset, OracleOptions(rows=50))
     assert oracle.evaluate(GENOTYPE) == again.evaluate(GENOTYPE)
     assert oracle.features == dataset.features
     assert oracle.num_rows == 50
@@ -58,17 +58,17 @@ def test_a_run_folder_may_be_moved(trained, folder, monkeypatch):
 
 
 def test_options_reach_the_oracle(trained):
-    options = {"rows": 40, "fidelity": "last_layer", "last_layer": "adagrad", "fit_rows": 64}
-    options |= {"chunk_rows": 9, "memory_bytes": 10_000}
-    oracle = SupernetOracle.load(trained / "supernet", **options)
+    options = OracleOptions(rows=40, fidelity="last_layer", last_layer="adagrad", fit_rows=64)
+    means = {"options": options, "chunk_rows": 9, "memory_bytes": 10_000}
+    oracle = SupernetOracle.load(trained / "supernet", **means)
     dataset = Dataset.open(trained / "dataset", min_count=3, binned_dense=True)
-    again = SupernetOracle(Supernet.load(trained / "supernet"), dataset, **options)
+    again = SupernetOracle(Supernet.load(trained / "supernet"), dataset, **means)
     assert oracle.evaluate(GENOTYPE) == again.evaluate(GENOTYPE)
-    assert oracle.evaluate(GENOTYPE) != SupernetOracle.load(trained / "supernet", rows=40).evaluate(
-        GENOTYPE
-    )
+    assert oracle.evaluate(GENOTYPE) != SupernetOracle.load(
+        trained / "supernet", options=OracleOptions(rows=40)
+    ).evaluate(GENOTYPE)
     assert oracle._predictor._cache.capacity_bytes <= 10_000
-    assert (oracle.fidelity, oracle.last_layer) == ("last_layer", "adagrad")
+    assert (oracle.options.fidelity, oracle.options.last_layer) == ("last_layer", "adagrad")
 
 
 @pytest.mark.parametrize("view", [{"min_count": 3}, {"min_count": 2, "binned_dense": True}])
@@ -124,4 +124,4 @@ def test_a_split_without_rows_is_refused(folder, split):
     meta["rows"][split] = 0
     (dataset / "dataset.json").write_text(json.dumps(meta))
     with pytest.raises(StudyError, match=f"dataset: expected {split} rows, found none"):
-        SupernetOracle.load(folder / "supernet", fidelity="last_layer")
+        SupernetOracle.load(folder / "supernet", options=OracleOptions(fidelity="last_layer"))

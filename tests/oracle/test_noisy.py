@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 import pytest
 import torch
-from oracle.models import SPACES, assert_close, draw, forward, rows_of, scored
+from oracle.models import SPACES, assert_close, draw, forward, oracle_of, rows_of, scored
 from torch.nn import functional
 from workloads import with_figures
 
@@ -16,7 +16,7 @@ from hw import Noise, ReRAM
 from nasrec_opt.errors import StudyError
 from nasrec_opt.lowering import CrossbarCells
 from nasrec_opt.objective import Objective
-from nasrec_opt.oracle import NoisyOracle, SupernetOracle
+from nasrec_opt.oracle import NoisyOracle
 from nasrec_opt.space import BlockGene, Genotype, HardwareGene
 from nasrec_opt.supernet import round_to
 
@@ -34,7 +34,7 @@ def on(genotype: Genotype, gene: HardwareGene | None) -> Genotype:
 @pytest.mark.parametrize("fidelity", ["supernet", "last_layer"])
 @pytest.mark.parametrize("name", SPACES)
 def test_without_noise_answers_are_the_oracles(supernets, dataset, name, fidelity):
-    oracle = SupernetOracle(supernets[name], dataset, fidelity=fidelity)
+    oracle = oracle_of(supernets[name], dataset, fidelity=fidelity)
     for seed in range(3):
         genotype = draw(SPACES[name], seed)
         genotype = replace(genotype, wide=name == "wide" and seed > 0)
@@ -48,7 +48,7 @@ def test_without_noise_answers_are_the_oracles(supernets, dataset, name, fidelit
 @pytest.mark.parametrize("name", ["multi", "bits"])
 def test_more_variation_is_worse_in_the_mean(supernets, dataset, name):
     """The labels are those of the clean model's own chances: whatever differs from it is worse."""
-    oracle = SupernetOracle(supernets[name], dataset, rows=100)
+    oracle = oracle_of(supernets[name], dataset, rows=100)
     genotypes = [draw(SPACES[name], seed) for seed in range(3)]
     chances = {}
     for genotype in genotypes:
@@ -86,7 +86,7 @@ def test_stuck_cells_and_more_bits_in_a_cell_are_worse():
 
 
 def test_answers_depend_on_seed_genotype_and_genes_and_on_nothing_asked_before(supernets, dataset):
-    oracle = SupernetOracle(supernets["multi"], dataset)
+    oracle = oracle_of(supernets["multi"], dataset)
     one, other = draw(SPACES["multi"], 0), draw(SPACES["multi"], 1)
     first = NoisyOracle(oracle, cells(0.1), chips=2)
     answers = [first.evaluate(on(one, gene)) for gene in (None, *GENES)]
@@ -100,7 +100,7 @@ def test_answers_depend_on_seed_genotype_and_genes_and_on_nothing_asked_before(s
 
 
 def test_a_mean_is_over_chips(supernets, dataset):
-    oracle = SupernetOracle(supernets["bits"], dataset)
+    oracle = oracle_of(supernets["bits"], dataset)
     genotype = draw(SPACES["bits"], 2)
     noisy = NoisyOracle(oracle, cells(0.2), chips=3)
     labels = rows_of(dataset, "validation").labels
@@ -115,7 +115,7 @@ def test_the_model_is_the_one_whose_weights_were_replaced(supernets, dataset):
     supernet, held = supernets["plain"], cells(0.3)
     block = BlockGene(dense_width=16, sparse_width=8)
     genotype = Genotype((block, block, block), None, SPACES["plain"].name)  # the last reads input 0
-    oracle = SupernetOracle(supernet, dataset)
+    oracle = oracle_of(supernet, dataset)
     found = NoisyOracle(oracle, held)._logits(genotype.canonical(), 1)
 
     subnet = supernet.extract(genotype)
@@ -156,7 +156,7 @@ def clipping(adc_bits: int, **noise) -> CrossbarCells:
 @pytest.mark.parametrize("name", SPACES)
 def test_every_product_passes_through_converters_that_clip(supernets, dataset, name):
     """Products by a naive loop: each is known, in order, and what is added reaches the logits."""
-    oracle = SupernetOracle(supernets[name], dataset, rows=64)
+    oracle = oracle_of(supernets[name], dataset, rows=64)
     genotype = replace(draw(SPACES[name], 1).canonical(), wide=name == "wide")
     asked, answered = [], []
 
@@ -179,7 +179,7 @@ def test_every_product_passes_through_converters_that_clip(supernets, dataset, n
 @pytest.mark.parametrize("name", ["multi", "bits", "wide"])
 def test_a_product_that_is_wrong_is_the_one_with_wrong_weights(supernets, dataset, name):
     """Two ways to the same: weights that are wrong, and products that are wrong by as much."""
-    oracle = SupernetOracle(supernets[name], dataset, rows=200)
+    oracle = oracle_of(supernets[name], dataset, rows=200)
     genotype, plain = draw(SPACES[name], 3).canonical(), cells(0.2)
     genotype = replace(genotype, wide=name == "wide")
 
@@ -197,7 +197,7 @@ def test_a_product_that_is_wrong_is_the_one_with_wrong_weights(supernets, datase
 
 
 def test_coarser_converters_that_clip_are_worse_and_lossless_ones_cost_nothing(supernets, dataset):
-    oracle = SupernetOracle(supernets["bits"], dataset, rows=40)
+    oracle = oracle_of(supernets["bits"], dataset, rows=40)
     genotype = draw(SPACES["bits"], 0).canonical()
     exact = oracle._predictor.predict([oracle._plan(genotype)], None)[0].logits
     away = [
@@ -213,7 +213,7 @@ def test_coarser_converters_that_clip_are_worse_and_lossless_ones_cost_nothing(s
 
 
 def test_a_search_asks_again_for_other_accelerator_genes(supernets, dataset):
-    oracle = SupernetOracle(supernets["multi"], dataset)
+    oracle = oracle_of(supernets["multi"], dataset)
     genotype = draw(SPACES["multi"], 0)
     for noise, distinct in ((cells(0.2), 3), (None, 1)):
         answering = NoisyOracle(oracle, noise, chips=1)
@@ -232,6 +232,6 @@ def test_what_cannot_be_is_a_sentence(supernets, dataset):
         ({"precision": "bfloat16"}, "expected an oracle with precision=.float32. that"),
     ):
         with pytest.raises(StudyError, match=sentence):
-            NoisyOracle(SupernetOracle(supernet, dataset, **options), cells(0.1))
+            NoisyOracle(oracle_of(supernet, dataset, **options), cells(0.1))
     with pytest.raises(StudyError, match="chips: expected 1 or more, got 0"):
-        NoisyOracle(SupernetOracle(supernet, dataset), cells(0.1), chips=0)
+        NoisyOracle(oracle_of(supernet, dataset), cells(0.1), chips=0)

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle.models import SPACE, SPACES, draw, family
+from oracle.models import SPACE, SPACES, draw, family, oracle_of
 from scipy.stats import kendalltau
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.oracle import SupernetOracle
 
 CHUNK_ROWS = 64
 
@@ -21,7 +20,7 @@ def test_rankings_agree(supernets, dataset, name, fidelity):
     options = {"fidelity": fidelity, "fit_rows": 1000}
     genotypes = [draw(SPACES[name], seed) for seed in range(24)]
     exact, short = (
-        SupernetOracle(supernets[name], dataset, precision=precision, **options)
+        oracle_of(supernets[name], dataset, precision=precision, **options)
         for precision in ("float32", "bfloat16")
     )
     one, other = ([e.log_loss for e in o.evaluate_many(genotypes)] for o in (exact, short))
@@ -36,7 +35,7 @@ def test_reuse_changes_no_answer(supernets, dataset, seed, name):
     genotypes = family(SPACES[name], seed)
 
     def fresh():
-        return SupernetOracle(
+        return oracle_of(
             supernets[name], dataset, precision="bfloat16", chunk_rows=CHUNK_ROWS, rows=100
         )
 
@@ -48,7 +47,7 @@ def test_reuse_changes_no_answer(supernets, dataset, seed, name):
 def test_outputs_take_half_the_memory(supernet, dataset):
     kept = []
     for precision in ("float32", "bfloat16"):
-        oracle = SupernetOracle(supernet, dataset, precision=precision)
+        oracle = oracle_of(supernet, dataset, precision=precision)
         oracle.evaluate(draw(SPACE, 1))
         kept.append(oracle.cached_bytes)
     assert kept[0] == 2 * kept[1] > 0
@@ -56,4 +55,4 @@ def test_outputs_take_half_the_memory(supernet, dataset):
 
 def test_an_unknown_precision_is_refused(supernet, dataset):
     with pytest.raises(StudyError, match="expected one of auto, float32, bfloat16, got '"):
-        SupernetOracle(supernet, dataset, precision="int8")
+        oracle_of(supernet, dataset, precision="int8")

@@ -9,10 +9,10 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle.models import SPACES, draw, family, supernet_of
+from oracle.models import SPACES, draw, family, oracle_of, supernet_of
 
 from nasrec_opt import Genotype, Objective, lower, oracle
-from nasrec_opt.oracle import Evaluation, Oracle, SupernetOracle, TabularOracle, architecture
+from nasrec_opt.oracle import Evaluation, Oracle, TabularOracle, architecture
 from nasrec_opt.space import BlockGene, HardwareGene
 
 
@@ -30,7 +30,7 @@ def scorer(request, supernet, dataset) -> Oracle:
     if request.param == "table":
         answer = NarrowIsBetter().evaluate
         return TabularOracle({genotype: answer(genotype) for genotype in genotypes()})
-    return SupernetOracle(supernet, dataset, rows=60, fit_rows=60, fidelity=request.param)
+    return oracle_of(supernet, dataset, rows=60, fit_rows=60, fidelity=request.param)
 
 
 def genotypes():
@@ -74,7 +74,7 @@ def test_a_table_of_answers_needs_no_torch():
 @pytest.mark.parametrize("balance", [True, False])
 def test_an_objective_charges_for_the_dot_products_of_its_oracles_supernet(dataset, balance):
     supernet = supernet_of(SPACES["multi"], dataset, balance=balance)
-    scorer = SupernetOracle(supernet, dataset, rows=60)
+    scorer = oracle_of(supernet, dataset, rows=60)
     assert scorer.balance is balance
     objective = Objective(SPACES["multi"], scorer)
     gene = BlockGene(dense_ops=("dot",), dense_width=16, sparse_width=16)

@@ -17,6 +17,7 @@ from oracle.models import (
     draw,
     family,
     forward,
+    oracle_of,
     rows_of,
     scored,
     supernet_of,
@@ -24,7 +25,7 @@ from oracle.models import (
 
 from nasrec_opt.data import generate_synthetic, spread
 from nasrec_opt.errors import GenotypeError, StudyError
-from nasrec_opt.oracle import AdagradFit, SupernetOracle, fit_adagrad, fit_newton
+from nasrec_opt.oracle import AdagradFit, fit_adagrad, fit_newton
 from nasrec_opt.space import BlockGene, Genotype, HardwareGene
 
 ROWS = 120
@@ -55,10 +56,10 @@ def test_order_groups_repeats_and_memory_never_change_an_answer(
         options |= {"fidelity": "last_layer", "last_layer": last_layer}
     genotypes = family(SPACES[name], seed)
     alone = {
-        genotype: SupernetOracle(supernets[name], dataset, **options).evaluate(genotype)
+        genotype: oracle_of(supernets[name], dataset, **options).evaluate(genotype)
         for genotype in genotypes
     }
-    oracle = SupernetOracle(supernets[name], dataset, memory_bytes=memory_bytes, **options)
+    oracle = oracle_of(supernets[name], dataset, memory_bytes=memory_bytes, **options)
     rng = np.random.default_rng(seed)
     for _ in range(4):
         asked = [genotypes[i] for i in rng.integers(0, len(genotypes), rng.integers(1, 9))]
@@ -76,7 +77,7 @@ def test_answers_are_those_of_a_forward_pass_and_scikit_learn(
 ):
     supernet = supernets[name]
     genotypes = family(SPACES[name], seed, children=2)
-    oracle = SupernetOracle(supernet, dataset, chunk_rows=chunk_rows, memory_bytes=memory_bytes)
+    oracle = oracle_of(supernet, dataset, chunk_rows=chunk_rows, memory_bytes=memory_bytes)
     batch = rows_of(dataset, "validation")
     tolerance = 1e-3  # rounding may tip a value to another level
     for genotype, found in zip(genotypes, oracle.evaluate_many(genotypes), strict=True):
@@ -91,7 +92,7 @@ def test_answers_are_those_of_a_forward_pass_and_scikit_learn(
 def test_full_width_masking_is_asked_the_same_way(dataset, masked, seed):
     genotypes = family(SPACES["plain"], seed, children=1)
     batch = rows_of(dataset, "validation")
-    answers = SupernetOracle(masked, dataset, chunk_rows=100).evaluate_many(genotypes)
+    answers = oracle_of(masked, dataset, chunk_rows=100).evaluate_many(genotypes)
     for genotype, found in zip(genotypes, answers, strict=True):
         assert_close(found, scored(forward(masked, batch, genotype), batch.labels))
 
@@ -132,7 +133,7 @@ def test_the_last_layer_is_fitted_on_the_other_folds_of_validation_rows(
                 found = fit_newton(features[others], labels[others], weight, bias)
                 layer = found.weight, found.bias
             expected[own] = supernet.last_logits(genotype, features[own], *layer).numpy()
-    oracle = SupernetOracle(
+    oracle = oracle_of(
         supernet, dataset, fidelity="last_layer", last_layer="folds", rows=ROWS,
         fit_rows=fit_rows, chunk_rows=chunk_rows,
     )  # fmt: skip
@@ -156,7 +157,7 @@ def test_adagrad_fits_the_last_layer_on_fresh_training_rows(
 
 def _check_fit(supernet, dataset, genotype, train, fit, options):
     """An oracle's answer is that of a fit on features that a plain pass makes."""
-    oracle = SupernetOracle(supernet, dataset, fidelity="last_layer", **options)
+    oracle = oracle_of(supernet, dataset, fidelity="last_layer", **options)
     validation = rows_of(dataset, "validation", ROWS)
     with torch.no_grad():
         features, weight, bias = last_layer_of(supernet, genotype, train)
@@ -201,8 +202,8 @@ def test_a_fitted_layer_has_no_higher_training_loss_than_the_supernets(
 def test_threads_get_the_answers_that_one_gets(supernet, dataset, fidelity):
     options = {"rows": ROWS, "fit_rows": 90, "fidelity": fidelity}
     genotypes = family(SPACE, 3, children=8)
-    expected = SupernetOracle(supernet, dataset, **options).evaluate_many(genotypes)
-    oracle = SupernetOracle(supernet, dataset, memory_bytes=400_000, **options)
+    expected = oracle_of(supernet, dataset, **options).evaluate_many(genotypes)
+    oracle = oracle_of(supernet, dataset, memory_bytes=400_000, **options)
     orders = [np.random.default_rng(i).permutation(len(genotypes)) for i in range(6)]
     with ThreadPoolExecutor(6) as pool:
         found = pool.map(lambda order: oracle.evaluate_many([genotypes[i] for i in order]), orders)
@@ -220,7 +221,7 @@ def test_genotypes_of_one_model_share_one_answer(oracles, seed, name):
 
 @pytest.fixture(scope="module")
 def oracles(supernets, dataset):
-    return {name: SupernetOracle(net, dataset, rows=40) for name, net in supernets.items()}
+    return {name: oracle_of(net, dataset, rows=40) for name, net in supernets.items()}
 
 
 def test_a_sum_the_other_way_round_is_the_same_model(oracles):
@@ -236,7 +237,7 @@ def test_a_sum_the_other_way_round_is_the_same_model(oracles):
 @given(st.integers(1, 400), seeds)
 def test_some_rows_are_evenly_spread_and_the_same_for_all(supernet, dataset, rows, seed):
     genotype = draw(SPACE, seed)
-    oracle = SupernetOracle(supernet, dataset, rows=max(rows, 30))
+    oracle = oracle_of(supernet, dataset, rows=max(rows, 30))
     batch = rows_of(dataset, "validation", max(rows, 30))
     assert oracle.num_rows == len(batch.labels) == min(max(rows, 30), 250)
     assert_close(
@@ -245,7 +246,7 @@ def test_some_rows_are_evenly_spread_and_the_same_for_all(supernet, dataset, row
 
 
 def test_progress_counts_what_is_known_and_ends_at_the_total(supernet, dataset):
-    oracle = SupernetOracle(supernet, dataset, rows=20)
+    oracle = oracle_of(supernet, dataset, rows=20)
     genotypes = family(SPACE, 5, children=20)
     oracle.evaluate(genotypes[0])
     seen = []
@@ -275,7 +276,7 @@ def test_progress_counts_what_is_known_and_ends_at_the_total(supernet, dataset):
 )
 def test_an_option_out_of_range_is_one_sentence(supernet, dataset, options, message):
     with pytest.raises(StudyError) as caught:
-        SupernetOracle(supernet, dataset, **options)
+        oracle_of(supernet, dataset, **options)
     assert str(caught.value) == message
 
 
@@ -283,7 +284,7 @@ def test_a_dataset_of_other_features_is_refused(supernet, tmp_path):
     other = generate_synthetic(tmp_path / "other", rows=200, seed=1)
     message = r"other: expected the features of the supernet \(13 dense, 26 sparse with [\d,]+ v"
     with pytest.raises(StudyError, match=message):
-        SupernetOracle(supernet, other)
+        oracle_of(supernet, other)
 
 
 LAST = BlockGene(dense_ops=("fc",), sparse_ops=("efc",), dense_width=16, sparse_width=16)

@@ -12,10 +12,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle.models import SPACE, SPACES, assert_close, draw, family, forward, rows_of, scored
+from oracle.models import (
+    SPACE,
+    SPACES,
+    assert_close,
+    draw,
+    family,
+    forward,
+    oracle_of,
+    rows_of,
+    scored,
+)
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.oracle import FineTune, Scratch, SupernetOracle
+from nasrec_opt.oracle import FineTune, Scratch
 from nasrec_opt.space import BlockGene, Genotype, HardwareGene
 from nasrec_opt.supernet import (
     SliceAdagrad,
@@ -47,10 +57,8 @@ hows = pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
 def test_answers_do_not_depend_on_what_was_asked_before(supernets, dataset, how, name, seed):
     supernet, genotypes = supernets[name], family(SPACES[name], seed, children=1)
     before = {key: value.clone() for key, value in supernet.state_dict().items()}
-    alone = [
-        SupernetOracle(supernet, dataset, rows=90, fidelity=how).evaluate(g) for g in genotypes
-    ]
-    oracle = SupernetOracle(supernet, dataset, rows=90, fidelity=how, chunk_rows=40)
+    alone = [oracle_of(supernet, dataset, rows=90, fidelity=how).evaluate(g) for g in genotypes]
+    oracle = oracle_of(supernet, dataset, rows=90, fidelity=how, chunk_rows=40)
     assert_same(oracle.evaluate_many(genotypes[::-1]), alone[::-1])
     assert_same([oracle.evaluate(genotype) for genotype in genotypes], alone)
     assert all(torch.equal(value, before[key]) for key, value in supernet.state_dict().items())
@@ -82,18 +90,18 @@ def test_a_training_is_the_plain_one_of_an_extracted_or_a_fresh_subnet(
         train_step(subnet, optimizer, tensors, trained_as(genotype), learning_rate=rate)
     validation = rows_of(dataset, "validation")
     expected = scored(forward(subnet, validation), validation.labels)
-    found = SupernetOracle(supernet, dataset, fidelity=how).evaluate(genotype)
+    found = oracle_of(supernet, dataset, fidelity=how).evaluate(genotype)
     assert_close(found, expected, tolerance=1e-3)
 
 
 def test_what_came_on_the_way_is_kept_from_the_supernets_own_answer_to_the_last(supernet, dataset):
     genotype = draw(SPACE, 1)
-    before = SupernetOracle(supernet, dataset).evaluate(genotype)
-    after = SupernetOracle(supernet, dataset, fidelity=HOWS["fine_tune"]).evaluate(genotype)
+    before = oracle_of(supernet, dataset).evaluate(genotype)
+    after = oracle_of(supernet, dataset, fidelity=HOWS["fine_tune"]).evaluate(genotype)
     assert [step for step, _ in after.intermediate] == [0, 2, 4, 6]
     assert after.intermediate[0][1] == pytest.approx(before.log_loss, abs=1e-5)
     assert after.intermediate[-1][1] == after.log_loss < before.log_loss
-    scratch = SupernetOracle(supernet, dataset, fidelity=HOWS["scratch"]).evaluate(genotype)
+    scratch = oracle_of(supernet, dataset, fidelity=HOWS["scratch"]).evaluate(genotype)
     assert [step for step, _ in scratch.intermediate] == [4, 7]
     assert scratch.intermediate[-1][1] == scratch.log_loss
 
@@ -102,7 +110,7 @@ def test_a_seed_of_its_own_gives_another_training(supernet, dataset):
     genotype = draw(SPACE, 1)
     for how in HOWS.values():
         found = [
-            SupernetOracle(supernet, dataset, rows=90, fidelity=h).evaluate(genotype).log_loss
+            oracle_of(supernet, dataset, rows=90, fidelity=h).evaluate(genotype).log_loss
             for h in (how, replace(how, seed=1))
         ]
         assert found[0] != found[1]
@@ -111,14 +119,14 @@ def test_a_seed_of_its_own_gives_another_training(supernet, dataset):
 def test_a_tuning_may_be_longer_than_an_epoch_and_a_log_shorter_than_a_batch(supernet, dataset):
     for batch_size, steps in ((800, 5), (5000, 3)):
         how = FineTune(steps=steps, batch_size=batch_size, evaluations=1)
-        oracle = SupernetOracle(supernet, dataset, rows=90, fidelity=how)
+        oracle = oracle_of(supernet, dataset, rows=90, fidelity=how)
         assert [s for s, _ in oracle.evaluate(draw(SPACE, 2)).intermediate] == [0, steps]
 
 
 def test_names_are_the_defaults(supernet, dataset):
     of_the_log = training_steps(2000, TrainConfig())
     for name, how, steps in (("fine_tune", FineTune(), 100), ("scratch", Scratch(), of_the_log)):
-        tuning = SupernetOracle(supernet, dataset, rows=10, fidelity=name)._predictor
+        tuning = oracle_of(supernet, dataset, rows=10, fidelity=name)._predictor
         assert (tuning._steps, tuning._how) == (steps, how)
 
 
@@ -127,7 +135,7 @@ def test_a_scratch_of_the_log_is_one_whose_options_are_all_given(supernet, datas
     given = how.for_rows(2000)
     assert (given.batch_size, given.learning_rate, given.embedding_rate) == (128, 0.03, 0.05)
     found = [
-        SupernetOracle(supernet, dataset, rows=90, fidelity=h).evaluate(genotype).log_loss
+        oracle_of(supernet, dataset, rows=90, fidelity=h).evaluate(genotype).log_loss
         for h in (how, given, replace(given, embedding_prior=0.0), replace(given, embedding_rate=1))
     ]
     assert found[0] == found[1]
@@ -137,8 +145,8 @@ def test_a_scratch_of_the_log_is_one_whose_options_are_all_given(supernet, datas
 @hows
 def test_who_stops_a_training_leaves_nothing_behind(supernet, dataset, how):
     genotype = draw(SPACE, 4)
-    expected = SupernetOracle(supernet, dataset, rows=90, fidelity=how).evaluate(genotype)
-    oracle = SupernetOracle(supernet, dataset, rows=90, fidelity=how)
+    expected = oracle_of(supernet, dataset, rows=90, fidelity=how).evaluate(genotype)
+    oracle = oracle_of(supernet, dataset, rows=90, fidelity=how)
     for number in range(len(expected.intermediate)):
         seen = []
 
@@ -162,9 +170,9 @@ def test_who_stops_a_training_leaves_nothing_behind(supernet, dataset, how):
 @hows
 def test_threads_and_inference_mode_get_the_answers_that_one_gets(supernet, dataset, how):
     genotypes = [draw(SPACE, seed) for seed in range(4)]
-    expected = SupernetOracle(supernet, dataset, rows=90, fidelity=how).evaluate_many(genotypes)
+    expected = oracle_of(supernet, dataset, rows=90, fidelity=how).evaluate_many(genotypes)
     with torch.inference_mode():
-        oracle = SupernetOracle(supernet, dataset, rows=90, fidelity=how)
+        oracle = oracle_of(supernet, dataset, rows=90, fidelity=how)
         assert oracle.evaluate(genotypes[0]) == expected[0]
     with ThreadPoolExecutor(4) as pool:
         assert [*pool.map(oracle.evaluate, genotypes)] == expected
@@ -177,14 +185,14 @@ def test_equal_models_share_one_training(supernet, dataset):
     turned = replace(last, left_input=1, right_input=3)
     other = Genotype((*one.blocks[:3], turned), HardwareGene(adc_bits=6), "mine")
     for how in HOWS.values():
-        first, second = (SupernetOracle(supernet, dataset, rows=90, fidelity=how) for _ in "ab")
+        first, second = (oracle_of(supernet, dataset, rows=90, fidelity=how) for _ in "ab")
         assert first.evaluate(one) is first.evaluate(other)
         assert second.evaluate(other) == first.evaluate(one)  # whichever of them came first
 
 
 def test_embeddings_learn_and_few_of_their_rows_are_copied(supernet, dataset):
     how = FineTune(steps=2, batch_size=16, evaluations=1)
-    oracle = SupernetOracle(supernet, dataset, rows=20, fidelity=how)
+    oracle = oracle_of(supernet, dataset, rows=20, fidelity=how)
     oracle.evaluate(draw(SPACE, 1))
     embedding, whole = oracle._predictor._embedding, supernet.embedding
     batches = islice(train_batches(dataset.split("train"), TrainConfig(batch_size=16), 2), 2)
@@ -215,4 +223,4 @@ def test_an_option_out_of_range_is_one_sentence(make, message):
 def test_a_supernet_whose_subnets_cannot_stand_alone_is_refused(dataset, how):
     masked = Supernet(SPACES["plain"], dataset.features, masking="zero")
     with pytest.raises(StudyError, match="expected a supernet that slices, whose subnets can be"):
-        SupernetOracle(masked, dataset, fidelity=how)
+        oracle_of(masked, dataset, fidelity=how)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle.models import SPACES, assert_close, draw, forward, rows_of, scored
+from oracle.models import SPACES, assert_close, draw, forward, oracle_of, rows_of, scored
 
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.oracle import FineTune, Scratch, SupernetOracle
+from nasrec_opt.oracle import FineTune, Scratch
 
 SPACE = SPACES["wide"]
 seeds = st.integers(0, 2**32 - 1)
@@ -28,19 +28,19 @@ def twins(seed):
 def test_what_was_asked_before_changes_no_answer(supernets, dataset, seed, fidelity, memory_bytes):
     options = {"rows": 200, "fit_rows": 300, "chunk_rows": 64, "fidelity": fidelity}
     alone = [
-        SupernetOracle(supernets["wide"], dataset, memory_bytes=0, **options).evaluate(genotype)
+        oracle_of(supernets["wide"], dataset, memory_bytes=0, **options).evaluate(genotype)
         for genotype in twins(seed)
     ]
     assert alone[0] != alone[1]
     for order in ((0, 1), (1, 0), (1, 1, 0)):
-        oracle = SupernetOracle(supernets["wide"], dataset, memory_bytes=memory_bytes, **options)
+        oracle = oracle_of(supernets["wide"], dataset, memory_bytes=memory_bytes, **options)
         assert [oracle.evaluate(twins(seed)[i]) for i in order] == [alone[i] for i in order]
-    oracle = SupernetOracle(supernets["wide"], dataset, memory_bytes=memory_bytes, **options)
+    oracle = oracle_of(supernets["wide"], dataset, memory_bytes=memory_bytes, **options)
     assert oracle.evaluate_many(twins(seed)) == alone
 
 
 def test_the_term_costs_no_block_a_second_pass(supernets, dataset):
-    oracle = SupernetOracle(supernets["wide"], dataset, rows=200)
+    oracle = oracle_of(supernets["wide"], dataset, rows=200)
     without, term = twins(3)
     oracle.evaluate(without)
     kept = oracle.cached_bytes
@@ -62,7 +62,7 @@ def test_the_term_is_logistic_regression_added_to_the_logit(supernets, dataset):
 
 @pytest.mark.parametrize("memory_bytes", [0, 1 << 30])
 def test_bfloat16_leaves_the_term_as_it_is(supernets, dataset, memory_bytes):
-    oracle = SupernetOracle(
+    oracle = oracle_of(
         supernets["wide"], dataset, rows=300, precision="bfloat16", memory_bytes=memory_bytes
     )
     batch = rows_of(dataset, "validation", 300)
@@ -77,16 +77,16 @@ def test_bfloat16_leaves_the_term_as_it_is(supernets, dataset, memory_bytes):
 def test_trained_subnets_learn_the_term_and_leave_the_supernet_alone(supernets, dataset, how):
     supernet = supernets["wide"]
     before = {name: weight.clone() for name, weight in supernet.state_dict().items()}
-    oracle = SupernetOracle(supernet, dataset, rows=100, fidelity=how)
+    oracle = oracle_of(supernet, dataset, rows=100, fidelity=how)
     without, term = (oracle.evaluate(genotype) for genotype in twins(1))
     assert without.log_loss != term.log_loss
     assert all(torch.equal(weight, before[name]) for name, weight in supernet.state_dict().items())
-    again = SupernetOracle(supernet, dataset, rows=100, fidelity=how)
+    again = oracle_of(supernet, dataset, rows=100, fidelity=how)
     assert again.evaluate(twins(1)[1]) == term
 
 
 def test_a_supernet_without_first_order_weights_refuses_a_model_that_has_them(supernets, dataset):
-    oracle = SupernetOracle(supernets["plain"], dataset, rows=40)
+    oracle = oracle_of(supernets["plain"], dataset, rows=40)
     genotype = replace(draw(SPACES["plain"], 0), wide=True)
     with pytest.raises(GenotypeError, match="wide: expected false, as the supernet has no first"):
         oracle.evaluate(genotype)

@@ -9,7 +9,7 @@ import pytest
 
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
-from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.oracle import OracleOptions, SupernetOracle
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.retrain import predict
 from nasrec_opt.retrain._metrics import log_loss
@@ -74,7 +74,8 @@ def test_winners_have_their_log_losses_at_their_bits(tmp_path, ranked):
     results = json.loads((out / "retrained" / "results.json").read_text())
     dataset = Dataset.open(out / "dataset")
     exact, floats = (
-        SupernetOracle.load(out / "supernet", dataset, bits=bits) for bits in ("genotype", "float")
+        SupernetOracle.load(out / "supernet", dataset, OracleOptions(bits=bits))
+        for bits in ("genotype", "float")
     )
     page = (out / "report.html").read_text()
     for model in results["models"]:

@@ -9,7 +9,7 @@ import pytest
 
 from hw import ReRAM
 from nasrec_opt.objective import Objective
-from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.oracle import OracleOptions, SupernetOracle
 from nasrec_opt.tabular import TabularBenchmark
 from studies.tabular import main
 
@@ -44,7 +44,11 @@ def test_the_table_has_what_oracle_and_accelerator_say_of_every_model(study, tmp
     out = tmp_path / "run"
     assert main(["--study", str(study), "--out", str(out)]) == 0
     table = TabularBenchmark.load(out / "table.parquet")
-    objective = Objective(table.space, SupernetOracle.load(out / "supernet", bits="float"), ReRAM())
+    objective = Objective(
+        table.space,
+        SupernetOracle.load(out / "supernet", options=OracleOptions(bits="float")),
+        ReRAM(),
+    )
     rng = np.random.default_rng(0)
     for _ in range(10):
         genotype = table.space.sample(rng)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from nasrec_opt import Supernet
 from nasrec_opt.data import Dataset, generate_synthetic
-from nasrec_opt.oracle import SupernetOracle
+from nasrec_opt.oracle import OracleOptions, SupernetOracle
 from nasrec_opt.retrain import RetrainConfig, retrain
 from nasrec_opt.supernet import LeafReader, SliceAdagrad, TrainConfig, train_supernet
 
@@ -127,8 +127,8 @@ def test_training_learns_resumes_and_is_read_anywhere(tmp_path, precision):
     "options",
     [
         {},
-        {"fidelity": "last_layer"},
-        {"fidelity": "last_layer", "last_layer": "adagrad"},
+        {"options": OracleOptions(fidelity="last_layer")},
+        {"options": OracleOptions(fidelity="last_layer", last_layer="adagrad")},
         {"memory_bytes": 0},
     ],
     ids=str,

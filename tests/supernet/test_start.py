@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasrec_opt.data import Dataset, Schema, prepare
-from nasrec_opt.oracle import Scratch, SupernetOracle
+from nasrec_opt.oracle import OracleOptions, Scratch, SupernetOracle
 from nasrec_opt.retrain import RetrainConfig, constant, constant_log_loss, retrain
 from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet import (
@@ -82,7 +82,11 @@ def test_the_supernet_and_scratch_begin_at_the_click_rate(few, tmp_path):
     assert float(supernet.final.bias.detach()) == pytest.approx(
         log_odds(few.split("train").labels), abs=1e-3
     )
-    oracle = SupernetOracle(supernet, few, fidelity=Scratch(learning_rate=1e-9, evaluations=1))
+    oracle = SupernetOracle(
+        supernet,
+        few,
+        OracleOptions(fidelity="scratch", scratch=Scratch(learning_rate=1e-9, evaluations=1)),
+    )
     rate = constant(few).validation_log_loss
     assert oracle.evaluate(GENOTYPE).log_loss < rate + 0.05  # from a logit of 0 it is 0.69
 
