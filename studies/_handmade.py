@@ -21,7 +21,7 @@ import torch
 from optuna.trial import BaseTrial
 from torch import Tensor
 
-from nasrec_opt.data import Batch, Dataset, Split, spread
+from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.errors import MissingExtraError, StudyError
 
 FAMILIES = ("DeepFM", "WDL", "DCN", "xDeepFM", "AutoInt")
@@ -205,7 +205,7 @@ def log_loss(model: Any, split: Split, rows: int | None = None) -> float:
         split: The rows.
         rows: How many of them, evenly spread, or None for all.
     """
-    index = spread(split.num_rows, rows)
+    index = evenly_spaced(split.num_rows, rows)
     total = 0.0
     model.eval()
     with torch.inference_mode():

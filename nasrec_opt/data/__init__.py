@@ -5,7 +5,7 @@ from nasrec_opt.data._loader import Loader
 from nasrec_opt.data._prepare import prepare
 from nasrec_opt.data._preprocessor import Inputs, Preprocessor
 from nasrec_opt.data._schema import Schema
-from nasrec_opt.data._split import spread
+from nasrec_opt.data._split import evenly_spaced
 from nasrec_opt.data._synthetic import generate_synthetic
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Preprocessor",
     "Schema",
     "Split",
+    "evenly_spaced",
     "generate_synthetic",
     "prepare",
-    "spread",
 ]

@@ -33,7 +33,7 @@ def split_of(first_row: int, count: int, seed: int) -> npt.NDArray[np.int8]:
     return np.concatenate(drawn)[start : start + count]
 
 
-def spread(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
+def evenly_spaced(available: int, wanted: int | None) -> npt.NDArray[np.int64]:
     """Choose row numbers evenly spread over a split.
 
     So every part of a log that is in time order counts.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasrec_opt.data import Dataset, spread
+from nasrec_opt.data import Dataset, evenly_spaced
 from nasrec_opt.options import AdagradFit
 from nasrec_opt.oracle._adagrad_fit import AdagradSteps, fit_adagrad
 from nasrec_opt.oracle._checks import rows_of
@@ -75,7 +75,7 @@ class SharedWeights:
         self._folds: list[slice] = []
         with torch.inference_mode():
             split = rows_of(dataset, "validation")
-            index = spread(split.num_rows, rows)
+            index = evenly_spaced(split.num_rows, rows)
             self._validation = Rows(
                 "validation",
                 supernet,
@@ -90,18 +90,20 @@ class SharedWeights:
                 fit_rows = fit_rows or FIT_ROWS[fit]
             name = "train"
             if fit == "folds":
-                name, of_fit = "some of validation", spread(len(index), fit_rows)
+                name, of_fit = "some of validation", evenly_spaced(len(index), fit_rows)
                 self._folds = folds_of(len(index))
                 self._fit = partial(fit_folds, folds=folds_of(len(index), of_fit))
                 index = index[of_fit]
             elif fit is not None:
                 split = rows_of(dataset, "train")
-                index = spread(split.num_rows, fit_rows)
+                index = evenly_spaced(split.num_rows, fit_rows)
                 if isinstance(fit, AdagradFit):
                     is_held = _is_small(supernet, split.num_rows, fit)
                     self._steps = None if is_held else fit
                     self._fit = partial(_fit_whole, fit=partial(fit_adagrad, how=fit))
-                    index = spread(split.num_rows, None) if is_held else fit.rows(split.num_rows)
+                    index = (
+                        evenly_spaced(split.num_rows, None) if is_held else fit.rows(split.num_rows)
+                    )
                     chunk_rows = fit.batch_size  # a chunk is a step
             if fit == "folds" and len(index) == self._validation.num_rows:
                 self._fit_rows = self._validation

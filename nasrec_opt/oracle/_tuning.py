@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasrec_opt.data import Batch, Dataset, Split, spread
+from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import FineTune, Scratch
 from nasrec_opt.oracle._checks import rows_of
@@ -159,7 +159,7 @@ class Tuning:
         self, split: Split, rows: int | None, chunk_rows: int
     ) -> tuple[list[list[Tensor]], npt.NDArray[np.float32]]:
         """Validation rows on the device, chunk by chunk, and all their labels."""
-        index = spread(split.num_rows, rows)
+        index = evenly_spaced(split.num_rows, rows)
         batches = [split.rows(index[i : i + chunk_rows]) for i in range(0, len(index), chunk_rows)]
         return [self._tensors(b) for b in batches], np.concatenate([b.labels for b in batches])
 

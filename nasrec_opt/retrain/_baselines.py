@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from nasrec_opt.data import Batch, Dataset, Split, spread
+from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.retrain._metrics import auc, log_loss
 from nasrec_opt.supernet import log_odds
 
@@ -163,7 +163,7 @@ def logistic_regression(
         )
     encoder = OneHot(train, dataset.features.cardinalities)
     held_out = dataset.split("validation")
-    validation = held_out.rows(spread(held_out.num_rows, CHOICE_ROWS))
+    validation = held_out.rows(evenly_spaced(held_out.num_rows, CHOICE_ROWS))
     inputs, validation_inputs = encoder(train), encoder(validation)
     model = LogisticRegression(max_iter=1000, warm_start=True)
     tried: dict[float, float] = {}

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from nasrec_opt.data import Split, spread
+from nasrec_opt.data import Split, evenly_spaced
 from nasrec_opt.retrain._learner import to_tensors
 
 CHUNK_ROWS = 1024  # rows that stay in the processor's cache
@@ -27,7 +27,7 @@ def predict(
     Returns:
         Logits and labels, `[rows]` each.
     """
-    index = spread(split.num_rows, rows)
+    index = evenly_spaced(split.num_rows, rows)
     device = next(model.parameters()).device
     logits, labels = [], []
     with torch.inference_mode():

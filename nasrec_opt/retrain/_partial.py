@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from nasrec_opt._files import atomic_write
-from nasrec_opt.data import Dataset, spread
+from nasrec_opt.data import Dataset, evenly_spaced
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._job import STATE, Job
@@ -87,7 +87,7 @@ def train_epochs(
         raise StudyError(f"epochs: expected a finite number above 0, got {epochs}")
     job = Job.of(genotype, dataset, out_dir, config, supernet)
     validation = dataset.split("validation")
-    rows = spread(validation.num_rows, job.config.evaluation_rows)
+    rows = evenly_spaced(validation.num_rows, job.config.evaluation_rows)
     labels = validation.rows(rows).labels
     file = part_file(job.out_dir, epochs)
     known = _read(file, job.wanted, labels)

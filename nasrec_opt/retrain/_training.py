@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt.data import Batch, Dataset, spread
+from nasrec_opt.data import Batch, Dataset, evenly_spaced
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._metrics import log_loss, predict
@@ -206,7 +206,7 @@ class Training:
     def _constant_log_loss(self) -> float:
         """Validation log loss of the training rows' click rate."""
         labels = self._validation.rows(
-            spread(self._validation.num_rows, self._config.evaluation_rows)
+            evenly_spaced(self._validation.num_rows, self._config.evaluation_rows)
         ).labels
         return log_loss(np.full(len(labels), log_odds(self._train.labels)), labels)
 

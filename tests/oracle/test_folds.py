@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.models import oracle_of
 
-from nasrec_opt.data import spread
+from nasrec_opt.data import evenly_spaced
 from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle import NoisyOracle
 from nasrec_opt.oracle._folds import FOLDS, fit_folds, folds_of
@@ -17,7 +17,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @given(st.integers(0, 300), st.integers(1, 300))
 def test_every_row_is_in_one_fold_and_stays_there_when_only_some_are_meant(num_rows, wanted):
-    positions = spread(num_rows, wanted)
+    positions = evenly_spaced(num_rows, wanted)
     folds = folds_of(num_rows, positions)
     assert len(folds) == FOLDS
     members = [positions[own] for own in folds]

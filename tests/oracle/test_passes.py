@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.models import SPACE, SPACES, draw, family, supernet_of
 
-from nasrec_opt.data import spread
+from nasrec_opt.data import evenly_spaced
 from nasrec_opt.oracle._passes import Passes
 from nasrec_opt.oracle._plan import Numbering
 from nasrec_opt.oracle._prefix_cache import PrefixCache
@@ -26,7 +26,7 @@ names = st.sampled_from(sorted(SPACES))
 
 def rows(supernet, dataset, count=80):
     split = dataset.split("validation")
-    index = spread(split.num_rows, count)
+    index = evenly_spaced(split.num_rows, count)
     return Rows("some", supernet, split, index, chunk_rows=CHUNK_ROWS, embedding_bytes=1 << 30)
 
 

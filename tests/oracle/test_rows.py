@@ -7,13 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasrec_opt.data import spread
+from nasrec_opt.data import evenly_spaced
 from nasrec_opt.oracle._rows import Rows
 
 
 @given(st.integers(1, 10**9), st.integers(1, 3000))
 def test_rows_are_evenly_spread(available, wanted):
-    found = spread(available, wanted)
+    found = evenly_spaced(available, wanted)
     assert len(found) == min(wanted, available)
     assert found[0] == 0
     assert found[-1] < available
@@ -24,7 +24,7 @@ def test_rows_are_evenly_spread(available, wanted):
 
 @given(st.integers(0, 3000), st.none() | st.just(10**12))
 def test_all_rows_are_all_rows(available, wanted):
-    assert spread(available, wanted).tolist() == list(range(available))
+    assert evenly_spaced(available, wanted).tolist() == list(range(available))
 
 
 @settings(max_examples=30, deadline=None)
@@ -33,7 +33,7 @@ def test_chunks_are_the_rows_in_order_whatever_is_kept(
     supernet, dataset, count, chunk_rows, embedding_bytes
 ):
     split = dataset.split("validation")
-    index = spread(split.num_rows, count)
+    index = evenly_spaced(split.num_rows, count)
     with torch.inference_mode():
         some = Rows(
             "some",
@@ -58,9 +58,11 @@ def test_chunks_are_the_rows_in_order_whatever_is_kept(
 
 def test_kept_embeddings_are_looked_up_once(supernet, dataset):
     split = dataset.split("validation")
-    some = Rows("some", supernet, split, spread(250, 9), chunk_rows=3, embedding_bytes=1 << 20)
+    some = Rows(
+        "some", supernet, split, evenly_spaced(250, 9), chunk_rows=3, embedding_bytes=1 << 20
+    )
     assert some.chunk(1)[1] is some.chunk(1)[1]
-    none = Rows("some", supernet, split, spread(250, 9), chunk_rows=3, embedding_bytes=0)
+    none = Rows("some", supernet, split, evenly_spaced(250, 9), chunk_rows=3, embedding_bytes=0)
     assert none.chunk(1)[1] is not none.chunk(1)[1]
     assert none.embedding_bytes == 0
     assert some.embedding_bytes == 9 * 26 * 16 * 4

@@ -23,7 +23,7 @@ from oracle.models import (
     supernet_of,
 )
 
-from nasrec_opt.data import generate_synthetic, spread
+from nasrec_opt.data import evenly_spaced, generate_synthetic
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.oracle import AdagradFit, fit_adagrad, fit_newton
 from nasrec_opt.space import BlockGene, Genotype, HardwareGene
@@ -121,7 +121,7 @@ def test_the_last_layer_is_fitted_on_the_other_folds_of_validation_rows(
     supernet, genotype = supernets[name], draw(SPACES[name], seed)
     batch = rows_of(dataset, "validation", ROWS)
     fold = np.arange(ROWS) * 4 // ROWS
-    fit = np.isin(np.arange(ROWS), spread(ROWS, fit_rows))
+    fit = np.isin(np.arange(ROWS), evenly_spaced(ROWS, fit_rows))
     expected = np.empty(ROWS, np.float32)
     with torch.no_grad():
         features, weight, bias = last_layer_of(supernet, genotype, batch)
