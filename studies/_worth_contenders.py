@@ -27,15 +27,18 @@ from optuna.trial import Trial, TrialState
 from nasrec_opt._files import read_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
+from nasrec_opt.ladder import early_epochs
 from nasrec_opt.pipeline import Run, RunFolder, SilentReporter, run_study
 from nasrec_opt.retrain import (
     RetrainConfig,
     RetrainedModel,
     choose_members,
+    epoch_steps,
     log_loss,
     logistic_regression,
     predict,
     retrain,
+    retrain_early,
     train_epochs,
 )
 from nasrec_opt.space import Genotype
@@ -101,16 +104,17 @@ class Bench:
         try:
             if report:
                 self._train_by_epochs(genotype, folder, report)
-            model = retrain(
-                genotype,
-                self.dataset,
-                folder,
-                self.recipe,
-                progress=self.race.check,
-            )
-            self.race.finished(model.validation_log_loss, model.test_log_loss, name)
-            if keep:
-                keep(model)
+            train = [retrain]
+            early = early_epochs(epoch_steps(self.dataset, self.recipe))
+            if early:  # a model of its own, as our probes are
+                train.insert(0, partial(retrain_early, epochs=early))
+            for trained in train:
+                model = trained(
+                    genotype, self.dataset, folder, self.recipe, progress=self.race.check
+                )
+                self.race.finished(model.validation_log_loss, model.test_log_loss, name)
+                if keep:
+                    keep(model)
         except StudyError:
             return math.inf
         finally:
@@ -205,9 +209,8 @@ class _Watch(SilentReporter):
             if file not in self._seen:
                 self._seen.add(file)
                 model = read_json(file)["figures"]
-                self._race.finished(
-                    model["validation_log_loss"], model["test_log_loss"], file.parent.name
-                )
+                name = str(file.parent.relative_to(self._folder.retrained))
+                self._race.finished(model["validation_log_loss"], model["test_log_loss"], name)
         file = self._folder.probes_of("")
         with suppress(FileNotFoundError):  # no probe is trained yet, or a study has none
             changed = file.stat().st_mtime_ns

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -17,7 +18,7 @@ from hw import TechnologyFile
 from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
-from nasrec_opt.ladder import LadderConfig, first_epochs, probe_genotypes
+from nasrec_opt.ladder import LadderConfig, early_epochs, first_epochs, probe_genotypes
 from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._config import StudyConfig
@@ -25,7 +26,7 @@ from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._search import Found, Progress, complete_trials, winners
 from nasrec_opt.pipeline._trainers import Job, train_ahead
-from nasrec_opt.retrain import RetrainedModel, epoch_steps, retrain
+from nasrec_opt.retrain import RetrainedModel, epoch_steps, forget_early
 from nasrec_opt.space import Genotype
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ def train_probes(
 ) -> None:
     """Train the probes from scratch, each in its folder; what is there already is read.
 
+    If an epoch is long, each is trained for one epoch first and is a model from then on.
+
     A training that comes to nothing fails that model alone; the ladder says so.
 
     Args:
@@ -62,29 +65,44 @@ def train_probes(
         folder: The run folder.
         dataset: What the models are trained on.
         progress: Called with (steps done now, maximum number of steps).
-        on_model: Called with the models so far, the best on validation rows first, whenever there
-            is one more, and once where there is none.
+        on_model: Called after each training with the models so far, the best on validation rows
+            first.
     """
     ladder = config.search.ladder or LadderConfig()
     recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
-    first = epochs_of(ladder, epoch_steps(dataset, recipe))
+    steps = epoch_steps(dataset, recipe)
     jobs = [
-        Job(genotype, model_folder(folder, genotype.to_dict()), recipe, first=first)
+        Job(
+            genotype,
+            model_folder(folder, genotype.to_dict()),
+            recipe,
+            first=epochs_of(ladder, steps),
+        )
         for genotype in probes_of(config, dataset)
     ]
-    train_ahead(jobs, dataset, config.retrain.workers, progress)
-    models: list[RetrainedModel] = []
+    models: dict[Path, RetrainedModel] = {}
+
+    def train(jobs: Sequence[Job], report: Callable[[StudyError], None]) -> None:
+        train_ahead(jobs, dataset, config.retrain.workers, progress)
+        for job in jobs:
+            try:
+                job.run(dataset, progress)
+                models[job.folder] = job.model(dataset)
+            except StudyError as error:
+                models.pop(job.folder, None)  # the early model of a training that then diverged
+                report(error)
+            on_model(_best_first(models.values()))
+
+    early = early_epochs(steps)
+    if early:
+        train([dataclasses.replace(job, early=early) for job in jobs], lambda _: None)
+    train(jobs, lambda error: logger.warning("a probe failed: %s", error))
     for job in jobs:
-        try:
-            job.run(dataset, progress)
-            models.append(retrain(job.genotype, dataset, job.folder, recipe))
-        except StudyError as error:
-            logger.warning("a probe failed: %s", error)
-            continue
-        models.sort(key=lambda model: model.validation_log_loss)
-        on_model(models)
-    if not models:
-        on_model(models)
+        forget_early(job.folder)
+
+
+def _best_first(models: Iterable[RetrainedModel]) -> list[RetrainedModel]:
+    return sorted(models, key=lambda model: model.validation_log_loss)
 
 
 class Probed:

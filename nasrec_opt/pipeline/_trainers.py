@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,16 @@ from nasrec_opt._recipe import SMALL_LOG
 from nasrec_opt.data import Dataset
 from nasrec_opt.ladder import rung_epochs
 from nasrec_opt.pipeline._search import Progress
-from nasrec_opt.retrain import PartialModel, RetrainConfig, has_result, retrain, train_epochs
+from nasrec_opt.retrain import (
+    PartialModel,
+    RetrainConfig,
+    RetrainedModel,
+    has_early,
+    has_result,
+    retrain,
+    retrain_early,
+    train_epochs,
+)
 from nasrec_opt.space import Genotype
 
 MOST = 8  # processes; each holds a model, its table and a part of the log
@@ -52,6 +61,7 @@ class Job:
         epochs: As of `train_epochs`; None for the finished model.
         first: Epochs of the ladder's first rung, whose rungs are kept on the way to the finished
             model; None where they are not wanted.
+        early: As `epochs` of `retrain_early`, whose model is wanted; None for another result.
     """
 
     genotype: Genotype
@@ -59,6 +69,7 @@ class Job:
     config: RetrainConfig
     epochs: float | None = None
     first: float | None = None
+    early: float | None = None
 
     def run(self, dataset: Dataset, progress: Progress | None = None) -> None:
         """Train it here.
@@ -77,11 +88,26 @@ class Job:
             return
         if self.first is not None:
             rungs = (rung_epochs(number, self.first) for number in count())
-            next(rung for rung in rungs if train(rung).is_over)
-        retrain(self.genotype, dataset, self.folder, self.config, progress=progress)
+            if self.early is not None:
+                rungs = takewhile(self.early.__ge__, rungs)
+            any(train(rung).is_over for rung in rungs)
+        self.model(dataset, progress)
+
+    def model(self, dataset: Dataset, progress: Progress | None = None) -> RetrainedModel:
+        """Its model, the early one if that is wanted; read if it is in the folder.
+
+        Raises:
+            StudyError: Training came to nothing.
+        """
+        what = (self.genotype, dataset, self.folder, self.config)
+        if self.early is not None:
+            return retrain_early(*what, epochs=self.early, progress=progress)
+        return retrain(*what, progress=progress)
 
     def is_done(self, dataset: Dataset) -> bool:
         """Whether its folder says what it comes to."""
+        if self.early is not None:
+            return has_early(self.genotype, dataset, self.folder, self.config, self.early)
         return has_result(self.genotype, dataset, self.folder, self.config, epochs=self.epochs)
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from nasrec_opt.retrain._baselines import (
     logistic_regression,
 )
 from nasrec_opt.retrain._comparison import Comparison, compare
+from nasrec_opt.retrain._early import forget_early, has_early, retrain_early
 from nasrec_opt.retrain._ensemble import Ensemble, choose_members, refer_to
 from nasrec_opt.retrain._expected import Expected, expected_log_loss
 from nasrec_opt.retrain._metrics import auc, log_loss, log_losses, predict
@@ -37,7 +38,9 @@ __all__ = [
     "constant_log_loss",
     "epoch_steps",
     "expected_log_loss",
+    "forget_early",
     "forget_training",
+    "has_early",
     "has_result",
     "log_loss",
     "log_losses",
@@ -45,5 +48,6 @@ __all__ = [
     "predict",
     "refer_to",
     "retrain",
+    "retrain_early",
     "train_epochs",
 ]

@@ -83,8 +83,7 @@ def train_epochs(
     Raises:
         StudyError: `epochs` is not above 0, or training reached no finite log loss.
     """
-    if not 0 < epochs < math.inf:
-        raise StudyError(f"epochs: expected a finite number above 0, got {epochs}")
+    require_epochs(epochs)
     job = Job.of(genotype, dataset, out_dir, config, supernet)
     validation = dataset.split("validation")
     rows = evenly_spaced(validation.num_rows, job.config.evaluation_rows)
@@ -129,6 +128,16 @@ def epoch_steps(dataset: Dataset, config: RetrainConfig | None = None) -> int:
         Number of steps, each of a full batch; 1 at least.
     """
     return Training(dataset, config or RetrainConfig()).epoch_steps
+
+
+def require_epochs(epochs: float) -> None:
+    """Refuse a number of epochs that no training can have.
+
+    Raises:
+        StudyError: It is not finite, or not above 0.
+    """
+    if not 0 < epochs < math.inf:
+        raise StudyError(f"epochs: expected a finite number above 0, got {epochs}")
 
 
 def part_file(out_dir: Path, epochs: float) -> Path:

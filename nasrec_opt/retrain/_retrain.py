@@ -137,20 +137,51 @@ def retrain(
     """
     job = Job.of(genotype, dataset, out_dir, config, supernet)
     out_dir, wanted = job.out_dir, job.wanted
-    finished = _finished(out_dir, wanted)
-    if finished:
-        return finished
-    started = time.perf_counter()
+    known = finished_model(out_dir, wanted)
+    if known:
+        return known
     training = Training(dataset, job.config, progress)
+    model = train_and_save(job, training, out_dir, wanted)
+    forget_training(out_dir)
+    return model
+
+
+def train_and_save(
+    job: Job,
+    training: Training,
+    folder: Path,
+    wanted: dict[str, Any],
+    steps: int | None = None,
+) -> RetrainedModel:
+    """Train from where the job's folder stands; score the best weights, and save them.
+
+    Args:
+        job: The training.
+        training: Its course.
+        folder: Gets the model.
+        wanted: All that the model depends on.
+        steps: As for `Training.advance`; None trains to the end. The state is kept if training may
+            continue.
+
+    Raises:
+        StudyError: Training came to no finite log loss.
+    """
+    started = time.perf_counter()
     state = job.state(training)
-    training.advance(state)
+    training.advance(state, steps)
+    state.seconds += time.perf_counter() - started
+    if steps is not None:
+        state.require_finite()
+        state.save(job.state_file, job.wanted)
+    started = time.perf_counter()
     subnet = state.learner.subnet
     history = training.finish(state, subnet)
+    dataset = job.dataset
     validation = predict(subnet, dataset.split("validation"))
     test = predict(subnet, dataset.split("test"))
     model = RetrainedModel(
-        genotype=genotype,
-        path=out_dir,
+        genotype=job.genotype,
+        path=folder,
         test_log_loss=log_loss(*test),
         test_auc=auc(*test),
         validation_log_loss=log_loss(*validation),
@@ -162,14 +193,13 @@ def retrain(
         embedding_parameters=sum(weight.numel() for weight in subnet.embedding.parameters()),
         seconds=state.seconds + time.perf_counter() - started,
     )
-    (out_dir / RESULT).unlink(missing_ok=True)  # weights and figures never disagree
-    subnet.save(out_dir / MODEL)
-    shutil.rmtree(out_dir / OTHER_EPOCH, ignore_errors=True)
+    (folder / RESULT).unlink(missing_ok=True)  # weights and figures never disagree
+    subnet.save(folder / MODEL)
+    shutil.rmtree(folder / OTHER_EPOCH, ignore_errors=True)
     if state.other.weights:
         subnet.load_state_dict(state.other.weights)
-        subnet.save(out_dir / OTHER_EPOCH)
-    write_json(out_dir / RESULT, {"wanted": wanted, "figures": model.to_dict()})
-    forget_training(out_dir)
+        subnet.save(folder / OTHER_EPOCH)
+    write_json(folder / RESULT, {"wanted": wanted, "figures": model.to_dict()})
     return model
 
 
@@ -195,11 +225,11 @@ def has_result(
     """
     job = Job.of(genotype, dataset, out_dir, config, None)
     if epochs is None:
-        return _finished(job.out_dir, job.wanted) is not None
+        return finished_model(job.out_dir, job.wanted) is not None
     return head_of(part_file(job.out_dir, epochs), job.wanted) is not None
 
 
-def _finished(out_dir: Path, wanted: dict[str, Any]) -> RetrainedModel | None:
+def finished_model(out_dir: Path, wanted: dict[str, Any]) -> RetrainedModel | None:
     """The model in a folder, if it is the one wanted; its result was written last."""
     try:
         result = read_json(out_dir / RESULT)

@@ -10,7 +10,8 @@ import pytest
 from conftest import TINY_STUDY
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.pipeline import StudyConfig, run_study
+from nasrec_opt.ladder import _plan
+from nasrec_opt.pipeline import SilentReporter, StudyConfig, run_study
 
 STUDY = (
     TINY_STUDY.replace("[retrain]\ntop = 1\n", "").replace("= 24", "= 8")
@@ -113,3 +114,33 @@ def test_probes_count_among_the_trials(tmp_path):
     text = STUDY.replace("n_trials = 8", "n_trials = 1")
     with pytest.raises(StudyError, match="probes: expected at most n_trials = 1 genotypes"):
         config(tmp_path, text)
+
+
+class EarlyModels(SilentReporter):
+    """Takes down which models are in a run folder, and what `probes.json` says of them."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.seen: list[tuple[int, int, int]] = []
+
+    def advance(self, done: int, total: int | None) -> None:
+        early = len(list(self._out.glob("retrained/*/early/result.json")))
+        finished = len(list(self._out.glob("retrained/*/result.json")))
+        probes = self._out / "probes.json"
+        known = len(json.loads(probes.read_text())["models"]) if probes.exists() else 0
+        if (early, finished, known) not in self.seen:
+            self.seen.append((early, finished, known))
+
+
+def test_a_long_epoch_makes_every_probe_a_model_before_one_is_finished(tmp_path, monkeypatch):
+    whole, early = tmp_path / "whole", tmp_path / "early"
+    run_study(config(tmp_path), whole, until="probe")
+    monkeypatch.setattr(_plan, "LONG_EPOCH", 1)
+    reporter = EarlyModels(early)
+    run_study(config(tmp_path), early, until="probe", reporter=reporter)
+    assert reporter.seen == [(0, 0, 0), (1, 0, 1), (2, 0, 2), (2, 1, 2)]
+    assert not list(early.glob("retrained/*/early"))
+    of_whole, of_early = contents(whole), contents(early)
+    weights = [name for name in of_whole if name.endswith("model/weights.safetensors")]
+    assert {n: of_early[n][1] for n in weights} == {n: of_whole[n][1] for n in weights}
+    assert of_early.keys() == of_whole.keys()
