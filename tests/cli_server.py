@@ -36,6 +36,53 @@ LOADED = (
 TIMEOUT_S = 300.0
 
 
+class Command:
+    """A command that was started, and that a test may stop.
+
+    Args:
+        pid: Number of its process.
+        server: The process that started it, which says how it ended.
+        arguments: Of `nasrec-opt`.
+        stdout: File that has its standard output.
+        stderr: File that has its standard error.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        server: subprocess.Popen[str],
+        arguments: Sequence[str],
+        stdout: Path,
+        stderr: Path,
+    ) -> None:
+        self.pid = pid
+        self._server, self._arguments = server, arguments
+        self._stdout, self._stderr = stdout, stderr
+
+    def is_running(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:  # the server has seen its end
+            return False
+        return True
+
+    def stop(self, how: signal.Signals) -> subprocess.CompletedProcess[str]:
+        """Send it a signal and wait for its end."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, how)
+        return self.wait()
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """What `subprocess.run` would return; after `TIMEOUT_S` the process is killed."""
+        assert self._server.stdout is not None
+        timer = Timer(TIMEOUT_S, os.kill, (self.pid, signal.SIGKILL))
+        timer.start()
+        code = int(self._server.stdout.readline())
+        timer.cancel()
+        said = self._stdout.read_text(), self._stderr.read_text()
+        return subprocess.CompletedProcess(["nasrec-opt", *self._arguments], code, *said)
+
+
 class CommandServer:
     """The side of the tests; the other process starts with the first command.
 
@@ -61,10 +108,8 @@ class CommandServer:
         if self._process:
             self._process.communicate()  # it ends with its input
 
-    def run(
-        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]
-    ) -> subprocess.CompletedProcess[str]:
-        """`python -m nasrec_opt` with `arguments`, as `subprocess.run` would do it."""
+    def start(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Command:
+        """Begin `python -m nasrec_opt` with `arguments`; its end must be waited for."""
         self._process = self._process or self._start()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -79,12 +124,7 @@ class CommandServer:
         }
         print(json.dumps(request), file=self._process.stdin, flush=True)
         pid = int(self._process.stdout.readline())
-        timer = Timer(TIMEOUT_S, os.kill, (pid, signal.SIGKILL))
-        timer.start()
-        code = int(self._process.stdout.readline())
-        timer.cancel()
-        said = self._stdout.read_text(), self._stderr.read_text()
-        return subprocess.CompletedProcess(["nasrec-opt", *arguments], code, *said)
+        return Command(pid, self._process, arguments, self._stdout, self._stderr)
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(

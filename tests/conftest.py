@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli_server import TIMEOUT_S, CommandServer
+from cli_server import TIMEOUT_S, Command, CommandServer
 from hypothesis import settings
 
 # A slow machine is no failure: nothing here is timed.
@@ -62,33 +62,47 @@ def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., Command]
 
 
 @pytest.fixture(scope="session")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Begin the command line as a process that a test stops: `start("run", path)`.
+
+    Forked from one that has torch and the rest loaded. One runs at a time.
+    """
+    with CommandServer(tmp_path_factory.mktemp("cli"), environment()) as server:
+
+        def begin(*arguments: object, cwd: Path | None = None) -> Command:
+            return server.start([*map(str, arguments)], cwd or Path.cwd(), environment())
+
+        yield begin
+
+
+@pytest.fixture(scope="session")
+def cli(start: Start) -> Cli:
     """Run the command line as a process: `cli("run", path)`.
 
     Forked from one that has torch and the rest loaded; with `is_cold=True` it begins from nothing,
     as a user's does.
     """
-    with CommandServer(tmp_path_factory.mktemp("cli"), environment()) as server:
 
-        def call(
-            *arguments: object, cwd: Path | None = None, is_cold: bool = False
-        ) -> subprocess.CompletedProcess[str]:
-            if not is_cold:
-                return server.run([*map(str, arguments)], cwd or Path.cwd(), environment())
-            return subprocess.run(
-                [sys.executable, "-m", "nasrec_opt", *map(str, arguments)],
-                capture_output=True,
-                text=True,
-                cwd=cwd,
-                env=environment(),
-                timeout=TIMEOUT_S,
-                check=False,
-            )
+    def call(
+        *arguments: object, cwd: Path | None = None, is_cold: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        if not is_cold:
+            return start(*arguments, cwd=cwd).wait()
+        return subprocess.run(
+            [sys.executable, "-m", "nasrec_opt", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env=environment(),
+            timeout=TIMEOUT_S,
+            check=False,
+        )
 
-        yield call
+    return call
 
 
 def environment() -> dict[str, str]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import environment
 
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import RunFolder, SilentReporter, StudyConfig, run_study
@@ -56,19 +53,15 @@ def test_the_stage_comes_first_and_keeps_what_the_library_fits(cli, tiny_study, 
         np.testing.assert_array_equal(kept[name].test_logits, baseline.test_logits)
 
 
-def test_a_run_killed_after_its_baselines_goes_on_with_them(cli, tiny_study, finished, tmp_path):
+def test_a_run_killed_after_its_baselines_goes_on_with_them(
+    cli, start, tiny_study, finished, tmp_path
+):
     folder = RunFolder(tmp_path / "run")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nasrec_opt", "run", str(tiny_study), "--out", str(folder.path)],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    run = start("run", tiny_study, "--out", folder.path)
     deadline = time.monotonic() + 240
     while "baselines" not in folder.record() and time.monotonic() < deadline:
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    run.stop(signal.SIGKILL)
     assert folder.record().keys() == {"prepare", "baselines"}
     before = written(*files_of(folder))
     result = cli("run", tiny_study, "--out", folder.path)

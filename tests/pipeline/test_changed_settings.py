@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import types
+from collections.abc import Callable
+from contextlib import chdir
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -115,27 +119,46 @@ def effect_in_the_reference(key: str) -> str:
     pytest.fail(f"{key}: no line of the table in {PAGE.name} fits")
 
 
-@pytest.fixture
-def study(tmp_path, monkeypatch, request):
-    """A finished run of a study in which the key counts: its folder and its settings."""
-    monkeypatch.chdir(tmp_path)
+def place(folder: Path) -> None:
+    """The files that studies name, in the folder where a test runs."""
     for name in ("x.txt", "y.txt"):
-        Path(name).write_text(f"{name}\n")
-    Path("schema.toml").write_text('label = "y"\ndense = ["a"]\n')
-    Path("technology.toml").write_text('base = "recnmp.toml"\n')
-    Path("space.toml").write_text('preset = "nasrec_small"\nnum_blocks = 3\n')
+        (folder / name).write_text(f"{name}\n")
+    (folder / "schema.toml").write_text('label = "y"\ndense = ["a"]\n')
+    (folder / "technology.toml").write_text('base = "recnmp.toml"\n')
+    (folder / "space.toml").write_text('preset = "nasrec_small"\nnum_blocks = 3\n')
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Callable[[str], tuple[StudyConfig, Path]]:
+    """A folder with a finished run of each of `BASES`, made when it is first asked for."""
+
+    @cache
+    def of(base: str) -> tuple[StudyConfig, Path]:
+        folder = tmp_path_factory.mktemp("finished")
+        place(folder)
+        config = StudyConfig(name="base")
+        for name, value in BASES[base].items():
+            config = changed(config, name, Path(value) if name == "data.source" else value)
+        with chdir(folder):
+            finish(config, RunFolder(Path("run")))
+        return config, folder
+
+    return of
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, request, finished):
+    """A finished run of a study in which the key counts: its folder and its settings."""
     key = request.getfixturevalue("key")
     base = max((prefix for prefix in BASES if key.startswith(prefix)), key=len)
     if base == "search.ax":
         pytest.importorskip("ax", reason="the extra 'ax' is not installed")
     if base == "search.pool_bayes":
         pytest.importorskip("botorch", reason="the extra 'bayes' is not installed")
-    config = StudyConfig(name="base")
-    for name, value in BASES[base].items():
-        config = changed(config, name, Path(value) if name == "data.source" else value)
-    folder = RunFolder(tmp_path / "run")
-    finish(config, folder)
-    return config, folder
+    config, folder = finished(base)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return config, RunFolder(tmp_path / "run")
 
 
 def finish(config: StudyConfig, folder: RunFolder) -> None:

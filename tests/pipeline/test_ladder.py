@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from conftest import TINY_STUDY, environment
+from cli_server import Command
+from conftest import TINY_STUDY
 from optuna.trial import TrialState
 
 from nasrec_opt.pipeline import StudyConfig
@@ -143,12 +142,14 @@ def test_a_finished_run_is_left_as_it_is(cli, study, alone):
     assert after == before
 
 
-def test_a_killed_climb_ends_as_one_left_alone(cli, study, searched, alone, tmp_path):
+def test_a_killed_climb_ends_as_one_left_alone(cli, start, study, searched, alone, tmp_path):
     """Killed in each rung and in the retraining, each time in the middle of a model."""
     out = tmp_path / "run"
     shutil.copytree(searched, out)
     for pattern, count in (("epochs-1.", 2), ("epochs-1.", 5), ("epochs-2.", 1), ("model", 1)):
-        kill_when_there_are(count, out, f"retrained/*/{pattern}*", study)
+        kill_when_there_are(
+            count, out, f"retrained/*/{pattern}*", start("run", study, "--out", out)
+        )
     steps_before = {p: p.stat().st_mtime_ns for p in out.glob("retrained/*/epochs-*")}
     assert cli("run", study, "--out", out).returncode == 0
     for path, written in steps_before.items():
@@ -158,21 +159,14 @@ def test_a_killed_climb_ends_as_one_left_alone(cli, study, searched, alone, tmp_
     assert trials_of(out) == trials_of(alone[0])
 
 
-def kill_when_there_are(count: int, out: Path, pattern: str, study: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nasrec_opt", "run", str(study), "--out", str(out)],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def kill_when_there_are(count: int, out: Path, pattern: str, run: Command) -> None:
     deadline = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < deadline:
+    while run.is_running() and time.monotonic() < deadline:
         if len(list(out.glob(pattern))) >= count:
             break
         time.sleep(0.005)
-    assert process.poll() is None, "the run ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    stopped = run.stop(signal.SIGKILL)
+    assert stopped.returncode == -signal.SIGKILL, "the run ended before it could be killed"
 
 
 def test_what_was_measured_is_kept(cli, searched, tmp_path):

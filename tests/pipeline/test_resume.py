@@ -5,15 +5,14 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import optuna
 import pytest
-from conftest import environment
+from cli_server import Command
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +32,29 @@ def alone(cli, tiny_study, trained, tmp_path_factory) -> Path:
     return out
 
 
-def test_killed_search_ends_with_the_same_trials(cli, tiny_study, trained, alone, tmp_path):
+def test_killed_search_ends_with_the_same_trials(cli, start, tiny_study, trained, alone, tmp_path):
     killed = tmp_path / "killed"
     shutil.copytree(trained, killed)
     for trials in (3, 11, 17):
-        kill_search_after(tiny_study, killed, trials)
+        kill_search_after(trials, killed, start("search", tiny_study, "--out", killed))
     assert cli("search", tiny_study, "--out", killed).returncode == 0
     assert described(killed) == described(alone)
 
 
-def test_killed_stages_before_the_search_resume(cli, tiny_study, trained, tmp_path):
+def test_killed_stages_before_the_search_resume(cli, start, tiny_study, trained, tmp_path):
     out = tmp_path / "run"
-    for seconds in (2.0, 4.0):
-        kill_when(lambda: False, tiny_study, out, seconds)
+    for begun in (out, out / "dataset", out / "supernet"):
+        kill_when(begun.exists, start("train", tiny_study, "--out", out), 120.0)
     assert cli("train", tiny_study, "--out", out).returncode == 0
     for name in ("train", "prepare"):
         assert_same_files(out, trained, name)
 
 
-def test_interrupted_search_says_so_and_goes_on(cli, tiny_study, trained, alone, tmp_path):
+def test_interrupted_search_says_so_and_goes_on(cli, start, tiny_study, trained, alone, tmp_path):
     stopped = tmp_path / "stopped"
     shutil.copytree(trained, stopped)
-    code, said = kill_search_after(tiny_study, stopped, 5, signal.SIGINT)
+    search = start("search", tiny_study, "--out", stopped)
+    code, said = kill_search_after(5, stopped, search, signal.SIGINT)
     assert code == 130, said
     assert said.endswith("nasrec-opt: interrupted; run the same command again to continue\n")
     assert "Traceback" not in said
@@ -63,9 +63,9 @@ def test_interrupted_search_says_so_and_goes_on(cli, tiny_study, trained, alone,
 
 
 def kill_search_after(
-    study: Path, out: Path, trials: int, how: signal.Signals = signal.SIGKILL
+    trials: int, out: Path, search: Command, how: signal.Signals = signal.SIGKILL
 ) -> tuple[int, str]:
-    """Start the search, and kill it once `trials` trials are complete, in the middle of a trial."""
+    """Kill a search once `trials` trials are complete, in the middle of a trial."""
 
     def is_far_enough() -> bool:
         # Reads alone: Optuna would create tables, and the process under test is about to.
@@ -76,31 +76,21 @@ def kill_search_after(
             return False
         return count > trials
 
-    return kill_when(is_far_enough, study, out, 120.0, command="search", how=how)
+    return kill_when(is_far_enough, search, 120.0, how)
 
 
 def kill_when(
-    condition,
-    study: Path,
-    out: Path,
+    condition: Callable[[], bool],
+    command: Command,
     timeout_s: float,
-    command: str = "train",
     how: signal.Signals = signal.SIGKILL,
 ) -> tuple[int, str]:
     """Exit code and standard error of a command that was sent a signal."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nasrec_opt", command, str(study), "--out", str(out)],
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     deadline = time.monotonic() + timeout_s
-    while process.poll() is None and time.monotonic() < deadline and not condition():
+    while command.is_running() and time.monotonic() < deadline and not condition():
         time.sleep(0.01)
-    process.send_signal(how)
-    _, said = process.communicate()
-    return process.returncode, said
+    stopped = command.stop(how)
+    return stopped.returncode, stopped.stderr
 
 
 def described(out: Path) -> list[tuple[object, ...]]:
