@@ -9,23 +9,16 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import TINY_STUDY
+from study_files import ONE_EPOCH, tiny_study_with
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline import StudyConfig
-
-SHORT = """
-[retrain.model]
-learning_rates = [0.003]
-epochs = 1
-"""
 
 
 @pytest.fixture(scope="module")
 def ax_study(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("ax") / "tiny.toml"
-    text = TINY_STUDY.replace('sampler = "evolution"', 'engine = "ax"')
-    path.write_text(text + SHORT)
+    path.write_text(tiny_study_with(search={"engine": "ax", "sampler": None}, retrain=ONE_EPOCH))
     return path
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, TINY_STUDY
+from conftest import REPOSITORY
 from sklearn.metrics import log_loss
+from study_files import tiny_study_with
 
 from hw import TechnologyFile, shipped_technology
 from nasrec_opt.features import FeatureSpec
@@ -24,26 +25,15 @@ from nasrec_opt.report import averaged_in_words
 from nasrec_opt.retrain import Ensemble, RetrainedModel
 from nasrec_opt.space import SearchSpace
 
-STUDY = (
-    TINY_STUDY.replace("[retrain]\ntop = 1\n", "")
-    .replace("= 24", "= 8")
-    .replace("= 3000", "= 8000")
-    + """
-[search.ladder]
-models = 4
-epochs = 1
-probes = 2
-
-[retrain]
-top = 2
-seeds = 2
-ensemble = 3
-
-[retrain.model]
-learning_rates = [0.003]
-epochs = 6
-batch_size = 64
-"""
+STUDY = tiny_study_with(
+    data={"synthetic_rows": 8000},
+    search={"n_trials": 8, "ladder": {"models": 4, "epochs": 1, "probes": 2}},
+    retrain={
+        "top": 2,
+        "seeds": 2,
+        "ensemble": 3,
+        "model": {"learning_rates": [0.003], "epochs": 6, "batch_size": 64},
+    },
 )
 
 

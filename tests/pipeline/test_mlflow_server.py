@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY_STUDY
 from servers import free_port, serve
+from study_files import ONE_EPOCH, tiny_study_with
 
 mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 
-SHORT = TINY_STUDY.replace("n_trials = 24", "n_trials = 6") + (
-    "\n[retrain.model]\nlearning_rates = [0.003]\nepochs = 1\n"
-)
+SHORT = tiny_study_with(search={"n_trials": 6}, retrain=ONE_EPOCH)
 TABLE = """
 [mlflow]
 uri = "{uri}"

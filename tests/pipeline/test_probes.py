@@ -7,28 +7,15 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import TINY_STUDY
+from study_files import tiny_study_with
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import _plan
 from nasrec_opt.pipeline import SilentReporter, StudyConfig, run_study
 
-STUDY = (
-    TINY_STUDY.replace("[retrain]\ntop = 1\n", "").replace("= 24", "= 8")
-    + """
-[search.ladder]
-models = 4
-epochs = 1
-probes = 2
-
-[retrain]
-top = 2
-
-[retrain.model]
-learning_rates = [0.003]
-epochs = 3
-batch_size = 128
-"""
+STUDY = tiny_study_with(
+    search={"n_trials": 8, "ladder": {"models": 4, "epochs": 1, "probes": 2}},
+    retrain={"top": 2, "model": {"learning_rates": [0.003], "epochs": 3, "batch_size": 128}},
 )
 
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import TINY_STUDY
+from study_files import ONE_EPOCH, tiny_study_with
 
 from nasrec_opt.pipeline import RunFolder, StudyConfig, run_study
 from nasrec_opt.pipeline._searches import name_of_search, place_of, studies_of
 from nasrec_opt.report import winner_in_words
-
-SHORT = "\n[retrain.model]\nlearning_rates = [0.003]\nepochs = 1\n"
 
 
 def by(sampler: str, **evolution: int) -> dict[str, object]:
@@ -52,7 +50,7 @@ def test_the_first_search_has_the_folder_and_others_a_place_in_it():
 
 def study_file(folder: Path, **changes: str) -> StudyConfig:
     """The tiny study, with other text in the places of some of its own."""
-    text = TINY_STUDY.replace("n_trials = 24", "n_trials = 10") + SHORT
+    text = tiny_study_with(search={"n_trials": 10}, retrain=ONE_EPOCH)
     for old, new in changes.items():
         text = re.sub(rf"^{old} = .*$", f"{old} = {new}", text, count=1, flags=re.MULTILINE)
     path = folder / "tiny.toml"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import TINY_STUDY
+from study_files import tiny_study_with
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline import (
@@ -62,7 +62,7 @@ CLICKS = Stage(
 @pytest.fixture
 def config(tmp_path) -> StudyConfig:
     path = tmp_path / "tiny.toml"
-    path.write_text(TINY_STUDY.replace("= 3000", "= 400"))
+    path.write_text(tiny_study_with(data={"synthetic_rows": 400}))
     return StudyConfig.from_toml(path)
 
 

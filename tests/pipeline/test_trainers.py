@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_STUDY
 from safetensors.torch import load_file
+from study_files import tiny_study_with
 
 from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.pipeline import StudyConfig, run_study
@@ -29,24 +29,18 @@ SPACE = SearchSpace.nasrec_small(num_blocks=2, wide=(False, True))
 SHORT = RetrainConfig(learning_rates=(0.003,), epochs=2, batch_size=128, patience=0, least_steps=0)
 LONG = RetrainConfig(learning_rates=(0.003,), epochs=4000, batch_size=128, least_steps=10**6)
 WAIT_S = 60
-STUDY = (
-    TINY_STUDY.replace("[retrain]\ntop = 1\n", "").replace("n_trials = 24", "n_trials = 8")
-    + """
-[search.ladder]
-models = 4
-epochs = 0.5
-probes = 2
 
-[retrain]
-top = 2
-workers = {workers}
 
-[retrain.model]
-learning_rates = [0.003]
-epochs = 2
-batch_size = 128
-"""
-)
+def study_file(workers: int) -> str:
+    """A study with a ladder whose models are trained by so many processes."""
+    return tiny_study_with(
+        search={"n_trials": 8, "ladder": {"models": 4, "epochs": 0.5, "probes": 2}},
+        retrain={
+            "top": 2,
+            "workers": workers,
+            "model": {"learning_rates": [0.003], "epochs": 2, "batch_size": 128},
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +139,7 @@ def test_a_run_comes_to_the_same_however_many_train(tmp_path):
     for workers in (1, 2):
         out = tmp_path / str(workers)
         out.mkdir()
-        (out / "tiny.toml").write_text(STUDY.format(workers=workers))
+        (out / "tiny.toml").write_text(study_file(workers))
         run_study(StudyConfig.from_toml(out / "tiny.toml"), out / "run")
         results = json.loads((out / "run" / "retrained" / "results.json").read_text())
         found.append(without_times(results))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from conftest import TINY_STUDY
 from servers import free_port, serve
+from study_files import ONE_EPOCH, tiny_study_with
 
 from nasrec_opt._sqlite import sqlite_url
 
@@ -22,14 +22,13 @@ mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not install
 
 from mlflow.tracking._tracking_service import utils  # noqa: E402
 
-SHORT = "\n[retrain.model]\nlearning_rates = [0.003]\nepochs = 1\n"
 FILES = ["architecture.svg", "genotype.json", "model"]
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("study") / "tiny.toml"
-    path.write_text(TINY_STUDY.replace("n_trials = 24", "n_trials = 10") + SHORT)
+    path.write_text(tiny_study_with(search={"n_trials": 10}, retrain=ONE_EPOCH))
     return path
 
 
