@@ -76,7 +76,7 @@ def costs(genotype: Genotype, live: tuple[BlockLiveness, ...]) -> tuple[float, f
         sparse = (
             alive.sparse_pre * OPERATOR_TIME[4 + _sparse(block)] * (1 + block.sparse_width / 32)
         )
-        merged = MERGER_TIME * (alive.use_fm + alive.use_rows)
+        merged = MERGER_TIME * (alive.use_sparse_to_dense + alive.use_dense_to_sparse)
         start = max(ready[index] for index in block.all_inputs)
         ready.append(start + max(dense, sparse) + merged)
         reads = len(block.all_inputs)
@@ -133,7 +133,7 @@ def blocks(rng: np.random.Generator) -> Loss:
             before = 4 if read[-1] < 0 else _dense(genotype.blocks[read[-1]])
             wanted = best_width[number, _dense(block), before]
             total -= 0.15 * alive.dense_pre * abs(_level(block.dense_width) - int(wanted))
-            rows = best_rows[number, _sparse(block), int(alive.use_rows)]
+            rows = best_rows[number, _sparse(block), int(alive.use_dense_to_sparse)]
             total -= 0.15 * alive.sparse_pre * abs(block.sparse_width // 16 - 1 - int(rows))
         return float(np.exp(-total / 6.0))
 
@@ -193,7 +193,7 @@ def flow(rng: np.random.Generator) -> Loss:
                 fit = sum(synergy[operator, kinds[index]] for index in block.all_inputs)
                 share = gain[number, operator] * (0.3 + 0.7 * size**0.5) / (1 + np.exp(-fit))
                 told = told + share * (1.0 - missing) + 0.1 * share * sources[number + 1]
-            merged = 0.05 * (alive.use_fm + alive.use_rows)
+            merged = 0.05 * (alive.use_sparse_to_dense + alive.use_dense_to_sparse)
             known.append(np.minimum((told + merged) * 0.8, 0.98))
             kinds.append(_dense(block) if alive.dense_pre else 4 + _sparse(block))
         return float(np.mean(1.0 - known[-1]))
@@ -226,4 +226,4 @@ def _state(block: BlockGene, live: BlockLiveness) -> int:
     """Operators that run and mergers that are read, `[0, STATES)`; what is dead counts as 0."""
     dense = live.dense_pre * _dense(block)
     sparse = live.sparse_pre * _sparse(block)
-    return ((dense * 2 + sparse) * 2 + live.use_fm) * 2 + live.use_rows
+    return ((dense * 2 + sparse) * 2 + live.use_sparse_to_dense) * 2 + live.use_dense_to_sparse

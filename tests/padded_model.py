@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from nasrec_opt.space import BlockGene, Genotype
 
-MERGER_ROWS, MOST_HEADS = 8, 8
+MERGER_VECTORS, MOST_HEADS = 8, 8
 
 
 class PaddedModel(nn.Module):
@@ -55,9 +55,9 @@ class PaddedModel(nn.Module):
         if not gene.dense_to_sparse:
             return own
         dim, vector = embeddings.shape[2], dense_before(number)
-        if vector.shape[1] != MERGER_ROWS * dim:
-            vector = norm(self.linear(f"{number}/rows", vector, MERGER_ROWS * dim))
-        return torch.cat([own, vector.reshape(-1, MERGER_ROWS, dim)], dim=1)
+        if vector.shape[1] != MERGER_VECTORS * dim:
+            vector = norm(self.linear(f"{number}/rows", vector, MERGER_VECTORS * dim))
+        return torch.cat([own, vector.reshape(-1, MERGER_VECTORS, dim)], dim=1)
 
     def operators(self, number: int, is_dense: bool, dense, sparse, dim: int) -> Tensor:
         """The sum of a block's operators in one branch, before the mergers."""

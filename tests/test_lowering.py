@@ -334,8 +334,8 @@ def test_only_what_reaches_the_logit_is_there_and_all_of_it_ends_there(name, see
         for op, is_live in (
             *((op, live.dense_pre) for op in gene.dense_ops),
             *((op, live.sparse_pre) for op in gene.sparse_ops),
-            ("fm", live.use_fm),
-            ("dense_to_sparse", live.use_rows),
+            ("fm", live.use_sparse_to_dense),
+            ("dense_to_sparse", live.use_dense_to_sparse),
         )
         if is_live
     }

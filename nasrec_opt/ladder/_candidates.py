@@ -93,7 +93,7 @@ def features_of(genotype: Genotype, features: FeatureSpec) -> tuple[float, ...]:
             sparse.append(math.log2(block.sparse_width))
             for name in block.sparse_ops:
                 counts[name] += 1
-        mergers += live.use_fm + live.use_rows
+        mergers += live.use_sparse_to_dense + live.use_dense_to_sparse
     return (
         math.log2(1 + lower(genotype, features).macs),
         float(depth),

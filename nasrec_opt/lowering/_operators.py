@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasrec_opt.space import MERGER_ROWS, attention_heads, balanced_rows
+from nasrec_opt.space import MERGER_VECTORS, attention_heads, balanced_vectors
 
 LAYER_NORM_ADDITIONS, LAYER_NORM_MACS = 3, 3  # per unit: mean, centre, variance, scale, shift
 # Inputs of an operator: its dense inputs, its left and right input, its sparse inputs, and others.
@@ -111,7 +111,7 @@ def add_two(s: Shapes) -> Parts:
 def dot(s: Shapes) -> Parts:
     """Dot products of all pairs of sparse vectors and the dense one: half of a Gram matrix."""
     n, dim = s.width, s.dim
-    k = balanced_rows(n) if s.balance else s.sparse
+    k = balanced_vectors(n) if s.balance else s.sparse
     pairs = (k + 1) * k // 2
     has_vector, has_projection = s.dense != dim, s.sparse != k
     return (
@@ -174,7 +174,7 @@ def fm(s: Shapes) -> Parts:
 
 def dense_to_sparse(s: Shapes) -> Parts:
     """The dense output as more vectors, projected if it is not as wide as they are."""
-    size = MERGER_ROWS * s.dim
+    size = MERGER_VECTORS * s.dim
     projects = s.width != size
     return (
         Product("", (DENSE,), s.width, size, extra=2 * size, present=projects),

@@ -25,7 +25,7 @@ from nasrec_opt.lowering._operators import (
     first_order,
     fm,
 )
-from nasrec_opt.space import DENSE_OPS, MERGER_ROWS, SPARSE_OPS, BlockLiveness
+from nasrec_opt.space import DENSE_OPS, MERGER_VECTORS, SPARSE_OPS, BlockLiveness
 
 EMBEDDING, FIRST_ORDER = "embedding", "wide"
 Made = tuple[Any, ...]  # the producers of a value: names of operations, or numbers of slots
@@ -204,13 +204,15 @@ class Walk:
         dense_pre = self._branch(number, dense, shapes, given, dense_bits)
         sparse_pre = self._branch(number, sparse, shapes, given, sparse_bits)
         given = {DENSE: dense_pre, SPARSE: sparse_pre, OTHER: dense_pre}
-        merged = self._operator(number, "fm", where(live.use_fm), shapes, given, dense_bits)
+        merged = self._operator(
+            number, "fm", where(live.use_sparse_to_dense), shapes, given, dense_bits
+        )
         self.dense.append(genes.dense_width)
         self.dense_from.append(self.sink.either(merged, dense_pre))
         merged = self._operator(
-            number, "dense_to_sparse", where(live.use_rows), shapes, given, dense_bits
+            number, "dense_to_sparse", where(live.use_dense_to_sparse), shapes, given, dense_bits
         )
-        self.sparse.append(genes.sparse_width + MERGER_ROWS * live.use_rows)
+        self.sparse.append(genes.sparse_width + MERGER_VECTORS * live.use_dense_to_sparse)
         self.sparse_from.append((*sparse_pre, *merged))
 
     def _branch(

@@ -1,4 +1,4 @@
-"""Who scores genotypes: a supernet, a table of answers, a user's own object.
+"""Oracles, which score genotypes: a supernet, a table of answers, a user's own object.
 
 `SupernetOracle` is loaded on first use, so that tables of answers need no torch.
 """

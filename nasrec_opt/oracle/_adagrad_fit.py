@@ -1,7 +1,7 @@
 """The published fine-tuning: the final layer alone, by 500 steps of Adagrad on fresh rows.
 
-A step needs the features of its own rows only, so that a fit over hundreds of thousands of rows
-holds one batch of them at a time.
+A step only needs the features of its own rows, so a fit over hundreds of thousands of rows holds
+one batch at a time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nasrec_opt.supernet import clip_gradients, learning_rate_at
 
 
 class AdagradSteps:
-    """A final layer on its way: its weights and Adagrad's state.
+    """A final layer in training: its weights and Adagrad's state.
 
     Args:
         weight: Where to start, `[width]`; not changed.

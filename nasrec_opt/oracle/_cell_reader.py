@@ -1,4 +1,4 @@
-"""Reads weights, and multiplies by them, as the cells of one chip do."""
+"""A weight reader that reads and multiplies weights like the cells of one chip."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ Product = Callable[[FloatArray], FloatArray]  # [vectors, inputs] to [vectors, o
 class CellReader(WeightReader):
     """Holds the weights of a model's products as one chip does, each written once.
 
-    All passes multiply by the same weights in the same order, which is how a product is known.
-    Products are those of the weights as they are held, so that layers fold nothing into them.
+    All passes multiply by the same weights in the same order, which identifies a product. Products
+    use the weights exactly as the cells hold them, so layers fold nothing into them.
 
     Args:
-        errors: Computes what the cells do to a product, from its number, its weights before they
-            are rounded, `[outputs, inputs]`, and the bits of its weights and inputs: what is to be
-            added to the rounded weights, or a function from inputs to what is to be added to the
-            products.
+        errors: Computes the errors of a product from its number, its weights before rounding,
+            `[outputs, inputs]`, and the bits of its weights and inputs. The result is added to the
+            rounded weights, or is a function from inputs to errors that are added to the products.
     """
 
     def __init__(self, errors: Callable[[int, FloatArray, Bits], FloatArray | Product]) -> None:
@@ -41,7 +40,7 @@ class CellReader(WeightReader):
         return self
 
     def weight(self, whole: Tensor, *index: slice) -> Tensor:
-        """Read a slice as it is written; errors are those of products."""
+        """Read a slice without errors, which only products have."""
         return whole.detach()[index]
 
     def linear(
@@ -53,7 +52,7 @@ class CellReader(WeightReader):
         bits: Bits = (FLOAT_BITS, FLOAT_BITS),
         dim: int = -1,
     ) -> Tensor:
-        """Multiply as the cells of the next product do; see `WeightReader.linear`."""
+        """Multiply like the cells of the next product; see `WeightReader.linear`."""
         if self._next == len(self._held):
             self._held.append(self._write(weight, bits))
         held, wrong = self._held[self._next]
@@ -68,7 +67,7 @@ class CellReader(WeightReader):
         return made + (added.transpose(1, 2) if dim == 1 else added)
 
     def _write(self, weight: Tensor, bits: Bits) -> tuple[Tensor, Product | None]:
-        """Weights as they are held, and what is wrong with their products besides."""
+        """The weights in the cells, and further errors of their products."""
         given = weight.cpu().numpy().astype(np.float64)
         found = self._errors(len(self._held), given, bits)
         rounded = round_to(weight, bits[0])

@@ -1,4 +1,4 @@
-"""What an oracle refuses at its door: options and data that do not fit a supernet."""
+"""Checks of an oracle's options and data against its supernet."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Final layers fitted on validation rows by folds: each predicts the rows that it has not seen.
+"""Final layers fitted on validation rows by folds: each predicts rows that it has not seen.
 
-What a supernet says of its training rows it says partly from memory: the embeddings of rare values
-hold the labels of the few rows that have them, and larger models have memorised more. A final layer
-that is fitted on such rows trusts features that are worth less on other rows, and that costs larger
-models more than smaller ones (docs/ranking.md). Validation rows are in no model's memory.
+A supernet has memorised part of its training rows: embeddings of rare values hold the labels of the
+few rows that have them, and larger models have memorised more. A final layer fitted on such rows
+relies on features that are worth less on other rows, which costs larger models more than smaller
+ones (docs/ranking.md). No model has memorised validation rows.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ def folds_of(num_rows: int, positions: npt.NDArray[np.int64] | None = None) -> l
     """Rows of each fold; folds are of neighbouring rows.
 
     Args:
-        num_rows: Of all folds together.
-        positions: Which of these rows are meant, ascending; None means all of them.
+        num_rows: Number of rows of all folds together.
+        positions: Numbers of the rows to use, ascending; None means all of them.
 
     Returns:
-        Where the rows of each fold are among those meant, `[folds]`; a slice may be empty.
+        For each fold the slice of its rows among those used, `[folds]`; it may be empty.
     """
     positions = np.arange(num_rows) if positions is None else positions
     ends = [-(-fold * num_rows // FOLDS) for fold in range(FOLDS + 1)]
@@ -41,9 +41,9 @@ def folds_of(num_rows: int, positions: npt.NDArray[np.int64] | None = None) -> l
 def fit_folds(
     features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, *, folds: Sequence[slice]
 ) -> list[FitResult]:
-    """A final layer for each fold, fitted by Newton's method on the rows of the other folds.
+    """Fit a final layer for each fold, by Newton's method, on the rows of the other folds.
 
-    Where no other fold has rows, the given layer stays.
+    If no other fold has rows, the given layer stays.
 
     Args:
         features: `[rows, width]`.

@@ -19,11 +19,12 @@ class FunctionOracle(Oracle):
 
     Args:
         function: From a genotype to an `Evaluation`, or to a log loss in nats.
-        features: Shape of the input, or None where an `Objective` is given it, or needs none.
-        balance: Whether dot products project their rows; see `Oracle`.
+        features: Shape of the input, or None if the `Objective` is given it, or needs none.
+        balance: Whether dot products project their vectors; see `Oracle`.
         reads_accelerator: Whether answers depend on accelerator genes; see `Oracle`.
-        reports: Whether the function takes a second argument: what it calls with (step, log loss)
-            on the way, so that pruners can end trials. What that call raises must not be caught.
+        reports: Whether the function takes a second argument, a function that it calls with
+            intermediate (step, log loss), so that pruners can end trials. It must not catch what
+            that call raises.
 
     Raises:
         StudyError: `function` cannot be called, or is a class.
@@ -61,7 +62,7 @@ class FunctionOracle(Oracle):
 
     @property
     def name(self) -> str:
-        """What the function is called, or the class of a callable object."""
+        """Name of the function, or of the class of a callable object."""
         if isinstance(self.function, (FunctionType, MethodType, BuiltinFunctionType)):
             return self.function.__name__
         return type(self.function).__name__
@@ -71,10 +72,10 @@ class FunctionOracle(Oracle):
 
         Args:
             genotype: The architecture.
-            report: Called with (step, log loss) where the function reports.
+            report: Called with (step, log loss) if the function reports.
 
         Returns:
-            What the function returns, with the log losses reported on the way.
+            The function's result, with the intermediate log losses.
         """
         if not self.reports:
             return _evaluation(self.function(genotype))
@@ -92,5 +93,5 @@ class FunctionOracle(Oracle):
 
 
 def _evaluation(answer: Answer) -> Evaluation:
-    """The answer; whether its numbers are some is for whoever asked to check."""
+    """The answer as an `Evaluation`; the caller checks its numbers."""
     return answer if isinstance(answer, Evaluation) else Evaluation(answer)

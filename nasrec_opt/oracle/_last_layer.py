@@ -1,7 +1,7 @@
-"""The final layer fitted again on features computed once: logistic regression, a convex problem.
+"""Fits the final layer again on features computed once: logistic regression, a convex problem.
 
-The paper gives each candidate 500 steps of Adagrad on its last layer (section 5.1; see
-`_adagrad_fit.py`). The optimum they walk towards is unique, and Newton's method reaches it in a few
+The paper trains the last layer of each candidate for 500 steps of Adagrad (section 5.1; see
+`_adagrad_fit.py`). These steps approach a unique optimum, which Newton's method reaches in a few
 passes over the features.
 """
 
@@ -28,7 +28,7 @@ class FitResult:
     Args:
         weight: `[width]`.
         bias: `[1]`.
-        passes: Times that all features were read from memory.
+        passes: Number of times that all features were read from memory.
     """
 
     weight: Tensor
@@ -48,20 +48,20 @@ def fit_newton(
 ) -> FitResult:
     """Minimise mean log loss plus `ridge / 2` times the squared distance from the given weights.
 
-    The given weights are first calibrated, that is scaled as a whole; the ridge pulls to them as
-    scaled. Newton steps follow: their gradient is that of all rows, their Hessian that of some, and
-    their linear systems are solved by preconditioned conjugate gradients, so that the features are
-    read in matrix-vector products alone, all of them a few times. The bias is not penalised. The
-    mean log loss of the result is never above that of the given layer.
+    First the given weights are calibrated, that is, scaled as a whole; the ridge penalises the
+    distance from the scaled weights. Newton steps follow. Their gradient is that of all rows, their
+    Hessian that of some rows, and preconditioned conjugate gradients solve their linear systems. So
+    the features are only read in matrix-vector products, a few times. The bias is not penalised.
+    The mean log loss of the result is never above that of the given layer.
 
     Args:
         features: Inputs of the final layer, `[rows, width]`.
         labels: 0 or 1, `[rows]`.
         weight: Initial weights, `[width]`.
         bias: Initial bias, `[1]`.
-        ridge: Strength of the pull to the scaled initial weights.
-        tolerance: Stop after a step that promises to lower the objective by less, nats. What is
-            left then is smaller by orders of magnitude.
+        ridge: Strength of the penalty on the distance from the scaled initial weights.
+        tolerance: Stop after a step that promises to lower the objective by less, nats. The
+            remaining error is then smaller by orders of magnitude.
 
     Returns:
         Fitted weight `[width]` and bias `[1]`.
@@ -103,11 +103,11 @@ def fit_newton(
 
 
 def calibrate(logits: Tensor, labels: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and offset of logits that lower their log loss, found by Newton's method.
+    """Find the scale and offset of logits that lower their log loss most, by Newton's method.
 
-    A logit of another subnet's scale, saturated perhaps, becomes a start that a fit of all weights
-    converges from. The log loss is never above that of the logits with `bias`, nor above that of
-    the share of clicks.
+    Logits on another subnet's scale, which may be saturated, become a start from which a fit of all
+    weights converges. The log loss is never above that of the logits with `bias`, nor above that of
+    the click rate.
 
     Args:
         logits: Without bias, `[rows]`.
@@ -149,8 +149,8 @@ def _mean_log_loss(logits: Tensor, labels: Tensor) -> float:
 class _Problem:
     """Ridge logistic regression; vectors over the weights end with the bias.
 
-    Losses and gradients are those of all rows. The Hessian is that of some, evenly spread: it only
-    decides where a step leads, and those rows stay in cache while conjugate gradients read them.
+    Losses and gradients are those of all rows. The Hessian is that of some rows, evenly spread: it
+    only affects the direction of a step, and these rows stay in cache for the conjugate gradients.
     """
 
     def __init__(self, features: Tensor, labels: Tensor, ridge: float) -> None:
@@ -173,7 +173,7 @@ class _Problem:
         return self._stride == 1
 
     def use_more_rows(self) -> None:
-        """Where steps lead too far or not far enough: a Hessian of four times as many rows."""
+        """Use four times as many rows for the Hessian, if steps are too long or too short."""
         if not self.is_exact:
             self._use_rows(4 * len(self._some))
 
@@ -205,7 +205,7 @@ class _Problem:
         """The Newton step, by conjugate gradients until a tenth is left.
 
         Args:
-            curvature: Chance times its complement, `[rows]`.
+            curvature: Probability times its complement, `[rows]`.
             gradient: `[width + 1]`.
         """
         curvature = curvature[:: self._stride].contiguous()

@@ -20,7 +20,7 @@ def score(logits: npt.ArrayLike, labels: npt.ArrayLike) -> Evaluation:
         labels: 0 or 1, `[rows]`.
 
     Returns:
-        Log loss in nats; AUC is None where all labels are equal.
+        Log loss in nats, and AUC, which is None if all labels are equal.
     """
     losses = log_losses(logits, labels)
     return Evaluation(float(losses.mean()), auc(logits, labels), _mean_error(losses), len(losses))
@@ -31,7 +31,7 @@ def difference(losses: FloatArray, others: FloatArray) -> Difference:
 
     Args:
         losses: Log loss of each row, nats, `[rows]`.
-        others: The same of the other model, `[rows]`.
+        others: Log loss of the other model on the same rows, nats, `[rows]`.
 
     Returns:
         The mean paired difference with its standard error.
@@ -45,7 +45,7 @@ def difference(losses: FloatArray, others: FloatArray) -> Difference:
 
 
 def _mean_error(values: FloatArray) -> float | None:
-    """Standard error of the mean, or None where there is but one value."""
+    """Standard error of the mean, or None for a single value."""
     return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
@@ -73,7 +73,7 @@ def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float | None:
         labels: 0 or 1, `[rows]`.
 
     Returns:
-        0 to 1; None where there is but one class, for which it is not defined.
+        0 to 1, or None if all labels are equal, where it is not defined.
 
     References:
         Hanley and McNeil 1982: the area is the rank sum statistic of Mann and Whitney.
@@ -82,7 +82,7 @@ def auc(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float | None:
     order = np.argsort(given, kind="stable")
     ordered = given[order]
     positive = np.asarray(labels)[order] > 0.5
-    # Of each run of equal scores: positives and negatives in it, and negatives below it.
+    # For each run of equal scores: positives and negatives in it, and negatives below it.
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     positives = np.add.reduceat(positive, starts, dtype=np.int64)
     negatives = np.add.reduceat(~positive, starts, dtype=np.int64)

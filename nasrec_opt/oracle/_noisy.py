@@ -17,7 +17,7 @@ from nasrec_opt.space import Genotype
 
 
 class Cells(Protocol):
-    """Where weights are written: `nasrec_opt.lowering.CrossbarCells`, or a user's own."""
+    """Cells that hold weights: `nasrec_opt.lowering.CrossbarCells`, or a user's own class."""
 
     def errors(
         self, weights: FloatArray, bits: Bits, genotype: Genotype, *, product: int, chip: int
@@ -32,8 +32,8 @@ class Cells(Protocol):
             chip: Number of the chip; each is another draw from the same distribution.
 
         Returns:
-            What is to be added to the quantised weights, `[outputs, inputs]`. Where not only
-            weights have errors, a function from inputs to what is to be added to the products.
+            Errors to add to the quantised weights, `[outputs, inputs]`. If not only the weights
+            have errors, a function from inputs to the errors to add to the products.
         """
 
 
@@ -42,12 +42,12 @@ class NoisyOracle(Oracle):
 
     An answer is the mean over `chips` chips. It depends only on the model, its accelerator genes
     and the seed of `cells`. Genotypes share no computation: a query takes as long as `chips` passes
-    of one model, plus the writing of its weights. It takes much longer where not only weights have
+    of one model, plus writing its weights. It takes much longer if not only the weights have
     errors, as with converters that clip.
 
     Args:
         oracle: The oracle without noise, with the fidelity `supernet` or `last_layer`.
-        cells: Where weights are written, or None for the oracle's own answers.
+        cells: Cells that hold the weights, or None for the oracle's own answers.
         chips: Number of chips in a mean.
 
     Raises:
@@ -67,7 +67,7 @@ class NoisyOracle(Oracle):
         True
     """
 
-    reads_accelerator = True  # an objective must not answer for other accelerator genes
+    reads_accelerator = True  # an objective must not reuse answers for other accelerator genes
 
     def __init__(self, oracle: SupernetOracle, cells: Cells | None, *, chips: int = 4) -> None:
         how = oracle.options
@@ -135,7 +135,7 @@ class NoisyOracle(Oracle):
 
 
 def _mean(answers: Sequence[Evaluation]) -> Evaluation:
-    """Means over chips; the error of the log loss is that over rows, as of one chip."""
+    """Means over chips; the standard error of the log loss is over rows, as for one chip."""
 
     def mean(name: str) -> float:
         return float(np.mean([getattr(answer, name) for answer in answers]))

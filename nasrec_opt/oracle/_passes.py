@@ -1,6 +1,6 @@
-"""Forward passes of many genotypes over the same rows, each shared block output computed once.
+"""Forward passes of many genotypes over the same rows; a shared block output is computed once.
 
-Chunks of rows are the outer loop: all genotypes see a chunk while it is in the processor's cache.
+Chunks of rows are the outer loop: all genotypes use a chunk while it is in the processor's cache.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from nasrec_opt.oracle._plan import RAW_DENSE, RAW_SPARSE, Job, Plan, Step, job_of
 from nasrec_opt.oracle._prefix_cache import Key, PrefixCache
 from nasrec_opt.oracle._rows import Rows
-from nasrec_opt.space import MERGER_ROWS, Genotype
+from nasrec_opt.space import MERGER_VECTORS, Genotype
 from nasrec_opt.supernet import (
     Activations,
     CastingReader,
@@ -28,7 +28,7 @@ from nasrec_opt.supernet import (
 
 @dataclass(slots=True)
 class _Schedule:
-    """Jobs in order, and when an output is no longer needed.
+    """Jobs in order, and the last use of each output.
 
     Args:
         jobs: One for each plan.
@@ -49,7 +49,7 @@ class Passes:
     Args:
         supernet: Its weights must not change.
         cache: Keeps block outputs between calls.
-        dtype: Of products and outputs; layer norms, softmax and FM sum in float32 in any case.
+        dtype: Type of products and outputs; layer norms, softmax and FM always sum in float32.
     """
 
     def __init__(
@@ -125,13 +125,13 @@ class Passes:
             schedule.last_use |= dict.fromkeys(
                 used & _numbers(plan) - {RAW_DENSE, RAW_SPARSE} - in_cache, index
             )
-        # Earlier blocks are the likelier to be shared, so they get the room first; sums that only
+        # Earlier blocks are more likely to be shared, so they get space first; sums that only
         # mergers read come after all outputs.
         schedule.made = {output: size for _, _, output, size in sorted(made)}
         return schedule
 
     def _made(self, plan: Plan, step: Step) -> Iterator[tuple[bool, int, int, int]]:
-        """What a step computes: whether a sum only, block, number, bytes per row."""
+        """The outputs that a step computes: whether only a sum, block, number, bytes per row."""
         block, live, gene = step.block, step.live, plan.genotype.blocks[step.block - 1]
         column = self._supernet.features.embedding_dim * self._dtype.itemsize
         dense_bytes = gene.dense_width * self._dtype.itemsize
@@ -141,7 +141,7 @@ class Passes:
         if live.dense_pre and not (live.dense_out and plan.dense[block] == plan.dense_sums[block]):
             yield True, block, plan.dense_sums[block], dense_bytes
         if live.sparse_out:
-            merger_bytes = MERGER_ROWS * column * live.use_rows
+            merger_bytes = MERGER_VECTORS * column * live.use_dense_to_sparse
             yield False, block, plan.sparse[block], sparse_bytes + merger_bytes
         if live.sparse_pre and not (
             live.sparse_out and plan.sparse[block] == plan.sparse_sums[block]
@@ -151,7 +151,7 @@ class Passes:
     def _run(
         self, job: Job, at_hand: dict[int, Any], reader: WeightReader
     ) -> tuple[Activations, list[int]]:
-        """Run what is not at hand, add it to `at_hand`, and name it."""
+        """Compute the missing outputs, add them to `at_hand`, and return their names."""
         plan, made = job.plan, []
         dense: dict[int, Tensor] = {i: at_hand[plan.dense[i]] for i in job.dense}
         sparse = {i: at_hand[plan.sparse[i]] for i in job.sparse}
@@ -183,9 +183,9 @@ class _FirstOrder:
     """The first-order term of one chunk, which all genotypes of the same bits share.
 
     Args:
-        supernet: Whose weights.
+        supernet: Has the weights.
         rows: The rows.
-        number: Of the chunk.
+        number: Number of the chunk.
     """
 
     def __init__(self, supernet: Supernet, rows: Rows, number: int) -> None:
@@ -195,7 +195,7 @@ class _FirstOrder:
         self._of_bits: dict[int, Tensor] = {}
 
     def put(self, genotype: Genotype, activations: Activations) -> Activations:
-        """The activations, with the term where the genotype has it."""
+        """The activations, with the term if the genotype has it."""
         if not genotype.wide:
             return activations
         bits = genotype.final_bits

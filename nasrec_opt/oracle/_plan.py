@@ -1,8 +1,8 @@
-"""Which block outputs a genotype consists of, and which of them two genotypes share.
+"""Plans of genotypes: their block outputs, numbered so that shared ones have the same number.
 
-Every output gets a number that stands for all that it depends on: its block, the genes in use,
-and the numbers of what it reads. Two genotypes share an output exactly when they share its number,
-be it a common prefix or a part of the graph that a mutation did not reach.
+The number of an output identifies everything that it depends on: its block, the genes in use, and
+the numbers of its inputs. Two genotypes share an output exactly if it has the same number in both,
+in a common prefix or in any part of the graph that a mutation did not change.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Plan:
     Args:
         genotype: The architecture.
         lives: Which parts of each block reach the logit.
-        dense: Number of the dense output of each block; entry 0 is the raw features, -1 an output
-            that is not read.
+        dense: Number of the dense output of each block; entry 0 is the raw features, and -1 is an
+            output that is not read.
         sparse: The same for the sparse outputs.
         dense_sums: Number of the sum of the dense operators of each block, before mergers; equal to
-            that of the output where no merger adds to it.
+            that of the output if no merger adds to it.
         sparse_sums: The same for the sparse operators.
     """
 
@@ -49,7 +49,7 @@ class Plan:
 
     @property
     def key(self) -> Key:
-        """What the logit reads: equal exactly when the models are."""
+        """The numbers of what the logit reads: equal exactly if the models are equal."""
         return self.dense[-1], self.sparse[-1], self.genotype.wide
 
 
@@ -59,9 +59,9 @@ class Step:
 
     Args:
         block: Its number, from 1.
-        live: What of it to compute.
-        reads_dense_sum: A merger needs the sum of the dense operators, and it is at hand.
-        reads_sparse_sum: The same of the sparse operators.
+        live: The parts of it to compute.
+        reads_dense_sum: A merger reads the sum of the dense operators, which is already computed.
+        reads_sparse_sum: The same for the sparse operators.
     """
 
     block: int
@@ -72,13 +72,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How one genotype is run, given what is at hand.
+    """The work for one genotype, given the outputs that are already computed.
 
     Args:
         plan: The genotype.
         steps: Blocks to run, first to last.
-        dense: Blocks whose dense output is read from what is at hand; 0 = raw features.
-        sparse: The same of sparse outputs.
+        dense: Blocks whose dense output is already computed and read; 0 is the raw features.
+        sparse: The same for sparse outputs.
     """
 
     plan: Plan
@@ -88,7 +88,7 @@ class Job:
 
 
 class Numbering:
-    """Gives out the numbers."""
+    """Assigns the numbers."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {"raw dense": RAW_DENSE, "raw sparse": RAW_SPARSE}
@@ -105,7 +105,7 @@ class Numbering:
             own_dense = own_sparse = -1
             two = tuple(dense[i] for i in (gene.left_input, gene.right_input) if i is not None)
             if ORDERED_OPS.isdisjoint(gene.dense_ops):
-                two = tuple(sorted(two))  # a sum is the same either way round
+                two = tuple(sorted(two))  # a sum does not depend on the order of its inputs
             if live.dense_pre:
                 own_dense = self._number(
                     block,
@@ -127,8 +127,12 @@ class Numbering:
             dense_sums.append(own_dense)
             sparse_sums.append(own_sparse)
             merged = (own_dense, own_sparse)
-            dense_out = self._number(block, "fm", *merged) if live.use_fm else own_dense
-            sparse_out = self._number(block, "rows", *merged) if live.use_rows else own_sparse
+            dense_out = (
+                self._number(block, "fm", *merged) if live.use_sparse_to_dense else own_dense
+            )
+            sparse_out = (
+                self._number(block, "rows", *merged) if live.use_dense_to_sparse else own_sparse
+            )
             dense.append(dense_out if live.dense_out else -1)
             sparse.append(sparse_out if live.sparse_out else -1)
         return Plan(
@@ -145,7 +149,7 @@ class Numbering:
 
 
 def job_of(plan: Plan, at_hand: Container[int]) -> Job:
-    """What has to be run, first block first, where some outputs are at hand."""
+    """Find the blocks to run, first block first, if some outputs are already computed."""
     known = Known(
         *(_places(n, at_hand) for n in (plan.dense, plan.sparse, plan.dense_sums, plan.sparse_sums))
     )
@@ -154,8 +158,9 @@ def job_of(plan: Plan, at_hand: Container[int]) -> Job:
         Step(
             number,
             block,
-            reads_dense_sum=(block.dense_out or block.use_rows) and not block.dense_pre,
-            reads_sparse_sum=(block.sparse_out or block.use_fm) and not block.sparse_pre,
+            reads_dense_sum=(block.dense_out or block.use_dense_to_sparse) and not block.dense_pre,
+            reads_sparse_sum=(block.sparse_out or block.use_sparse_to_dense)
+            and not block.sparse_pre,
         )
         for number, block in enumerate(live.blocks, start=1)
         if block.dense_out or block.sparse_out
@@ -171,7 +176,7 @@ def job_of(plan: Plan, at_hand: Container[int]) -> Job:
 
 
 def _places(outputs: Sequence[int], at_hand: Container[int]) -> int:
-    """Blocks whose output is at hand, a mask."""
+    """Blocks whose output is already computed, as a mask."""
     places = 0
     for block, output in enumerate(outputs):
         if output in at_hand:

@@ -1,4 +1,4 @@
-"""What a genotype's model says of the validation rows, however it came to its weights."""
+"""Predictions of a genotype's model on the validation rows, at any fidelity."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Prediction:
 
     Args:
         logits: float32 `[rows]`.
-        intermediate: `(step, log loss)` on the way, the last at the end; empty without training.
+        intermediate: Intermediate `(step, log loss)`, the last at the end; empty without training.
     """
 
     logits: Logits
@@ -32,7 +32,7 @@ class Prediction:
 class Predictor(Protocol):
     """A fidelity: models with the supernet's weights, or models that are trained first."""
 
-    group_size: int  # genotypes that are best asked together
+    group_size: int  # number of genotypes that are best predicted together
 
     @property
     def labels(self) -> npt.NDArray[np.float32]:
@@ -47,10 +47,10 @@ class Predictor(Protocol):
 
 
 class RecentLogits:
-    """Logits of the models asked last, for comparisons: always two, more where they are small.
+    """Logits of the latest models, for comparisons: always two, more if they are small.
 
     Args:
-        capacity_bytes: Maximum number of bytes of more than two.
+        capacity_bytes: Maximum number of bytes, if more than two are kept.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
@@ -61,11 +61,11 @@ class RecentLogits:
         return key in self._entries
 
     def get(self, key: Key) -> Logits:
-        """The logits of a model that is there."""
+        """The logits of a model, if they are kept."""
         return self._entries[key]
 
     def put(self, key: Key, logits: Logits) -> None:
-        """Keep logits, and let go of the oldest."""
+        """Keep logits, and drop the oldest."""
         self._entries[key] = logits
         self._entries.move_to_end(key)
         while len(self._entries) > max(2, self._capacity_bytes // logits.nbytes):

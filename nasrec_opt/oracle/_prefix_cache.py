@@ -1,4 +1,4 @@
-"""Outputs of blocks kept for the next genotypes, least recently used first to go."""
+"""A cache of block outputs for later genotypes; the least recently used leave first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PrefixCache:
         return key in self._entries
 
     def read(self, key: Key) -> list[Any]:
-        """The output, one tensor for each chunk of rows; it is now the last to go."""
+        """The output, one tensor for each chunk of rows; it becomes the most recently used."""
         self._entries.move_to_end(key)
         return self._entries[key][0]
 
@@ -37,7 +37,7 @@ class PrefixCache:
             in_use: Outputs that must stay.
 
         Returns:
-            Those of `wanted` that there is room for.
+            Those of `wanted` that there is space for.
         """
         for key in in_use:
             self._entries.move_to_end(key)
@@ -54,6 +54,6 @@ class PrefixCache:
         return chosen
 
     def put(self, key: Key, chunks: list[Any], num_bytes: int) -> None:
-        """Keep an output that `reserve` made room for."""
+        """Keep an output for which `reserve` made space."""
         self._entries[key] = (chunks, num_bytes)
         self.num_bytes += num_bytes

@@ -1,4 +1,4 @@
-"""What an oracle is, and what it answers."""
+"""The protocol of oracles, and their answers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Progress = Callable[[int, int | None], None]  # (done, total)
 class Difference:
     """How much better or worse one model is than another on the same rows.
 
-    Losses of two models on one row go together, so the error of their difference is much smaller
+    Losses of two models on one row are correlated, so the error of their difference is much smaller
     than that of either mean.
 
     Args:
         log_loss: Mean over the rows of the first model's log loss minus the other's, nats; below 0,
             the first is better.
-        log_loss_se: Standard error of that mean, or None where there is but one row.
+        log_loss_se: Standard error of that mean, or None for a single row.
         num_rows: Number of rows scored.
     """
 
@@ -34,7 +34,7 @@ class Difference:
     num_rows: int
 
     def __neg__(self) -> Difference:
-        """The same seen from the other model."""
+        """The same difference with the models exchanged."""
         return Difference(-self.log_loss, self.log_loss_se, self.num_rows)
 
 
@@ -44,13 +44,12 @@ class Evaluation:
 
     Args:
         log_loss: Mean log loss, nats; lower is better.
-        auc: Area under the ROC curve, or None where it is not known.
-        log_loss_se: Standard error of `log_loss` over the rows. It tells how far other rows would
-            move the scores of all candidates; `Difference` tells how well two of them can be told
-            apart.
+        auc: Area under the ROC curve, or None if it is not known.
+        log_loss_se: Standard error of `log_loss` over the rows: how far other rows would move the
+            scores of all candidates. The error of the difference of two models is in `Difference`.
         num_rows: Number of rows scored.
-        intermediate: Intermediate `(step, log loss)`, of oracles that train.
-        difference: Difference from a reference model, of oracles that were given one.
+        intermediate: Intermediate `(step, log loss)`, from oracles that train.
+        difference: Difference from a reference model, from oracles that were given one.
     """
 
     log_loss: float
@@ -69,12 +68,12 @@ class Oracle(Protocol):
     For a function there is `FunctionOracle`.
 
     Args:
-        features: Shape of the input, which an `Objective` needs for costs, or None where it is not
+        features: Shape of the input, which an `Objective` needs for costs, or None if it is not
             known.
-        balance: Whether dot products of its models project their rows (section 4.2); otherwise
-            costs are those of dot products of all rows.
-        reads_accelerator: Whether answers depend on accelerator genes. An objective then asks again
-            for other ones; otherwise it asks once for each model.
+        balance: Whether dot products of its models project their vectors (section 4.2); otherwise
+            costs are those of dot products of all vectors.
+        reads_accelerator: Whether answers depend on accelerator genes. If so, an objective asks
+            again for other genes; otherwise it asks once for each model.
 
     Example:
         >>> from nasrec_opt import BlockGene, Genotype
@@ -94,19 +93,19 @@ class Oracle(Protocol):
         """Score a genotype.
 
         Args:
-            genotype: The architecture, with its accelerator genes where the space has some.
-            report: Called with (step, log loss) on the way, by oracles that train; pruners need it.
-                What it raises ends the evaluation, and must not be caught. None where nobody
-                listens.
+            genotype: The architecture, with its accelerator genes if the space has some.
+            report: Called with intermediate (step, log loss) by oracles that train; pruners need
+                it. An error that it raises ends the evaluation, and must not be caught. None if
+                nothing is to be reported.
 
         Returns:
-            Log loss in nats, and what else is known.
+            Log loss in nats, and other figures that are known.
         """
 
     def evaluate_many(
         self, genotypes: Sequence[Genotype], *, progress: Progress | None = None
     ) -> list[Evaluation]:
-        """Score several genotypes; one after another, unless an oracle knows a faster way.
+        """Score several genotypes, one after another; an oracle may override it with a faster way.
 
         Args:
             genotypes: The architectures.
@@ -124,7 +123,7 @@ class Oracle(Protocol):
 
 
 def architecture(genotype: Genotype) -> Architecture:
-    """Reduce a genotype to what an evaluation depends on: equal for equal models.
+    """Reduce a genotype to the parts that an evaluation depends on: equal for equal models.
 
     Accelerator genes and the name of the space change no prediction.
 

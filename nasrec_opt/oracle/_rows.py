@@ -1,4 +1,4 @@
-"""The rows that an oracle asks about, held in memory in chunks that fit the processor's cache."""
+"""The rows that an oracle scores, held in memory in chunks that fit the processor's cache."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Rows:
         chunk_rows: Rows of a chunk.
         embedding_bytes: Maximum bytes of embeddings and first-order weights kept; those of further
             chunks are looked up each time.
-        dtype: Of features and embeddings.
+        dtype: Type of features and embeddings.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ from nasrec_opt.oracle._prediction import Logits, Prediction
 from nasrec_opt.oracle._prefix_cache import PrefixCache
 from nasrec_opt.oracle._protocol import Report
 from nasrec_opt.oracle._rows import Rows
-from nasrec_opt.space import MERGER_ROWS, Genotype
+from nasrec_opt.space import MERGER_VECTORS, Genotype
 from nasrec_opt.supernet import Supernet, WeightReader
 
 Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
@@ -33,7 +33,7 @@ HowToFit = Literal["newton", "folds"] | AdagradFit
 
 GROUP = 16  # genotypes that pass over the rows together
 FIT_GROUP = 4  # the same where the features of each are held for a fit
-FIT_ROWS = {"newton": 8192, "folds": 16_384}  # of which a fold's fit sees three quarters
+FIT_ROWS = {"newton": 8192, "folds": 16_384}  # rows of all folds; each fit sees three quarters
 HELD_BYTES = 1 << 29  # most bytes of the features of one genotype that Adagrad's steps read again
 
 
@@ -120,7 +120,7 @@ class SharedWeights:
                 free -= self._fit_rows.embedding_bytes
         self._is_read_often = isinstance(fit, AdagradFit)
         self.group_size = self._group_size()
-        # Hundreds of thousands of rows would leave no room for what validation rows share.
+        # Hundreds of thousands of rows would leave no space for shared outputs of validation rows.
         bytes_of_fit = free // 2 if self._is_read_often else 0
         self._cache = PrefixCache(free - bytes_of_fit)
         self._passes = Passes(supernet, self._cache, dtype)
@@ -128,7 +128,7 @@ class SharedWeights:
         self._fit_passes = Passes(supernet, self._fit_cache, dtype)
 
     def _group_size(self) -> int:
-        """Genotypes that pass over the rows together; few where the features of each are held."""
+        """Genotypes that pass over the rows together; few if the features of each are held."""
         if self._fit_rows is None or self._steps is not None:
             return GROUP
         return 1 if self._is_read_often else FIT_GROUP
@@ -145,7 +145,7 @@ class SharedWeights:
         return sum(cache.num_bytes for cache in caches.values())
 
     def predict(self, plans: Sequence[Plan], report: Report | None) -> list[Prediction]:
-        """Logits of each genotype on the validation rows; nothing is reported on the way."""
+        """Logits of each genotype on the validation rows; nothing is reported."""
         with torch.inference_mode():
             if self._fit_rows is self._validation:
                 return self._predicted_where_fitted(plans)
@@ -161,7 +161,7 @@ class SharedWeights:
             return [Prediction(torch.cat(chunks).cpu().numpy()) for chunks in found]
 
     def _predicted_where_fitted(self, plans: Sequence[Plan]) -> list[Prediction]:
-        """Logits on rows that all fit final layers of other folds: one pass does for both."""
+        """Logits on rows that all fit final layers of other folds: one pass serves both."""
         held, layers = self._held(self._validation, plans)
         predictions = []
         for plan, layer in zip(plans, layers, strict=True):
@@ -182,10 +182,10 @@ class SharedWeights:
         return torch.cat(parts)
 
     def predict_read(self, plan: Plan, begin: Callable[[], WeightReader]) -> Logits:
-        """Logits of one genotype whose weights are read in another way.
+        """Logits of one genotype with another reader of weights.
 
-        The final layer is fitted to the weights as they are, as whoever writes them down would, and
-        is read last.
+        The final layer is fitted to the weights as they are, before they are written into cells,
+        and is read last.
 
         Args:
             plan: The genotype; nothing of it is kept.
@@ -214,7 +214,7 @@ class SharedWeights:
         return torch.cat(found).cpu().numpy()
 
     def _fitted(self, plans: Sequence[Plan]) -> Sequence[Layers | None]:
-        """Final layers of each genotype fitted again, or None where it stays as it is."""
+        """Final layers of each genotype fitted again, or None if they stay as they are."""
         if self._fit_rows is None:
             return [None] * len(plans)
         if self._steps is not None:
@@ -270,12 +270,12 @@ def _fit_whole(
 
 
 def _is_small(supernet: Supernet, num_rows: int, how: AdagradFit) -> bool:
-    """Whether steps read rows more than once, of which the widest features can be held.
+    """Whether steps read rows more than once, and memory holds even the widest features.
 
     It follows from the log and the space alone, as an answer must.
     """
     space = supernet.space
-    width = max(space.sparse_widths) + MERGER_ROWS * space.mergers
+    width = max(space.sparse_widths) + MERGER_VECTORS * space.mergers
     width = max(space.dense_widths) + supernet.features.embedding_dim * width
     is_read_again = num_rows < how.steps * how.batch_size
     return is_read_again and num_rows * width * torch.float32.itemsize <= HELD_BYTES

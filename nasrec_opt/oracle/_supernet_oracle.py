@@ -1,4 +1,4 @@
-"""Answers from a trained supernet, at the fidelity that a query is worth."""
+"""The oracle that scores genotypes with a trained supernet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nasrec_opt.space import FLOAT_BITS, Genotype
 from nasrec_opt.supernet import Supernet, WeightReader, choose_precision
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-CPU_CHUNK_ROWS = 1024  # outputs of a block then fit the second-level cache
+CPU_CHUNK_ROWS = 1024  # so that outputs of a block fit into the second-level cache
 DEVICE_CHUNK_ROWS = 16_384
 RECENT_BYTES = 1 << 25  # of logits kept for comparisons: 41 genotypes on 200,000 rows
 
@@ -184,9 +184,9 @@ class SupernetOracle(Oracle):
 
         Args:
             genotype: A genotype of the supernet's space.
-            report: Called with (step, log loss) on the way, where the fidelity trains, and in the
-                same way for a genotype that was answered before. An exception that it raises ends
-                the evaluation, and nothing of it is remembered. It must not call this oracle.
+            report: Called with intermediate (step, log loss), if the fidelity trains; also for a
+                genotype that was answered before. An exception that it raises ends the evaluation,
+                and the answer is not remembered. It must not call this oracle.
 
         Returns:
             Log loss (nats) with its standard error, and AUC, on the oracle's validation rows.
@@ -223,7 +223,7 @@ class SupernetOracle(Oracle):
         with self._lock:
             plans = [self._plan(genotype) for genotype in genotypes]
             unknown = {plan.key: plan for plan in plans if plan.key not in self._answers}
-            # Sorted by the outputs they consist of, genotypes with a common prefix are neighbours.
+            # Sorted by the numbers of their outputs, genotypes with a common prefix are neighbours.
             ordered = sorted(
                 unknown.values(), key=lambda plan: list(zip(plan.dense, plan.sparse, strict=True))
             )
@@ -257,13 +257,13 @@ class SupernetOracle(Oracle):
             return difference(first, second)
 
     def logits(self, genotype: Genotype, begin: Callable[[], WeightReader]) -> Logits:
-        """Compute the logits of a model whose weights are read in another way, such as with errors.
+        """Compute the logits of a model with another reader of weights, such as a noisy one.
 
         A final layer that the fidelity fits again is fitted to the weights as they are.
 
         Args:
             genotype: A genotype of the supernet's space.
-            begin: Called at the beginning of each pass over some of the rows; gives its reader.
+            begin: Called at the beginning of each pass over some of the rows; returns its reader.
 
         Returns:
             A logit for each validation row, float32 `[rows]`.

@@ -1,4 +1,4 @@
-"""A table of answers: every question at once, for tests, samplers and repeated studies."""
+"""An oracle that looks answers up in a table, for tests, samplers and repeated studies."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class TabularOracle(Oracle):
 
         Args:
             path: The Parquet file.
-            features: Shape of the input that the models were scored on, where it is known.
+            features: Shape of the input that the models were scored on, if it is known.
 
         Returns:
             The oracle.

@@ -1,8 +1,8 @@
-"""Subnets trained alone, from the supernet's weights or from fresh ones, and scored on the way.
+"""Trains subnets alone, from the supernet's weights or from fresh ones, and scores them meanwhile.
 
-A subnet's training follows from its genotype, the data and the seed alone, so it does not matter
-what was asked before; the supernet's weights are copied, never changed. On a CPU answers are the
-same bit for bit at the same number of threads.
+A subnet's training depends only on its genotype, the data and the seed, not on earlier queries. The
+supernet's weights are copied, never changed. On a CPU answers are the same bit for bit at the same
+number of threads.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Tuning:
     """Trains the subnet of each genotype and predicts with it.
 
     Args:
-        supernet: Where weights, or their shapes, come from.
+        supernet: Has the weights, or at least their shapes.
         dataset: Its training rows are learnt, its validation rows scored.
-        how: From which weights, and how long.
+        how: The weights to start from, and the length of training.
         rows: Number of validation rows, evenly spread, or None for all of them.
         chunk_rows: Rows scored at a time.
 
@@ -137,8 +137,8 @@ class Tuning:
     def _from_supernet(self, supernet: Supernet) -> Callable[[Genotype], Subnet]:
         """Subnets with the supernet's weights.
 
-        A whole table can have gigabytes; the rows that training and validation read are few, and
-        the same for every genotype.
+        A whole table can have gigabytes. Training and validation read few of its vectors, the same
+        for every genotype.
         """
         whole = supernet.embedding
         kept = torch.zeros(len(whole.table), dtype=torch.bool, device=self._device)

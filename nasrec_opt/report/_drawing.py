@@ -198,8 +198,8 @@ def _draw_connections(axes: Any, gene: BlockGene, live: BlockLiveness, number: i
             _arrow(axes, _same_column(SPARSE_X, i, number))
     inner_left, inner_right = DENSE_X + BOX_WIDTH / 2, SPARSE_X - BOX_WIDTH / 2
     for used, start_x, end_x, dy, name, color in (
-        (live.use_fm, inner_right, inner_left, 0.13, "FM", SPARSE_EDGE),
-        (live.use_rows, inner_left, inner_right, -0.13, "D→S", DENSE_EDGE),
+        (live.use_sparse_to_dense, inner_right, inner_left, 0.13, "FM", SPARSE_EDGE),
+        (live.use_dense_to_sparse, inner_left, inner_right, -0.13, "D→S", DENSE_EDGE),
     ):
         if used:
             _arrow(axes, _Arrow((start_x, y + dy), (end_x, y + dy), color, is_bold=True))

@@ -4,7 +4,7 @@ from nasrec_opt.space._choices import HardwareChoices, is_active
 from nasrec_opt.space._embedding import GenotypeEmbedding
 from nasrec_opt.space._genotype import (
     FLOAT_BITS,
-    MERGER_ROWS,
+    MERGER_VECTORS,
     BlockGene,
     Genotype,
     HardwareGene,
@@ -28,7 +28,7 @@ from nasrec_opt.space._operators import (
     SPARSE_OPS,
     OperatorSpec,
     attention_heads,
-    balanced_rows,
+    balanced_vectors,
     preset_ops,
     reads,
 )
@@ -39,7 +39,7 @@ __all__ = [
     "BALANCED_OPS",
     "DENSE_OPS",
     "FLOAT_BITS",
-    "MERGER_ROWS",
+    "MERGER_VECTORS",
     "OPERATORS",
     "ORDERED_OPS",
     "READ_SPARSE",
@@ -56,7 +56,7 @@ __all__ = [
     "Reading",
     "SearchSpace",
     "attention_heads",
-    "balanced_rows",
+    "balanced_vectors",
     "is_active",
     "live_bits",
     "live_parts",

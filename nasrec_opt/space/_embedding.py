@@ -205,6 +205,9 @@ def _live_genes(block: BlockGene, live: BlockLiveness) -> dict[str, Any]:
         genes |= {g: getattr(block, g) for g in ("sparse_ops", "sparse_width", "sparse_bits")}
     if live.reads_sparse:
         genes["sparse_inputs"] = block.sparse_inputs
-    used = {"dense_to_sparse": live.use_rows, "sparse_to_dense": live.use_fm}
+    used = {
+        "dense_to_sparse": live.use_dense_to_sparse,
+        "sparse_to_dense": live.use_sparse_to_dense,
+    }
     genes["mergers"] = tuple(merger for merger in _MERGERS if used[merger])
     return genes

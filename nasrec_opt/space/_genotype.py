@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DENSE_WIDTHS = (16, 32, 64, 128, 256, 512, 768, 1024)
 SPARSE_WIDTHS = (16, 32, 48, 64)
-MERGER_ROWS = 8  # vectors that the dense-to-sparse merger appends to a sparse output
+MERGER_VECTORS = 8  # vectors that the dense-to-sparse merger appends to a sparse output
 FLOAT_BITS = 32  # floating point: nothing is rounded
 GENOTYPE = "genotype"  # user attribute of a trial: its model, in JSON
 FINAL_BITS = 8  # of the final layer, unless the whole model is floating point

@@ -65,8 +65,8 @@ class BlockLiveness(NamedTuple):
         sparse_pre: The sparse operators run.
         dense_out: The block's dense output is read.
         sparse_out: The block's sparse output is read.
-        use_fm: The sparse-to-dense merger is chosen and its result is read.
-        use_rows: The dense-to-sparse merger is chosen and its rows are read.
+        use_sparse_to_dense: The sparse-to-dense merger is chosen and its result is read.
+        use_dense_to_sparse: The dense-to-sparse merger is chosen and its rows are read.
         reads_sparse: A part that runs reads `sparse_inputs`.
     """
 
@@ -74,8 +74,8 @@ class BlockLiveness(NamedTuple):
     sparse_pre: Flag
     dense_out: Flag
     sparse_out: Flag
-    use_fm: Flag
-    use_rows: Flag
+    use_sparse_to_dense: Flag
+    use_dense_to_sparse: Flag
     reads_sparse: Flag
 
 
@@ -149,9 +149,9 @@ def live_parts(readings: Sequence[Reading], known: Known = NOTHING) -> Live:
         reading = readings[number - 1]
         dense_out = ((dense_read & ~known.dense) >> number) & 1 > 0
         sparse_out = ((sparse_read & ~known.sparse) >> number) & 1 > 0
-        use_fm = dense_out & reading.sparse_to_dense
-        use_rows = sparse_out & reading.dense_to_sparse
-        dense_pre, sparse_pre = dense_out | use_rows, sparse_out | use_fm
+        use_sparse_to_dense = dense_out & reading.sparse_to_dense
+        use_dense_to_sparse = sparse_out & reading.dense_to_sparse
+        dense_pre, sparse_pre = dense_out | use_dense_to_sparse, sparse_out | use_sparse_to_dense
         if known is not NOTHING:
             dense_pre = dense_pre & ((known.dense_sums >> number) & 1 == 0)
             sparse_pre = sparse_pre & ((known.sparse_sums >> number) & 1 == 0)
@@ -160,7 +160,13 @@ def live_parts(readings: Sequence[Reading], known: Known = NOTHING) -> Live:
         sparse_read = sparse_read | reads_sparse * reading.sparse
         found.append(
             BlockLiveness(
-                dense_pre, sparse_pre, dense_out, sparse_out, use_fm, use_rows, reads_sparse
+                dense_pre,
+                sparse_pre,
+                dense_out,
+                sparse_out,
+                use_sparse_to_dense,
+                use_dense_to_sparse,
+                reads_sparse,
             )
         )
     found.reverse()

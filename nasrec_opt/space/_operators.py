@@ -143,7 +143,7 @@ def preset_ops(preset: str, side: Side) -> tuple[str, ...]:
     )
 
 
-def balanced_rows(width: Count) -> Count:
+def balanced_vectors(width: Count) -> Count:
     """Number of vectors to which operator balancing projects the input of a dot product.
 
     The paper writes ceil(sqrt(2 width)) (section 4.2); its published results rounded.
@@ -155,7 +155,7 @@ def balanced_rows(width: Count) -> Count:
         The integer nearest to the square root of `2 * width`.
 
     Example:
-        >>> balanced_rows(128)
+        >>> balanced_vectors(128)
         16
     """
     if isinstance(width, int):

@@ -8,7 +8,7 @@ from nasrec_opt.options import (
     TrainConfig,
     check_precision,
 )
-from nasrec_opt.space import balanced_rows
+from nasrec_opt.space import balanced_vectors
 from nasrec_opt.supernet._embedding import PartialEmbedding
 from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._network import Activations, Network, best_device
@@ -83,7 +83,7 @@ __all__ = [
     "ViewReader",
     "WarmUp",
     "WeightReader",
-    "balanced_rows",
+    "balanced_vectors",
     "best_device",
     "check_precision",
     "choose_precision",

@@ -1,11 +1,11 @@
-"""Multi-head attention for many short sequences with very narrow heads, rows last.
+"""Multi-head attention for many short sequences with very narrow heads, sequences last.
 
-With 8 heads of width 2, time goes to the `rows * rows` weights of each head, not to products. So
-they are made transposed, `[keys, queries]`, where both products that read them have a short side of
-`dim / heads` and a long one that is contiguous; they are never normalised, since rows of ones
-beside the values yield the sums to divide by; and the exponential is one of base 2, several times
-as fast as that of base e in float32. Samples go through in pieces that stay in cache. The backward
-pass makes the weights again from the logarithm of their sums, as FlashAttention does.
+With 8 heads of width 2, the `rows * rows` weights of each head take the time, not the products. So
+they are computed transposed, `[keys, queries]`: both products that read them then have a short side
+of `dim / heads` and a long, contiguous one. They are never normalised: a vector of ones beside the
+values yields the sums to divide by. The exponential has base 2, which is several times as fast as
+base e in float32. Samples are processed in pieces that stay in cache. The backward pass computes
+the weights again from the logarithm of their sums, as FlashAttention does.
 
 References:
     Dao et al. 2022, FlashAttention, section 3.1.
@@ -53,7 +53,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
 class _Attend(torch.autograd.Function):
     """Tensors are `[batch * heads, width, rows]`, weights `[piece, keys, queries]`."""
 
-    # float32 whatever the precision around: heads are too narrow to gain, and softmax would lose.
+    # Always float32: heads are too narrow to gain from less, and softmax would lose accuracy.
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class _Attend(torch.autograd.Function):
 
 
 def _log2_scale(width: int) -> float:
-    """What makes a product of query and key the binary logarithm of a weight."""
+    """The factor that turns a product of query and key into the binary logarithm of a weight."""
     return math.log2(math.e) / math.sqrt(width)
 
 
@@ -116,7 +116,7 @@ def _pieces(values: Tensor) -> Iterator[slice]:
 
 
 def _room(key: Tensor) -> Tensor:
-    """Memory for the weights of a piece; pieces share it, so that it is in cache."""
+    """Memory for the weights of a piece; pieces share it, so that it stays in cache."""
     rows = key.shape[-1]
     return key.new_empty(min(len(key), _piece_size(rows)), rows, rows)
 

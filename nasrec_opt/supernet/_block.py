@@ -1,4 +1,4 @@
-"""One choice block: what it reads, its operators, and its mergers (paper, section 3.1)."""
+"""One choice block: its inputs, its operators, and its mergers (paper, section 3.1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nasrec_opt.supernet._readers import WeightReader
 
 @dataclass(frozen=True, slots=True)
 class BlockOutput:
-    """What a block computed, each part None where it is not asked for.
+    """The outputs of a block; a part that was not wanted is None.
 
     Args:
         dense: The dense output, `[batch, dense_width]`.
@@ -40,11 +40,11 @@ class Block(nn.Module):
     """The operators of one block, for any gene within its capacity.
 
     Args:
-        capacity: The most that the block may get.
+        capacity: Its largest inputs and outputs.
         dense_ops: Dense operators to build.
         sparse_ops: Sparse operators to build.
-        has_fm: Whether to build the sparse-to-dense merger.
-        has_rows: Whether to build the dense-to-sparse merger.
+        has_sparse_to_dense: Whether to build the sparse-to-dense merger.
+        has_dense_to_sparse: Whether to build the dense-to-sparse merger.
         draw: Draws the weights.
     """
 
@@ -54,16 +54,16 @@ class Block(nn.Module):
         *,
         dense_ops: Iterable[str],
         sparse_ops: Iterable[str],
-        has_fm: bool,
-        has_rows: bool,
+        has_sparse_to_dense: bool,
+        has_dense_to_sparse: bool,
         draw: Initializer,
     ) -> None:
         super().__init__()
         self.capacity = capacity
         self.dense = nn.ModuleDict({op: MODULES[op](capacity, draw.of(op)) for op in dense_ops})
         self.sparse = nn.ModuleDict({op: MODULES[op](capacity, draw.of(op)) for op in sparse_ops})
-        self.fm = FactorizationMachine(capacity, draw.of("fm")) if has_fm else None
-        self.rows = DenseToSparse(capacity, draw.of("rows")) if has_rows else None
+        self.fm = FactorizationMachine(capacity, draw.of("fm")) if has_sparse_to_dense else None
+        self.rows = DenseToSparse(capacity, draw.of("rows")) if has_dense_to_sparse else None
 
     def forward(
         self,
@@ -76,16 +76,16 @@ class Block(nn.Module):
         dense_sum: Tensor | None = None,
         sparse_sum: Tensor | None = None,
     ) -> BlockOutput:
-        """Run what of the block reaches the logit.
+        """Run the parts of the block that reach the logit.
 
         Args:
-            gene: Which operators run, how wide, on which inputs.
-            live: Which of its parts to compute.
+            gene: The operators to run, their widths and inputs.
+            live: The parts to compute.
             dense: Dense outputs so far, `[batch, width]`, by block; 0 = raw features.
             sparse: Sparse outputs so far, by block.
             reader: How weights are read.
-            dense_sum: Sum of the dense operators where it is known and `live` leaves it out.
-            sparse_sum: The same of the sparse operators.
+            dense_sum: Sum of the dense operators, if it is known and `live` leaves it out.
+            sparse_sum: The same for the sparse operators.
         """
         joined = None
         if live.reads_sparse:
@@ -118,13 +118,13 @@ class Block(nn.Module):
                 self.sparse[op](sparse_given, gene.sparse_width, reader) for op in gene.sparse_ops
             )
         dense_out, sparse_out = dense_sum, None
-        if live.use_fm:
+        if live.use_sparse_to_dense:
             dense_out = dense_sum + self.fm(dense_given, sparse_sum, gene.dense_width, reader)
         if live.sparse_out:
             sparse_out = SparseOutput(sparse_sum)
-            if live.use_rows:
+            if live.use_dense_to_sparse:
                 rows = [sparse_sum, self.rows(dense_given, dense_sum, reader)]
-                sparse_out = SparseOutput(torch.cat(rows, dim=-1), has_merger=True)
+                sparse_out = SparseOutput(torch.cat(rows, dim=-1), has_dense_to_sparse=True)
         return BlockOutput(dense_out if live.dense_out else None, sparse_out, dense_sum, sparse_sum)
 
 

@@ -1,7 +1,7 @@
 """Checkpoints of an unfinished training: weights, the optimizer's state, and the steps done.
 
-A new checkpoint is written beside the last, and only then is the last removed, so that a kill at
-any moment leaves a whole one.
+A new checkpoint is written beside the last one, which is removed only afterwards. So a kill at any
+moment leaves a complete checkpoint.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Checkpoint:
 
     Args:
         out_dir: Folder of the training; the checkpoint is below it.
-        supernet: What is trained.
+        supernet: The network that is trained.
         optimizer: Its optimizer.
-        settings: All that the result depends on, as JSON values.
+        settings: Everything that the result depends on, as JSON values.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Checkpoint:
         self._settings = json.loads(json.dumps(settings))
 
     def take_up(self) -> int:
-        """Put weights and state to what they were, and give the steps done then; 0 without one.
+        """Restore weights and state, and return the steps done then; 0 without a checkpoint.
 
         Raises:
             StudyError: The checkpoint is of another training, or cannot be read.
@@ -66,7 +66,7 @@ class Checkpoint:
         return steps
 
     def write(self, steps: int) -> None:
-        """Write what `take_up` reads, whole or not at all.
+        """Write a checkpoint for `take_up`, whole or not at all.
 
         Args:
             steps: Steps done.
@@ -76,7 +76,7 @@ class Checkpoint:
             _save(self._supernet.state_dict(), folder / "weights.safetensors")
             _save(self._optimizer.state_dict(), folder / "optimizer.safetensors")
             write_json(folder / DESCRIPTION, {"steps": steps, "settings": self._settings})
-        # What came before, and what a process that was killed left half-written.
+        # Earlier checkpoints, and those that a killed process left half-written.
         for old in (*before, *self._folder.glob(".*")):
             shutil.rmtree(old)
 

@@ -1,8 +1,7 @@
-"""All embedding tables as one, with the rows of a column behind an offset.
+"""All embedding tables as one, with the vectors of a column behind an offset.
 
-Beside the table of vectors there may be one of first-order weights, a number for each of its rows.
-
-A step reads and writes only the rows that its batch names: there is no dense gradient of a table.
+A second table may hold first-order weights, one number for each vector. A step reads and writes
+only the vectors of its batch: there is no dense gradient of a table.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.supernet._initializer import Initializer, zeros
 
-RESERVED = 2  # ids 0 (rare or unseen) and 1 (missing) keep their rows in a capped table
+RESERVED = 2  # ids 0 (rare or unseen) and 1 (missing) keep their vectors in a capped table
 INITIAL_BOUND = 0.05
 
 
@@ -22,10 +21,10 @@ class FusedEmbedding(nn.Module):
 
     Args:
         features: Cardinalities and the embedding dimension.
-        draw: Draws the initial rows.
-        max_rows: Maximum rows of one column; larger ids wrap around (paper, section 5.1: 0.5
+        draw: Draws the initial vectors.
+        max_rows: Maximum vectors of one column; larger ids wrap around (paper, section 5.1: 0.5
             million while searching). None means that there is no maximum.
-        has_first_order: Whether each row has a first-order weight as well; they begin at 0.
+        has_first_order: Whether each vector also has a first-order weight; these begin at 0.
     """
 
     offsets: Tensor
@@ -86,16 +85,16 @@ class FusedEmbedding(nn.Module):
         Returns:
             The weights, `[batch, num_sparse]`.
         """
-        assert self.first_order is not None  # of a model that has the term
+        assert self.first_order is not None  # only in a model that has the term
         return nn.functional.embedding(rows, self.first_order).squeeze(-1)
 
 
 class PartialEmbedding(FusedEmbedding):
-    """Copies of some rows of an embedding, read by the same ids: small where those are few.
+    """A copy of some vectors of an embedding, read by the same ids.
 
     Args:
-        whole: Where the rows come from.
-        kept: Which rows of its table, bool `[rows]`; ids of other rows must not be read.
+        whole: The embedding with all vectors.
+        kept: Which vectors to keep, bool `[rows]`; ids of others must not be read.
     """
 
     place: Tensor
@@ -118,7 +117,7 @@ class PartialEmbedding(FusedEmbedding):
         return self.place[super().rows_of(sparse)]
 
     def reset(self) -> None:
-        """Take the rows from the whole tables again."""
+        """Copy the vectors from the whole tables again."""
         with torch.no_grad():
             torch.index_select(self._whole.table.data, 0, self._kept, out=self.table.data)
             if self.first_order is not None and self._whole.first_order is not None:

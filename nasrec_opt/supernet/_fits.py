@@ -1,4 +1,4 @@
-"""Which genotypes a network has weights for; slices of too few weights would be silently short."""
+"""Checks that a network has weights for a genotype; slices would otherwise be silently short."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nasrec_opt.space import FLOAT_BITS, Genotype, SearchSpace
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that a genotype may ask of a supernet.
+    """The largest genotype that a supernet can run.
 
     Args:
         num_blocks: Number of choice blocks, exactly.
         dense_width: Widest dense output.
-        sparse_width: Most vectors of a sparse output, those of the merger apart.
+        sparse_width: Maximum number of vectors of a sparse output, without those of the merger.
         ops: Dense and sparse operators.
         mergers: Whether there are mergers.
         wide: Whether there are first-order weights.
@@ -42,10 +42,10 @@ class Limits:
         )
 
     def check(self, genotype: Genotype) -> None:
-        """Refuse what there are no weights for, in some microseconds.
+        """Refuse a genotype without weights; this takes some microseconds.
 
         Raises:
-            GenotypeError: It names the gene, what was expected and what was given.
+            GenotypeError: There are no weights for a gene; the message names it.
         """
         check_is_genotype(genotype)
         if genotype.num_blocks != self.num_blocks:
@@ -74,7 +74,7 @@ class Limits:
 
 
 def check_same_model(genotype: Genotype, own: Genotype) -> None:
-    """Refuse any genotype but the one of a subnet, at whatever bits.
+    """Refuse any genotype except that of a subnet, at any bits.
 
     Raises:
         GenotypeError: The genotype builds another model.
@@ -90,12 +90,12 @@ def check_is_genotype(given: Any) -> None:
     """Refuse text, a trial, or anything else in place of a genotype.
 
     Raises:
-        GenotypeError: It says what was given.
+        GenotypeError: It is something else; the message describes it.
     """
     if not isinstance(given, Genotype):
         raise GenotypeError(f"genotype: expected a Genotype, got {described(given)}")
 
 
 def _without_bits(genotype: Genotype) -> tuple[Any, ...]:
-    """What the shapes of all weights follow from."""
+    """The part of a genotype that decides the shapes of all weights."""
     return genotype.with_bits(FLOAT_BITS).canonical().blocks, genotype.wide

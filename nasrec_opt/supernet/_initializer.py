@@ -1,4 +1,4 @@
-"""Where weights begin: each draws from a stream of its own, named after it."""
+"""Initial weights: each weight is drawn from a stream of its own, named after it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ class Initializer:
     """Draws weights; each weight has its own stream, named after it.
 
     Args:
-        seed: The one seed; None means that weights are left as memory happens to be, for a caller
-            that fills them.
+        seed: The seed; None leaves weights uninitialised, for a caller that fills them.
         prefix: Name of the module that draws.
-        scheme: From which distributions; see `Initialization`.
+        scheme: The distributions; see `Initialization`.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Initializer:
         return nn.Parameter(weight)
 
     def tables(self, name: str, sizes: Sequence[int], dim: int, *, bound: float) -> nn.Parameter:
-        """Embedding tables one below the other, `[sum of sizes, dim]`.
+        """Draw concatenated embedding tables, `[sum of sizes, dim]`.
 
         Args:
             name: Of the weight.

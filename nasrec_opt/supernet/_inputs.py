@@ -1,4 +1,4 @@
-"""What the operators of a block are built for (`Capacity`) and what they read (`BlockInput`)."""
+"""The largest inputs and outputs of a block's operators (`Capacity`), and their inputs."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.space import MERGER_VECTORS
 from nasrec_opt.supernet._quantize import round_to
 from nasrec_opt.supernet._readers import Bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """The most that the operators of one block may get.
+    """The largest inputs and outputs of the operators of one block.
 
     Args:
         dense_width: Widest dense output.
-        sparse_width: Maximum number of rows of the sparse output, merger rows apart.
+        sparse_width: Maximum number of vectors of the sparse output, without the merger's.
         dense_sources: Widest dense output of each input, by input number.
-        sparse_sources: Maximum number of rows of each input, merger rows apart, by input number.
-        row_sources: Inputs that may carry the rows of a dense-to-sparse merger.
+        sparse_sources: Maximum number of vectors of each input, without the merger's, by input
+            number.
+        dense_to_sparse_sources: Inputs that may have the vectors of a dense-to-sparse merger.
         dim: Embedding dimension.
         two: Widest left and right input of Gate and Sum.
-        balance: Whether the dot product projects its rows to a number that fits its width
+        balance: Whether the dot product projects its vectors to a number that fits its width
             (section 4.2), or multiplies all of them.
     """
 
@@ -32,7 +33,7 @@ class Capacity:
     sparse_width: int
     dense_sources: Mapping[int, int]
     sparse_sources: Mapping[int, int]
-    row_sources: frozenset[int]
+    dense_to_sparse_sources: frozenset[int]
     dim: int
     two: tuple[int, int] = (0, 0)
     balance: bool = True
@@ -44,8 +45,10 @@ class Capacity:
 
     @property
     def sparse_total(self) -> int:
-        """Rows of all sparse inputs together."""
-        return sum(self.sparse_sources.values()) + MERGER_ROWS * len(self.row_sources)
+        """Vectors of all sparse inputs together."""
+        return sum(self.sparse_sources.values()) + MERGER_VECTORS * len(
+            self.dense_to_sparse_sources
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +56,28 @@ class SparseOutput:
     """Sparse output of a block, or the raw embeddings.
 
     Args:
-        rows: `[batch, dim, rows]`; the last 8 are the merger's where `has_merger`.
-        has_merger: Whether the dense-to-sparse merger appended its rows.
+        rows: Its vectors, `[batch, dim, rows]`; the last 8 are the merger's if
+            `has_dense_to_sparse`.
+        has_dense_to_sparse: Whether the dense-to-sparse merger appended its vectors.
     """
 
     rows: Tensor
-    has_merger: bool = False
+    has_dense_to_sparse: bool = False
 
     @property
-    def own_rows(self) -> int:
-        """Rows without the merger's."""
-        return self.rows.shape[-1] - (MERGER_ROWS if self.has_merger else 0)
+    def own_vectors(self) -> int:
+        """Number of vectors without the merger's."""
+        return self.rows.shape[-1] - (MERGER_VECTORS if self.has_dense_to_sparse else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockInput:
-    """What the operators of one block read.
+    """The inputs of the operators of one block.
 
     Args:
         dense: Dense inputs `[batch, width]`, by input number.
         sparse: Sparse inputs, by input number.
-        joined: All sparse inputs side by side, `[batch, dim, rows]`; None where it is not read.
+        joined: All sparse inputs side by side, `[batch, dim, rows]`; None if it is not read.
         left: Left input of Gate and Sum, `[batch, width]`.
         right: Right input.
         weight_bits: Bits of weights; 32 = floating point.
@@ -94,5 +98,5 @@ class BlockInput:
         return self.weight_bits, self.activation_bits
 
     def activation(self, values: Tensor, dim: int = -1) -> Tensor:
-        """An input of a product as the block's bits leave it; vectors along `dim` meet weights."""
+        """An input of a product, rounded to the block's bits along `dim`."""
         return round_to(values, self.activation_bits, dim)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.space import MERGER_VECTORS
 from nasrec_opt.supernet._initializer import Initializer, first, ones, zeros
 from nasrec_opt.supernet._inputs import BlockInput, Capacity
 from nasrec_opt.supernet._quantize import round_to
@@ -29,13 +29,13 @@ class LayerNorm(nn.Module):
     def forward(self, values: Tensor, reader: WeightReader) -> Tensor:  # [..., width]
         width = values.shape[-1]
         gain, bias = reader.weight(self.gain, first(width)), reader.weight(self.bias, first(width))
-        # Products may be bfloat16 (autocast); what is normalised has the weights' precision again.
+        # Products may be bfloat16 (autocast); the result has the weights' precision again.
         return functional.layer_norm(values.to(gain.dtype), (width,), gain, bias, EPSILON)
 
     def of_centred(self, values: Tensor, reader: WeightReader) -> Tensor:  # [..., width]
-        """The same for values whose mean is 0 already, not of less than float32; overwrites them.
+        """The same for float32 values whose mean is already 0; overwrites them.
 
-        The stock kernel spends 30 ns on each vector however short; these passes do not.
+        The stock kernel spends 30 ns on each vector, however short; these passes do not.
         """
         width = values.shape[-1]
         gain, bias = (
@@ -54,7 +54,7 @@ class LayerNorm(nn.Module):
 
 
 def wide(values: Tensor) -> Tensor:
-    """The values as float32, where they are of a shorter type: for sums that would lose digits."""
+    """The values in at least float32, for sums that would lose digits in a shorter type."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
@@ -103,17 +103,17 @@ class DenseProjection(nn.Module):
         for source, values in given.dense.items():
             weight = reader.weight(self.weights[str(source)], first(width), first(values.shape[1]))
             total = reader.linear(given.activation(values), weight, total, bits=given.bits)
-        assert total is not None  # a block that reads dense inputs has at least one
+        assert total is not None  # a block that reads dense inputs has at least one of them
         return total
 
 
 class SparseProjection(nn.Module):
-    """Linear map over the rows of concatenated sparse inputs, for every column, and layer norm."""
+    """Linear map over the vectors of concatenated sparse inputs, and layer norm."""
 
     def __init__(self, width: int, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
-        sizes, mergers = capacity.sparse_sources, sorted(capacity.row_sources)
-        fans = sum(sizes.values()) + MERGER_ROWS * len(mergers) + width
+        sizes, mergers = capacity.sparse_sources, sorted(capacity.dense_to_sparse_sources)
+        fans = sum(sizes.values()) + MERGER_VECTORS * len(mergers) + width
         self.weights = nn.ParameterDict(
             {
                 str(source): draw.linear(
@@ -122,11 +122,11 @@ class SparseProjection(nn.Module):
                 for source, size in sizes.items()
             }
         )
-        bound = _bound(MERGER_ROWS)
+        bound = _bound(MERGER_VECTORS)
         self.merger_weights = nn.ParameterDict(
             {
                 str(source): draw.linear(
-                    f"merger{source}", width, MERGER_ROWS, bound=bound, fans=fans
+                    f"merger{source}", width, MERGER_VECTORS, bound=bound, fans=fans
                 )
                 for source in mergers
             }
@@ -135,14 +135,14 @@ class SparseProjection(nn.Module):
     def weight(
         self, given: BlockInput, width: int, reader: WeightReader
     ) -> Tensor:  # [width, rows]
-        """Weights of all inputs side by side, small beside the batch."""
+        """Weights of all inputs side by side, which are small compared with the batch."""
         parts = []
         for source, values in given.sparse.items():
             key = str(source)
-            parts.append(reader.weight(self.weights[key], first(width), first(values.own_rows)))
-            if values.has_merger:
+            parts.append(reader.weight(self.weights[key], first(width), first(values.own_vectors)))
+            if values.has_dense_to_sparse:
                 parts.append(
-                    reader.weight(self.merger_weights[key], first(width), first(MERGER_ROWS))
+                    reader.weight(self.merger_weights[key], first(width), first(MERGER_VECTORS))
                 )
         return torch.cat(parts, dim=1)
 
@@ -155,7 +155,7 @@ class SparseProjection(nn.Module):
         rows = given.activation(given.joined)
         if not reader.can_fold:
             return norm(reader.linear(rows, weight, bits=given.bits), reader)
-        # The mean of the products is the product with the mean of the weights: a small one.
+        # The mean of the products is the product with the mean of the weights, which is small.
         weight = round_to(weight, given.weight_bits)
         return norm.of_centred(reader.linear(rows, weight - weight.mean(dim=0)), reader)
 

@@ -1,9 +1,9 @@
 """The paper's own way to run a subnet (Eq. 4): everything at full width, then multiplied by zero.
 
-Kept for comparison. Inputs that are not chosen are zeros of full width, operators that are not
-chosen run and count nothing, and units beyond the active width are put to zero only after layer
-normalisation has seen them; slices (the default) differ from it there. Weights are rounded to the
-genotype's bits at full width too: their scales are those of active and inactive inputs together.
+It is kept for comparison. Inputs that are not chosen are zeros of full width. Operators that are
+not chosen run, and their results are multiplied by zero. Units beyond the active width are set to
+zero only after layer normalisation, which is where slices (the default) differ. Weights are rounded
+to the genotype's bits at full width, with scales over active and inactive inputs together.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def run_masked(
 
     Args:
         block: A block of a supernet.
-        gene: Which of its operators, units and inputs count.
+        gene: Its active operators, units and inputs.
         dense: Dense outputs so far, full width, by block; 0 = raw features.
         sparse: Sparse outputs so far, full width, by block.
         reader: How weights are read.
@@ -38,7 +38,7 @@ def run_masked(
     capacity = block.capacity
     masked_dense = {i: dense[i] * (i in gene.dense_inputs) for i in capacity.dense_sources}
     masked_sparse = {
-        i: SparseOutput(sparse[i].rows * (i in gene.sparse_inputs), sparse[i].has_merger)
+        i: SparseOutput(sparse[i].rows * (i in gene.sparse_inputs), sparse[i].has_dense_to_sparse)
         for i in capacity.sparse_sources
     }
     joined = torch.cat([values.rows for values in masked_sparse.values()], dim=-1)
@@ -73,7 +73,7 @@ def run_masked(
     if block.rows is not None:
         merged = block.rows(dense_given, dense_out, reader) * gene.dense_to_sparse
         merged_sparse = torch.cat([sparse_out, merged], dim=-1)
-    return merged_dense, SparseOutput(merged_sparse, has_merger=block.rows is not None)
+    return merged_dense, SparseOutput(merged_sparse, has_dense_to_sparse=block.rows is not None)
 
 
 def _prefix(active: int, width: int, like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the supernet and a subnet share: the pass from embeddings to the logit."""
+"""The common part of the supernet and a subnet: the pass from embeddings to the logit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.options import Initialization
-from nasrec_opt.space import MERGER_ROWS, Genotype, liveness
+from nasrec_opt.space import MERGER_VECTORS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
 from nasrec_opt.supernet._initializer import Initializer, first, zeros
@@ -20,7 +20,7 @@ from nasrec_opt.supernet._layers import wide
 from nasrec_opt.supernet._quantize import round_to
 from nasrec_opt.supernet._readers import VIEWS, SliceRecorder, WeightReader
 
-SCALE = 16  # of 4 to 64, on a synthetic log, what trained a supernet best at the paper's 0.12
+SCALE = 16  # of 4 to 64, the best for training a supernet on a synthetic log at the paper's 0.12
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ def best_device() -> torch.device:
     """Choose the device on which a network computes fastest.
 
     Returns:
-        A GPU where there is one, otherwise the CPU.
+        A GPU if there is one, otherwise the CPU.
     """
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -50,18 +50,17 @@ def best_device() -> torch.device:
 class FinalLayer(nn.Module):
     """The final FC: one linear layer with bias on both outputs of the last block.
 
-    Stored weights count `SCALE / inputs` times. The layer remains any linear layer, but its logits
-    keep their size whatever the width, and one learning rate suits 272 inputs as well as 2,176. It
-    is the one layer that needs this: no layer norm follows it, as one follows each operator. The
-    published code has no such factor; with weights drawn as it draws them, `xavier`, they count
-    once.
+    Stored weights are multiplied by `SCALE / inputs`. So logits have the same size at any width,
+    and one learning rate suits 272 inputs as well as 2,176. Only this layer needs the factor: a
+    layer norm follows each operator, but not the final layer. The published code has no such
+    factor, so with its initial weights, `xavier`, the weights are not scaled.
 
     Args:
         dense_width: Widest dense output of the last block.
-        sparse_width: Most rows of its sparse output, merger rows apart.
+        sparse_width: Maximum number of vectors of its sparse output, without the merger's.
         dim: Embedding dimension.
         draw: Draws the weights.
-        has_merger: Whether the last block may have the rows of a dense-to-sparse merger.
+        has_dense_to_sparse: Whether the last block may have a dense-to-sparse merger.
         num_first_order: Dense features that have a first-order weight.
 
     References:
@@ -75,17 +74,17 @@ class FinalLayer(nn.Module):
         dim: int,
         draw: Initializer,
         *,
-        has_merger: bool,
+        has_dense_to_sparse: bool,
         num_first_order: int = 0,
     ) -> None:
         super().__init__()
-        merger_rows = MERGER_ROWS if has_merger else 0
-        inputs = dense_width + dim * (sparse_width + merger_rows)
+        merger_vectors = MERGER_VECTORS if has_dense_to_sparse else 0
+        inputs = dense_width + dim * (sparse_width + merger_vectors)
         bound, fans = 1 / math.sqrt(inputs), inputs + 1
         self.dense = draw.linear("dense", dense_width, bound=bound, fans=fans)
         self.sparse = draw.linear("sparse", dim, sparse_width, bound=bound, fans=fans)
-        if has_merger:
-            self.merger = draw.linear("merger", dim, MERGER_ROWS, bound=bound, fans=fans)
+        if has_dense_to_sparse:
+            self.merger = draw.linear("merger", dim, MERGER_VECTORS, bound=bound, fans=fans)
         if num_first_order:
             self.first_order = zeros(1, num_first_order)
         self._is_scaled = draw.scheme != "xavier"
@@ -96,9 +95,9 @@ class FinalLayer(nn.Module):
         self, dense_width: int, sparse: SparseOutput, reader: WeightReader
     ) -> tuple[Tensor, Tensor]:
         """Weights for `last_features`, `[dense_width + dim * rows]`, and the bias `[1]`."""
-        rows = reader.weight(self.sparse, first(self._dim), first(sparse.own_rows))
-        if sparse.has_merger:
-            merger = reader.weight(self.merger, first(self._dim), first(MERGER_ROWS))
+        rows = reader.weight(self.sparse, first(self._dim), first(sparse.own_vectors))
+        if sparse.has_dense_to_sparse:
+            merger = reader.weight(self.merger, first(self._dim), first(MERGER_VECTORS))
             rows = torch.cat([rows, merger], dim=1)
         weight = torch.cat([reader.weight(self.dense, first(dense_width)), rows.flatten()])
         if self._is_scaled:
@@ -107,11 +106,11 @@ class FinalLayer(nn.Module):
 
 
 class Network(nn.Module):
-    """Blocks, embedding and final layer; the genotype says which parts run, and at which bits.
+    """Blocks, embedding and final layer; the genotype decides which parts run, and at which bits.
 
-    Every product of stored weights has the bits that `nasrec_opt.lowering` gives it a cost for, the
-    final layer included; so have the operands of dot products and of attention. What is neither,
-    such as layer norms and softmax, is computed in floating point.
+    Every product of stored weights, including the final layer, has the bits that
+    `nasrec_opt.lowering` costs; so do the operands of dot products and of attention. Everything
+    else, such as layer norms and softmax, is computed in floating point.
 
     Args:
         features: Shape of the input.
@@ -143,7 +142,7 @@ class Network(nn.Module):
         self.final = final
 
     def check_genotype(self, genotype: Genotype) -> None:
-        """Refuse a genotype that this network has no weights for; `forward` and `train_step` ask.
+        """Refuse a genotype without weights in this network; `forward` and `train_step` call it.
 
         Args:
             genotype: The subnet.
@@ -264,8 +263,8 @@ class Network(nn.Module):
     def last_features(self, genotype: Genotype, activations: Activations) -> Tensor:
         """Compute the input of the final layer, rounded to its bits.
 
-        The first-order term of a model that has one is a further, last column: the final layer
-        counts it once, and one that is fitted anew may count it more or less.
+        If the model has a first-order term, it is a further, last column. The final layer adds it
+        with weight 1; a final layer that is fitted again may give it another weight.
 
         Args:
             genotype: The subnet.
@@ -281,7 +280,7 @@ class Network(nn.Module):
         values = round_to(values, genotype.final_bits)
         if not genotype.wide:
             return values
-        assert activations.first_order is not None  # whoever ran the blocks has put it there
+        assert activations.first_order is not None  # put there by the code that ran the blocks
         return torch.cat([values, activations.first_order.unsqueeze(1)], dim=1)
 
     def last_weight(
@@ -318,7 +317,7 @@ class Network(nn.Module):
         """
         if not genotype.wide:
             return features @ round_to(weight, genotype.final_bits) + bias
-        # How often the first-order term counts is no weight: its own weights could be as much more.
+        # The factor of the first-order term is not a weight: its own weights can be scaled instead.
         deep = features[:, :-1] @ round_to(weight[:-1], genotype.final_bits)
         return deep + features[:, -1] * weight[-1] + bias
 
@@ -396,7 +395,7 @@ class Network(nn.Module):
 
 
 def check_batch(features: FeatureSpec, dense: Tensor, sparse: Tensor) -> None:
-    """Refuse tensors of the wrong shape at the public door.
+    """Refuse tensors of the wrong shape.
 
     Raises:
         ValueError: `dense` is not `[batch, num_dense]`, or `sparse` not `[batch, num_sparse]`.

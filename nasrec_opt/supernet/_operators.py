@@ -1,9 +1,10 @@
 """The building operators of sections 3.1 and 4.2, a class each.
 
-An operator is built for the most it may get (`Capacity`) and runs on what it gets: of each weight
-it takes the rows of the active output width and the columns of the active inputs. A sparse tensor
-lies as `[batch, dim, rows]`, rows last: products over rows and their layer norms then need no
-transpose. Order of projection, normalisation, activation and residual follows the published system.
+An operator is built for its largest inputs and outputs (`Capacity`) and runs on slices: of each
+weight it takes the rows of the active output width and the columns of the active inputs. A sparse
+tensor is stored as `[batch, dim, rows]`, with its vectors along the last axis, so that products
+over vectors and their layer norms need no transpose. The order of projection, normalisation,
+activation and residual follows the published system.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nasrec_opt.space import MERGER_ROWS, attention_heads, balanced_rows
+from nasrec_opt.space import MERGER_VECTORS, attention_heads, balanced_vectors
 from nasrec_opt.supernet._attention import attend
 from nasrec_opt.supernet._initializer import Initializer, first, zeros
 from nasrec_opt.supernet._inputs import BlockInput, Capacity
@@ -40,7 +41,7 @@ class FullyConnected(nn.Module):
 
 
 class EmbeddedFullyConnected(nn.Module):
-    """EFC: FC along the rows of the sparse tensor."""
+    """EFC: FC across the vectors of the sparse tensor."""
 
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class EmbeddedFullyConnected(nn.Module):
 class Gate(nn.Module):
     """Sigmoid gating: sigmoid(linear(left)) times right, linear to the width, layer norm.
 
-    Inputs count as padded with zeros to the wider of the two; units that only padding reaches are
+    The narrower input is treated as if padded with zeros. Units that only depend on padding are
     zero, and are not computed.
     """
 
@@ -118,17 +119,18 @@ class Sum(nn.Module):
 
 
 class DotProduct(nn.Module):
-    """Pairwise inner products of the dense vector and the sparse rows, linear, layer norm.
+    """Pairwise inner products of the dense and the sparse vectors, linear, layer norm.
 
-    The rows are first projected to a number that fits the output width, which keeps the pairs from
-    growing with the square of the inputs (section 4.2), unless the capacity says otherwise.
+    The sparse vectors are first projected to a number that fits the output width, so that the
+    number of pairs does not grow with the square of the inputs (section 4.2), unless the capacity
+    turns this off.
     """
 
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
         rows = capacity.sparse_total
         if capacity.balance:
-            rows = balanced_rows(capacity.dense_width)
+            rows = balanced_vectors(capacity.dense_width)
             self.balance = SparseProjection(rows, capacity, draw.of("balance"))
             self.balance_norm = LayerNorm(rows)
         self.vector = DenseProjection(capacity.dim, capacity, draw.of("vector"))
@@ -150,15 +152,15 @@ class DotProduct(nn.Module):
             vector = self.vector_norm(self.vector(given, self._dim, reader), reader)
         assert given.joined is not None
         rows = given.joined
-        if self._is_balanced and rows.shape[-1] != balanced_rows(width):
-            rows = self.balance(given, balanced_rows(width), self.balance_norm, reader)
+        if self._is_balanced and rows.shape[-1] != balanced_vectors(width):
+            rows = self.balance(given, balanced_vectors(width), self.balance_norm, reader)
         stacked = torch.cat([vector.unsqueeze(-1), rows.to(vector.dtype)], dim=-1)
         stacked = given.activation(stacked, dim=1)
         # [batch, dim, rows + 1] to [batch, rows + 1, rows + 1]; to pick from, float32 is fastest
         gram = wide(stacked.transpose(1, 2) @ stacked)
         pairs = gram.flatten(1).index_select(1, self._triangle(gram.shape[1], gram.device))
         if pairs.shape[1] != width:
-            # With the dense row first, the triangle of few rows is a prefix of that of many.
+            # With the dense vector first, the triangle of few vectors is a prefix of that of many.
             weight = reader.weight(self.output, first(width), first(pairs.shape[1]))
             values = given.activation(pairs).to(weight.dtype)
             pairs = reader.linear(values, weight, bits=given.bits)
@@ -167,14 +169,14 @@ class DotProduct(nn.Module):
     def _triangle(self, rows: int, device: torch.device) -> Tensor:
         """Places of the strict lower triangle in a flattened matrix of `rows` x `rows`."""
         if rows not in self._triangles or self._triangles[rows].device != device:
-            with torch.inference_mode(False):  # what inference makes could not be trained with
+            with torch.inference_mode(False):  # training cannot use tensors made in that mode
                 low, high = torch.tril_indices(rows, rows, -1, device=device)
                 self._triangles[rows] = low * rows + high
         return self._triangles[rows]
 
 
 class Attention(nn.Module):
-    """Transformer encoder over the rows, with queries, keys and values alike."""
+    """Transformer encoder over the vectors: self-attention and a feed-forward part."""
 
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
@@ -203,7 +205,7 @@ class Attention(nn.Module):
         def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
             read = reader.weight(weight, first(len(weight)), first(dim))
             added = reader.weight(bias, first(len(bias)))
-            values = given.activation(values, dim=1)  # the scale is that of one row
+            values = given.activation(values, dim=1)  # the scale is that of one vector
             return reader.linear(values, read, added, bits=given.bits, dim=1)
 
         joint = linear(rows, self.query_key_value, self.query_key_value_bias)
@@ -219,9 +221,10 @@ class Attention(nn.Module):
 
 
 class FactorizationMachine(nn.Module):
-    """Sparse-to-dense merger: square of the sum minus sum of squares over rows, to the width.
+    """Sparse-to-dense merger: square of the sum minus sum of squares over vectors, to the width.
 
-    A width that is the embedding's needs no linear layer, and has, as published, no layer norm.
+    If the width equals the embedding dimension, there is no linear layer and, as published, no
+    layer norm.
     """
 
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
@@ -233,7 +236,7 @@ class FactorizationMachine(nn.Module):
     def forward(
         self, given: BlockInput, sparse: Tensor, width: int, reader: WeightReader
     ) -> Tensor:
-        dtype, sparse = sparse.dtype, wide(sparse)  # what is left of a difference of large numbers
+        dtype, sparse = sparse.dtype, wide(sparse)  # the difference of large numbers loses digits
         interaction = sparse.sum(dim=-1).square() - sparse.square().sum(dim=-1)  # [batch, dim]
         interaction = interaction.to(dtype)
         if interaction.shape[1] == width:
@@ -244,23 +247,23 @@ class FactorizationMachine(nn.Module):
 
 
 class DenseToSparse(nn.Module):
-    """Dense-to-sparse merger: the dense output as 8 more rows."""
+    """Dense-to-sparse merger: the dense output as 8 more vectors."""
 
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
-        size = MERGER_ROWS * capacity.dim
+        size = MERGER_VECTORS * capacity.dim
         bound = 1 / math.sqrt(capacity.dense_width)
         self.output = draw.linear("output", size, capacity.dense_width, bound=bound)
         self.norm = LayerNorm(size)
         self._dim = capacity.dim
 
     def forward(self, given: BlockInput, dense: Tensor, reader: WeightReader) -> Tensor:
-        size = MERGER_ROWS * self._dim
+        size = MERGER_VECTORS * self._dim
         if dense.shape[1] != size:
             weight = reader.weight(self.output, first(size), first(dense.shape[1]))
             made = reader.linear(given.activation(dense), weight, bits=given.bits)
             dense = self.norm(made, reader)
-        return dense.view(-1, MERGER_ROWS, self._dim).transpose(1, 2)  # [batch, dim, 8]
+        return dense.view(-1, MERGER_VECTORS, self._dim).transpose(1, 2)  # [batch, dim, 8]
 
 
 # The class of each operator of `nasrec_opt.space.OPERATORS`.

@@ -1,7 +1,7 @@
-"""Adagrad over slices: state and work only for what a step used.
+"""Adagrad over slices: a step only touches the state of the slices that it used.
 
-Dense weights have an accumulator per entry, the embedding table one per row. A slice that a step
-did not use sees no work and no change.
+Dense weights have an accumulator per entry, the embedding table one per vector. A slice that a step
+did not use costs nothing and does not change.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from nasrec_opt.options import AdagradOptions
 from nasrec_opt.supernet._network import Network
 from nasrec_opt.supernet._readers import Leaf
 
-# A first-order weight is the whole of what its value says, and wants a stronger prior than an
-# embedding, which the blocks weigh (docs/decisions/wide.md).
+# A first-order weight is the entire effect of its value, so it needs a stronger prior than an
+# embedding, which the blocks scale (docs/decisions/wide.md).
 FIRST_ORDER_PRIOR = 16.0
 
 
@@ -68,8 +68,8 @@ class SliceAdagrad:
     Args:
         network: The network; its weights are updated in place.
         row_prior: Initial value of the accumulators of the embedding table; first-order weights
-            begin at `FIRST_ORDER_PRIOR` times as much. Where it is large, a rare value moves
-            little, as under an L2 penalty.
+            begin at `FIRST_ORDER_PRIOR` times as much. If it is large, a rare value moves little,
+            as under an L2 penalty.
         options: Epsilon and the norm at which gradients are clipped, or None for the defaults;
             `step` takes the rate.
     """
@@ -131,7 +131,7 @@ class SliceAdagrad:
     def _step_rows(
         self, table: Tensor, rows: Tensor, gradients: Tensor, learning_rate: float
     ) -> None:
-        """Row-wise Adagrad: the accumulator of a row is the mean of its squared gradients."""
+        """Row-wise Adagrad: a vector's accumulator sums the mean of its squared gradients."""
         squares = self._squares(table, per_row=True)
         sums = squares.index_select(0, rows).add_(gradients.square().mean(dim=1))
         squares.index_copy_(0, rows, sums)
@@ -166,6 +166,6 @@ class SliceAdagrad:
 
 
 def _summed(place: Tensor, count: int, gradients: Tensor) -> Tensor:
-    """Gradient of each of `count` distinct rows: the sum over the places where a batch reads it."""
+    """Gradients of `count` distinct vectors: sums over the places where a batch reads them."""
     total = gradients.new_zeros(count, gradients.shape[-1])
     return total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))

@@ -1,6 +1,6 @@
 """Path sampling: which subnet a training step trains (paper, section 4.1).
 
-A strategy yields genotypes; training knows nothing else of it. `WarmUp` wraps any of them.
+A strategy yields genotypes; training needs nothing else of it. `WarmUp` wraps any strategy.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class AnyOperatorAnyConnection:
 class FairOperators:
     """Path sampling with one operator per branch, dealt to the blocks like cards.
 
-    Within a subnet, none occurs twice more often than another.
+    Within a subnet, the numbers of uses of two operators differ by at most one.
 
     Args:
         space: The space of the supernet.
@@ -172,7 +172,7 @@ class SandwichWidths:
         object.__setattr__(self, "space", _space_of(self.strategy, self.space))
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
-        """Draw a genotype; with the chance `share` all its widths are the greatest or the smallest.
+        """Draw a genotype; with probability `share` all its widths are the largest or the smallest.
 
         Args:
             rng: Source of the draws.
@@ -313,7 +313,7 @@ def _genotype(
             )
         )
     wide = space.wide[0]
-    if len(space.wide) > 1:  # no draw where there is no choice: streams of before stay as they were
+    if len(space.wide) > 1:  # else no draw: random streams of earlier versions stay the same
         wide = space.wide[int(rng.integers(len(space.wide)))]
     return Genotype(tuple(blocks), space=space.name, wide=wide)
 
@@ -326,7 +326,7 @@ def _operators(
 
 
 def _deal(known: tuple[str, ...], rng: np.random.Generator, space: SearchSpace) -> list[str]:
-    """An operator for each block, from shuffled decks, a new deck when one is used up."""
+    """Deal an operator to each block from a shuffled deck; a used-up deck is shuffled again."""
     dealt: list[str] = []
     while len(dealt) < space.num_blocks:
         dealt += [known[i] for i in rng.permutation(len(known))]

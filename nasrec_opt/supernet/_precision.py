@@ -1,6 +1,6 @@
-"""In which precision products are quickest on a device, as its maker says, not as a clock does.
+"""The fastest precision of products on a device, from its list of features.
 
-A measurement would differ from one run to the next on a busy machine, and with it every answer.
+A measurement would differ from run to run on a busy machine, and with it every answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def has_bfloat16(device: torch.device) -> bool:
         device: Where the products are computed.
 
     Returns:
-        True where it has them.
+        True if it has them.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -67,7 +67,7 @@ def choose_precision(
 def _processor_features() -> set[str]:
     """Names of the processor's extensions, lower case: of torch, and of Linux."""
     found: set[str] = set()
-    capabilities = getattr(torch.cpu, "get_capabilities", None)  # torch 2.10 has it, 2.4 has not
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # in torch 2.10, but not in 2.4
     if capabilities is not None:
         found |= {str(name).lower() for name, value in capabilities().items() if value is True}
     try:

@@ -1,7 +1,7 @@
-"""Rounding to a genotype's bits, and which models learn with it (co-design, section 5.1).
+"""Rounding to a genotype's bits, and which models are trained with it (co-design, section 5.1).
 
-Scales are symmetric and follow the largest magnitude: of each output channel for weights, of each
-vector for activations, so that an answer does not depend on which other samples are in the batch.
+Scales are symmetric and follow the largest magnitude of each output channel for weights, and of
+each vector for activations. So an answer does not depend on the other samples of a batch.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from nasrec_opt.space import FLOAT_BITS, Genotype, SearchSpace, live_bits
 
-LEARNT_IN_FLOATS = {8, FLOAT_BITS}  # models of no other bits learn without rounding
+LEARNT_IN_FLOATS = {8, FLOAT_BITS}  # models with no other bits are trained without rounding
 
 
 def round_to(values: Tensor, bits: int, dim: int = -1) -> Tensor:
-    """Values as so many bits hold them; 32 is floating point, which leaves them as they are.
+    """Round values to a number of bits; 32 is floating point, which leaves them unchanged.
 
     Args:
         values: Any shape.
@@ -40,7 +40,7 @@ def fake_quantize(values: Tensor, bits: int, dim: int = -1) -> Tensor:
         The same shape.
     """
     levels = 2 ** (bits - 1) - 1
-    # The eight bits of a bfloat16 could not tell all levels apart.
+    # The eight bits of a bfloat16 cannot represent all levels.
     given = values.detach().to(torch.promote_types(values.dtype, torch.float32))
     scale = given.abs().amax(dim=dim, keepdim=True).clamp_min_(1e-12).div_(levels)
     rounded = (given / scale).round_().mul_(scale)
@@ -72,6 +72,6 @@ def learns_in_floats(space: SearchSpace) -> bool:
         space: The space.
 
     Returns:
-        True where all its bits are 8 or 32.
+        True if all its bits are 8 or 32.
     """
     return set(space.bits) <= LEARNT_IN_FLOATS

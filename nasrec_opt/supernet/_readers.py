@@ -1,4 +1,4 @@
-"""How a pass reads weights: a slice at a time, of weights larger than what a genotype uses.
+"""Readers of weights: a pass reads slices of weights that are larger than a genotype needs.
 
 Every layer reads its weights, and multiplies by them, through a `WeightReader`. The reader decides
 what a pass costs and what it leaves behind: views whose gradients go to whole weights
@@ -35,7 +35,7 @@ class WeightReader(Protocol):
     def can_fold(self) -> bool:
         """Whether layers may fold other operations into a weight before they multiply by it.
 
-        Not where gradients are asked for, nor where products are those of the weights as stored.
+        False if gradients are needed, or if products must use the weights as stored.
         """
         return False
 
@@ -118,7 +118,7 @@ class ViewReader(WeightReader):
         return whole[index]
 
 
-VIEWS = ViewReader()  # the reader of whoever names no other
+VIEWS = ViewReader()  # the default reader
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ class LeafReader(WeightReader):
 
 
 class SliceRecorder(WeightReader):
-    """Writes down every slice that a pass reads.
+    """Records every slice that a pass reads.
 
     Attributes:
         used: Weights and slices so far, in order of use.
@@ -166,7 +166,7 @@ class SliceRecorder(WeightReader):
         self.used: list[tuple[Tensor, Index]] = []
 
     def weight(self, whole: Tensor, *index: slice) -> Tensor:
-        """Read a slice, and write it down.
+        """Read a slice, and record it.
 
         Args:
             whole: The whole weight.
@@ -180,7 +180,7 @@ class SliceRecorder(WeightReader):
 
 
 class CastingReader(WeightReader):
-    """Reads weights that do not change as copies in another precision, each slice made once.
+    """Reads constant weights as copies in another precision; each slice is copied once.
 
     Args:
         dtype: Precision of the copies.

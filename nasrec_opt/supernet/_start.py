@@ -1,7 +1,7 @@
-"""Where training begins: at the click rate of the training rows, not at one half.
+"""Start training at the click rate of the training rows, not at one half.
 
-A model whose logit begins at 0 spends its first steps learning how rare clicks are. On a log of few
-clicks that is all it ever learns, and it stays behind the constant click rate.
+A model whose logit begins at 0 spends its first steps learning how rare clicks are. On a log with
+few clicks it learns nothing else, and stays behind the constant click rate.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from nasrec_opt.supernet._network import Network
 
 
 def log_odds(labels: npt.ArrayLike) -> float:
-    """Logarithm of the odds of a click, finite even without clicks or with nothing else.
+    """Compute the logarithm of the odds of a click, which is finite even if a class is missing.
 
-    Half a row of each class is added, so that a class that happens to be missing does not make
-    every other answer infinitely wrong.
+    Half a row of each class is added, so that a missing class does not make other answers
+    infinitely wrong.
 
     Args:
         labels: 0 or 1, `[rows]`.
@@ -40,7 +40,7 @@ def log_odds(labels: npt.ArrayLike) -> float:
 
 
 def start_at_click_rate(network: Network, labels: npt.ArrayLike) -> None:
-    """Set the bias of the logit, so that a model which knows nothing answers the click rate.
+    """Set the bias of the logit, so that an untrained model predicts the click rate.
 
     Args:
         network: A supernet or subnet, before its training.

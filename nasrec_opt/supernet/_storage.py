@@ -28,7 +28,7 @@ def save_network(
     with atomic_directory(path) as folder:
         weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
-        (folder / WEIGHTS).chmod(0o644)  # safetensors makes files private; these may be shared
+        (folder / WEIGHTS).chmod(0o644)  # safetensors creates private files; these may be shared
         described = {
             "features": network.features.to_dict(),
             "max_table_rows": network.max_table_rows,
@@ -59,7 +59,7 @@ def read_description(path: Path, kind: str) -> dict[str, Any]:
 
 @contextmanager
 def required(file: Path) -> Iterator[None]:
-    """A key that is missing in what was read from `file`, or of another type, is a `StudyError`."""
+    """Turn a missing key, or one of another type, in the content of `file` into a `StudyError`."""
     try:
         yield
     except (KeyError, TypeError, AttributeError) as error:

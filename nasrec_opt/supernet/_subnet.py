@@ -25,17 +25,17 @@ from nasrec_opt.supernet._storage import (
 
 
 class Subnet(Network):
-    """The standalone model of one genotype: only weights that it uses.
+    """The standalone model of one genotype, with only the weights that it uses.
 
     Args:
         genotype: The architecture; every product is at its bits.
         features: Shape of the input.
-        seed: Seed of the initial weights; None means that none are drawn, for a caller that fills
+        seed: Seed of the initial weights; None leaves them uninitialised, for a caller that fills
             them.
         max_table_rows: Maximum rows of one column's embedding table, or None for full tables.
-        balance: Whether dot products project their rows (section 4.2).
-        initialization: Where the weights begin: `uniform`, or the published `xavier`, with a final
-            layer whose weights count once.
+        balance: Whether dot products project their vectors (section 4.2).
+        initialization: Initial weights: `uniform`, or the published `xavier`, whose final layer is
+            not scaled.
 
     Raises:
         GenotypeError: `genotype` is something else.
@@ -74,7 +74,9 @@ class Subnet(Network):
                     i: genotype.blocks[i - 1].sparse_width if i else features.num_sparse
                     for i in inputs
                 },
-                row_sources=frozenset(i for i in inputs if i and lives[i - 1].use_rows),
+                dense_to_sparse_sources=frozenset(
+                    i for i in inputs if i and lives[i - 1].use_dense_to_sparse
+                ),
                 dim=features.embedding_dim,
                 two=(widths[two[0]], widths[two[1]]) if two else (0, 0),
                 balance=balance,
@@ -83,8 +85,8 @@ class Subnet(Network):
                 capacity,
                 dense_ops=gene.dense_ops if live.dense_pre else (),
                 sparse_ops=gene.sparse_ops if live.sparse_pre else (),
-                has_fm=live.use_fm,
-                has_rows=live.use_rows,
+                has_sparse_to_dense=live.use_sparse_to_dense,
+                has_dense_to_sparse=live.use_dense_to_sparse,
                 draw=draw.of(f"block{number}"),
             )
         last = genotype.blocks[-1]
@@ -93,7 +95,7 @@ class Subnet(Network):
             last.sparse_width,
             features.embedding_dim,
             draw.of("final"),
-            has_merger=last.dense_to_sparse,
+            has_dense_to_sparse=last.dense_to_sparse,
             num_first_order=features.num_dense if genotype.wide else 0,
         )
         super().__init__(
@@ -128,15 +130,15 @@ class Subnet(Network):
         return self.logits(self.genotype, dense, self.embed(sparse), reader, weights=weights)
 
     def check_genotype(self, genotype: Genotype) -> None:
-        """Refuse any genotype but this subnet's.
+        """Refuse any genotype except this subnet's.
 
         Args:
             genotype: The same model, at any bits.
 
         Raises:
-            GenotypeError: It is another model, or no genotype.
+            GenotypeError: It is another model, or not a genotype.
         """
-        if genotype is not self._checked:  # that of all steps of a training is compared once
+        if genotype is not self._checked:  # the same one in all steps, compared once
             check_same_model(genotype, self.genotype)
             self._checked = genotype
 
@@ -180,7 +182,7 @@ class Subnet(Network):
         description = read_description(path, "subnet")
         with required(path / DESCRIPTION):
             genotype = Genotype.from_dict(description["genotype"], str(path / DESCRIPTION))
-            if not description.get("is_quantized", True):  # of a time when bits could be ignored
+            if not description.get("is_quantized", True):  # an old file, of a model without bits
                 genotype = genotype.with_bits(FLOAT_BITS)
             subnet = cls(
                 genotype,

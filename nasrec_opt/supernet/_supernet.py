@@ -1,7 +1,7 @@
 """One module with the weights of all subnets, and the subnets that are cut out of it.
 
 The central invariant: a subnet inside the supernet *is* the standalone model with copied weights.
-Both run the same operators; a subnet is merely built with no room to spare.
+Both run the same operators; a subnet only has no unused weights.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ class Supernet(Network):
     Args:
         space: The space whose genotypes it runs.
         features: Shape of the input.
-        seed: Seed of the initial weights; None means that none are drawn, for a caller that fills
+        seed: Seed of the initial weights; None leaves them uninitialised, for a caller that fills
             them.
         max_table_rows: Maximum rows of one column's embedding table (section 5.1: 0.5 million), or
             None for full tables.
-        masking: `slice` runs the active part alone; `zero` runs everything at full width and
-            multiplies by zero, as Eq. 4 has it, for comparison.
-        balance: Whether dot products project their rows (section 4.2).
-        initialization: Where the weights begin: `uniform`, or the published `xavier`, with a final
-            layer whose weights count once.
+        masking: `slice` runs only the active part; `zero` runs everything at full width and
+            multiplies by zero, as in Eq. 4, for comparison.
+        balance: Whether dot products project their vectors (section 4.2).
+        initialization: Initial weights: `uniform`, or the published `xavier`, whose final layer is
+            not scaled.
 
     Raises:
-        StudyError: `masking` or `initialization` is neither.
+        StudyError: `masking` or `initialization` is unknown.
 
     Example:
         >>> import numpy as np
@@ -91,7 +91,7 @@ class Supernet(Network):
                 sparse_width=sparse_width,
                 dense_sources={0: max(features.num_dense, 1)} | dict.fromkeys(earlier, dense_width),
                 sparse_sources={0: features.num_sparse} | dict.fromkeys(earlier, sparse_width),
-                row_sources=frozenset(earlier) if space.mergers else frozenset(),
+                dense_to_sparse_sources=frozenset(earlier) if space.mergers else frozenset(),
                 dim=features.embedding_dim,
                 two=(widest, widest),
                 balance=balance,
@@ -100,8 +100,8 @@ class Supernet(Network):
                 capacity,
                 dense_ops=space.dense_ops,
                 sparse_ops=space.sparse_ops,
-                has_fm=space.mergers,
-                has_rows=space.mergers,
+                has_sparse_to_dense=space.mergers,
+                has_dense_to_sparse=space.mergers,
                 draw=draw.of(f"block{number}"),
             )
         final = FinalLayer(
@@ -109,7 +109,7 @@ class Supernet(Network):
             sparse_width,
             features.embedding_dim,
             draw.of("final"),
-            has_merger=space.mergers,
+            has_dense_to_sparse=space.mergers,
             num_first_order=features.num_dense if any(space.wide) else 0,
         )
         super().__init__(
@@ -157,8 +157,8 @@ class Supernet(Network):
                 bits and any width up to the widest.
 
         Raises:
-            GenotypeError: It is none, has another number of blocks, or has a width, an operator, a
-                merger or a first-order term that the supernet lacks.
+            GenotypeError: It is not a genotype, has another number of blocks, or has a width, an
+                operator, a merger or a first-order term that the supernet lacks.
         """
         self._limits.check(genotype)
 
@@ -208,7 +208,9 @@ class Supernet(Network):
             initialization=self.initialization,
         )
         if embedding is not None:
-            subnet.embedding = embedding  # before it moves: the other is all but free until then
+            subnet.embedding = (
+                embedding  # before it moves: the other one takes nearly no memory until then
+            )
         subnet.to(self.final.bias.device)
         mine, its = self.slices_of(genotype), subnet.slices_of(genotype)
         # Both ran the same operators in the same order, so the slices pair up one to one.

@@ -1,9 +1,9 @@
-"""Training of the supernet: a subnet a step, one epoch, exact after any interruption.
+"""Training of the supernet: one subnet per step, exact after any interruption.
 
-What a step does follows from (seed, step): which rows, which subnet. A checkpoint is therefore the
-weights, the optimizer's state and the number of steps done; a killed training goes on from the last
-one and ends with the same weights: bit for bit on a processor at the same number of threads, to
-rounding on a GPU, where the rows of an embedding that a batch names twice are added in any order.
+The rows and the subnet of a step follow from (seed, step). So a checkpoint is the weights, the
+optimizer's state and the number of steps done. A killed training continues from the last one and
+ends with the same weights: bit for bit on a CPU with the same number of threads, and up to rounding
+on a GPU, which adds the gradients of repeated embeddings in any order.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class TrainData(Protocol):
 
     @property
     def view(self) -> Mapping[str, Any]:
-        """Options that the dataset was opened with; written down, so that it is opened alike."""
+        """Options that the dataset was opened with; stored, so that it can be opened again."""
 
     def split(self, name: str) -> TrainRows:
         """The rows of a split."""
@@ -101,12 +101,13 @@ def train_supernet(
     Args:
         supernet: The supernet; its weights are trained in place.
         dataset: Where the training rows come from.
-        out_dir: Gets the supernet when done, and checkpoints until then. A checkpoint of the same
-            configuration is taken up; `precision = "auto"` must come to what it was then.
+        out_dir: Folder of the finished supernet, and of checkpoints until then. Training continues
+            from a checkpoint of the same configuration; `precision = "auto"` must give the same
+            precision as then.
         config: How it is trained, or None for the defaults; what is left open follows the number of
             training rows.
         progress: Called with (steps done, steps).
-        strategy: A user's own path sampling, in place of the configuration's.
+        strategy: A user's own path sampling, instead of the configuration's.
 
     Returns:
         Steps, final loss and seconds of the training.
@@ -147,9 +148,7 @@ def train_supernet(
     saved = time.monotonic()
     for step, batch in train_batches(rows, config, steps, done):
         sampled = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
-        supernet.check_genotype(
-            sampled
-        )  # before anything is done with what a user's strategy gives
+        supernet.check_genotype(sampled)  # before the genotype of a user's strategy is used
         rate, of_table = learning_rates_at(step, steps, config)
         loss = train_step(
             supernet,
@@ -178,7 +177,7 @@ def training_steps(num_rows: int, config: TrainConfig) -> int:
     """Count the steps of the whole training.
 
     Args:
-        num_rows: Number of training rows. Those short of a last batch are left out of an epoch.
+        num_rows: Number of training rows. An epoch leaves out those that do not fill a batch.
         config: How the supernet is trained.
 
     Returns:
@@ -198,7 +197,7 @@ def train_step(
     embedding_rate: float | None = None,
     precision: Precision = "float32",
 ) -> Tensor:
-    """One step of one subnet: only its slices, and only the batch's embedding rows, are touched.
+    """Train one step of one subnet; only its slices and the batch's embeddings change.
 
     Args:
         network: A supernet or a subnet.
@@ -225,7 +224,7 @@ def train_step(
     embedded = gathered.transpose(1, 2).contiguous()
     with torch.autocast(dense.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         activations = network.hidden(genotype, dense, embedded, leaves)
-    # The final layer outside: the eight bits of a bfloat16 are too few for a logit.
+    # The final layer is outside: the eight bits of a bfloat16 are too few for a logit.
     weights = None
     if genotype.wide:
         weights = network.embedding.first_order_of(rows).detach().requires_grad_()
@@ -321,7 +320,7 @@ def _save(
     settings: dict[str, Any],
     train_log_loss: float,
 ) -> None:
-    """The finished supernet replaces the checkpoint in one rename."""
+    """Save the finished supernet; one rename replaces the checkpoint."""
     if not all(bool(torch.isfinite(weight).all()) for weight in supernet.parameters()):
         raise StudyError(f"{out_dir}: expected finite weights after training, got NaN or infinity")
     source, base = Path(dataset.path).resolve(), out_dir.resolve()

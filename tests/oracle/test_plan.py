@@ -106,10 +106,14 @@ def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
         assert not live.dense_out or plan.dense[step.block] not in at_hand
         assert not live.sparse_out or plan.sparse[step.block] not in at_hand
         assert live.dense_out or live.sparse_out
-        assert live.use_fm == (live.dense_out and gene.sparse_to_dense)
-        assert live.use_rows == (live.sparse_out and gene.dense_to_sparse)
-        assert (live.dense_pre or step.reads_dense_sum) == (live.dense_out or live.use_rows)
-        assert (live.sparse_pre or step.reads_sparse_sum) == (live.sparse_out or live.use_fm)
+        assert live.use_sparse_to_dense == (live.dense_out and gene.sparse_to_dense)
+        assert live.use_dense_to_sparse == (live.sparse_out and gene.dense_to_sparse)
+        assert (live.dense_pre or step.reads_dense_sum) == (
+            live.dense_out or live.use_dense_to_sparse
+        )
+        assert (live.sparse_pre or step.reads_sparse_sum) == (
+            live.sparse_out or live.use_sparse_to_dense
+        )
         for is_run, is_read, numbers in (
             (live.dense_pre, step.reads_dense_sum, plan.dense_sums),
             (live.sparse_pre, step.reads_sparse_sum, plan.sparse_sums),

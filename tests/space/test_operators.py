@@ -21,7 +21,7 @@ from nasrec_opt.space import (
     Genotype,
     OperatorSpec,
     attention_heads,
-    balanced_rows,
+    balanced_vectors,
     preset_ops,
     reads,
 )
@@ -95,15 +95,15 @@ def test_a_symmetric_operator_alone_may_swap_its_inputs():
 
 
 def test_balanced_rows_and_heads_by_hand():
-    assert [balanced_rows(width) for width in (16, 32, 128, 256, 1024)] == [6, 8, 16, 23, 45]
-    assert balanced_rows(np.array([16, 32, 1024])).tolist() == [6, 8, 45]
+    assert [balanced_vectors(width) for width in (16, 32, 128, 256, 1024)] == [6, 8, 16, 23, 45]
+    assert balanced_vectors(np.array([16, 32, 1024])).tolist() == [6, 8, 45]
     assert [attention_heads(dim) for dim in (1, 8, 12, 13, 16, 20, 64)] == [1, 8, 6, 1, 8, 5, 8]
 
 
 @given(st.integers(1, 65536))
 def test_balanced_rows_of_one_and_of_many_agree(width):
-    assert balanced_rows(np.array([width])).tolist() == [balanced_rows(width)]
-    assert abs(balanced_rows(width) - math.sqrt(2 * width)) < 0.5
+    assert balanced_vectors(np.array([width])).tolist() == [balanced_vectors(width)]
+    assert abs(balanced_vectors(width) - math.sqrt(2 * width)) < 0.5
 
 
 def test_no_other_file_names_an_operator():

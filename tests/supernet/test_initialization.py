@@ -10,7 +10,7 @@ from supernet.cases import FEATURES, SPACES, Log, draw, make_batch
 
 from nasrec_opt import FeatureSpec, Subnet, Supernet
 from nasrec_opt.errors import StudyError
-from nasrec_opt.space import MERGER_ROWS
+from nasrec_opt.space import MERGER_VECTORS
 from nasrec_opt.supernet import TrainConfig, train_supernet
 from nasrec_opt.supernet._layers import LayerNorm
 
@@ -26,8 +26,8 @@ def test_weights_fill_the_bounds_of_xavier(xavier):
     """Each against the bound of the whole layer that the published code has in its place."""
     rows, dim, width = 24, 16, 128
     first, second = xavier.blocks["1"], xavier.blocks["2"]
-    sparse_inputs = 3 + rows + MERGER_ROWS  # of the second block: raw, and one block before it
-    final = width + dim * (rows + MERGER_ROWS)
+    sparse_inputs = 3 + rows + MERGER_VECTORS  # of the second block: raw, and one block before it
+    final = width + dim * (rows + MERGER_VECTORS)
     for weight, fans in (
         (first.dense["fc"].project.weights["0"], 13 + width),
         (second.dense["fc"].project.weights["0"], 13 + width + width),

@@ -11,7 +11,7 @@ from supernet.cases import FEATURES, NO_DENSE, SPACES, draw, make_batch, make_su
 from supernet.reference import reference_logits
 
 from nasrec_opt import BlockGene, Genotype
-from nasrec_opt.supernet import balanced_rows, full_supernet
+from nasrec_opt.supernet import balanced_vectors, full_supernet
 from nasrec_opt.supernet._attention import PIECE, attend
 
 # In double precision no value lies so near to half way between two levels that rounding tips it.
@@ -81,7 +81,7 @@ def test_projections_are_left_out_where_widths_agree(op, width):
 
 @pytest.mark.parametrize(("width", "rows"), [(16, 6), (32, 8), (128, 16), (512, 32), (1024, 45)])
 def test_balanced_rows_are_those_of_the_published_results(width, rows):
-    assert balanced_rows(width) == rows
+    assert balanced_vectors(width) == rows
 
 
 @given(seed=seeds, rows=st.integers(1, 12) | st.just(32), size=st.sampled_from([1, 30, 1000]))
