@@ -1,4 +1,4 @@
-"""Files and folders as artifacts of a run, under names that every artifact store takes."""
+"""Files and folders as artifacts of a run, under names that every artifact store accepts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nasrec_opt.tracking._names import encode
 def put(client: Any, run_id: str, path: Path) -> None:
     """Copy a file or a folder to a run's artifacts.
 
-    A name that MLflow would refuse, or send somewhere else (`#` and `?` mean something in the
-    address of a tracking server), is encoded as metrics' names are.
+    A name that MLflow would refuse or misinterpret (`#` and `?` have a meaning in the address of a
+    tracking server) is encoded like the names of metrics.
 
     Args:
         client: MLflow's client.
@@ -29,7 +29,7 @@ def put(client: Any, run_id: str, path: Path) -> None:
 
 
 def _cleanly_named(path: Path, name: str, scratch: Path) -> Path:
-    """The path itself, or one in a scratch folder that leads to the same under clean names."""
+    """The path itself, or a link with a clean name in a scratch folder."""
     inside = sorted(path.rglob("*")) if path.is_dir() else []
     if name == path.name and all(encode(file.name) == file.name for file in inside):
         return path

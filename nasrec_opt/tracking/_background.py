@@ -1,9 +1,9 @@
-"""A thread that writes what others hand to it, several items at a time.
+"""A thread that writes submitted items, several at a time.
 
-Handing over costs microseconds. Items that arrive within a moment are written together, because a
-transaction costs more than a row. While the store is away, writing is tried again and again: what
-was handed over waits. Any other error costs the items that were to be written; the first one is
-raised by the next `flush` or `close`.
+Submitting costs microseconds. Items that arrive within a moment are written together, because a
+transaction costs more than a table row. While the store is away, items wait and writing is tried
+again and again. Any other error loses the items that were being written; the next `flush` or
+`close` raises the first one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nasrec_opt.tracking._record import one_line
 Item = TypeVar("Item")
 
 BATCH = 64
-LINGER_S = 0.25  # how long the first item waits for company
+LINGER_S = 0.25  # how long the first item waits for further ones
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0  # between two attempts while the store is away
 PATIENCE_S = 60.0
 
@@ -31,9 +31,9 @@ class Background(Generic[Item]):
 
     Args:
         write: Called in the thread with 1 to `BATCH` items.
-        where: What an error names.
-        again: Called in place of `write` with items of which some may be written, after an attempt
-            that failed because the store was away; None means `write`.
+        where: Name of the store in errors.
+        again: Called instead of `write` after an attempt that failed because the store was away, so
+            that some items may already be written; None means `write`.
         is_away: Whether an error means that the store is away for a while.
         patience_s: How long `flush` and `close` wait for a store that is away.
     """
@@ -62,7 +62,7 @@ class Background(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def submit(self, item: Item) -> None:
-        """Hand over an item."""
+        """Submit an item."""
         with self._changed:
             self._pending.append(item)
             if self._thread is None:
@@ -71,7 +71,7 @@ class Background(Generic[Item]):
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait until everything handed over is written.
+        """Wait until all submitted items are written.
 
         Raises:
             StudyError: Something could not be written.
@@ -99,7 +99,7 @@ class Background(Generic[Item]):
 
     @contextmanager
     def _awaited(self) -> Iterator[None]:
-        """Let the thread hurry while somebody waits, and give up where the store stays away."""
+        """Let the thread hurry while a caller waits, and give up if the store stays away."""
         with self._changed:
             self._waiting += 1
             self._give_up_at = min(self._give_up_at, time.monotonic() + self._patience_s)
@@ -117,7 +117,7 @@ class Background(Generic[Item]):
             with self._changed:
                 self._changed.wait_for(lambda: self._pending or self._is_closing)
                 if not self._pending:
-                    # Where work came while it closed, nobody else takes note of this one's end.
+                    # If items arrived while it closed, nothing else notices the end of this thread.
                     if self._thread is threading.current_thread():
                         self._thread = None
                     return
@@ -125,7 +125,8 @@ class Background(Generic[Item]):
                 batch = [self._pending.popleft() for _ in range(min(BATCH, len(self._pending)))]
                 self._is_writing = True
             try:
-                if self._cause is None or not self._is_away(self._cause):  # else we waited enough
+                # Where the store is away, the patience is used up.
+                if self._cause is None or not self._is_away(self._cause):
                     self._persist(batch)
             except Exception as error:  # a thread's boundary: raised by the next call
                 self._cause = self._cause or error
@@ -135,7 +136,7 @@ class Background(Generic[Item]):
                     self._changed.notify_all()
 
     def _persist(self, batch: list[Item]) -> None:
-        """Write a batch, however often it takes."""
+        """Write a batch, with as many attempts as it takes."""
         write, pause = self._write, FIRST_PAUSE_S
         while True:
             try:

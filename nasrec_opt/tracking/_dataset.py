@@ -1,4 +1,4 @@
-"""A dataset as MLflow shows it: name, digest, rows and columns of the data behind a study."""
+"""A dataset as MLflow shows it: name, digest, rows and columns of the data of a study."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _fitting(value: Any, longest: int) -> str | None:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by the names on the way to them, joined by dots."""
+    """Nested values by their joined names, separated by dots."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         key = f"{prefix}{name}"

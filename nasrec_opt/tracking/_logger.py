@@ -1,7 +1,7 @@
 """An Optuna callback that logs trials to MLflow, off the critical path.
 
-One parent run a study, one nested run a trial. The callback only hands the trial to a background
-thread. What a killed process left unwritten is found by `sync`.
+A study has a parent run, and each trial a nested run. The callback only submits the trial to a
+background thread. `sync` finds what a killed process left unwritten.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from nasrec_opt.tracking._trial import least_record, trial_record
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_S = 2.0  # between two looks at how far a study is
+PROGRESS_S = 2.0  # seconds between two updates of a study's progress
 _Item = tuple[optuna.Study, FrozenTrial]
 
 
@@ -60,19 +60,19 @@ class MLflowLogger:
     a process that ends otherwise still writes what is queued, unless it is killed. Then `sync`
     writes what is missing. Safe with several threads (`n_jobs`) and several processes.
 
-    A tracking server may go away during a study: trials wait in memory and are written once it is
-    back, for which it is asked after 0.5 s, then ever more rarely, at least every 30 s. What it
-    missed when `close` gave up, `sync` writes another time.
+    A tracking server may go away during a study. Trials then wait in memory and are written once it
+    is back; it is asked after 0.5 s, then less and less often, but at least every 30 s. If `close`
+    gives up, a later `sync` writes the missing trials.
 
     Args:
-        tracking_uri: Of the MLflow store: a database, or a tracking server.
+        tracking_uri: URI of the MLflow store: a database, or a tracking server.
         experiment: Name of the experiment; None means the study's name.
         tags: Tags of every trial's run.
         seeds: Seeds by what they seed, e.g. `{"search": 0, "model": 0}`; tags of every trial's run.
         artifact_location: URI under which a new experiment keeps its artifacts; None means, for
             SQLite, the folder `mlartifacts` beside the database, else the store's default.
-        reference_point: Of the hypervolume, a value for each objective; None means the one of the
-            experiment, which its first study of the same objectives sets.
+        reference_point: Reference point of the hypervolume, a value for each objective; None means
+            that of the experiment, which the first study with the same objectives sets.
         patience_s: How long `flush` and `close` wait for a tracking server that is away.
 
     Raises:
@@ -182,7 +182,7 @@ class MLflowLogger:
         return len(missing) + repaired
 
     def flush(self) -> None:
-        """Wait until every queued trial is written, and how far its study is.
+        """Wait until every queued trial and the progress of its study are written.
 
         Raises:
             StudyError: One could not be written.
@@ -214,7 +214,7 @@ class MLflowLogger:
         *,
         features: FeatureSpec | None = None,
     ) -> None:
-        """Write what the data is: an MLflow dataset, and parameters of the parent run.
+        """Log the data: an MLflow dataset, and parameters of the parent run.
 
         Trials logged from now on are tagged with its fingerprint and the shape of the input.
 
@@ -292,7 +292,7 @@ class MLflowLogger:
         winner: str | None = None,
         ensemble: Mapping[str, Any] | None = None,
     ) -> None:
-        """A nested run for each retrained model; those logged before are replaced.
+        """Log a nested run for each retrained model; previous ones are replaced.
 
         Args:
             study: The study that found them.
@@ -336,14 +336,14 @@ class MLflowLogger:
                 parent.store.client.set_terminated(parent.run_id, status)
 
     def _close_at_exit(self) -> None:
-        """At the end of the process: what is queued is written; an error is one line."""
+        """At the end of the process, write what is queued; an error is one line."""
         try:
             self.close()
         except StudyError as error:
             logger.error("%s", error)
 
     def _repair(self, parent: Parent, trials: Mapping[int, FrozenTrial]) -> tuple[set[int], int]:
-        """Complete half-written runs and delete second ones; the trials that have a run."""
+        """Complete half-written runs and delete duplicates; returns the trials that have a run."""
         logged: set[int] = set()
         repaired = 0
         runs = [run for run in parent.nested(with_deleted=True) if TRIAL_TAG in run.data.tags]
@@ -387,7 +387,7 @@ class MLflowLogger:
             return self._parents[name]
 
     def _log_progress(self, *, is_last: bool) -> None:
-        """Write how far the studies are; what goes wrong there costs no trial."""
+        """Log the progress of the studies; an error here loses no trial."""
         with self._lock:
             for name, parent in self._parents.items():
                 try:
@@ -401,7 +401,7 @@ class MLflowLogger:
     def _write(
         self, write: Callable[[Store, Sequence[RunRecord]], Any], items: list[_Item]
     ) -> None:
-        """In the background: one transaction for each experiment."""
+        """Write records in the background, one transaction for each experiment."""
         by_store: dict[Store, list[RunRecord]] = {}
         studies = {study.study_name: study for study, _ in items}
         parents = {name: self._parent(study) for name, study in studies.items()}

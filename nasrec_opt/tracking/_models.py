@@ -37,7 +37,7 @@ def replace_models(
     files: Sequence[Sequence[Path]],
     ensemble: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a run for each model and the ensemble, and delete those that were logged before."""
+    """Write a run for each model and the ensemble, and delete the previous ones."""
     before = [run for run in parent.nested() if MODEL_TAG in run.data.tags]
     records = [_record(*entry, parent) for entry in enumerate(models, start=1)]
     if ensemble is not None:

@@ -1,10 +1,10 @@
-"""Any text as a name that MLflow takes, so that different texts stay different names.
+"""Any text as a name that MLflow accepts, so that different texts stay different names.
 
-MLflow takes letters, digits, `_ - . : /` and spaces, up to 250 characters, in names that are
-normalised paths. A name of that kind stays as it is. In any other, each character that does not fit
+MLflow accepts letters, digits, `_ - . : /` and spaces, up to 250 characters, in names that are
+normalised paths. Such a name stays as it is. In other names, each character that is not accepted
 becomes `_xHHHH_`, its code point in hexadecimal, as in `XmlConvert.EncodeName` of .NET and in the
 cells of OOXML; so does an underscore that would look like the beginning of such a code. `decode`
-gives the original. Of a name that is too long, the beginning and a digest remain.
+gives the original. A name that is too long is cut, and a digest is added.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _DIGEST = 32
 _REFUSED = re.compile(r"[^\w.\- /]" if os.name == "nt" else r"[^\w.\- :/]")
 _LIKE_A_CODE = re.compile(r"_(?=x[0-9A-F]{4})|_(?=xsha256_)|\A_(?=x_\Z)")
 _CODE = re.compile(r"_x([0-9A-F]{4,6})_")
-# Where a path would not be normal: slashes at the ends and after slashes; `.` and `..` as parts;
-# and two dots at the beginning, which MLflow refuses whatever follows.
+# Places where a path is not normalised: slashes at the ends and after slashes; `.` and `..` as
+# parts; and two dots at the beginning, which MLflow refuses whatever follows.
 _NOT_NORMAL = re.compile(r"\A/|/\Z|(?<=/)/|(?:\A|(?<=/))\.(?=\.?(?:/|\Z))|\A\.(?=\.)")
 
 
@@ -33,7 +33,7 @@ def encode(name: str) -> str:
         name: Any text.
 
     Returns:
-        The name itself where MLflow takes it and it holds nothing that looks like a code.
+        The name itself, if MLflow accepts it and it contains nothing that looks like a code.
 
     Example:
         >>> encode("val/log loss"), encode("a%b"), encode("a//b")
@@ -43,7 +43,7 @@ def encode(name: str) -> str:
 
 
 def encode_title(name: str) -> str:
-    """The name of an experiment or run, in which MLflow takes nearly all characters.
+    """The name of an experiment or run, in which MLflow accepts nearly all characters.
 
     Args:
         name: Any text.
@@ -68,12 +68,12 @@ def decode(name: str) -> str:
 
 
 def is_cut(name: str) -> bool:
-    """Whether a name from `encode` is the beginning and the digest of a longer one."""
+    """Whether a name from `encode` was cut, and ends in a digest."""
     return len(name) == MAX_NAME and name[:-_DIGEST].endswith(_CUT)
 
 
 def unique(names: Iterable[object]) -> dict[object, str]:
-    """MLflow names of several things of one run, distinct even where they are not text.
+    """Distinct MLflow names for several things of one run, which need not be text.
 
     Args:
         names: Distinct; anything but text goes by its `repr`.

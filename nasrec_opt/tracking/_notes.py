@@ -1,4 +1,4 @@
-"""Names and values of one run as MLflow takes them, with notes of what is not as it was."""
+"""Names and values of one run as MLflow accepts them, with notes of what was changed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ NEVER_CUT = (GENOTYPE_TAG, FEATURES_TAG, SPACE_TAG)  # what it takes to build a 
 
 @dataclass
 class Notes:
-    """Turns what people write into what MLflow takes, and remembers where that is not the same.
+    """Converts names and values to what MLflow accepts, and remembers what was changed.
 
     Args:
-        names: Originals by the MLflow names that differ from them.
-        cut: What is not there in full.
+        names: Original names by the MLflow names that differ from them.
+        cut: Names of values that are not stored in full.
     """
 
     names: dict[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Notes:
         return tuple(Metric(name=names[name], value=number) for name, number in numbers.items())
 
     def remarks(self) -> dict[str, str]:
-        """Tags that say what is not as it was; none where all is."""
+        """Tags that say what was changed; none if nothing was."""
         tags = {}
         if self.names:
             text = json.dumps(self.names)
@@ -91,7 +91,7 @@ class Notes:
 
 
 def _shown(value: Any) -> str:
-    """A parameter as people read it: `None`, `True`, `0.1`."""
+    """A parameter as readable text: `None`, `True`, `0.1`."""
     try:
         return str(value)
     except Exception:  # the boundary to a class of somebody else, and to very long integers

@@ -45,14 +45,14 @@ class Parent:
     """The run of one study.
 
     Args:
-        store: Where it is.
+        store: The store of the run.
         run_id: Its identifier.
-        metric_names: Of the study's objectives, in order.
-        tags: Of each run that is nested in it.
+        metric_names: Names of the study's objectives, in order.
+        tags: Tags of each run that is nested in it.
         objectives: Their names and directions, as a parameter of the run.
-        is_dated: Whether the run knows when the study's first trial ended.
-        given_reference: Reference point of the hypervolume, if a person gave one.
-        progress: How far the study is.
+        is_dated: Whether the run records when the study's first trial ended.
+        given_reference: Reference point of the hypervolume, if a user gave one.
+        progress: Progress of the study.
     """
 
     store: Store
@@ -65,7 +65,7 @@ class Parent:
     progress: Progress = field(default_factory=lambda: Progress((), ()))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Tag the run, and those nested in it from now on with what they inherit."""
+        """Tag the run, and later nested runs with the tags that they inherit."""
         from mlflow.entities import RunTag
 
         entities = [RunTag(name, value) for name, value in Notes().tags(tags).items()]
@@ -73,7 +73,7 @@ class Parent:
         self.tags |= {name: tags[name] for name in INHERITED if name in tags}
 
     def add_params(self, params: Mapping[str, str]) -> None:
-        """Write parameters; one that is there already stays, since MLflow never changes any."""
+        """Write parameters; an existing one stays, since MLflow never changes parameters."""
         from mlflow.entities import Param
 
         known = self.store.client.get_run(self.run_id).data.params
@@ -82,11 +82,11 @@ class Parent:
             self.store.client.log_batch(self.run_id, params=new[start : start + MAX_TEXTS])
 
     def log_progress(self, study: optuna.Study, *, is_last: bool = False) -> None:
-        """Write how far the study is, for the list of studies and to compare several.
+        """Log the progress of the study, for the list of studies and for comparisons.
 
         Args:
             study: The study.
-            is_last: Whether no more trials are to come for a while.
+            is_last: Whether no more trials are expected for a while.
         """
         from mlflow.entities import Metric as MLflowMetric
 
@@ -119,7 +119,7 @@ class Parent:
         self.store.client.log_batch(self.run_id, metrics)
 
     def _reference(self, first: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        """The run's reference point; where it has none, it gets one as soon as one is known."""
+        """The run's reference point; a run without one gets it as soon as it is known."""
         known = self.store.client.get_run(self.run_id).data.params.get(REFERENCE_PARAM)
         if known is None:
             found: Any = self.given_reference
@@ -134,7 +134,7 @@ class Parent:
         return tuple(float(values[name]) for name in self.metric_names)
 
     def _reference_of_others(self) -> list[float] | None:
-        """That of the oldest study of the experiment with the same objectives, if it has one."""
+        """The reference point of the experiment's oldest study with the same objectives, if any."""
         runs = self.store.runs(f"tags.`{KIND_TAG}` = 'study'")
         for run in sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id)):
             params = run.data.params
@@ -160,7 +160,7 @@ def find_parent(
     tags: Mapping[str, str],
     reference_point: Mapping[str, float] | None = None,
 ) -> Parent:
-    """The run of a study, opened again; created where there is none.
+    """Find and reopen the run of a study, or create it.
 
     Args:
         store: The experiment.
@@ -208,7 +208,7 @@ def find_parent(
 
 
 def metric_names(study: optuna.Study) -> list[str]:
-    """Names of the objectives; `value_0` and so on where the study has none, or some twice."""
+    """Names of the objectives, or `value_0` and so on without distinct names."""
     names = study.metric_names or []
     if len(set(names)) == len(study.directions):
         return list(names)
@@ -216,7 +216,7 @@ def metric_names(study: optuna.Study) -> list[str]:
 
 
 def began(study: optuna.Study) -> str | None:
-    """When trial 0 ended, if it has: what tells apart two studies of one name."""
+    """When trial 0 ended, if it has; this distinguishes two studies of one name."""
     first = study.get_trials(deepcopy=False)[:1]
     ended = first[0].datetime_complete if first and first[0].state.is_finished() else None
     return ended.isoformat() if ended else None
@@ -224,7 +224,7 @@ def began(study: optuna.Study) -> str | None:
 
 @cache
 def code_version() -> dict[str, str]:
-    """Version of this library, and the commit where it runs from a checkout of its own."""
+    """Version of this library, and the commit if it runs from its own checkout."""
     package = Path(__file__).resolve().parents[1]
     tags = {VERSION_TAG: __version__, "mlflow.source.name": "nasrec-opt"}
     if not (package.parent / ".git").exists():

@@ -1,13 +1,12 @@
-"""What people compare studies by: best values, hypervolume and counts, by number of trials.
+"""Progress of a study: best values, hypervolume and counts, by number of trials.
 
 Trials are folded in one after the other, in the order in which they ended; the step of a value is
 the number of trials that had ended by then. Only trials that meet their constraints and have finite
 values count for best values and hypervolume.
 
-The hypervolume of two studies can be compared where both have the same reference point. It is the
-one that is given; else the one of the experiment, which its first study sets: of the first
-`REFERENCE_TRIALS` trials that count, the worst value of each objective and a tenth of their range
-beyond it.
+The hypervolumes of two studies can be compared if both have the same reference point. This is the
+given one, or else that of the experiment, which its first study sets: the worst value of each
+objective among the first `REFERENCE_TRIALS` trials that count, plus a tenth of their range.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from nasrec_opt.tracking._record import milliseconds
 
 REFERENCE_TRIALS = 32
 MARGIN = 0.1
-MAX_OBJECTIVES = 3  # of a hypervolume: beyond, an exact one takes minutes for a large front
+MAX_OBJECTIVES = 3  # of a hypervolume: with more, an exact one takes minutes for a large front
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Progress:
     Args:
         names: Of the objectives, in order.
         directions: Of the objectives.
-        logged: Number of trials up to which points are known already; none of them is made again.
+        logged: Number of trials whose points are already logged.
         measured: The same for the hypervolume, which waits for a reference point.
         reference: The reference point of the hypervolume, once there is one.
     """
@@ -84,17 +83,17 @@ class Progress:
         return 2 <= len(self._signs) <= MAX_OBJECTIVES
 
     def add(self, trials: Iterable[FrozenTrial]) -> None:
-        """Fold in the finished ones that were not there before."""
+        """Fold in trials that have finished since the last call."""
         new = [t for t in trials if t.state.is_finished() and t.number not in self._seen]
         for trial in sorted(new, key=lambda t: (milliseconds(t.datetime_complete), t.number)):
             self._seen.add(trial.number)
             self._add(trial)
 
     def first_reference(self, *, is_last: bool) -> tuple[float, ...] | None:
-        """The reference point that the first trials give, once there are enough of them.
+        """The reference point from the first trials, once there are enough of them.
 
         Args:
-            is_last: Whether no more trials are to come, so that fewer do.
+            is_last: Whether no more trials are expected, so that fewer are enough.
         """
         losses = np.array([loss for _, _, loss in self._waiting[:REFERENCE_TRIALS]])
         if len(losses) < (1 if is_last else REFERENCE_TRIALS):
@@ -104,7 +103,7 @@ class Progress:
         return tuple((self._signs * (worst + MARGIN * spread)).tolist())
 
     def points(self) -> list[Point]:
-        """What is new since the last call: each improvement, and where the study stands."""
+        """The new points since the last call: each improvement, and the current state."""
         if self.reference is not None and self.has_hypervolume:
             for step, moment_ms, loss in self._waiting:
                 self._grow(step, moment_ms, loss)
@@ -150,7 +149,7 @@ class Progress:
             self._waiting.append((step, self._moment_ms, loss))
 
     def _grow(self, step: int, moment_ms: int, loss: npt.NDArray[np.float64]) -> None:
-        """Put a point on the front, if none there is as good."""
+        """Add a point to the front, unless another one there is as good."""
         if (self._front <= loss).all(axis=1).any():
             return
         self._front = np.vstack([self._front[~(loss <= self._front).all(axis=1)], loss])

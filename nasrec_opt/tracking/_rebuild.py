@@ -1,7 +1,7 @@
 """From a run in MLflow back to its model (invariant 6 of the design).
 
-A trial's run carries its genotype, the fingerprint of the data, the shape of the input, the seeds
-and the version of the code: nothing else is needed to build the model and train it again.
+A trial's run has its genotype, the fingerprint of the data, the shape of the input, the seeds and
+the version of the code. Nothing else is needed to build the model and train it again.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ IGNORED_BITS_TAG = "nasrec.quantized"  # of old runs; "false": the model ignored
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What it takes to make the model of a run again.
+    """Everything that is needed to make the model of a run again.
 
     Args:
         genotype: The architecture at the bits that the model was computed with.
-        features: Shape of the input, or None where no data was logged.
-        data_fingerprint: Of the dataset, or None where none was logged.
-        seeds: By what they seed; `study` is the one from which all others follow.
-        version: Of this library.
-        commit: Of the checkout it ran from, or None for an installed wheel.
+        features: Shape of the input, or None if no data was logged.
+        data_fingerprint: Fingerprint of the dataset, or None if none was logged.
+        seeds: Seeds by their use; all others follow from `study`.
+        version: Version of this library.
+        commit: Commit of the checkout that it ran from, or None for an installed wheel.
     """
 
     genotype: Genotype
@@ -70,7 +70,7 @@ def genotype_of(run: Any) -> Genotype:
 
 
 def recipe_of(run: Any) -> Recipe:
-    """Read everything that the MLflow run of a trial or a retrained model says about its model.
+    """Read everything about the model from the MLflow run of a trial or a retrained model.
 
     Args:
         run: A run from `MlflowClient.get_run` or `search_runs`.
@@ -105,8 +105,8 @@ def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 5
 
     Args:
         run: A run from `MlflowClient.get_run` or `search_runs`.
-        seed: Seed of the initial weights. None means the run's seed `model`, or `study` where it
-            has none, or 0.
+        seed: Seed of the initial weights. None means the run's seed `model`; without one, `study`;
+            without either, 0.
         max_table_rows: Maximum rows of one column's embedding table, or None for full tables.
 
     Returns:
@@ -124,7 +124,7 @@ def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 5
         )
     if seed is None:
         seed = recipe.seeds.get("model", recipe.seeds.get("study", 0))
-    from nasrec_opt.supernet import Subnet  # torch, only where somebody builds a model
+    from nasrec_opt.supernet import Subnet  # imported late: only building a model needs torch
 
     return Subnet(
         recipe.genotype,

@@ -1,7 +1,7 @@
-"""What is written of one run, as plain values: neither Optuna's trial nor MLflow's entities.
+"""The record of one run as plain values, without Optuna's or MLflow's classes.
 
-A record holds all there is to write and the moments at which it happened, so that writing it twice
-writes the same rows: a half-written run is completed by writing it again.
+A record holds everything to write, including times, so that writing it twice writes the same. A
+half-written run is completed by writing it again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 PARENT_TAG = "mlflow.parentRunId"  # MLflow's own name: the run is nested
 KIND_TAG = "nasrec.kind"  # study, trial, model or ensemble
 STUDY_TAG = "nasrec.study"
-BEGAN_TAG = "nasrec.began"  # when trial 0 ended: tells studies of one name apart
+BEGAN_TAG = "nasrec.began"  # when trial 0 ended: distinguishes studies of one name
 TRIAL_TAG = "nasrec.trial"
 STATE_TAG = "nasrec.state"
 MODEL_TAG = "nasrec.model"
@@ -54,7 +54,7 @@ class RunRecord:
     """A finished run.
 
     Args:
-        name: As people see it.
+        name: Displayed name.
         status: `FINISHED`, `FAILED` or `KILLED`.
         start_ms: Milliseconds since the epoch.
         end_ms: Milliseconds since the epoch; also the moment of its metrics.
@@ -80,7 +80,7 @@ def milliseconds(moment: datetime | None = None) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, without the SQL that follows."""
+    """The message of an error, without the SQL that follows."""
     cause: Any = getattr(error, "orig", None) or error
     lines = str(cause).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,7 +1,7 @@
 """Artifacts of an MLflow store in SQLite that was copied or moved together with them.
 
 MLflow writes the absolute address of its artifacts into each experiment and each run. A store that
-stands elsewhere by now would read from, and write into, the folder it was copied from.
+was copied or moved would read from, and write into, the original folder.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ ADDRESSES = (  # columns that begin with the location of an experiment
 
 
 def relocate(database: Path, artifacts: Path) -> bool:
-    """Point a store at the artifacts beside it, where it names those of another place.
+    """Point a store at the artifacts beside it, if it names those of another place.
 
-    Only experiments of this library are touched, and of those the ones whose artifacts were in a
-    folder of the same name on a local disk. All addresses change in one transaction.
+    Only experiments of this library are changed, and only if their artifacts were in a folder of
+    the same name on a local disk. All addresses change in one transaction.
 
     Args:
         database: The SQLite file; one that is missing, or holds no MLflow store, is left alone.
@@ -41,7 +41,7 @@ def relocate(database: Path, artifacts: Path) -> bool:
         Whether an address was changed.
 
     Raises:
-        StudyError: The file cannot be read, or written where it must be.
+        StudyError: The file cannot be read, or has to be changed and cannot be written.
     """
     if not database.is_file() or not database.stat().st_size:
         return False
@@ -67,7 +67,7 @@ def _has_moved(location: str, artifacts: Path) -> bool:
 
 
 def came_along(location: str | None, artifacts: Path) -> bool:
-    """Whether artifacts stand beside their store by now, rather than where it says they are."""
+    """Whether artifacts are beside their store, and not where the store says they are."""
     then = local_path(location)
     return then is not None and (artifacts.exists() or not then.exists())
 
@@ -81,7 +81,7 @@ def local_path(location: str | None) -> Path | None:
 
 
 def _locations(connection: sqlite3.Connection) -> list[str]:
-    """Where the experiments of this library keep artifacts: those with runs of it, or no runs."""
+    """Artifact locations of this library's experiments: those with its runs, or without runs."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     if not {"experiments", "runs", "tags"} <= tables:
         return []

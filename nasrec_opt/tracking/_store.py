@@ -39,7 +39,7 @@ class Store:
 
     Args:
         tracking_uri: URI of the store, for example `sqlite:///mlflow.db`.
-        experiment: Name of the experiment; it is created where it is missing.
+        experiment: Name of the experiment; it is created if it is missing.
         artifact_location: URI for the artifacts of an experiment that is created.
 
     Raises:
@@ -64,7 +64,7 @@ class Store:
             _forget_places()
             self.client = MlflowClient(tracking_uri)
             if artifact_location is None and path is not None:
-                # MLflow's default is a folder wherever the process happens to start.
+                # MLflow's default is a folder in the directory where the process started.
                 artifact_location = (path.parent / "mlartifacts").resolve().as_uri()
             found = self.client.get_experiment_by_name(encode_title(experiment))
             here = local_path(artifact_location)
@@ -122,7 +122,7 @@ class Store:
                 return found
 
     def write(self, records: Sequence[RunRecord]) -> None:
-        """Create runs with everything that is known of them.
+        """Create runs with everything about them.
 
         Args:
             records: The runs.
@@ -141,7 +141,7 @@ class Store:
             self.write_again(records)
 
     def write_again(self, records: Sequence[RunRecord]) -> None:
-        """Create or complete runs of which an earlier attempt may have written a part.
+        """Create or complete runs that an earlier attempt may have written in part.
 
         A run that the store refuses is written with as much of it as the store accepts.
 
@@ -182,7 +182,7 @@ class Store:
         log("%s: %s is not logged in full: %s", self.uri, record.name, one_line(error))
 
     def _fast_writer(self, experiment: Any) -> TransactionWriter | None:
-        """Where the client's store is a SQL database: one that inserts in one transaction."""
+        """A writer that inserts in one transaction, if the client's store is a SQL database."""
         try:
             from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
             from sqlalchemy import event
@@ -199,7 +199,7 @@ class Store:
 
 
 def _ever_less(record: RunRecord) -> Iterator[RunRecord]:
-    """A record, and then what is left of it without this and that."""
+    """A record, and then smaller and smaller versions of it."""
     yield record
     yield replace(record, files={})
     yield replace(record, files={}, params={})
@@ -225,12 +225,12 @@ def require_mlflow() -> None:
     except ImportError as error:
         raise MissingExtraError("MLflow", "mlflow") from error
     logging.getLogger("alembic").setLevel(logging.WARNING)  # one line for each migration
-    # News of its tables, and a traceback for each error that it raises anyhow.
+    # Messages on its tables, and a traceback for each error that it also raises.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def require_reachable(uri: str) -> None:
-    """Knock at a tracking server; MLflow would knock for minutes before it says that one is away.
+    """Check that a tracking server answers; MLflow would retry for minutes.
 
     Raises:
         OSError: It does not answer.
@@ -242,18 +242,18 @@ def require_reachable(uri: str) -> None:
     try:
         requests.get(uri, timeout=KNOCK_S, stream=True).close()
     except requests.exceptions.SSLError:
-        pass  # somebody is there: MLflow has settings of its own for certificates
+        pass  # the server is there: MLflow has settings of its own for certificates
     except (requests.ConnectionError, requests.Timeout) as error:
         raise ConnectionError("the tracking server does not answer") from error
     except requests.RequestException:
-        pass  # an answer that is no page, or an address that is none: MLflow's business
+        pass  # an answer that is not a page, or an invalid address: MLflow reports it
 
 
 def require_server(uri: str) -> None:
     """Refuse a tracking server that does not answer, before hours of work.
 
     Args:
-        uri: Tracking URI; one that is no server's is not looked at.
+        uri: Tracking URI; only that of a server is checked.
 
     Raises:
         StudyError: The server does not answer.
@@ -265,7 +265,7 @@ def require_server(uri: str) -> None:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether an error, or what led to it, is a server that could not be reached."""
+    """Whether an error, or its cause, is a server that could not be reached."""
     import requests
 
     cause: BaseException | None = error
@@ -309,7 +309,7 @@ def as_study_error(where: str) -> Iterator[None]:
 
 
 def _forget_places() -> None:
-    """Let MLflow look up where runs keep artifacts: of a copied store it knows the original's."""
+    """Clear MLflow's cache of artifact locations, which for a copied store are the original's."""
     with suppress(ImportError, AttributeError):
         from mlflow.tracking._tracking_service import utils
 
@@ -317,7 +317,7 @@ def _forget_places() -> None:
 
 
 def _check_sqlite(path: Path) -> None:
-    """Refuse what is no MLflow store before MLflow adds its tables to it or retries for minutes."""
+    """Refuse other databases, before MLflow adds its tables to them or retries for minutes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000)) as connection:
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}

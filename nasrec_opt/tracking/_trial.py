@@ -1,9 +1,9 @@
-"""What is written of a finished trial: all of it, under names that cannot be taken for another's.
+"""The record of a finished trial: everything in it, under distinct names.
 
-Metrics have one namespace, into which objectives, reports, constraints and attributes of a trial
-go, in this order. Whose name is taken by then goes under `attr/` or the like. What MLflow
-cannot take as it is (a step beyond 64 bits, a parameter of 10,000 characters) is there in full
-in the artifact `trial.json`, and a tag of the run says what.
+Metrics have one namespace for objectives, reports, constraints and attributes of a trial, which are
+added in this order. A name that is already taken gets a prefix such as `attr/`. Values that MLflow
+cannot store (a step beyond 64 bits, a parameter of 10,000 characters) are stored in full in the
+artifact `trial.json`, and a tag of the run lists them.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from nasrec_opt.tracking._values import (
 
 
 def trial_record(trial: FrozenTrial, metric_names: list[str], tags: Mapping[str, str]) -> RunRecord:
-    """What is written of a finished trial.
+    """Build the record of a finished trial.
 
     Args:
         trial: A trial that is complete, pruned or failed.
         metric_names: Of the objectives, in order.
-        tags: What else the run is tagged with.
+        tags: Further tags of the run.
     """
     notes = Notes()
     metrics, rest = _metrics(trial, metric_names, notes)
@@ -69,7 +69,7 @@ def trial_record(trial: FrozenTrial, metric_names: list[str], tags: Mapping[str,
 
 
 def least_record(trial: FrozenTrial, tags: Mapping[str, str], error: BaseException) -> RunRecord:
-    """What is written of a trial of which no more could be: that it was, and what is wrong."""
+    """The smallest record of a trial that cannot be written in full: state and error."""
     own = {KIND_TAG: "trial", TRIAL_TAG: str(trial.number), STATE_TAG: trial.state.name}
     reason = shortened(storable(f"{type(error).__name__}: {error}"), MAX_TAG)
     parent = {PARENT_TAG: tags[PARENT_TAG]}
@@ -79,8 +79,8 @@ def least_record(trial: FrozenTrial, tags: Mapping[str, str], error: BaseExcepti
 def _metrics(
     trial: FrozenTrial, metric_names: list[str], notes: Notes
 ) -> tuple[tuple[Metric, ...], dict[Any, Any]]:
-    """The metrics, and the attributes that are none."""
-    taken: dict[Any, Any] = dict.fromkeys(metric_names)  # also where the trial has no values
+    """The metrics, and the attributes that are not metrics."""
+    taken: dict[Any, Any] = dict.fromkeys(metric_names)  # even if the trial has no values
     taken |= dict(zip(metric_names, trial.values or (), strict=False))
     steps = _free(INTERMEDIATE, "report", taken)
     taken[steps] = None
@@ -111,7 +111,7 @@ def _metrics(
 
 
 def _free(name: Any, source: str, taken: Mapping[Any, Any]) -> Any:
-    """A name that is not taken: itself, or that with where it comes from before it."""
+    """A free name: the name itself, or with its origin as prefix."""
     while name in taken:
         name = f"{source}/{name}"
     return name
@@ -141,7 +141,7 @@ def _own_tags(trial: FrozenTrial) -> dict[str, str]:
 
 
 def _space_name(genotype: str) -> dict[str, str]:
-    """The tag of a genotype's space; none where somebody else calls something a genotype."""
+    """The tag of a genotype's space; none if the attribute is not a genotype of ours."""
     try:
         return {SPACE_NAME_TAG: str(json.loads(genotype)["space"])}
     except (ValueError, LookupError, TypeError):
@@ -149,7 +149,7 @@ def _space_name(genotype: str) -> dict[str, str]:
 
 
 def _in_full(trial: FrozenTrial) -> str:
-    """All of a trial as JSON, by its own names."""
+    """The whole trial as JSON, with its own names."""
     values = {
         "number": trial.number,
         "state": trial.state.name,

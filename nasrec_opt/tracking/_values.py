@@ -1,7 +1,7 @@
-"""Any value as text or number that MLflow and its databases take, and whether something is lost.
+"""Any value as text or number that MLflow and its databases accept, and whether something is lost.
 
-People put everything into trials: NumPy scalars, bytes, integers beyond 64 bits, nested lists. What
-cannot be shown in full is cut here with a mark; whoever writes the run keeps it in full elsewhere.
+Trials may hold anything: NumPy scalars, bytes, integers beyond 64 bits, nested lists. A value that
+cannot be shown in full is cut here with a mark; the caller stores it in full elsewhere.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _MARK = " … ({} characters)"
 
 
 def as_number(value: Any) -> float | None:
-    """A value as a metric; None where it is no number, or one that no 64-bit float is near to.
+    """A value as a metric; None if it is not a number, or too large for a 64-bit float.
 
     Args:
-        value: Anything; a truth value is no number.
+        value: Anything; a bool is not a number.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         return None
@@ -32,17 +32,17 @@ def as_number(value: Any) -> float | None:
 
 
 def is_exact(value: Any) -> bool:
-    """Whether a number that `as_number` takes is the same there."""
+    """Whether `as_number` keeps a number exactly."""
     return not isinstance(value, Integral) or int(value) == int(float(value))
 
 
 def is_step(step: Any) -> bool:
-    """Whether databases take a step: 64 bits with a sign."""
+    """Whether databases accept a step: 64 bits with a sign."""
     return isinstance(step, Integral) and -MAX_STEP - 1 <= int(step) <= MAX_STEP
 
 
 def as_text(value: Any) -> str:
-    """Text as it is, anything else as JSON, and what JSON does not have by its `repr`."""
+    """Text unchanged, anything else as JSON, and values without JSON as their `repr`."""
     return value if isinstance(value, str) else as_json(value)
 
 
@@ -60,12 +60,12 @@ def as_json(value: Any, **options: Any) -> str:
 
 
 def storable(text: str) -> str:
-    """A text without what databases refuse: lone surrogates, and the character of code 0."""
+    """A text without characters that databases refuse: lone surrogates, and code 0."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text of at most so many characters; a mark says where it was cut and how long it was."""
+    """A text of limited length; a mark says where it was cut and how long it was."""
     if len(text) <= longest:
         return text
     mark = _MARK.format(f"{len(text):,}")
@@ -79,7 +79,7 @@ def split(name: str, text: str) -> dict[str, str]:
 
 
 def joined(tags: Mapping[str, str], name: str) -> str | None:
-    """The text of the tags from `split`; None where there are none."""
+    """The text of the tags from `split`; None without such tags."""
     return "".join(_parts(tags, name)) if name in tags else None
 
 
@@ -92,7 +92,7 @@ def _parts(tags: Mapping[str, str], name: str) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A value of what JSON has."""
+    """A value made of JSON's types."""
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):

@@ -1,9 +1,9 @@
 """Two ways to write finished runs: one transaction for many, or MLflow's client call by call.
 
-Where the store is a SQL database that this process reaches itself, the rows of several runs are
-inserted in one transaction: a run is there with all its parameters, metrics and tags, or not at
-all. The client needs three calls of several transactions for each run; it serves tracking servers,
-and databases of an MLflow whose tables are other than those known here.
+If the store is a SQL database that this process can open, the table rows of several runs are
+inserted in one transaction: a run appears with all its parameters, metrics and tags, or not at all.
+MLflow's client needs three calls of several transactions for each run. It is used for tracking
+servers, and for databases of MLflow versions with unknown tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nasrec_opt.tracking._values import MAX_PARAM
 
 logger = logging.getLogger(__name__)
 
-# Of one `log_batch`: what MLflow takes are 100 parameters, 100 tags, 1,000 values and a megabyte.
+# Of one `log_batch`: MLflow accepts 100 parameters, 100 tags, 1,000 values and a megabyte.
 MAX_TEXTS, MAX_VALUES, MAX_CHARACTERS = 100, 1000, 200_000
 
 
@@ -36,11 +36,11 @@ class ClientWriter:
         self._experiment_id = experiment_id
 
     def write(self, records: Sequence[RunRecord]) -> list[str]:
-        """Create runs and write all that is known of them; their identifiers."""
+        """Create runs, write everything about them, and return their identifiers."""
         return [self._create(record) for record in records]
 
     def complete(self, run_id: str, record: RunRecord) -> None:
-        """Write what a run lacks, and end it; what it has already stays as it is."""
+        """Write the missing parts of a run, and end it; existing parts stay as they are."""
         from mlflow.entities import Metric, Param, RunTag
 
         moment = record.end_ms
@@ -67,7 +67,7 @@ class ClientWriter:
 def _batches(
     metrics: list[Any], params: list[Any], tags: list[Any]
 ) -> Iterator[tuple[list[Any], list[Any], list[Any]]]:
-    """What `log_batch` takes: at once where it can be, else in several calls."""
+    """The arguments of `log_batch`: one call if possible, else several."""
     small = (
         len(params) <= MAX_TEXTS
         and len(tags) <= MAX_TEXTS
@@ -92,7 +92,7 @@ class TransactionWriter:
     Args:
         store: MLflow's `SqlAlchemyStore`.
         experiment: MLflow's experiment.
-        fallback: Writes, from then on, what the database refused.
+        fallback: Writes what the database refused, and everything from then on.
     """
 
     def __init__(self, store: Any, experiment: Any, fallback: ClientWriter) -> None:
@@ -116,7 +116,7 @@ class TransactionWriter:
         self.is_direct = True
 
     def write(self, records: Sequence[RunRecord]) -> list[str]:
-        """Create runs with all that is known of them; their identifiers."""
+        """Create runs with everything about them, and return their identifiers."""
         from sqlalchemy import insert
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -143,7 +143,7 @@ class TransactionWriter:
         return run_ids
 
     def _add(self, rows: dict[str, list[dict[str, Any]]], run_id: str, record: RunRecord) -> None:
-        """The rows that `MlflowClient` would write."""
+        """Add the table rows that `MlflowClient` would write."""
         rows["Run"].append(
             {
                 "run_uuid": run_id,
