@@ -96,6 +96,10 @@ def write_api(app: Sphinx) -> None:
     """Write a page for each package into `api/`."""
     folder = HERE / "api"
     folder.mkdir(exist_ok=True)
+    written = {HERE / copy for copy in OUTSIDE.values()}
+    written |= {folder / f"{package}.rst" for package in PACKAGES}
+    for stale in set(folder.iterdir()) - written:  # of a package that is gone
+        stale.unlink()
     for source, copy in OUTSIDE.items():
         text = (HERE.parent / source).read_text()
         _write(HERE / copy, text.replace("](docs/", "](/"))

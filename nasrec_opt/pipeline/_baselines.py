@@ -1,6 +1,6 @@
-"""The baselines of a run: fitted once for its log, with their answers to validation and test rows.
+"""The baselines of a run: fitted once for its log, with their logits of validation and test rows.
 
-They are the first models in hand, and compete with the retrained ones.
+They are the first models of a run, and compete with the retrained ones.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ ANSWERS = ("validation_logits", "test_logits")
 def fitted_baselines(
     folder: RunFolder, dataset: Dataset, progress: Progress | None = None
 ) -> dict[str, Baseline]:
-    """The baselines of a run, read where the folder holds them: fitting takes minutes on long logs.
+    """Read the baselines of a run, or fit them, which takes minutes on long logs.
 
     Args:
-        folder: The run folder. What is missing or damaged there is fitted and written again.
+        folder: The run folder. Missing or damaged baselines are fitted and written again.
         dataset: Its log, opened in any way.
         progress: Called with (fits done, maximum number of fits).
 
@@ -50,11 +50,11 @@ def _kept(folder: RunFolder, fingerprint: str) -> dict[str, Baseline] | None:
                 for name, figures in known["baselines"].items()
             }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile):
-        return None  # not there, or not ours
+        return None  # missing, or not ours
 
 
 def _keep(folder: RunFolder, fingerprint: str, fitted: Mapping[str, Baseline]) -> None:
-    folder.baselines.unlink(missing_ok=True)  # answers and figures never disagree
+    folder.baselines.unlink(missing_ok=True)  # logits and figures never disagree
     with atomic_write(folder.answers_of_baselines, "wb") as stream:
         np.savez(
             stream,

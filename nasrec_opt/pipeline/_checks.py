@@ -1,7 +1,7 @@
-"""What a study can be refused for before a package is loaded that takes seconds to load.
+"""Checks of a study before any package that takes seconds to load is imported.
 
-Reading a study file finds unknown keys and wrong values; this finds what does not fit together, or
-is in other files that the study names. A typo is answered at once that way.
+Reading a study file finds unknown keys and wrong values. These checks find values that do not fit
+together, and errors in other files that the study names. So a typo is reported at once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from nasrec_opt.space import FLOAT_BITS
 
 
 def check_study(config: StudyConfig) -> None:
-    """Refuse now what a later stage would refuse after hours.
+    """Refuse a study that a later stage would refuse after hours.
 
     Args:
         config: The study.
 
     Raises:
         DataError: The schema is bad.
-        DescriptionError: The technology file is.
+        DescriptionError: The technology file is bad.
         GenotypeError: A genotype of `initial` cannot be read, or is not in the space.
         MissingExtraError: The sampler needs a package that is not installed.
         StudyError: The sampler's options are bad, or bits and accelerator do not fit together.

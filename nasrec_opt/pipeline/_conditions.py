@@ -1,7 +1,7 @@
-"""Under which conditions an architecture is costed: the columns it reads, and the accelerator.
+"""The conditions of a cost: the columns that an architecture reads, and the accelerator.
 
-The figures of a genotype depend on both. A run writes its own beside its results, so that whoever
-costs one of its models later gets the figures of its report.
+The figures of a genotype depend on both. A run stores its conditions in its results, so that
+costing one of its models later gives the figures of its report.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ NUM_DENSE, NUM_SPARSE = 13, 26  # columns of Criteo's log
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a cost depends on beside the genotype.
+    """Everything besides the genotype that a cost depends on.
 
     Args:
         features: The columns.
         technology: The accelerator's technology file.
-        assumed: Whether nobody said how many columns there are.
-        balance: Whether dot products project their rows (section 4.2).
+        assumed: Whether the number of columns is assumed.
+        balance: Whether dot products project their vectors (section 4.2).
     """
 
     features: FeatureSpec
@@ -53,7 +53,7 @@ class Conditions:
             "features": self.features.to_dict(),
             "technology": {"name": self.technology.name, "toml": self.technology.text},
         }
-        if not self.balance:  # absent otherwise, as in results of before it was said
+        if not self.balance:  # absent otherwise, as in older results
             values["balance"] = False
         return values
 
@@ -68,7 +68,7 @@ class Conditions:
         )
 
     def in_words(self) -> dict[str, Any]:
-        """What a reader of the figures has to know, as JSON values."""
+        """The conditions that a reader of the figures has to know, as JSON values."""
         technology = self.technology
         return {
             "num_dense": self.features.num_dense,
@@ -85,10 +85,10 @@ class Conditions:
 def assumed_conditions(
     technology: Path | None, num_dense: int | None = None, num_sparse: int | None = None
 ) -> Conditions:
-    """The conditions of a genotype without a run: Criteo's columns where nobody says how many.
+    """The conditions of a genotype without a run: Criteo's columns, unless numbers are given.
 
     Args:
-        technology: Technology TOML, or None for the ReRAM accelerator that ships.
+        technology: Technology TOML, or None for the default ReRAM accelerator.
         num_dense: Dense columns.
         num_sparse: Sparse columns; their vocabularies do not enter the cost.
     """
@@ -101,11 +101,11 @@ def assumed_conditions(
 
 
 def conditions_of_run(folder: RunFolder, technology: Path | None = None) -> Conditions:
-    """The conditions of a run whose results do not say them, from its dataset and its record.
+    """The conditions of a run whose results do not state them, from its dataset and record.
 
     Args:
         folder: The run folder.
-        technology: Technology TOML that is given in place of the run's own.
+        technology: Technology TOML that replaces the run's own.
 
     Raises:
         StudyError: The folder holds no trained supernet, or the run's technology file is not known.

@@ -1,4 +1,4 @@
-"""A study file: TOML that people write, a frozen dataclass from the door on."""
+"""The study file: TOML, read into a frozen dataclass."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class StudyConfig:
         name: Name of the study and of its default run folder.
         seed: The one seed; every stage derives its own from it.
         data: Table `[data]`: the click log and how it is read.
-        space: Table `[space]`: which genotypes there are.
+        space: Table `[space]`: the genotypes to search.
         supernet: Table `[supernet]`: how the supernet is trained.
         oracle: Table `[oracle]`: how trials are scored.
-        hardware: Table `[hardware]`: what the models run on.
+        hardware: Table `[hardware]`: the accelerator that the models run on.
         search: Table `[search]`: sampler, objectives, constraints and number of trials.
         retrain: Table `[retrain]`: how the best models are trained from scratch.
         mlflow: Table `[mlflow]`: where runs are logged.
@@ -101,7 +101,7 @@ class StudyConfig:
             space = dataclasses.replace(space, file=base / space.file)
         if hardware.technology is not None:
             technology = base / hardware.technology
-            if not technology.exists():  # a file beside the study goes before one that ships
+            if not technology.exists():  # a file beside the study comes before one that ships
                 technology = shipped_technology(hardware.technology) or technology
             hardware = dataclasses.replace(hardware, technology=technology)
         if space.file is None:
@@ -120,7 +120,7 @@ class StudyConfig:
 
 
 def _refuse_own_seeds(values: Mapping[str, Any], path: Path) -> None:
-    """A seed that a stage would not listen to is an error, not a surprise."""
+    """Refuse a seed of a single stage, which would be ignored."""
     for name in (
         "supernet",
         "oracle.adagrad",

@@ -54,7 +54,7 @@ class Reporter(Protocol):
 
 
 class SilentReporter:
-    """Tells nobody."""
+    """Reports nothing."""
 
     def begin(self, stage: str, detail: str = "") -> None:
         """Ignore the beginning of a stage.
@@ -88,7 +88,7 @@ class SilentReporter:
 
 
 class ConsoleReporter:
-    """A line for each stage, and a bar while it runs; bars are left out where no terminal looks."""
+    """A line for each stage, and a progress bar while it runs if the output is a terminal."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -119,7 +119,7 @@ class ConsoleReporter:
         self._progress.stop()
 
     def begin(self, stage: str, detail: str = "") -> None:
-        """Show a new bar; where the output is no terminal, only `advance` and `end` print.
+        """Show a new bar; if the output is not a terminal, only `advance` and `end` print.
 
         Args:
             stage: Name of the stage.
@@ -130,7 +130,7 @@ class ConsoleReporter:
         self._task = self._progress.add_task(f"{stage:<9} {detail}", total=None)
 
     def advance(self, done: int, total: int | None) -> None:
-        """Move the bar, or print a line every half minute where the output is no terminal.
+        """Move the bar, or print a line every half minute if the output is not a terminal.
 
         Args:
             done: Units done so far.
@@ -185,7 +185,7 @@ def print_cost(figures: Mapping[str, Any]) -> None:
 
 
 def conditions_in_words(conditions: Mapping[str, Any]) -> str:
-    """For how many columns figures are, and on which accelerator."""
+    """State the number of columns and the accelerator of the figures."""
     assumed = " (assumed: Criteo's)" if conditions["columns_are_assumed"] else ""
     ships = "which ships" if conditions["technology_ships"] else "which does not ship"
     genes = ", with the genotype's accelerator genes" if conditions["has_accelerator_genes"] else ""
@@ -200,7 +200,7 @@ def conditions_in_words(conditions: Mapping[str, Any]) -> str:
 def _cost_table(
     head: str, parts: Mapping[str, Mapping[str, float]], figures: Mapping[str, Any]
 ) -> Table:
-    """Latency and energy of the parts that have any, the most energy first."""
+    """Latency and energy of the parts that have any, those with most energy first."""
     table = Table(head, "latency us", "energy uJ", "share of energy")
     for column in table.columns[1:]:
         column.justify = "right"

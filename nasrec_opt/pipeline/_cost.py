@@ -1,4 +1,4 @@
-"""What one architecture costs, in the units people read."""
+"""The cost of one architecture, in the units of reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTES = {
 
 
 def accelerator_of(technology: Path | None) -> Accelerator:
-    """What a technology file describes, or the ReRAM accelerator that ships."""
+    """The accelerator of a technology file, or the default ReRAM accelerator."""
     return ReRAM() if technology is None else read_accelerator(technology)
 
 
@@ -34,7 +34,7 @@ def architecture_cost(
     Args:
         genotype: The architecture; its accelerator genes, if any, configure the accelerator.
         conditions: The columns that it reads, and the accelerator.
-        plot: Where latency and energy are drawn by operator and component, `.svg` or `.png`.
+        plot: File for a plot of latency and energy by operator and component, `.svg` or `.png`.
 
     Returns:
         `latency_us`, `energy_uj`, `area_mm2`, `leakage_mw`, `samples_per_s`, `mflops`,
@@ -66,7 +66,7 @@ def architecture_cost(
 
 
 def ensemble_cost(genotypes: Sequence[Genotype], conditions: Conditions) -> dict[str, Any]:
-    """Cost of one sample through several models whose logits are averaged.
+    """Compute the cost of one sample through several models whose logits are averaged.
 
     Two epochs of one model have weights of their own, and cost what two models cost.
 
@@ -79,7 +79,7 @@ def ensemble_cost(genotypes: Sequence[Genotype], conditions: Conditions) -> dict
         The totals of `architecture_cost`, of all models on one accelerator.
     """
     accelerator, genes = conditions.accelerator, genotypes[0].hardware
-    # Crossbars hold one model's weights each and compute at once; a processor is one for all.
+    # On crossbars each model has its own and all run at once; on a processor they run in turn.
     at_once = isinstance(accelerator, ReRAM)
     workload = lower_ensemble(
         genotypes, conditions.features, at_once=at_once, balance=conditions.balance

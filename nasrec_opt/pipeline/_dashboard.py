@@ -1,4 +1,4 @@
-"""What optuna-dashboard and MLflow show of a study beside its numbers: a note, plots, drawings."""
+"""Additions to a study in optuna-dashboard and MLflow: a note, plots, drawings."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from nasrec_opt.space import Genotype
 from nasrec_opt.tracking import Tracker
 
 MAX_MODEL_BYTES = 200_000_000  # larger models stay where they are, and are not copied to MLflow
-CARD_PIXELS = 450  # of the dashboard's page, which cuts off what is higher
+CARD_PIXELS = 450  # of the dashboard's page, which cuts off higher plots
 _ARTIFACT = "dashboard:artifacts:{trial_id}:{artifact_id}"  # attribute of the study
 
 
 def describe(study: optuna.Study, settings: Mapping[str, Any]) -> None:
-    """Give a study a note with its settings, where it has none and optuna-dashboard is installed.
+    """Give a study a note with its settings, if it has none and optuna-dashboard is installed.
 
     Args:
         study: The study.
@@ -35,18 +35,18 @@ def describe(study: optuna.Study, settings: Mapping[str, Any]) -> None:
         from optuna_dashboard import get_note, save_note
     except ImportError:
         return
-    if not get_note(study):  # else a person may have written in it
+    if not get_note(study):  # otherwise a user may have written in it
         names = ", ".join(study.metric_names or [])
         save_note(study, f"# {study.study_name}\n\nMinimised: {names}.\n{_markdown(settings)}")
 
 
 def show_importances(study: optuna.Study) -> None:
-    """Give a study a plot of its most important parameters, where optuna-dashboard is installed.
+    """Give a study a plot of its most important parameters, if optuna-dashboard is installed.
 
-    The dashboard's own has a bar for every parameter and objective: too many to read.
+    The dashboard's own plot has a bar for every parameter and objective, too many to read.
 
     Args:
-        study: The study; one of few trials gets no plot.
+        study: The study; a study with few trials gets no plot.
     """
     try:
         from optuna_dashboard import save_plotly_graph_object
@@ -58,7 +58,7 @@ def show_importances(study: optuna.Study) -> None:
             title="Most important parameters (PED-ANOVA)",
             height=CARD_PIXELS,
             margin={"l": 10, "r": 10, "t": 75, "b": 45},
-            paper_bgcolor="white",  # also where the dashboard is dark
+            paper_bgcolor="white",  # also in the dashboard's dark mode
             plot_bgcolor="white",
         )
         figure.update_yaxes(automargin=True, tickfont={"size": 11})
@@ -93,7 +93,7 @@ def show_front(study: optuna.Study, folder: Path, features: FeatureSpec, tracker
 def files_of_models(
     models: Sequence[Mapping[str, Any]], folders: Sequence[Path], features: FeatureSpec
 ) -> Iterator[list[list[Path]]]:
-    """What a tracker gets of each retrained model, for as long as the block lasts.
+    """Files of each retrained model for a tracker, which exist during the block.
 
     Args:
         models: Entries of `results.json`.
@@ -129,10 +129,10 @@ def _attach(
     drawing: Path,
     folder: Path,
 ) -> None:
-    """Make a drawing an artifact of a finished trial; once, however often it is done.
+    """Make a drawing an artifact of a finished trial; repeated calls change nothing.
 
-    `optuna.artifacts.upload_artifact` writes into the trial, which is closed by now; the dashboard
-    looks into the study as well.
+    `optuna.artifacts.upload_artifact` writes into the trial, which is already finished; the
+    dashboard also reads artifacts from the study.
     """
     artifact_id = str(uuid.uuid5(uuid.NAMESPACE_OID, genotype.to_json()))
     key = _ARTIFACT.format(trial_id=trial._trial_id, artifact_id=artifact_id)
@@ -149,7 +149,7 @@ def _attach(
 
 
 def _markdown(settings: Mapping[str, Any]) -> str:
-    """Nested settings as lists under headings; what is None or empty is left out."""
+    """Nested settings as lists under headings, without None and empty values."""
     lines: list[str] = []
     for name, value in settings.items():
         if isinstance(value, Mapping):

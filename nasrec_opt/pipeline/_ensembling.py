@@ -1,4 +1,4 @@
-"""Trained models as one, where several are better on validation rows than any alone."""
+"""Averages of trained models, if several are better on validation rows than each alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Member = tuple[int, RetrainedModel]  # a trained model, after its seed
 
 
 class Judge:
-    """Answers of trained models on the rows that compare them, each asked for once.
+    """Logits of trained models on the rows that compare them, each computed once.
 
     Args:
         dataset: The log.
@@ -89,11 +89,11 @@ def ensemble_of(
 
     Args:
         models: Each with its seed.
-        judge: Knows their answers.
-        conditions: Of their costs.
-        most: Members at most.
-        constraints: Of the study: the ensemble keeps them as a whole.
-        where: The folder that becomes the ensemble's.
+        judge: Computes their logits.
+        conditions: Conditions of their costs.
+        most: Maximum number of members.
+        constraints: Constraints of the study, which the ensemble has to meet as a whole.
+        where: Folder of the ensemble.
 
     Returns:
         Figures as those of a model in `results.json`: `members`, each a `genotype`, a `seed` and

@@ -1,4 +1,4 @@
-"""What a run was, in words: how it searched, with which seed, on which technology."""
+"""The facts of a run in words: how it searched, with which seed, on which technology."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def facts_of(config: StudyConfig, space: SearchSpace, *, source: str, rows: int)
 
 
 def _training(config: StudyConfig, rows: int) -> str:
-    """How the winners are trained, as it came out for this log."""
+    """How the winners are trained, with the values for this log."""
     recipe, least = config.retrain.model.recipe(rows), config.data.min_count or 1
     most = max(1, rows // recipe.batch_size) * recipe.epochs
     return f"at most {most:,} steps of {recipe.batch_size:,} rows, stopped on validation rows" + (

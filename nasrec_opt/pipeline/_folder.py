@@ -1,4 +1,4 @@
-"""The run folder: where things are, which stages are done, and who works in it."""
+"""The run folder: its paths, its finished stages, and its lock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RunFolder:
 
     @property
     def dataset_record(self) -> Path:
-        """What the prepared log is; written when all else of it is there."""
+        """The description of the prepared log; written last."""
         return self.dataset / "dataset.json"
 
     @property
@@ -45,7 +45,7 @@ class RunFolder:
 
     @property
     def answers_of_baselines(self) -> Path:
-        """What the baselines answer to validation and test rows, as logits."""
+        """Logits of the baselines on validation and test rows."""
         return self.baselines.with_name("logits.npz")
 
     @property
@@ -150,17 +150,17 @@ class RunFolder:
 
     @property
     def precision(self) -> Path:
-        """What `precision = "auto"` came to when the run began."""
+        """The precisions that `precision = "auto"` gave when the run began."""
         return self.path / "precision.json"
 
     @property
     def recipe(self) -> Path:
-        """What the study leaves open and the log decides, as it was when the run began."""
+        """Values that the study leaves open and the log decides, as the run began with them."""
         return self.path / "recipe.json"
 
     @property
     def record_path(self) -> Path:
-        """Where the finished stages are written down."""
+        """The record of the finished stages."""
         return self.path / "run.json"
 
     def record(self) -> dict[str, dict[str, Any]]:
@@ -170,7 +170,7 @@ class RunFolder:
             For each finished stage its `settings` and `seconds`; empty where the file is missing.
 
         Raises:
-            StudyError: The file is not what this class writes.
+            StudyError: The file was not written by this class.
         """
         try:
             values = read_json(self.record_path)
@@ -192,10 +192,10 @@ class RunFolder:
         Args:
             stage: Key of the stage in `run.json`.
             settings: Everything that the stage depends on, as JSON values.
-            output: What the stage leaves at its end; without it the stage is not done.
+            output: The file that the stage leaves at its end; without it the stage is not done.
 
         Returns:
-            True where its record has the same settings and its output exists.
+            True if its record has the same settings and its output exists.
         """
         entry = self.record().get(stage)
         return entry is not None and output.exists() and entry["settings"] == plain(settings)
@@ -223,13 +223,13 @@ class RunFolder:
             write_json(self.record_path, values)
 
     def require_same(self, stage: str, settings: Any, output: Path, what: Path) -> None:
-        """Refuse to go on where `stage` has finished with other settings.
+        """Refuse to continue if `stage` has finished with other settings.
 
         Args:
             stage: Key of the stage in `run.json`.
-            settings: What they are now.
-            output: What the stage leaves at its end; without it nothing is refused.
-            what: Its folder, which an error names.
+            settings: The current settings.
+            output: The file that the stage leaves at its end; without it nothing is refused.
+            what: Its folder, for the error.
 
         Raises:
             StudyError: It names the first setting that differs.
@@ -260,10 +260,10 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder: two processes in one run would spoil each other's work.
+        """Lock the folder, since two processes in one run would damage each other's work.
 
         Yields:
-            Nothing; the folder is held until the block ends or the process dies.
+            Nothing; the folder is locked until the block ends or the process dies.
 
         Raises:
             StudyError: Another process holds it, or it cannot be written.
@@ -282,7 +282,7 @@ class RunFolder:
         try:
             yield
         finally:
-            # It may have been set aside meanwhile; where nothing came of it, nothing stays.
+            # It may have been renamed meanwhile; an empty folder is removed.
             if self.path.exists() and [e.name for e in self.path.iterdir()] == [".lock"]:
                 shutil.rmtree(self.path)
             lock.release()
@@ -302,12 +302,12 @@ class RunFolder:
 
 
 def model_folder(folder: RunFolder, genotype: Mapping[str, Any], seed: int | None = None) -> Path:
-    """Where the trained model of a genotype is.
+    """Find the folder of the trained model of a genotype.
 
     Args:
         folder: The run folder.
-        genotype: As a dictionary.
-        seed: Of the model, or None for the study's own.
+        genotype: The genotype as a dictionary.
+        seed: Seed of the model, or None for the study's own.
     """
     return folder.retrained / (digest(genotype) + ("" if seed is None else f"-seed-{seed}"))
 

@@ -1,4 +1,4 @@
-"""What the stages of a run depend on, as values to compare; a change makes a stage begin anew."""
+"""Everything that the stages of a run depend on, as values; if they change, a stage runs again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAMP_BYTES = 1 << 20
 
 
 def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None) -> dict[str, Any]:
-    """All that the dataset depends on.
+    """Everything that the dataset depends on.
 
     Args:
         config: The study.
@@ -32,11 +32,11 @@ def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None
     previous = folder.record().get("prepare", {}).get("settings", {})
     name = "synthetic" if source is None else str(source.resolve())
     if previous and (source is None or is_same_log(previous, source)):
-        name = previous["source"]  # where it was when it was read
+        name = previous["source"]  # where the log was when it was read
     settings: dict[str, Any] = {"source": name, "format": format_of(data.format)}
     if name == "synthetic":
         return settings | {"rows": data.synthetic_rows, "seed": data.synthetic_seed}
-    # A log that is gone is no loss once it is prepared.
+    # A prepared log is no longer needed.
     log = source or Path(name)
     content = stamp(log) if log.is_file() else previous.get("content")
     return settings | {"split_seed": data.split_seed, "content": content}
@@ -46,8 +46,8 @@ def is_same_log(settings: dict[str, Any], log: Path) -> bool:
     """Whether a folder was prepared from a log, which may have been moved or removed since.
 
     Args:
-        settings: Of the stage that prepared it.
-        log: The path that is given now; of one that is gone, the file's name decides.
+        settings: Settings of the stage that prepared it.
+        log: The path that is given now; if the file is gone, its name decides.
     """
     then = str(settings["source"])
     if then == str(log.resolve()):
@@ -58,7 +58,7 @@ def is_same_log(settings: dict[str, Any], log: Path) -> bool:
 
 
 def baselines_settings(folder: RunFolder) -> dict[str, Any]:
-    """All that the baselines depend on: they read a log in their own way, whatever the study says.
+    """Everything that the baselines depend on; they read a log in their own way.
 
     Args:
         folder: The run folder, with the prepared log.
@@ -67,7 +67,7 @@ def baselines_settings(folder: RunFolder) -> dict[str, Any]:
 
 
 def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """All that the supernet's weights depend on."""
+    """Everything that the supernet's weights depend on."""
     return {
         "space": space.to_dict(),
         "supernet": config.supernet.identity(),
@@ -79,7 +79,7 @@ def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 
 
 def probe_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """All that the models trained before the supernet depend on."""
+    """Everything that the models trained before the supernet depend on."""
     shared = train_settings(config, folder, space)
     del shared["supernet"]
     settings = shared | {
@@ -96,7 +96,7 @@ def probe_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 
 
 def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """All that the search's trials depend on."""
+    """Everything that the search's trials depend on."""
     pruner, pool = config.search.pruner, config.search.pool_bayes
     initial, ladder = initial_genotypes(config.search, space), config.search.ladder
     settings = {
@@ -118,20 +118,20 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
 
 
 def without_unread(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a search without the options of a sampler that it does not use.
+    """Settings of a search without the options of samplers that it does not use.
 
     Args:
-        settings: What `search_settings` gives; older versions wrote such options down.
+        settings: From `search_settings`; older versions stored such options, too.
     """
     is_read = settings["sampler"] == "evolution" and "ax" not in settings
     return {name: v for name, v in settings.items() if is_read or name != "evolution"}
 
 
 def _oracle_settings(oracle: OracleConfig) -> dict[str, Any]:
-    """All that the oracle's answers depend on; options that came later count from their default."""
+    """Everything that the oracle's answers depend on, without newer options at their default."""
     values = {name: value for name, value in plain(oracle).items() if name not in oracle.unread()}
     if values["bits"] == "float":
-        del values["bits"]  # as in a record of before there was a choice, when bits were ignored
+        del values["bits"]  # as in records from before the option, when bits were ignored
     if values.get("last_layer") == "newton":
         del values["last_layer"]
     if "fit_rows" in values and values["fit_rows"] is None:
@@ -152,12 +152,12 @@ def _oracle_settings(oracle: OracleConfig) -> dict[str, Any]:
 def finished_search_settings(
     config: StudyConfig, folder: RunFolder, space: SearchSpace
 ) -> dict[str, Any]:
-    """All that a finished search depends on: its trials, and how many they are."""
+    """Everything that a finished search depends on: its trials, and their number."""
     return search_settings(config, folder, space) | {"n_trials": config.search.n_trials}
 
 
 def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """All that the retrained models depend on; what came later counts from its default."""
+    """Everything that the retrained models depend on, without newer options at their default."""
     search, retrain = finished_search_settings(config, folder, space), plain(config.retrain)
     del retrain["workers"]  # changes no model
     for name in ("seeds", "ensemble"):
@@ -167,13 +167,13 @@ def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace)
     return {
         "search": digest(search),
         "retrain": retrain,
-        "winner": "by validation rows",  # by test rows in older versions; no model is trained anew
+        "winner": "by validation rows",  # test rows decided in older versions
         **({} if ladder is None else {"ladder": plain(ladder)}),
     }
 
 
 def ladder_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """All that the climb of searched models depends on."""
+    """Everything that the climb of searched models depends on."""
     return {
         "search": digest(finished_search_settings(config, folder, space)),
         "ladder": plain(config.search.ladder),
@@ -183,14 +183,14 @@ def ladder_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
 
 
 def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
-    """A study's settings for people to read, without those that this study does not use.
+    """A study's settings for reading, without those that it does not use.
 
     Args:
         config: The study.
         source: The click log, or `synthetic`.
     """
     settings: dict[str, Any] = plain(config)
-    del settings["mlflow"]  # where runs are logged is no setting of the study
+    del settings["mlflow"]  # where runs are logged is not a setting of the study
     data, oracle, search = settings["data"], settings["oracle"], settings["search"]
     del settings["retrain"]["workers"]
     data["source"] = source
@@ -213,12 +213,12 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
 
 
 def format_of(given: str) -> str:
-    """`criteo`, or what is in the schema: a path says neither what it holds nor where from."""
+    """`criteo`, or the content of the schema: its path does not identify it."""
     return given if given == "criteo" else digest(Schema.from_toml(given).to_dict())
 
 
 def digest_of(file: Path | None) -> str | None:
-    """SHA-256 of a settings file; None where no file is given, for the one that ships."""
+    """SHA-256 of a settings file; None without a file, which means the default one."""
     try:
         return None if file is None else sha256(file)
     except OSError as error:
@@ -226,7 +226,7 @@ def digest_of(file: Path | None) -> str | None:
 
 
 def stamp(log: Path) -> str:
-    """Changes when a log grows, shrinks, or has another beginning or end; cheap for any size."""
+    """A digest of a log's size, beginning and end; cheap for any size."""
     size = log.stat().st_size
     found = hashlib.sha256(str(size).encode())
     with log.open("rb") as stream:

@@ -12,8 +12,8 @@ def initial_genotypes(search: SearchConfig, space: SearchSpace) -> tuple[Genotyp
     """The first trials of a search, each checked against the space.
 
     Args:
-        search: Names them.
-        space: What is searched.
+        search: Names the genotypes.
+        space: The space that is searched.
 
     Raises:
         GenotypeError: A genotype cannot be read, or is not in the space; the sentence names the
@@ -33,7 +33,7 @@ def initial_genotypes(search: SearchConfig, space: SearchSpace) -> tuple[Genotyp
 def _read(name: str, space: SearchSpace) -> Genotype:
     if name.startswith(PUBLISHED):
         genotype = published_model(name.removeprefix(PUBLISHED)).genotype
-        # What was published names no bits.
+        # Published models state no bits.
         return genotype.with_bits(space.bits[0]) if len(space.bits) == 1 else genotype
     try:
         text = read_text(name)

@@ -1,8 +1,8 @@
-"""The ladder stage: searched models are trained rung by rung, and a few of them are left.
+"""The ladder stage: searched models are trained rung by rung, until a few finalists are left.
 
-What is decided follows from the search, from what training came to, and from one measured number,
-which the run keeps: how much work the first rung can have. Trained models are remembered in their
-folders, so that a stage begun again repeats no more than the rung of one model.
+All choices follow from the search, the log losses of trained models, and one measured number, which
+the run keeps: the amount of work of the first rung. Trained models are kept in their folders, so a
+restarted stage repeats at most one rung of one model.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ def climb_ladder(
         study: The finished search.
         dataset: What the models are trained on.
         progress: Called with (trainings done, trainings).
-        place: Of the search in the folder.
-        settings: All that the climb depends on.
+        place: Name of the search's place in the folder.
+        settings: Everything that the climb depends on.
         spent: Seconds that supernet and search have taken.
 
     Returns:
-        A sentence on what came out; `ladder.json` has the rest.
+        A sentence on the result; `ladder.json` has the details.
 
     Raises:
-        StudyError: No trial keeps the constraints, or no training succeeded.
+        StudyError: No trial meets the constraints, or no training succeeded.
     """
     ladder = config.search.ladder or LadderConfig()
     file, key = folder.ladder_of(place), digest(settings)
@@ -113,7 +113,7 @@ def climb_ladder(
 
 
 def candidates_of(study: optuna.Study, features: FeatureSpec) -> list[Candidate]:
-    """What may climb: the best trial of each architecture that keeps the constraints.
+    """List the candidates: the best trial of each architecture that meets the constraints.
 
     Args:
         study: The finished search.
@@ -140,7 +140,7 @@ def candidates_of(study: optuna.Study, features: FeatureSpec) -> list[Candidate]
 def finalists_of(
     folder: RunFolder, place: str, study: optuna.Study
 ) -> tuple[list[tuple[Genotype, FrozenTrial]], dict[str, Any]]:
-    """The finalists of a finished climb with their trials, and its summary.
+    """Read the finalists of a finished climb with their trials, and its summary.
 
     Args:
         folder: The run folder.
@@ -165,7 +165,7 @@ def finalists_of(
 
 
 def _planned(folder: RunFolder, place: str, key: str) -> float | None:
-    """The work that the first rung may have by what was measured, where this climb has begun."""
+    """The work planned for the first rung, if this climb has begun."""
     try:
         told = read_json(folder.ladder_of(place))
         return float(told["planned"]) if told["settings"] == key and told["planned"] else None
@@ -174,7 +174,7 @@ def _planned(folder: RunFolder, place: str, key: str) -> float | None:
 
 
 def _forget(folder: RunFolder, state: Climb) -> None:
-    """Remove what models that do not go on would go on from: their weights and optimizers."""
+    """Remove the training state of dropped models: their weights and optimizers."""
     for rung in state.rungs:
         for number in rung.trained if rung.promoted else ():
             if number not in rung.promoted:

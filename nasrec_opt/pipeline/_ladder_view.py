@@ -1,7 +1,8 @@
 """The ladder as a second Optuna study: a trial for each model that was trained.
 
-Optuna closes a finished trial to new attributes, so what a searched model was trained to cannot
-stand beside its score. docs/decisions/ladder.md says why it is one study, not one for each rung.
+Optuna refuses new attributes on finished trials, so the log loss of a trained model cannot be
+stored beside its score. docs/decisions/ladder.md explains why this is one study, and not one for
+each rung.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ SEARCHED = "searched_trial"
 class LadderView:
     """Keeps the study `<name>-ladder` up to date.
 
-    A trial runs while its model climbs, is pruned where the model stays behind, and is complete
-    when it was retrained: so only figures of equal training are on its Pareto front.
+    A trial is running while its model is on the ladder, pruned when the model is dropped, and
+    complete when it was retrained. So its Pareto front compares models with equal training.
 
     Args:
         search: The finished search; the ladder's study is in its storage.
@@ -46,7 +47,7 @@ class LadderView:
         }
 
     def update(self, state: Climb) -> None:
-        """Write down how far the models have climbed.
+        """Store the progress of the climb.
 
         Args:
             state: The climb.
@@ -89,7 +90,7 @@ class LadderView:
             study_name=name, storage=storage, directions=directions, load_if_exists=True
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # what the dashboard reads
+            warnings.simplefilter("ignore", ExperimentalWarning)  # the dashboard reads the names
             study.set_metric_names(self._objectives)
         return study
 

@@ -1,6 +1,6 @@
-"""What a study leaves open and its log decides is settled once for a run.
+"""Values that a study leaves open and its log decides; they are fixed once for a run.
 
-A later version may want something else of the same log; a run that has begun goes on as it began.
+A later version may choose other values for the same log; a run that has begun keeps its values.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FIRST_SCRATCH = {
 
 
 def with_recipe(config: StudyConfig, folder: RunFolder, rows: int) -> StudyConfig:
-    """The study with everything that follows the log filled in; the folder keeps what that was.
+    """Fill in the values that follow the log; the folder keeps them.
 
     Args:
         config: The study.
@@ -41,7 +41,7 @@ def with_recipe(config: StudyConfig, folder: RunFolder, rows: int) -> StudyConfi
         rows: Training rows.
 
     Raises:
-        StudyError: What the folder holds of it is damaged.
+        StudyError: The folder's record of them is damaged.
     """
     recipe = _kept(folder, rows, has_ladder=config.search.ladder is not None)
     if not folder.recipe.exists():
@@ -64,7 +64,7 @@ def with_recipe(config: StudyConfig, folder: RunFolder, rows: int) -> StudyConfi
 
 
 def recipe_of(rows: int, *, has_ladder: bool = False) -> Recipe:
-    """All that follows a log's number of training rows, by table of a study file.
+    """The values that follow a log's number of training rows, by table of a study file.
 
     Args:
         rows: Training rows.
@@ -79,7 +79,7 @@ def recipe_of(rows: int, *, has_ladder: bool = False) -> Recipe:
 
 
 def _kept(folder: RunFolder, rows: int, *, has_ladder: bool) -> Recipe:
-    """What a run has begun with, or begins with now.
+    """The values that a run began with, or begins with now.
 
     Raises:
         StudyError: The file is damaged.
@@ -103,7 +103,7 @@ def _kept(folder: RunFolder, rows: int, *, has_ladder: bool) -> Recipe:
 
 
 def _of_before(folder: RunFolder) -> Recipe:
-    """What a run of a version without recipes began with: its defaults did not follow the log."""
+    """The values of a run from before recipes, when defaults did not follow the log."""
     try:
         settings = folder.record()["train"]["settings"]
         trained = {name: settings["supernet"][name] for name in FIRST_SCRATCH}

@@ -1,4 +1,4 @@
-"""What the library warns of while a run goes on, shown as the run's own notes."""
+"""Warnings of the library during a run, shown as the run's own notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nasrec_opt.pipeline._console import Reporter
 
 @contextmanager
 def warnings_as_notes(reporter: Reporter) -> Iterator[None]:
-    """Show what the library warns of between the stages' lines."""
+    """Show warnings of the library between the lines of the stages."""
     handler = _Notes(reporter)
     log = logging.getLogger("nasrec_opt")
     log.addHandler(handler)

@@ -1,4 +1,4 @@
-"""A run folder as people open it: set right after a copy or a move, and the commands to type."""
+"""Opening a run folder: it is corrected after a copy or a move, and commands are printed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MLFLOW_UI = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
 
 
 def open_run(path: Path) -> str:
-    """Say how to open a run folder, which may have been copied or moved to its place.
+    """Describe how to open a run folder, which may have been copied or moved.
 
     Args:
         path: The folder.
 
     Returns:
-        The text of `how_to_open`; paths in MLflow's store are mended on the way.
+        The text of `how_to_open`; paths in MLflow's store are corrected.
 
     Raises:
         StudyError: The path is no run folder, or MLflow's store must be written and cannot be.
@@ -41,13 +41,13 @@ def open_run(path: Path) -> str:
 
 
 def settle(folder: RunFolder) -> bool:
-    """Make a run folder whole by itself, wherever it was copied or moved from.
+    """Make a run folder self-contained after a copy or a move.
 
-    MLflow's store names its artifacts by their absolute path, which was another one then. A folder
-    on a read-only mount stays as it is.
+    MLflow's store names artifacts by their absolute path, which has then changed. A folder on a
+    read-only mount stays as it is.
 
     Returns:
-        Whether the folder had been elsewhere.
+        Whether the folder had been moved or copied.
 
     Raises:
         StudyError: MLflow's store cannot be read or written.
@@ -60,7 +60,7 @@ def _is_writable(folder: RunFolder) -> bool:
 
 
 def how_to_open(folder: RunFolder, search: str = "") -> str:
-    """Say where the results of a run are, and which commands open them, quoted for a shell.
+    """List where the results of a run are, and the commands that open them, quoted for a shell.
 
     Args:
         folder: The run folder.
@@ -91,7 +91,7 @@ def how_to_open(folder: RunFolder, search: str = "") -> str:
 
 
 def _mlflow(folder: RunFolder) -> tuple[object, ...]:
-    """The MLflow store; a server elsewhere has its page at once, without anything to start."""
+    """The lines on the MLflow store; a tracking server has a page without starting anything."""
     try:
         logged = {"uri": None, "page": "", **read_json(folder.mlflow_record)}
     except (OSError, ValueError, TypeError):
@@ -109,6 +109,6 @@ def _mlflow(folder: RunFolder) -> tuple[object, ...]:
 
 
 def _argument(path: Path) -> str:
-    """A path for a shell, which neither it nor the program takes for something else."""
+    """A path as a shell argument that neither the shell nor the program misinterprets."""
     text = str(path)
     return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -1,4 +1,4 @@
-"""`precision = "auto"` is settled once for a run, which goes on alike on another processor."""
+"""`precision = "auto"` is decided once for a run, which keeps it on another processor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STAGES = ("supernet", "oracle")  # tables of a study file that have a precision
 
 
 def with_precision(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> StudyConfig:
-    """The study with `auto` replaced: by what the run has begun with, or what suits this device.
+    """Replace `auto` in a study: by the run's earlier choice, or by the best for this device.
 
     Args:
         config: The study.
@@ -25,7 +25,7 @@ def with_precision(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
         space: Its space.
 
     Raises:
-        StudyError: What the folder holds of it is damaged.
+        StudyError: The folder's record of it is damaged.
     """
     kept = _kept(folder)
     is_rounded = {
@@ -46,7 +46,7 @@ def with_precision(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 
 
 def keep_precision(config: StudyConfig, folder: RunFolder) -> None:
-    """Write down which precisions a run begins with; those of an earlier beginning stay.
+    """Store the precisions that a run begins with; earlier ones stay.
 
     Args:
         config: The study, without `auto`.
@@ -58,7 +58,7 @@ def keep_precision(config: StudyConfig, folder: RunFolder) -> None:
 
 
 def _kept(folder: RunFolder) -> dict[str, Precision]:
-    """What a run has begun with; a run of before `auto` computes in float32 where it says nothing.
+    """The precisions that a run began with; float32 for a run from before `auto`.
 
     Raises:
         StudyError: The file is damaged.

@@ -1,7 +1,7 @@
-"""The probe stage: a few models trained to the end before there is a supernet.
+"""The probe stage: a few models trained to the end before the supernet.
 
-They are there in the first minute, where a supernet and a search take many. What they came to on
-their way is what the ladder asks for, so that nothing is trained twice.
+They are ready in the first minute, while a supernet and a search take many minutes. Their results
+at each rung are kept for the ladder, so that nothing is trained twice.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _best_first(models: Iterable[RetrainedModel]) -> list[RetrainedModel]:
 
 
 class Probed:
-    """What the probes are worth, alone and together, as long as there is nothing else.
+    """The results of the probes, alone and averaged, before any other model is trained.
 
     Args:
         config: The study.
@@ -122,14 +122,14 @@ class Probed:
         self._file, self._where = folder.probes_of(place), folder.ensemble_of(place)
         self._judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
         technology = TechnologyFile.read(config.hardware.technology)
-        # There is no supernet to follow yet: without a word of the study models are balanced.
+        # There is no supernet yet: models are balanced unless the study says otherwise.
         balance = config.retrain.model.balance is not False
         self._conditions = Conditions(dataset.features, technology, balance=balance)
         self.models: list[RetrainedModel] = []
         self.ensemble: dict[str, Any] | None = None
 
     def take(self, models: Sequence[RetrainedModel]) -> None:
-        """Write down what there is: `probes.json`, and the ensemble's folder; see `ensemble_of`.
+        """Write `probes.json` and the ensemble's folder; see `ensemble_of`.
 
         Args:
             models: The trained probes, the best first.
@@ -148,7 +148,7 @@ class Probed:
 
 
 def trained_probes(config: StudyConfig, study: optuna.Study, dataset: Dataset) -> list[Found]:
-    """The probes of a finished search that keep its constraints, with their trials.
+    """The probes of a finished search that meet its constraints, with their trials.
 
     Args:
         config: The study.
@@ -164,7 +164,7 @@ def epochs_of(ladder: LadderConfig, steps: int) -> float:
     """Epochs of a ladder's first rung.
 
     Args:
-        ladder: Says how many, or leaves it open.
+        ladder: States the number, or leaves it open.
         steps: Steps of an epoch.
     """
     return ladder.epochs or first_epochs(steps)

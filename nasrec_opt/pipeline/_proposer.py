@@ -1,4 +1,4 @@
-"""Who proposes the trials of a search: one of Optuna's samplers or of ours, or Ax."""
+"""The proposer of a search's trials: one of Optuna's samplers or of ours, or Ax."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def make_proposer(search: SearchConfig, space: SearchSpace, seed: int) -> BaseSa
     """The sampler of the study.
 
     Args:
-        search: Which one, and its options.
-        space: What is searched.
+        search: Names the sampler, with its options.
+        space: The space that is searched.
         seed: Seed of all draws.
 
     Raises:
@@ -43,5 +43,5 @@ def make_proposer(search: SearchConfig, space: SearchSpace, seed: int) -> BaseSa
 
 
 def name_of_proposer(search: SearchConfig) -> str:
-    """What people and the study's name call it."""
+    """Its name, for people and in the study's name."""
     return f"ax-{search.ax.strategy}" if search.engine == "ax" else search.sampler

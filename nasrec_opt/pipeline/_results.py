@@ -10,7 +10,7 @@ from nasrec_opt.errors import StudyError
 
 
 def read_results(file: Path) -> dict[str, Any]:
-    """What an earlier `retrain_winners` wrote.
+    """Read the results of an earlier `retrain_winners`.
 
     Raises:
         StudyError: The file is missing, or holds something else.

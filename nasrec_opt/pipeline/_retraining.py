@@ -1,4 +1,4 @@
-"""The best of a search trained from scratch, and held against the baselines of the run."""
+"""Training of the best searched models from scratch, and comparison with the baselines."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def retrain_winners(
     others: Sequence[Found] = (),
     ladder: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Train what a search found, each model in a folder of its own.
+    """Train the chosen models of a search, each in a folder of its own.
 
-    Models whose folders say what they come to are not trained again.
+    Models whose folders have a result are not trained again.
 
     Args:
         context: The open run. `results.json` of its search and the folder of its ensemble are
@@ -87,7 +87,7 @@ def retrain_winners(
 
 
 class _Retraining:
-    """Trains the models of a search, and tells what they are worth.
+    """Trains the models of a search, and computes their figures.
 
     Args:
         context: The open run.
@@ -135,19 +135,19 @@ class _Retraining:
     def add(
         self, others: Sequence[Found], models: list[dict[str, Any]], members: list[Member]
     ) -> None:
-        """Add what was trained before: to the members, and to the models where it is the best."""
+        """Add earlier models: to the members, and to the models if one is the best."""
         known = {model["trial"] for model in models}
         best = min(model["validation_log_loss"] for model in models)
         seed = self._seeds[0]
         for genotype, trial in others:
             if trial.number not in known:
-                with suppress(StudyError):  # of a training that came to nothing
+                with suppress(StudyError):  # of a failed training
                     members.append((seed, self._trainings.model(genotype, seed)))
                     if members[-1][1].validation_log_loss < best:
                         models.append(self.entry(genotype, trial))
 
     def entry(self, genotype: Genotype, trial: FrozenTrial) -> dict[str, Any]:
-        """What `results.json` says of a model."""
+        """The entry of a model in `results.json`."""
         trained = {seed: self._trainings.model(genotype, seed) for seed in self._seeds}
         return {
             "genotype": genotype.to_dict(),
@@ -184,7 +184,7 @@ class _Trainings:
         return Job(genotype, model_folder(self.folder, genotype.to_dict(), own), recipe)
 
     def model(self, genotype: Genotype, seed: int) -> RetrainedModel:
-        """The model, read where its folder has it."""
+        """The model, read if its folder has it."""
         job = self.job(genotype, seed)
         return retrain(genotype, self.dataset, job.folder, job.config)
 
@@ -197,7 +197,7 @@ def _results(
     conditions: Conditions,
     ladder: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """`results.json`: the models, and all that their figures are read with."""
+    """The contents of `results.json`: the models, and everything that explains their figures."""
     labels = {name: dataset.split(name).labels for name in ("train", "test")}
     results: dict[str, Any] = {
         "models": models,
@@ -215,7 +215,7 @@ def _results(
 
 
 def folder_of_model(folder: RunFolder, config: StudyConfig, model: Mapping[str, Any]) -> Path:
-    """Where the model is whose figures an entry of `results.json` has.
+    """Find the folder of the model of an entry of `results.json`.
 
     Args:
         folder: The run folder.
@@ -227,7 +227,7 @@ def folder_of_model(folder: RunFolder, config: StudyConfig, model: Mapping[str, 
 
 
 def _at_bits(oracle: Oracle | None, genotype: Genotype) -> dict[str, float]:
-    """The searched log loss once more, where the search had it in floating point."""
+    """The searched log loss at the model's bits, if the search ranked in floating point."""
     if oracle is None:
         return {}
     return {"search_log_loss_at_bits": oracle.evaluate(genotype).log_loss}
@@ -241,7 +241,7 @@ def _cost(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:
 
 
 def _over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str, Any]:
-    """Figures of the seed that is best on validation, and what to expect of any.
+    """Figures of the seed that is best on validation, and the expectation for any seed.
 
     That one model is compared with each baseline on the same rows: `against` on test rows,
     `against_on_validation` on validation rows.

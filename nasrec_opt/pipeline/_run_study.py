@@ -1,4 +1,4 @@
-"""A whole run: its folder made ready, then one stage after the other."""
+"""A whole run: it prepares the folder, then runs one stage after the other."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def run_study(
 
     Args:
         config: The study.
-        out: The run folder; created where it is missing.
-        data: The click log, in place of the one that the study names. A folder that holds a run on
-            another log is renamed, and the run begins anew.
+        out: The run folder; created if it is missing.
+        data: The click log, instead of the one that the study names. A folder that holds a run on
+            another log is renamed, and a new run begins.
         until: Name of the last stage to run, or None for all.
         reporter: Receives the progress, or None for no output.
         stages: All stages in their order, such as `STAGES` with one of your own among them; None
@@ -56,7 +56,7 @@ def run_study(
     if data is not None:
         _require_log(folder, data)
         _make_way(folder, data, reporter)
-    from nasrec_opt.pipeline._run import Run  # loads torch; what is wrong by here is said without
+    from nasrec_opt.pipeline._run import Run  # loads torch; earlier errors are reported without it
 
     with (
         warnings_as_notes(reporter),
@@ -70,7 +70,7 @@ def run_study(
 
 
 def _require_log(folder: RunFolder, data: Path) -> None:
-    """A log that is gone is missed only where it was not prepared before."""
+    """Refuse a missing log, unless it was prepared before."""
     previous = folder.record().get("prepare")
     is_prepared = previous and folder.dataset_record.exists()
     if not data.exists() and not (is_prepared and is_same_log(previous["settings"], data)):
@@ -81,7 +81,7 @@ def _make_way(folder: RunFolder, data: Path, reporter: Reporter) -> None:
     """Rename a folder that holds a run on another log."""
     previous = folder.record().get("prepare")
     if previous and not is_same_log(previous["settings"], data):
-        with folder.locked():  # nobody works in it now
+        with folder.locked():  # no other process works in it now
             aside = folder.set_aside()
             settle(RunFolder(aside))
         reporter.note(f"{folder.path} holds a run on other data; it is now {aside}")

@@ -24,7 +24,7 @@ def complete_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def require_settings(study: optuna.Study, settings: Any) -> None:
-    """Write down, or compare, under which settings the trials of a study were evaluated.
+    """Store, or compare, the settings under which the trials of a study were evaluated.
 
     Raises:
         StudyError: The study's trials were evaluated under other settings.
@@ -44,17 +44,17 @@ def require_settings(study: optuna.Study, settings: Any) -> None:
 
 
 def winners(study: optuna.Study, count: int) -> list[Found]:
-    """The genotypes worth retraining: one for each architecture, whatever its accelerator.
+    """Choose the genotypes to retrain: one for each architecture, whatever its accelerator.
 
-    Feasible trials in the order of their log loss: members of the Pareto front first, and others
-    only where the front has too few.
+    Feasible trials by log loss: members of the Pareto front first, and others only if the front has
+    too few.
 
     Args:
         study: A study of this library.
-        count: How many at most.
+        count: Maximum number.
 
     Raises:
-        StudyError: No trial keeps the constraints.
+        StudyError: No trial meets the constraints.
     """
     feasible = [t for t in complete_trials(study) if is_feasible(t)]
     if not feasible:

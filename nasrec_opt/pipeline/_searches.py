@@ -43,12 +43,12 @@ def studies_of(folder: RunFolder) -> Studies:
 
 
 def name_of_search(name: str, settings: Mapping[str, Any], studies: Studies) -> str:
-    """Which study a study file means.
+    """Find the name of the Optuna study that a study file stands for.
 
     Args:
         name: That of the file.
-        settings: All that its trials depend on.
-        studies: Those of the folder.
+        settings: Everything that its trials depend on.
+        studies: The studies of the folder.
 
     Returns:
         The name of the study of the same proposer, or else the first free one.
@@ -68,7 +68,7 @@ def name_of_search(name: str, settings: Mapping[str, Any], studies: Studies) -> 
 
 
 def proposer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Who proposes the trials of a search: a name, options that this one reads, first trials."""
+    """What decides the proposals of a search: the sampler, its options, and the first trials."""
     first = {"initial": settings.get("initial", []), "probes": settings.get("probes", 0)}
     if "ax" in settings:
         return {"name": f"ax-{settings['ax']['strategy']}"} | first
@@ -79,7 +79,7 @@ def proposer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def place_of(name: str, studies: Studies) -> str:
-    """What `RunFolder` files a search under: empty for the first one of a folder."""
+    """The name of a search's folder in a `RunFolder`: empty for the first search."""
     return "" if not studies or next(iter(studies)) == name else name
 
 

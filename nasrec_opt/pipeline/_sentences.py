@@ -1,4 +1,4 @@
-"""What the stages of a run say at their end."""
+"""The sentences that the stages of a run print at their end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nasrec_opt.retrain import Baseline, RetrainedModel
 
 
 def prepared(dataset: Dataset, source: str) -> str:
-    """How many rows of which log there are."""
+    """State the number of rows by split, and the log."""
     rows = ", ".join(
         f"{dataset.split(name).num_rows:,} {name}" for name in ("train", "validation", "test")
     )
@@ -28,7 +28,7 @@ def prepared(dataset: Dataset, source: str) -> str:
 
 
 def fitted(baselines: Mapping[str, Baseline]) -> str:
-    """What the baselines, by name, come to."""
+    """State the log losses of the baselines."""
     regression, constant = baselines["logistic_regression"], baselines["constant"]
     return (
         f"logistic regression: validation log loss {regression.validation_log_loss:.4f}, test "
@@ -38,7 +38,7 @@ def fitted(baselines: Mapping[str, Baseline]) -> str:
 
 
 def probed(models: Sequence[RetrainedModel], together: Mapping[str, Any] | None) -> str:
-    """What the models trained before the supernet came to, the best first, and their ensemble."""
+    """State the log losses of the models trained before the supernet, and of their ensemble."""
     if not models:
         return "no training succeeded"
     best = models[0]
@@ -61,14 +61,14 @@ def _together(ensemble: Mapping[str, Any] | None) -> str:
 def searched(
     study: optuna.Study, sampler: str, trials: int, *, done: int, seconds: float, start_up: float
 ) -> str:
-    """How many trials of a study are on the front, how fast they were, and which failed.
+    """State how many trials are on the front, how fast they were, and which failed.
 
     Args:
         study: The finished search.
-        sampler: Who proposed.
+        sampler: Name of the sampler.
         trials: Number of trials that the study asks for.
         done: Trials of this process.
-        seconds: They took.
+        seconds: Seconds that these took.
         start_up: Seconds before the first of them.
     """
     failed = failed_trials(study)
@@ -81,10 +81,10 @@ def searched(
 
 
 def retrained(results: Mapping[str, Any]) -> str:
-    """Who wins, and what to expect of the best model.
+    """State the winner, and what to expect of the best model.
 
     Args:
-        results: What `results.json` holds.
+        results: Contents of `results.json`.
     """
     best = results["models"][0]
     return " ".join(

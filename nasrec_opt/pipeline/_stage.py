@@ -1,4 +1,4 @@
-"""A stage of a run: what it depends on, what it leaves, and the work between the two."""
+"""A stage of a run: its inputs, its output, and the work between them."""
 
 from __future__ import annotations
 

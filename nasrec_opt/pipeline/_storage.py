@@ -55,7 +55,7 @@ def open_study(
 
 @contextmanager
 def as_study_error(path: Path) -> Iterator[None]:
-    """Turn what Optuna or the database says of a file into one sentence.
+    """Turn errors of Optuna or the database about a file into one sentence.
 
     Raises:
         StudyError: The file is no Optuna storage.

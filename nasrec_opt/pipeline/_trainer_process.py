@@ -1,4 +1,4 @@
-"""Trains models for a run: a job a line on standard input, what came of it on standard output.
+"""Trains models for a run: reads a job per line, and writes its result to standard output.
 
 `nasrec_opt.pipeline._trainers` starts it.
 """
@@ -21,7 +21,7 @@ TELL_S = 0.5  # between two reports
 
 
 def main() -> None:
-    """Train what standard input says, a line each, until it ends or nobody is left to ask."""
+    """Train the jobs of standard input, one per line, until it ends or the parent is gone."""
     torch.set_num_threads(1)
     parent, told = os.getppid(), sys.stdout
     sys.stdout = sys.stderr  # nothing else may get between the lines

@@ -1,10 +1,10 @@
 """Several models trained at once, each in a process of its own.
 
-A training leaves in its folder what it comes to, and whoever asks for the same one again reads it.
-So other processes train ahead what a run is about to ask for, and the run itself goes through its
-models one after another as if it were alone: what it finds, decides and writes does not depend on
-how many there were. A product in a training step is too small for a second thread to help, so that
-every further core serves a further model.
+A training leaves its results in its folder, and a later call for the same training reads them. So
+other processes train ahead what a run needs next, while the run itself goes through its models one
+after another as if it were alone. Its results do not depend on the number of processes. A product
+in a training step is too small for a second thread to help, so every further core trains a further
+model.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Job:
 
     Args:
         genotype: The architecture.
-        folder: The model's.
-        config: How, its seed included.
-        epochs: As of `train_epochs`; None for the finished model.
-        first: Epochs of the ladder's first rung, whose rungs are kept on the way to the finished
-            model; None where they are not wanted.
+        folder: The model's folder.
+        config: How it is trained, with its seed.
+        epochs: As for `train_epochs`; None for the finished model.
+        first: Epochs of the ladder's first rung, if the results at its rungs are kept on the way to
+            the finished model; None if they are not wanted.
         early: As `epochs` of `retrain_early`, whose model is wanted; None for another result.
     """
 
@@ -105,13 +105,13 @@ class Job:
         return retrain(*what, progress=progress)
 
     def is_done(self, dataset: Dataset) -> bool:
-        """Whether its folder says what it comes to."""
+        """Whether its folder has the result."""
         if self.early is not None:
             return has_early(self.genotype, dataset, self.folder, self.config, self.early)
         return has_result(self.genotype, dataset, self.folder, self.config, epochs=self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Convert to JSON values."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return values | {
             "genotype": self.genotype.to_dict(),
@@ -137,14 +137,14 @@ class Job:
 def train_ahead(
     jobs: Sequence[Job], dataset: Dataset, workers: int | None, progress: Progress
 ) -> None:
-    """Train models in processes of their own; alone, a model is left to whoever asks for it.
+    """Train models in processes of their own; a single model is left to the caller.
 
-    A training that fails here fails again where it is asked for, which says why.
+    A training that fails here fails again in the caller, which then reports the reason.
 
     Args:
         jobs: The trainings, of different models.
-        dataset: What they learn.
-        workers: Processes at most; None for `default_workers`.
+        dataset: The log that they learn.
+        workers: Maximum number of processes; None for `default_workers`.
         progress: Called with (steps done, steps at most), all trainings together.
     """
     jobs = [job for job in jobs if not job.is_done(dataset)]
@@ -176,8 +176,8 @@ class _Worker:
     """The run's end of a process that trains.
 
     Args:
-        process: It speaks as `_trainer_process` does.
-        dataset: What it learns.
+        process: Runs `_trainer_process`.
+        dataset: The log that it learns.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], dataset: Dataset) -> None:
@@ -193,33 +193,33 @@ class _Worker:
     def give(self, place: int, job: Job) -> None:
         """Give it a job."""
         self.place = place
-        with suppress(BrokenPipeError):  # it is gone, as its output will say
+        with suppress(BrokenPipeError):  # the process has ended, which its output will show
             self._input.write(json.dumps(self._log | {"job": job.to_dict()}).encode() + b"\n")
             self._input.flush()
 
     def dismiss(self) -> None:
-        """There is nothing more to do."""
+        """Tell it that there is nothing more to do."""
         self._is_dismissed = True
         with suppress(BrokenPipeError):
             self._input.close()
 
     def read(self) -> list[dict[str, Any]]:
-        """What it has said since; sets `is_gone` at the end of all it says."""
-        # Not by lines: one that was read ahead into a buffer would wake nobody.
+        """Read its new output; sets `is_gone` at the end of it."""
+        # Not by lines: a line in a read-ahead buffer would not wake `select`.
         read = os.read(self.output.fileno(), 1 << 16)
         *lines, self._rest = (self._rest + read).split(b"\n")
         self.is_gone = not read
         if self.is_gone and not self._is_dismissed:
-            # What it had is trained where it is asked for.
+            # The caller trains its model instead.
             logger.warning("a training process ended unexpectedly")
         return [json.loads(line) for line in lines]
 
 
 def default_workers(dataset: Dataset) -> int:
-    """As many processes as there are cores for this one, 8 at most.
+    """As many processes as this process has cores, at most 8.
 
-    Fewer where half of the memory does not hold them. One where there is a GPU, which they would
-    share, and on a log so short that a model takes no longer to train than a process to start.
+    Fewer if half of the memory does not hold them. One if there is a GPU, which they would share,
+    or if the log is so short that a model trains as fast as a process starts.
 
     Args:
         dataset: What is learnt.
@@ -231,7 +231,7 @@ def default_workers(dataset: Dataset) -> int:
 
 
 def _memory() -> float:
-    """Bytes of the machine's memory; infinite where it does not say."""
+    """Bytes of the machine's memory; infinite if unknown."""
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, OSError, ValueError):
@@ -239,7 +239,7 @@ def _memory() -> float:
 
 
 def _bytes_of_a_process(dataset: Dataset) -> int:
-    """What a training takes: its table, the best one so far and a fresh one, libraries, batches."""
+    """Memory of a training: its table, the best one so far, a fresh one, libraries, batches."""
     features = dataset.features
     table = 4 * (features.embedding_dim + 1) * sum(features.cardinalities)
     return 3 * table + LIBRARIES
@@ -247,7 +247,7 @@ def _bytes_of_a_process(dataset: Dataset) -> int:
 
 @contextmanager
 def _processes(number_of: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes that train what they are told, gone with the block."""
+    """Processes that train jobs; they end with the block."""
     environment = os.environ | dict.fromkeys(THREADS, "1")
     processes = [
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The stages of a run, in their order: a new one is a file beside these and a line in the list."""
+"""The stages of a run, in their order; a new stage is a file here and a line in the list."""
 
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline.stages.baselines import BASELINES

@@ -1,4 +1,4 @@
-"""The first models in hand, in `baselines/`; no study file changes them."""
+"""The baselines, in `baselines/`; they do not depend on the study file."""
 
 from __future__ import annotations
 

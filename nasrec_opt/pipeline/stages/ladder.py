@@ -1,4 +1,4 @@
-"""Searched models trained rung by rung, in `ladder.json`; only where a study has a ladder."""
+"""Searched models trained rung by rung, in `ladder.json`; only for a study with a ladder."""
 
 from __future__ import annotations
 

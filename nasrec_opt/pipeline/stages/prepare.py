@@ -42,7 +42,7 @@ def _run(context: Context) -> str:
 
 
 def _fill_in(context: Context) -> None:
-    """What the study leaves open follows from the number of rows."""
+    """Fill in the values that the study leaves open, from the number of rows."""
     rows = Dataset.open(context.folder.dataset).split("train").num_rows
     context.config = with_recipe(context.config, context.folder, rows)
 

@@ -1,4 +1,4 @@
-"""A few models trained before there is a supernet; only where a ladder asks for probes."""
+"""A few models trained before the supernet; only for a ladder with probes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The HTML page, `report.html`, and one that compares the searches of the folder.
 
-Both are written anew each time, since that is quick.
+Both are written again each time, since that is quick.
 """
 
 from __future__ import annotations

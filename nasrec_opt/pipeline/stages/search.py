@@ -29,7 +29,7 @@ def _check(context: Context) -> None:
 
 
 def _look_again(context: Context) -> None:
-    """Make again what a person removed since the search was finished."""
+    """Make files again that a user removed since the search was finished."""
     if not SEARCH.is_done(context):
         return
     study = context.study()
