@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nasrec_opt.options import OracleOptions
     from nasrec_opt.oracle import Evaluation, FunctionOracle, Oracle, SupernetOracle, TabularOracle
     from nasrec_opt.samplers import RegularizedEvolutionSampler
+    from nasrec_opt.serving import Predictor
     from nasrec_opt.space import BlockGene, Genotype, HardwareGene, SearchSpace
     from nasrec_opt.supernet import Subnet, Supernet
     from nasrec_opt.tracking import MLflowLogger
@@ -34,6 +35,7 @@ __all__ = [
     "Objective",
     "Oracle",
     "OracleOptions",
+    "Predictor",
     "RegularizedEvolutionSampler",
     "SQLiteStorage",
     "SearchSpace",
@@ -56,6 +58,7 @@ _HOMES = {
     "Objective": "objective",
     "Oracle": "oracle",
     "OracleOptions": "options",
+    "Predictor": "serving",
     "RegularizedEvolutionSampler": "samplers",
     "SQLiteStorage": "_foreign.optuna_rdb",
     "SearchSpace": "space",

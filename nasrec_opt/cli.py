@@ -172,6 +172,43 @@ def open_(
 
 
 @app.command()
+def predict(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|results.json|MODEL", help="A run, or the folder of a trained model."
+        ),
+    ],
+    rows: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ROWS", help="Rows in the log's layout, text or .parquet; - is standard input."
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="N|best|ensemble",
+            help="Rank of the retrained model, the run's winner, or its ensemble.",
+        ),
+    ] = "1",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="A .csv or .parquet file (default: standard output)."
+        ),
+    ] = None,
+) -> None:
+    """Predict the click probability of each row of a file."""
+    from nasrec_opt.serving import Predictor, check_out, predict_path, write_probabilities
+
+    check_out(out)
+    predictor = Predictor.load(run, model=int(model) if model.isdecimal() else model)  # type: ignore[arg-type]
+    write_probabilities(predict_path(predictor, rows), out)
+
+
+@app.command()
 def show(
     target: TargetPath,
     out: Annotated[Path, typer.Option("--out", metavar="x.svg|x.png", help="The picture.")],

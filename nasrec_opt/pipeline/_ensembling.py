@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._cost import ensemble_cost
+from nasrec_opt.pipeline._folder import folder_in_run
 from nasrec_opt.retrain import (
     Baseline,
     RetrainedModel,
@@ -128,7 +129,12 @@ def ensemble_of(
     refer_to([weights for *_, weights in members], where)
     return {
         "members": [
-            {"genotype": model.genotype.to_dict(), "seed": seed, "weights": weights.name}
+            {
+                "genotype": model.genotype.to_dict(),
+                "seed": seed,
+                "folder": folder_in_run(model.path),
+                "weights": weights.name,
+            }
             for seed, model, weights in members
         ],
         **{f"{split}_log_loss": log_loss(logits[split], judge.labels[split]) for split in logits},

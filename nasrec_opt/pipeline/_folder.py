@@ -312,6 +312,12 @@ def model_folder(folder: RunFolder, genotype: Mapping[str, Any], seed: int | Non
     return folder.retrained / (digest(genotype) + ("" if seed is None else f"-seed-{seed}"))
 
 
+def folder_in_run(model: Path) -> str:
+    """Path of a model's folder in its run folder, which may move: `retrained/...`."""
+    parts = model.parts
+    return "/".join(parts[len(parts) - 1 - parts[::-1].index("retrained") :])
+
+
 def plain(value: Any) -> Any:
     """Dataclasses, tuples and paths as the JSON values they become on disk."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

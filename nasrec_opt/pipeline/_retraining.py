@@ -24,7 +24,7 @@ from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._cost import architecture_cost
 from nasrec_opt.pipeline._ensembling import Judge, Member, ensemble_of
-from nasrec_opt.pipeline._folder import RunFolder, model_folder, plain
+from nasrec_opt.pipeline._folder import RunFolder, folder_in_run, model_folder, plain
 from nasrec_opt.pipeline._search import Found, Progress, log_loss_of
 from nasrec_opt.pipeline._trainers import Job, train_ahead
 from nasrec_opt.report import winner
@@ -254,6 +254,7 @@ def _over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str
     ]
     return {
         **trained[best].to_dict(),
+        "folder": folder_in_run(trained[best].path),
         "seed": best,
         "seeds": [
             {"seed": seed, **{name: getattr(model, name) for name in names}}

@@ -13,9 +13,9 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage
 
+from nasrec_opt._results import read_results
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.pipeline._folder import RunFolder, plain
-from nasrec_opt.pipeline._results import read_results
 from nasrec_opt.pipeline._search import complete_trials
 from nasrec_opt.pipeline._search_table import EvolutionConfig, PoolBayesConfig
 from nasrec_opt.pipeline._storage import as_study_error

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nasrec_opt._files import read_text
+from nasrec_opt._results import read_results
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.pipeline._conditions import Conditions, assumed_conditions, conditions_of_run
 from nasrec_opt.pipeline._folder import RunFolder
-from nasrec_opt.pipeline._results import read_results
 from nasrec_opt.space import Genotype
 
 

@@ -163,7 +163,7 @@ class Subnet(Network):
         """
         values = {"kind": "subnet", "genotype": self.genotype.to_dict()}
         values |= {"balance": self.balance, "initialization": self.initialization}
-        save_network(self, path, values)
+        save_network(self, path, values, {"genotype": self.genotype.to_dict()})
 
     @classmethod
     def load(cls, path: Path | str) -> Subnet:

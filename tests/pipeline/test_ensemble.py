@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss
 from study_files import tiny_study_with
 
 from hw import TechnologyFile, shipped_technology
+from nasrec_opt import Subnet
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.pipeline._baselines import fitted_baselines
@@ -72,6 +73,9 @@ def test_its_figures_are_those_of_its_folder(out):
     assert 2 <= len(found["members"]) <= 3
     assert len(ensemble.members) == len(found["members"])
     assert {member["weights"] for member in found["members"]} <= {"model", "other_epoch"}
+    for member, model in zip(found["members"], ensemble.members, strict=True):
+        weights = Subnet.load(out / member["folder"] / member["weights"]).state_dict()
+        assert all(value.equal(weights[name]) for name, value in model.state_dict().items())
     genotypes = [member.genotype.to_dict() for member in ensemble.members]
     assert genotypes == [member["genotype"] for member in found["members"]]
     for split in ("validation", "test"):

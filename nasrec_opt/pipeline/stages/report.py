@@ -5,12 +5,12 @@ Both are written again each time, since that is quick.
 
 from __future__ import annotations
 
+from nasrec_opt._results import read_results
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._facts import facts_of
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._logging import data_summary
 from nasrec_opt.pipeline._proposer import name_of_proposer
-from nasrec_opt.pipeline._results import read_results
 from nasrec_opt.pipeline._searches import compare
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.report import write_report

@@ -1,0 +1,117 @@
+"""Where a trained model is, and the preprocessor of the log that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nasrec_opt._files import read_json
+from nasrec_opt._results import read_results
+from nasrec_opt.errors import StudyError
+
+ModelChoice = int | Literal["best", "ensemble"]
+
+MODEL, PREPROCESSOR = "model", "preprocessor"  # folders of a saved predictor
+RESULTS = Path("retrained") / "results.json"  # in a run folder
+DESCRIPTION, MEMBERS = "model.json", "ensemble.json"  # in the folder of a model, of an ensemble
+DATASET = Path("dataset") / "dataset.json"
+LEVELS = 4  # folders between a run folder and the weights of one of its models, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Folders that make a predictor.
+
+    Args:
+        weights: Of a subnet or of an ensemble.
+        preprocessor: Of a dataset or of a saved preprocessor.
+    """
+
+    weights: Path
+    preprocessor: Path
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether several models are averaged."""
+        return (self.weights / MEMBERS).exists()
+
+
+def find(path: Path, model: ModelChoice) -> Place:
+    """Find what a user points at.
+
+    Args:
+        path: A run folder, a run's `results.json`, the folder of one of its models or of its
+            ensemble, or the folder of a saved predictor.
+        model: Which model of a run; 1 for the folder of a single model.
+
+    Raises:
+        StudyError: There is no such thing, or no such model.
+    """
+    results = path / RESULTS if (path / RESULTS).exists() else path
+    if results.is_file():
+        run = run_of(results)
+        return Place(_chosen(results, run, model), run / DATASET.parent)
+    for weights in (path, path / MODEL):
+        if (weights / DESCRIPTION).exists() or (weights / MEMBERS).exists():
+            if model != 1:
+                raise StudyError(f"model: expected only with a run, got the model in {path}")
+            own = path / PREPROCESSOR
+            return Place(weights, own if own.exists() else run_of(weights) / DATASET.parent)
+    if not path.exists():
+        raise StudyError(f"{path}: expected a run or a trained model, found nothing there")
+    raise StudyError(
+        f"{path}: expected a run with retrained models ({RESULTS.as_posix()}), or the folder of a "
+        "trained model, found neither"
+    )
+
+
+def run_of(inside: Path) -> Path:
+    """The run folder that a file or folder is in.
+
+    Raises:
+        StudyError: No folder above it has a dataset.
+    """
+    for folder in list(inside.absolute().parents)[:LEVELS]:
+        if (folder / DATASET).exists():
+            return folder
+    raise StudyError(
+        f"{inside}: expected it in a run folder, whose dataset/ says how raw rows are read, found "
+        "no dataset above it"
+    )
+
+
+def _chosen(results: Path, run: Path, model: ModelChoice) -> Path:
+    found = read_results(results)
+    if model == "best":
+        winner = (found.get("winner") or {}).get("name", "model")
+        if winner not in ("model", "ensemble"):
+            raise StudyError(
+                f"{results}: model: expected a trained model to be the winner, got "
+                f"{winner.replace('_', ' ')}, of which only figures are kept; 1 is the best of the "
+                "trained models"
+            )
+        model = "ensemble" if winner == "ensemble" else 1
+    if model == "ensemble":
+        if not found.get("ensemble"):
+            raise StudyError(f"{results}: expected an ensemble, got none in this run")
+        return results.parent / "ensemble"
+    models = found["models"]
+    if not isinstance(model, int) or isinstance(model, bool) or not 1 <= model <= len(models):
+        raise StudyError(
+            f"{results}: model: expected 1 to {len(models)}, 'best' or 'ensemble', got {model!r}"
+        )
+    return _folder(results, run, models[model - 1]) / MODEL
+
+
+def _folder(results: Path, run: Path, entry: Mapping[str, Any]) -> Path:
+    """Where a model is; results of before they named the folder have the figures of one."""
+    if "folder" in entry:
+        return run / str(entry["folder"])
+    names = ("genotype", "validation_log_loss", "test_log_loss")
+    for file in sorted(run.glob("retrained/*/result.json")):
+        figures = read_json(file)["figures"]
+        if all(figures[name] == entry[name] for name in names):
+            return file.parent
+    raise StudyError(f"{results}: expected the models that it lists beside it, found others")
