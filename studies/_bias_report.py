@@ -1,4 +1,4 @@
-"""Where a supernet's scores are wrong: what score minus truth goes with, and what bounds the order.
+"""Errors of a supernet's scores: what score minus truth correlates with, and what limits ranking.
 
 Both tables and the figure are made from the ledgers of a ranking study.
 """

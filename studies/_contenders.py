@@ -1,7 +1,7 @@
-"""Who proposes in a comparison of samplers: ours, those of Optuna, and others (`_peers`).
+"""The contenders in a comparison of samplers: ours, those of Optuna, and others (`_peers`).
 
 Every contender is a function that spends a budget of trials on a problem. What each trial cost
-besides its evaluation is taken down with its values.
+besides its evaluation is recorded with its values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Search = Callable[[Record, int, int], None]  # what it records, trials, seed
 
 @dataclass(frozen=True)
 class Contender:
-    """Someone to compare.
+    """A search to compare.
 
     Args:
         label: For people.

@@ -144,7 +144,7 @@ def trap(rng: np.random.Generator) -> Loss:
     """Deceptive (Deb and Goldberg 1993): each gene that comes right makes a block worse.
 
     Only when its operators, its width and an input are right all at once it is best, so that
-    whoever follows the slope ends beside it.
+    a search that follows the slope ends beside it.
     """
     operators = rng.integers(0, 4, size=NUM_BLOCKS), rng.integers(0, 2, size=NUM_BLOCKS)
     is_wide = rng.integers(0, 2, size=NUM_BLOCKS)

@@ -1,4 +1,4 @@
-"""Searches that are no Optuna samplers: of pymoo, Syne Tune and SMAC3, and the loop of LINAS.
+"""Searches that are not Optuna samplers: pymoo, Syne Tune, SMAC3, and the loop of LINAS.
 
 Each spends a budget of trials by calling a `Record`, which answers and takes the time: that of the
 processor, so that what else the machine does counts for little.

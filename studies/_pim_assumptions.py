@@ -1,4 +1,4 @@
-"""What the ratios rest on: each assumption that somebody else could make otherwise, varied alone.
+"""The assumptions behind the ratios; each one that could be made otherwise is varied alone.
 
 The searched design stays as it was found: what a search under another assumption would find is a
 question for another search.

@@ -1,4 +1,4 @@
-"""A ranking study's ledgers put side by side: truths, and what supernets say of the subnets."""
+"""The ledgers of a ranking study, joined: truths, and the supernets' scores of the subnets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """What the supernets of one technique say of the subnets, asked in one way.
+    """Scores of the subnets by the supernets of one technique, with one way of scoring.
 
     Args:
         technique: How they were trained.

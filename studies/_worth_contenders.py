@@ -1,4 +1,4 @@
-"""Who competes for the best model in a given time: our chains, searches from scratch, hand-made.
+"""Contenders for the best model in a given time: our chains, searches from scratch, hand-made.
 
 A contender works until the clock of its `Race` ends it, and takes down every model that it has
 finished. It learns from training and validation rows alone.

@@ -1,4 +1,4 @@
-"""What the ways of training and asking a supernet are worth: the paper's Figure 8 and Table 6.
+"""Ways of training a supernet and scoring with it: the paper's Figure 8 and Table 6.
 
     python -m studies.ablation --out runs/ranking [--trials 128] [--top 2] [--logs runs/avazu]
 
@@ -14,7 +14,7 @@ trained on a log without any supernet by
         --subnets 100 --repeated 0 --truth-batch-size 1024 --techniques= --scorings=
 
 The folder gets `searches.parquet`, `found.parquet`, the tables `ablation.md`, the plot
-`subnets.png`, and MLflow runs. An interrupted study goes on where it was.
+`subnets.png`, and MLflow runs. An interrupted study continues where it was.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Every contender searches every problem with every seed, in processes of one thre
 problem asks a supernet, which is trained first (`studies/compare_samplers.toml`). Contenders whose
 time a trial grows have smaller budgets (`studies/_contenders.py`). The folder gets the values and
 times of all trials (`trials/`), `comparison.parquet`, the tables `comparison.md`, the plots
-`comparison.png` and MLflow runs in `mlflow.db`. An interrupted study goes on where it was when it
+`comparison.png` and MLflow runs in `mlflow.db`. An interrupted study continues where it was when it
 is started again.
 """
 

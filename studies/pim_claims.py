@@ -12,8 +12,8 @@ lowest, the one with the least energy times latency.
 
 The searches are of 4 and of 7 blocks; several runs may be named as well, each of other blocks. The
 folder gets a run for each search, `designs.jsonl` (of each search the design, then the rest of its
-front), `pim_claims.md` and `pim_claims.svg`; an interrupted search goes on where it was when it is
-started again.
+front), `pim_claims.md` and `pim_claims.svg`; an interrupted search continues when it is started
+again.
 """
 
 from __future__ import annotations

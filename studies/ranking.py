@@ -10,8 +10,8 @@ rows; on another log it is the log loss of its test rows.
 
 The folder gets `truth.parquet`, `supernets.parquet` and `scores.parquet`, the tables
 `ranking.parquet` and `ranking.md`, what the scores' errors go with as `bias.parquet` and `bias.md`,
-plots of both, and MLflow runs in `mlflow.db`. An interrupted study goes on where it was when it is
-started again, also with more subnets or supernets than before.
+plots of both, and MLflow runs in `mlflow.db`. An interrupted study continues when it is started
+again, also with more subnets or supernets than before.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 Trains the supernet of `studies/tabular.toml` on the log, scores each distinct model of its space on
 the validation rows with the supernet's weights in floating point, and costs it at 8 bits on the
 default ReRAM accelerator. The folder gets `table.parquet`, which is what `nasrec_opt.tabular`
-ships. Some 20 minutes on one core; an interrupted study goes on where it was.
+ships. Some 20 minutes on one core; an interrupted study continues where it was.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Trains random models of NASRec-Small with 4 blocks as their log's recipe has it:
 with it, and with it begun at a logistic regression fitted on the same rows. A difference is that of
 two trainings of one model with one seed. DIR holds `criteo/criteo_sample.txt` and
 `frappe/frappe.csv`; without it the logs are synthetic. The folder gets `wide.md`; an interrupted
-study goes on where it was. Some 90 minutes on one core.
+study continues where it was. Some 90 minutes on one core.
 """
 
 from __future__ import annotations

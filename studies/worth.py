@@ -1,12 +1,12 @@
-"""What a search is worth: the model a user ends up with, against all the time it took.
+"""What a search is worth: the best model so far, against all the time spent.
 
     python -m studies.worth --out runs/worth --logs synthetic-10k,synthetic-120k --seeds 0..4
         [--contenders default,random,tpe-hyperband,handmade] [--data criteo=criteo.txt]
 
-Every contender has the same seconds on every log (`studies/worth.toml`) for all that it does:
-training of supernets, search, training from scratch, tuning, scoring. What it has in hand at any
-time is the model with the lowest validation log loss so far; its test log loss is the anytime
-curve. Before there is a model, the constant click rate counts.
+Every contender has the same number of seconds on a log (`studies/worth.toml`) for everything that
+it does: training of supernets, search, training from scratch, tuning, scoring. Its best model so
+far is the one with the lowest validation log loss; the test log loss of this model over time is its
+curve. Before the first model, the constant click rate counts.
 
 The clock counts CPU seconds of the contender's own process, which runs on one core with one thread:
 wall time depends on what else the machine does (`--clock wall` counts that instead). The log is
@@ -15,7 +15,7 @@ and the split of the log or the synthetic world.
 
 The folder gets `results.parquet`, a row for each run with all its models; the tables `worth.md` and
 the plot `worth.svg`, which hold our default against the others in pairs of the same seed; and the
-study file of every chain, in `studies/`. An interrupted study goes on where it was, and more seeds,
+study file of every chain, in `studies/`. An interrupted study continues, and more seeds,
 logs and contenders are added to what is there. A result made with settings that have changed since
 is made again; one with a larger budget serves for a smaller one.
 """

@@ -6,7 +6,7 @@ it (optuna/optuna#4621). Here a change of state takes the lock of the file befor
 
 Optuna also writes each parameter and each attribute in a transaction of its own, half of a trial's
 time in a search with a fast oracle. `BufferedStorage`, for one process, lets them wait until
-somebody reads, the trial ends, or a second has passed, so that a page which shows the study shows a
+they are read, the trial ends, or a second has passed, so that a page which shows the study shows a
 trial that runs as well.
 """
 

@@ -112,7 +112,7 @@ def _without_label(line: bytes, schema: Schema) -> tuple[str, ...]:
     try:
         return others if len(split_fields(line.decode(), schema)) == len(others) else schema.columns
     except (UnicodeDecodeError, csv.Error):
-        return schema.columns  # who parses the line says what is wrong with it
+        return schema.columns  # the parser of the line reports what is wrong with it
 
 
 def _read_text(

@@ -126,7 +126,7 @@ def _other_spelling(values: pl.Series) -> pl.Series:
 def _of_plain_values(rows: Sequence[Mapping[str, Any]], schema: Schema) -> Columns | None:
     """Columns of values as JSON has them, without a table in between: one row takes no time.
 
-    None where a value is of another type, or is wrong: who makes a table of them says why.
+    None if a value has another type or is wrong: the code that makes a table of them reports why.
     """
     numbers = [row[name] for name in schema.dense for row in rows]
     texts = [row[name] for name in schema.sparse for row in rows]

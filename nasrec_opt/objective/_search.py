@@ -55,7 +55,7 @@ def search(
         objective: What is minimised: an `Objective`, or any function of an Optuna trial.
         n_trials: Complete and pruned trials at the end.
         callbacks: Called after each trial of this process with the study and the trial.
-        progress: Called with (finished trials, `n_trials`), or None for nobody.
+        progress: Called with (finished trials, `n_trials`), or None to report nothing.
         shared: Whether other processes may work on the study.
 
     Raises:

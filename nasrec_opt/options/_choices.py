@@ -12,7 +12,7 @@ PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 # Where weights begin. `uniform`: linear layers within 1 / sqrt(inputs), embeddings within 0.05.
 # `xavier`, as published: linear layers Xavier-uniform, embeddings Xavier-normal.
 Initialization = Literal["uniform", "xavier"]
-# Who proposes trials of an Ax search: a pool that BoTorch picks from, or Ax's own default.
+# What proposes trials of an Ax search: a pool that BoTorch picks from, or Ax's own default.
 Strategy = Literal["pool_bayes", "ax"]
 # How models are ranked: at their bits, or in floating point.
 RankedBits = Literal["genotype", "float"]

@@ -45,7 +45,7 @@ class Context:
         folder: Where everything is kept.
         source: The click log; None means the log that the folder was prepared from, or else the
             synthetic one.
-        reporter: Who is told of progress.
+        reporter: Receives the progress.
         stages: All stages of the run, in their order.
 
     Attributes:

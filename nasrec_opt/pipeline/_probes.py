@@ -58,7 +58,7 @@ def train_probes(
 
     If an epoch is long, each is trained for one epoch first and is a model from then on.
 
-    A training that comes to nothing fails that model alone; the ladder says so.
+    If a training fails, only that model fails; the ladder reports it.
 
     Args:
         config: The study, with a ladder.

@@ -120,7 +120,7 @@ class _Retraining:
                 and with (models trained, models).
 
         Raises:
-            StudyError: A training came to nothing.
+            StudyError: A training failed.
         """
         trainings = self._trainings
         wanted = [(seed, genotype) for seed, (genotype, _) in product(self._seeds, chosen)]

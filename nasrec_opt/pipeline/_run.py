@@ -23,7 +23,7 @@ class Run(Context):
         folder: Where everything is kept.
         source: The click log; None means the log that the folder was prepared from, or else the
             synthetic one.
-        reporter: Who is told of progress.
+        reporter: Receives the progress.
         stages: All stages in their order, or None for `STAGES`.
     """
 
@@ -54,7 +54,7 @@ class Run(Context):
             until: Name of the last stage to run, or None for all.
 
         Raises:
-            StudyError: There is no such stage, or one cannot go on from what the folder holds.
+            StudyError: There is no such stage, or one cannot continue from what the folder holds.
         """
         names = [stage.name for stage in self.stages]
         if until is not None and until not in names:

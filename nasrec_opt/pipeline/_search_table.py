@@ -82,11 +82,11 @@ class SearchConfig:
 
     Args:
         engine: Whether one of the samplers proposes trials, or Ax.
-        sampler: Who proposes trials, of `engine = "optuna"`.
+        sampler: What proposes trials, with `engine = "optuna"`.
         n_trials: Trials of the finished study.
         objectives: What is minimised, in order.
         constraints: Largest value allowed, by metric.
-        pruner: Who stops trials on the way, where log loss is the only objective.
+        pruner: What stops trials early, if log loss is the only objective.
         initial: Genotypes that are the first trials: JSON files, or `published:` and the name of a
             model of the paper.
         evolution: Options of `sampler = "evolution"`.

@@ -75,7 +75,7 @@ class Job:
         """Train it here.
 
         Raises:
-            StudyError: Training came to nothing.
+            StudyError: Training failed.
         """
 
         def train(epochs: float) -> PartialModel:
@@ -97,7 +97,7 @@ class Job:
         """Its model, the early one if that is wanted; read if it is in the folder.
 
         Raises:
-            StudyError: Training came to nothing.
+            StudyError: Training failed.
         """
         what = (self.genotype, dataset, self.folder, self.config)
         if self.early is not None:

@@ -102,7 +102,7 @@ class ViewReader(WeightReader):
 
     @property
     def can_fold(self) -> bool:
-        """Whether gradients are disabled, so that nobody can ask for that of a weight."""
+        """Whether gradients are disabled, so that no gradient of a weight is needed."""
         return not torch.is_grad_enabled()
 
     def weight(self, whole: Tensor, *index: slice) -> Tensor:

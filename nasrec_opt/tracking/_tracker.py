@@ -1,4 +1,4 @@
-"""What a search tells whoever records it, and the recorder that keeps nothing."""
+"""The protocol of trackers, which record a search, and a tracker that records nothing."""
 
 from __future__ import annotations
 
