@@ -196,3 +196,31 @@ def test_what_is_no_gene_is_refused(fields, sentence):
 def test_hardware_gene_travels():
     genotype = Genotype((BlockGene(),), HardwareGene(adc_bits=6))
     assert Genotype.from_json(genotype.to_json()).hardware == HardwareGene(adc_bits=6)
+
+
+def test_a_block_as_a_dictionary_has_lists_as_json_gives_them_back():
+    block = BlockGene(dense_ops=("fc", "dot"), dense_bits=(4, 8), sparse_inputs=(0,))
+    found = block.to_dict()
+    assert found["dense_ops"] == ["fc", "dot"]
+    assert found["dense_bits"] == [4, 8]
+    assert found == json.loads(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("crossbar_rows", 8, 4096),
+        ("crossbar_cols", 8, 4096),
+        ("cell_bits", 1, 4),
+        ("dac_bits", 1, 8),
+        ("adc_bits", 1, 12),
+        ("replication", 1, 64),
+        ("buffer_kib", 1, 4096),
+    ],
+)
+def test_accelerator_genes_have_bounds(name, low, high):
+    for value in (low, high):
+        assert getattr(HardwareGene(**{name: value}), name) == value
+    for value in (low - 1, high + 1):
+        with pytest.raises(GenotypeError, match=name):
+            HardwareGene(**{name: value})

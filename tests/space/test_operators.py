@@ -124,3 +124,14 @@ def test_spaces_of_the_paper_do_not_take_up_new_operators():
     assert SearchSpace.nasrec_full().dense_ops == ("fc", "gate", "sum", "dot")
     assert SearchSpace.nasrec_full().sparse_ops == ("efc", "attn")
     assert SearchSpace.codesign().dense_ops == SearchSpace.nasrec_small().dense_ops == ("fc", "dot")
+
+
+def test_a_symmetric_operator_reads_two_inputs():
+    both = OperatorSpec(
+        side="dense", reads=frozenset({"gate_inputs"}), label="Max", is_symmetric=True
+    )
+    assert both.is_symmetric
+    with pytest.raises(ValueError, match=r"^is_symmetric: expected an operator that reads gate"):
+        OperatorSpec(
+            side="dense", reads=frozenset({"dense_inputs"}), label="Max", is_symmetric=True
+        )

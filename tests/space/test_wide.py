@@ -162,3 +162,9 @@ def test_the_switch_is_true_or_false(given):
 
 def _small() -> Genotype:
     return SearchSpace.nasrec_small(2).sample(np.random.default_rng(0))
+
+
+def test_the_choices_of_the_switch_are_kept_in_order():
+    space = SearchSpace.nasrec_small(2, wide=(True, False))
+    assert space.wide == (False, True)
+    assert space == SearchSpace.nasrec_small(2, wide=(False, True))
