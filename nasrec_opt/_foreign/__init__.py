@@ -1,9 +1,9 @@
-"""What is used of other libraries beyond their public interface: one module for each library.
+"""Uses of other libraries beyond their public interface: one module for each library.
 
 Nothing else in this package reads a private name, a table, an attribute key or the text of a
-warning of another library. Every use has a way around it through the public interface, taken where
-the library has another shape: it costs time, never data. `tests/foreign` holds each library to the
-shape that is expected, and takes the ways around.
+warning of another library. Every use has a fallback through the public interface, for versions with
+another shape; it costs time, never data. `tests/foreign` checks the expected shape of each library,
+and the fallbacks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Optuna's studies and trials: what the public interface has no way to say.
+"""Optuna's studies and trials, where the public interface is not enough.
 
-A study's storage has no public name. Through it, trials go back to the queue, what is proposed to a
-running trial is written down, and two studies of one name are told apart.
+A study's storage has no public name. It is needed to put trials back into the queue, to store the
+proposal of a running trial, and to distinguish two studies of one name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REPEATED_REPORT = "The reported value is ignored"  # how a warning begins: a ste
 
 
 def identity(study: Study) -> tuple[object, int]:
-    """What tells a study from all others, also from those of its name: for keys of caches."""
+    """A key that distinguishes a study from all others, even from those of its name, for caches."""
     try:
         return study._storage, study._study_id
     except AttributeError:
@@ -31,7 +31,7 @@ def enqueued_params(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def add_note(study: Study, trial: FrozenTrial, name: str, value: Any) -> None:
-    """Write down something about a running trial, where samplers of all workers read it.
+    """Store a note on a running trial, which the samplers of all workers can read.
 
     Args:
         study: Has the trial.
@@ -46,7 +46,7 @@ def add_note(study: Study, trial: FrozenTrial, name: str, value: Any) -> None:
 
 
 def note_of(study: Study, trial: FrozenTrial, name: str) -> Any:
-    """What `add_note` wrote, or None."""
+    """The note from `add_note`, or None."""
     if name in trial.system_attrs:
         return trial.system_attrs[name]
     if hasattr(study, "_storage"):
@@ -91,7 +91,7 @@ def add_as_it_is(study: Study, trial: FrozenTrial) -> None:
 
 
 def storage_of(study: Study) -> Any:
-    """The storage of a study, or None where Optuna does not say."""
+    """The storage of a study, or None if it is not known."""
     return getattr(study, "_storage", None)
 
 

@@ -41,7 +41,7 @@ try:
 except ImportError:  # an Optuna whose tables stand elsewhere
     models = None
 
-WAIT_S = 1.0  # what a look at the study from outside may be late
+WAIT_S = 1.0  # maximum delay before other processes see a value
 TIMEOUT_S = 60.0  # how long a transaction waits for those of other workers
 
 Row = dict[str, Any]
@@ -68,12 +68,12 @@ _COLUMNS = {  # of the tables that it writes to, but for their own keys
 class SQLiteStorage(RDBStorage):
     """A study in a SQLite file that several workers of one machine share.
 
-    As Optuna's `RDBStorage`, but a waiting trial is given to one worker alone, and a worker that
-    died is noticed by one other alone; it also uses SQLite's write-ahead log, with which a trial
-    takes a third of the time. A killed process loses nothing; a power cut the last trials at most.
+    Like Optuna's `RDBStorage`, but only one worker gets a waiting trial, and only one worker
+    handles a dead one. It also uses SQLite's write-ahead log, with which a trial takes a third of
+    the time. A killed process loses nothing; a power cut loses the last trials at most.
 
     Args:
-        url: Of the file, for example `sqlite:///study.db`.
+        url: URL of the file, for example `sqlite:///study.db`.
         timeout_s: How long a worker waits for the transactions of others, in seconds.
         heartbeat_interval: Seconds between two signs of life of a running trial, or None for none;
             see `optuna.storages.RDBStorage`, as for the parameters that follow.
@@ -127,10 +127,10 @@ class SQLiteStorage(RDBStorage):
         Args:
             trial_id: Identifier of the trial.
             state: The new state.
-            values: Of the objectives, for a complete trial.
+            values: Values of the objectives, for a complete trial.
 
         Returns:
-            False where the trial was to run and another worker has it.
+            False if the trial was to run and another worker has it.
 
         Raises:
             UpdateFinishedTrialError: The trial has ended.
@@ -155,8 +155,8 @@ class SQLiteStorage(RDBStorage):
 class BufferedStorage(SQLiteStorage):
     """A study in a SQLite file whose running trials no other process writes to.
 
-    A process killed within a trial loses that trial's parameters and attributes, nothing else; a
-    trial that ended is written whole.
+    A process killed during a trial loses only that trial's parameters and attributes; a finished
+    trial is complete.
 
     Args:
         url: As in `SQLiteStorage`.
@@ -181,7 +181,7 @@ class BufferedStorage(SQLiteStorage):
         super().__setstate__(state)
 
     def flush(self) -> None:
-        """Write what waits, in one transaction."""
+        """Write all waiting values in one transaction."""
         with self._buffer_lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -210,7 +210,7 @@ class BufferedStorage(SQLiteStorage):
                 self._timer.start()
 
     def _flush_late(self) -> None:
-        # A file that is busy for long: what waits is written when the trial ends, or that fails.
+        # A file that is busy for long: values are written when the trial ends, or that fails.
         with contextlib.suppress(OperationalError):
             self.flush()
 

@@ -1,4 +1,4 @@
-"""What `prepare` learned from a log, applied to other rows: raw rows in, what a model reads out."""
+"""Preprocessing of raw rows with what `prepare` learned from a log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSION = 1
 
 
 class Inputs(NamedTuple):
-    """What a model reads of some rows.
+    """The inputs of a model for some rows.
 
     Args:
         dense: float32 `[rows, num_dense]`.
@@ -141,7 +141,7 @@ class Preprocessor:
 
     @property
     def features(self) -> FeatureSpec:
-        """Shape of what `transform` answers, as a model is built for it."""
+        """Shape of the result of `transform`, for which a model is built."""
         return FeatureSpec(len(self.schema.dense), tuple(v.cardinality for v in self._vocabularies))
 
     def cut_to(self, features: FeatureSpec) -> Preprocessor:

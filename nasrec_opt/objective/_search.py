@@ -1,4 +1,4 @@
-"""A search that may be killed at any moment: ask, evaluate, tell, and begin where it stopped."""
+"""A search that may be killed at any moment: ask, evaluate, tell, and continue where it stopped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 Callback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
 Function: TypeAlias = Callable[[Trial], float | tuple[float, ...]]
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # came to what a study can learn from
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # a study can learn from these
 
 logger = logging.getLogger(__name__)
 
@@ -38,21 +38,20 @@ def search(
 ) -> None:
     """Bring a study to `n_trials` finished trials, complete or pruned, however often it is killed.
 
-    Call it again after a kill, with the same numbers: what is done is not done again. A trial that
-    fails is no trial done: another one takes its place, until the objective says that none works.
+    Call it again after a kill, with the same arguments: finished trials are not repeated. A failed
+    trial does not count: another one takes its place, until the objective ends the study.
 
-    Alone, which is the default, an interrupted trial is taken up again under its own number, so
-    that a study with a sampler of this library ends as one left alone, trial for trial.
+    With one worker, the default, an interrupted trial continues under its own number. So a study
+    with a sampler of this library ends like an uninterrupted one, trial for trial.
 
     Several workers, each with `shared=True`, bring the study to `n_trials` together, and to a few
-    more where they end at the same moment. The trial that a killed worker leaves running stays so;
-    where the storage has a heartbeat, the others fail it and try it again
-    (docs/howto/several_workers.md). A worker that was slow and taken for dead loses that trial and
-    goes on.
+    more if they end at the same moment. The trial of a killed worker stays running; if the storage
+    has a heartbeat, the others fail it and try it again (docs/howto/several_workers.md). A slow
+    worker that was taken for dead loses its trial and continues.
 
     Args:
         study: The study; unless `shared`, no other process may work on it.
-        objective: What is minimised: an `Objective`, or any function of an Optuna trial.
+        objective: The objective to minimise: an `Objective`, or any function of an Optuna trial.
         n_trials: Complete and pruned trials at the end.
         callbacks: Called after each trial of this process with the study and the trial.
         progress: Called with (finished trials, `n_trials`), or None to report nothing.
@@ -78,7 +77,7 @@ def search(
     if progress:
         progress(done, n_trials)
     with _interrupts_between_trials() as raise_if_interrupted, warnings.catch_warnings():
-        # A trial taken up again reports the steps before its interruption once more.
+        # A trial that continues reports the steps before its interruption again.
         warnings.filterwarnings("ignore", message=REPEATED_REPORT)
         while done < n_trials:
             raise_if_interrupted()
@@ -92,7 +91,7 @@ def search(
 
 
 def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """List the trials that count as done: with values, or pruned on the way to them.
+    """List the trials that count as done: complete or pruned.
 
     Args:
         study: Any study.
@@ -104,7 +103,7 @@ def finished_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def requeue_interrupted(study: optuna.Study) -> int:
-    """Give trials that a killed process left running back to the queue, under their own numbers.
+    """Put trials that a killed process left running back into the queue, under their own numbers.
 
     Only for a study that no other process works on. A sampler that draws from (seed, trial number)
     then proposes what it proposed before, so the study ends as if nothing had happened.
@@ -138,7 +137,7 @@ def _asked_and_told(study: optuna.Study, objective: Function) -> FrozenTrial:
     except optuna.TrialPruned:
         return study.tell(trial, state=TrialState.PRUNED)
     except Exception:
-        study.tell(trial, state=TrialState.FAIL)  # else each later search would take it up again
+        study.tell(trial, state=TrialState.FAIL)  # otherwise each later search would continue it
         raise
     told = values if isinstance(values, tuple) else (values,)
     if any(math.isnan(value) for value in told):
@@ -149,10 +148,10 @@ def _asked_and_told(study: optuna.Study, objective: Function) -> FrozenTrial:
 def _evaluate_shared(
     study: optuna.Study, objective: Function, callbacks: Sequence[Callback]
 ) -> FrozenTrial | None:
-    """One trial, by Optuna's own loop, which keeps the heart of a trial beating.
+    """Run one trial in Optuna's own loop, which sends the heartbeat of a trial.
 
     Returns:
-        The trial, or None where another worker took this one for dead and ended its trial.
+        The trial, or None if another worker took this one for dead and ended its trial.
     """
     asked: list[int] = []
     told: list[FrozenTrial] = []
@@ -189,9 +188,9 @@ def _has_ended(study: optuna.Study, number: int) -> bool:
 
 @contextmanager
 def _interrupts_between_trials() -> Iterator[Callable[[], None]]:
-    """Let the first Ctrl-C wait for the trial that runs: in a transaction it would be an error.
+    """Let the first Ctrl-C wait for the running trial, since it must not interrupt a transaction.
 
-    The second one interrupts at once. Only a main thread is told of signals.
+    The second one interrupts at once. Only a main thread receives signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None

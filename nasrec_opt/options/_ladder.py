@@ -1,4 +1,4 @@
-"""What a user may say of a ladder; the defaults need no thought."""
+"""Options of the ladder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class LadderConfig:
         models: Models of the first rung, or None for as many as `share` pays for.
         epochs: Epochs of the first rung; every further rung has twice as many. None for the fewest
             with 300 steps: a quarter or a half of one on a long log, several on a short one.
-        share: Share of the run's time, from the supernet to the last rung, that the ladder takes
-            where `models` is None. It is measured, once a run.
+        share: The ladder's share of the run's time from the supernet to the last rung, if `models`
+            is None. Times are measured once per run.
         probes: Models that are trained to the end before the supernet, so that there is one from
             the first minute on. They are the search's first trials, and the ladder's first models.
 

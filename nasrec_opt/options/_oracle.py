@@ -1,4 +1,4 @@
-"""How a genotype's model is trained or fitted before it is scored."""
+"""Options for training or fitting a genotype's model before it is scored."""
 
 from __future__ import annotations
 

@@ -14,12 +14,11 @@ from nasrec_opt.errors import StudyError
 class RetrainConfig:
     """Training of one model; what is chosen is chosen on validation rows, never on test rows.
 
-    A field that is None follows the number of training rows; `for_rows` says what it comes to.
+    A field that is None follows the number of training rows; `for_rows` computes it.
 
-    A click log of some 100,000 rows is memorised in its second epoch, and what memorises is the
-    embedding table. Hence each epoch begins with a fresh table while the other weights go on from
-    where they were (Fan et al. 2024, "Multi-Epoch Learning with Data Augmentation for Deep
-    Click-Through Rate Prediction").
+    In the second epoch the embedding table memorises a click log of some 100,000 rows. Hence each
+    epoch begins with a fresh table, while the other weights continue (Fan et al. 2024, "Multi-Epoch
+    Learning with Data Augmentation for Deep Click-Through Rate Prediction").
 
     Args:
         learning_rates: Candidates for Adam's learning rate; each is tried on the first steps, and

@@ -36,7 +36,7 @@ class OracleOptions:
             in spaces with bits, whose rounding turns small differences into whole levels. `auto` is
             bfloat16 where the device has instructions for it and nothing is rounded to bits,
             otherwise float32. The default is float32, so that answers do not depend on the
-            processor; a study file's is `auto`, since its run folder records what that came to.
+            processor; a study file's is `auto`, since its run folder records the choice.
         bits: `genotype` scores every model at its own bits, as its cost does; `float` scores all in
             floating point, which ranks models of 8 bits nearly alike (docs/decisions/bits.md).
             `float` is only for a supernet whose space has 8 bits alone; score the chosen models

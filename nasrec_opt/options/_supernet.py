@@ -26,7 +26,7 @@ LATER_OPTIONS = ("epsilon", "clip_norm", "initialization")
 class TrainConfig(AdagradOptions):
     """How the supernet is trained (paper, section 5.1).
 
-    A field that is None follows the number of training rows; `for_rows` says what it comes to.
+    A field that is None follows the number of training rows; `for_rows` computes it.
 
     Args:
         path_sampling: Which subnets are trained: operators and connections, each single or any.

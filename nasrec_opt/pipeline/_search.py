@@ -1,4 +1,4 @@
-"""What a search came to: its trials, its settings, and which of what was found is retrained."""
+"""The results of a search: its trials, its settings, and the models to retrain."""
 
 from __future__ import annotations
 

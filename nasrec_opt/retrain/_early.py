@@ -1,4 +1,4 @@
-"""The model that the first epochs of a training come to, while the training continues."""
+"""The model after the first epochs of a training, which continues later."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def retrain_early(
     supernet: Supernet | None = None,
     progress: Progress | None = None,
 ) -> RetrainedModel:
-    """Train a genotype's model for some epochs, and keep what they come to as a model of its own.
+    """Train a genotype's model for some epochs, and keep the result as a model of its own.
 
-    On a long log the first epoch gives most of what a training gives. This is the model to use
-    until `retrain`, which continues from here with the same result, is done. If training already
-    stands beyond these epochs, the model has the best weights so far.
+    On a long log the first epoch gives most of the final accuracy. Use this model until `retrain`,
+    which continues from here with the same result, is done. If training is already beyond these
+    epochs, the model has the best weights so far.
 
     Args:
         genotype: The architecture.
@@ -48,7 +48,7 @@ def retrain_early(
         Figures of the best weights so far, or those of the finished model if it is there.
 
     Raises:
-        StudyError: `epochs` is not above 0, or training came to no finite log loss.
+        StudyError: `epochs` is not above 0, or training reached no finite log loss.
     """
     require_epochs(epochs)
     job = Job.of(genotype, dataset, out_dir, config, supernet)

@@ -164,7 +164,7 @@ def train_and_save(
             continue.
 
     Raises:
-        StudyError: Training came to no finite log loss.
+        StudyError: Training reached no finite log loss.
     """
     started = time.perf_counter()
     state = job.state(training)

@@ -309,7 +309,7 @@ class Network(nn.Module):
         Args:
             genotype: The subnet; its bits are those of the weights.
             features: As `last_features` returns them.
-            weight: As `last_weight` returns it, or fitted anew, `[width]`.
+            weight: As `last_weight` returns it, or fitted again, `[width]`.
             bias: Bias of the final layer, `[1]`.
 
         Returns:
