@@ -40,11 +40,14 @@ class Problem(Protocol):
     num_objectives: int
     front: Floats | None
 
-    def distributions(self) -> dict[str, BaseDistribution]: ...
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """List the parameters of the problem."""
 
-    def suggest(self, trial: BaseTrial) -> Any: ...
+    def suggest(self, trial: BaseTrial) -> Any:
+        """Ask a trial for a point."""
 
-    def evaluate(self, point: Any) -> tuple[float, ...]: ...
+    def evaluate(self, point: Any) -> tuple[float, ...]:
+        """Compute the objectives of a point."""
 
 
 class Table:

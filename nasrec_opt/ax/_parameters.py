@@ -116,6 +116,7 @@ class _Flat:
         self._choices = choices
 
     def configs(self) -> list[Any]:
+        """List the parameter configurations, one for each gene."""
         from ax.api.configs import RangeParameterConfig
 
         return [
@@ -124,12 +125,14 @@ class _Flat:
         ]
 
     def encode(self, labels: Mapping[str, Value]) -> dict[str, Value]:
+        """Convert Optuna parameters to Ax parameters."""
         return {
             name: choices.index(labels[name]) if name in labels else 0
             for name, choices in self._choices.items()
         }
 
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Value]:
+        """Convert Ax parameters to Optuna parameters."""
         found = {}
         for name, labels in self._choices.items():
             place = parameters.get(name)
@@ -162,6 +165,7 @@ class _Tree:
                     self._ops[place] = by_reads
 
     def configs(self) -> list[Any]:
+        """List the parameter configurations, with those that depend on others."""
         found = []
         for name, labels in self._choices.items():
             place, _, gene = name.partition(".")
@@ -172,6 +176,7 @@ class _Tree:
         return found
 
     def encode(self, labels: Mapping[str, Value]) -> dict[str, Value]:
+        """Convert Optuna parameters to Ax parameters."""
         found: dict[str, Value] = {}
         reads_of = {place: self._reads(place, labels[f"{place}.dense_ops"]) for place in self._ops}
         for name, label in labels.items():
@@ -188,6 +193,7 @@ class _Tree:
         return found
 
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Value]:
+        """Convert Ax parameters to Optuna parameters."""
         found: dict[str, Value] = {}
         for name, value in parameters.items():
             place, gene = name.partition(".")[0], name.rpartition(".")[2]

@@ -45,6 +45,7 @@ class _Threshold(logging.Filter):
     threshold = logging.WARNING
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Check whether a record is at the level or above."""
         return record.levelno >= self.threshold
 
 
