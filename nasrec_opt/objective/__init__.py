@@ -5,18 +5,20 @@ from nasrec_opt.objective._failures import FAILED
 from nasrec_opt.objective._metrics import by_operator, metrics_many
 from nasrec_opt.objective._objective import ACCELERATOR, Objective
 from nasrec_opt.objective._search import FINISHED, finished_trials, requeue_interrupted, search
-from nasrec_opt.objective._study import describe_study
+from nasrec_opt.objective._study import MODELS, describe_study, note_models
 
 __all__ = [
     "ACCELERATOR",
     "FAILED",
     "FINISHED",
     "METRICS",
+    "MODELS",
     "Objective",
     "by_operator",
     "describe_study",
     "finished_trials",
     "metrics_many",
+    "note_models",
     "requeue_interrupted",
     "search",
 ]

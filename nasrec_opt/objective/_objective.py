@@ -37,7 +37,7 @@ from nasrec_opt.objective._metrics import (
     Figures,
     figures_of,
 )
-from nasrec_opt.objective._study import describe_study
+from nasrec_opt.objective._study import describe_study, note_models
 from nasrec_opt.objective._trial import ToTrial, set_constraint, timed
 from nasrec_opt.oracle import Evaluation, Report, architecture
 from nasrec_opt.space import Genotype, SearchSpace
@@ -126,6 +126,17 @@ class Objective:
         self._failures = Failures()
 
     @property
+    def models(self) -> dict[str, Any]:
+        """What it takes to build the model of a trial again beside its genotype, as JSON values."""
+        return {
+            "features": self.features.to_dict() if self.features else None,
+            "data_fingerprint": self.oracle.data_fingerprint,
+            "balance": self.balance,
+            "max_table_rows": self.oracle.max_table_rows,
+            "scored_bits": self.oracle.scored_bits,
+        }
+
+    @property
     def directions(self) -> tuple[str, ...]:
         """`minimize` for each objective, as `optuna.create_study` takes it."""
         return ("minimize",) * len(self.metric_names)
@@ -141,8 +152,8 @@ class Objective:
     ) -> Study:
         """Create the Optuna study of this objective, or load it where it is there already.
 
-        The study has the objective's directions and metric names, and notes the search space, with
-        which MLflow and the dashboard show it. The URL of a SQLite file is opened as a
+        The study has the objective's directions and metric names. It notes the search space, and
+        what it takes to build its models again, for MLflow. The URL of a SQLite file is opened as a
         `SQLiteStorage`, which several workers can share.
 
         Args:
@@ -158,7 +169,7 @@ class Objective:
 
         Raises:
             StudyError: The study that is loaded belongs to another search space, has other
-                objectives, or has trials that are not of this library.
+                objectives or models, or has trials that are not of this library.
             DuplicatedStudyError: There is one of that name, and `load_if_exists` is false.
 
         Example:
@@ -177,6 +188,7 @@ class Objective:
             load_if_exists=study_name is not None if load_if_exists is None else load_if_exists,
         )
         describe_study(study, self.space, self.metric_names)
+        note_models(study, self.models)
         return study
 
     def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:

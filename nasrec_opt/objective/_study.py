@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -14,6 +14,7 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.space import SearchSpace
 
 SPACE = "space"  # user attribute of a study: what is searched
+MODELS = "models"  # user attribute of a study: see `Objective.models`
 
 
 def describe_study(
@@ -57,6 +58,30 @@ def describe_study(
             f"{name} has other objectives: expected {', '.join(metric_names)}, got "
             f"{', '.join(study.metric_names or [])}"
         )
+
+
+def note_models(study: optuna.Study, models: Mapping[str, Any]) -> None:
+    """Write down what the models of a study are built with; compare where it is known.
+
+    Args:
+        study: The study.
+        models: `Objective.models`; what is None is not known.
+
+    Raises:
+        StudyError: The study's models are built with something else.
+    """
+    recorded = study.user_attrs.get(MODELS, {})
+    given = _as_stored(dict(models))
+    for name, value in given.items():
+        known = recorded.get(name)
+        if known is not None and value is not None and known != value:
+            raise StudyError(
+                f"study {study.study_name!r}: its models were built with {name} = {known}, got "
+                f"{value}; give the study another name"
+            )
+    merged = given | {name: value for name, value in recorded.items() if value is not None}
+    if merged != recorded:
+        study.set_user_attr(MODELS, merged)
 
 
 def _as_stored(values: dict[str, Any]) -> Any:

@@ -95,6 +95,8 @@ class NoisyOracle(Oracle):
         self.oracle = oracle
         self.features = oracle.features
         self.balance = oracle.balance
+        self.max_table_rows = oracle.max_table_rows
+        self.data_fingerprint = oracle.data_fingerprint
         self.cells = cells
         self.chips = chips
         self._answers: dict[Genotype, Evaluation] = {}

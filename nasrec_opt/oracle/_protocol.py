@@ -74,6 +74,11 @@ class Oracle(Protocol):
             costs are those of dot products of all vectors.
         reads_accelerator: Whether answers depend on accelerator genes. If so, an objective asks
             again for other genes; otherwise it asks once for each model.
+        data_fingerprint: Of the dataset that answers come from, or None if there is none.
+        max_table_rows: Maximum rows of one column's embedding table in its models, or None for full
+            tables.
+        scored_bits: `float` if models are scored in floating point whatever their bits are,
+            otherwise `genotype`.
 
     Example:
         >>> from nasrec_opt import BlockGene, Genotype
@@ -87,6 +92,9 @@ class Oracle(Protocol):
     features: FeatureSpec | None = None
     balance: bool = True
     reads_accelerator: bool = False
+    data_fingerprint: str | None = None
+    max_table_rows: int | None = 500_000
+    scored_bits: str = "genotype"
 
     @abstractmethod
     def evaluate(self, genotype: Genotype, *, report: Report | None = None) -> Evaluation:

@@ -86,6 +86,9 @@ class SupernetOracle(Oracle):
         self.supernet = supernet.eval()
         self.features = supernet.features
         self.balance = supernet.balance
+        self.max_table_rows = supernet.max_table_rows
+        self.data_fingerprint = dataset.fingerprint
+        self.scored_bits = options.bits
         self.options = options
         device = supernet.final.bias.device
         is_rounded = options.bits == "genotype" and supernet.space.bits != (FLOAT_BITS,)

@@ -23,17 +23,20 @@ from optuna.trial import FrozenTrial
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.objective import Objective, note_models
 from nasrec_opt.tracking._artifacts import put
 from nasrec_opt.tracking._background import PATIENCE_S, Background
 from nasrec_opt.tracking._dataset import dataset_input, dataset_params, flat
 from nasrec_opt.tracking._models import put_files, replace_models
 from nasrec_opt.tracking._notes import Notes
-from nasrec_opt.tracking._parent import Parent, began, find_parent
+from nasrec_opt.tracking._parent import Parent, began, find_parent, model_tags
 from nasrec_opt.tracking._record import (
     DATA_TAG,
     FEATURES_TAG,
     INCOMPLETE_TAG,
     SEED_TAG,
+    SPACE_NAME_TAG,
+    SPACE_TAG,
     TRIAL_TAG,
     WINNER_TAG,
     RunRecord,
@@ -240,6 +243,27 @@ class MLflowLogger:
             client.log_inputs(parent.run_id, datasets=[data])
             parent.add_params({"dataset": data.dataset.name, **dataset_params(summary)})
             parent.set_tags(tags)
+
+    def log_study(self, study: optuna.Study, objective: Objective) -> None:
+        """Write what it takes to build the models of a study again, beside their genotypes.
+
+        That is the search space, the shape of the input, the dataset's fingerprint, whether dot
+        products project their rows, the size of embedding tables, and at which bits models were
+        scored. Trials logged from now on are tagged with it. A study of `objective.create_study`
+        is logged with all of it by itself.
+
+        Args:
+            study: The study.
+            objective: What its trials are scored with.
+
+        Raises:
+            StudyError: It could not be written, or the study's models are others.
+        """
+        note_models(study, objective.models)
+        space = objective.space.to_dict()
+        with as_study_error(self._uri):
+            tags = {SPACE_TAG: json.dumps(space), SPACE_NAME_TAG: objective.space.name}
+            self._parent(study).set_tags(tags | model_tags(study))
 
     def log_settings(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
         """Write settings as parameters of the study's run, by which studies are compared.

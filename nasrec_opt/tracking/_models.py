@@ -15,6 +15,8 @@ from nasrec_opt.tracking._record import (
     GENOTYPE_TAG,
     KIND_TAG,
     MODEL_TAG,
+    SCORED_BITS_TAG,
+    TABLE_ROWS_TAG,
     TRIAL_TAG,
     RunRecord,
     milliseconds,
@@ -76,6 +78,8 @@ def _record(place: int, model: Mapping[str, Any], parent: Parent) -> RunRecord:
     genotype = Genotype.from_dict(model["genotype"]).to_json()
     now = milliseconds()
     tags = {KIND_TAG: "model", MODEL_TAG: str(place), GENOTYPE_TAG: genotype}
+    # It is trained and scored at its bits, with a row for every value.
+    tags |= {TABLE_ROWS_TAG: "none", SCORED_BITS_TAG: "genotype"}
     if "trial" in model:
         tags["nasrec.found_by"] = str(model["trial"])
     return RunRecord(

@@ -14,10 +14,12 @@ import optuna
 
 from nasrec_opt import __version__
 from nasrec_opt.errors import StudyError
+from nasrec_opt.objective import MODELS
 from nasrec_opt.tracking._names import encode, encode_title
 from nasrec_opt.tracking._notes import Notes
 from nasrec_opt.tracking._progress import Progress
 from nasrec_opt.tracking._record import (
+    BALANCE_TAG,
     BEGAN_TAG,
     COMMIT_TAG,
     DATA_TAG,
@@ -25,10 +27,12 @@ from nasrec_opt.tracking._record import (
     KIND_TAG,
     PARENT_TAG,
     SAMPLER_TAG,
+    SCORED_BITS_TAG,
     SEED_TAG,
     SPACE_NAME_TAG,
     SPACE_TAG,
     STUDY_TAG,
+    TABLE_ROWS_TAG,
     VERSION_TAG,
     milliseconds,
 )
@@ -37,7 +41,13 @@ from nasrec_opt.tracking._values import as_number, joined
 from nasrec_opt.tracking._writer import MAX_TEXTS, MAX_VALUES
 
 REFERENCE_PARAM = "reference_point"  # of the hypervolume
-INHERITED = (DATA_TAG, FEATURES_TAG)  # by trials, from the run of their study
+INHERITED = (
+    DATA_TAG,
+    FEATURES_TAG,
+    BALANCE_TAG,
+    TABLE_ROWS_TAG,
+    SCORED_BITS_TAG,
+)  # by trials, from the run of their study
 
 
 @dataclass
@@ -204,7 +214,27 @@ def find_parent(
         progress=Progress(names, study.directions, logged, measured),
     )
     parent.add_params(compared)
+    missing = {n: text for n, text in model_tags(study).items() if inherited.get(n) != text}
+    if missing:
+        parent.set_tags(missing)
     return parent
+
+
+def model_tags(study: optuna.Study) -> dict[str, str]:
+    """Tags of what the models of a study are built with, where the study says so."""
+    models = study.user_attrs.get(MODELS)
+    if not isinstance(models, dict):
+        return {}
+    tags = {
+        BALANCE_TAG: json.dumps(models.get("balance", True)),
+        TABLE_ROWS_TAG: str(models.get("max_table_rows")).lower(),
+        SCORED_BITS_TAG: str(models.get("scored_bits", "genotype")),
+    }
+    if models.get("features") is not None:
+        tags[FEATURES_TAG] = json.dumps(models["features"])
+    if models.get("data_fingerprint") is not None:
+        tags[DATA_TAG] = str(models["data_fingerprint"])
+    return tags
 
 
 def metric_names(study: optuna.Study) -> list[str]:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.space import FLOAT_BITS, Genotype
 from nasrec_opt.tracking._record import (
+    BALANCE_TAG,
     COMMIT_TAG,
     DATA_TAG,
     FEATURES_TAG,
     GENOTYPE_TAG,
+    SCORED_BITS_TAG,
     SEED_TAG,
+    TABLE_ROWS_TAG,
     VERSION_TAG,
 )
 from nasrec_opt.tracking._values import joined
@@ -26,6 +29,7 @@ from nasrec_opt.tracking._values import joined
 if TYPE_CHECKING:
     from nasrec_opt.supernet import Subnet
 
+SUPERNET_TABLE_ROWS = 500_000  # of runs that do not say
 IGNORED_BITS_TAG = "nasrec.quantized"  # of old runs; "false": the model ignored its bits
 
 
@@ -37,6 +41,11 @@ class Recipe:
         genotype: The architecture at the bits that the model was computed with.
         features: Shape of the input, or None if no data was logged.
         data_fingerprint: Fingerprint of the dataset, or None if none was logged.
+        balance: Whether dot products project their vectors, or None if it was not logged.
+        max_table_rows: Maximum rows of one column's embedding table, or None for full tables; a
+            supernet's default if it was not logged.
+        scored_bits: `float` if the score was computed in floating point whatever the genotype's
+            bits are, otherwise `genotype`.
         seeds: Seeds by their use; all others follow from `study`.
         version: Version of this library.
         commit: Commit of the checkout that it ran from, or None for an installed wheel.
@@ -45,6 +54,9 @@ class Recipe:
     genotype: Genotype
     features: FeatureSpec | None
     data_fingerprint: str | None
+    balance: bool | None
+    max_table_rows: int | None
+    scored_bits: str
     seeds: dict[str, int]
     version: str | None
     commit: str | None
@@ -90,6 +102,9 @@ def recipe_of(run: Any) -> Recipe:
         genotype=genotype,
         features=FeatureSpec.from_dict(json.loads(features)) if features else None,
         data_fingerprint=tags.get(DATA_TAG),
+        balance=json.loads(tags[BALANCE_TAG]) if BALANCE_TAG in tags else None,
+        max_table_rows=_table_rows(tags.get(TABLE_ROWS_TAG)),
+        scored_bits=tags.get(SCORED_BITS_TAG, "genotype"),
         seeds={
             name.removeprefix(SEED_TAG).removeprefix(".") or "study": int(value)
             for name, value in tags.items()
@@ -100,27 +115,44 @@ def recipe_of(run: Any) -> Recipe:
     )
 
 
-def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 500_000) -> Subnet:
+def rebuild(
+    run: Any,
+    *,
+    seed: int | None = None,
+    balance: bool | None = None,
+    max_table_rows: int | Literal["logged"] | None = "logged",
+) -> Subnet:
     """Build the model of a run, untrained; `retrain` gives it its weights.
 
     Args:
         run: A run from `MlflowClient.get_run` or `search_runs`.
         seed: Seed of the initial weights. None means the run's seed `model`; without one, `study`;
             without either, 0.
+        balance: Whether dot products project their vectors, for a run that does not say; None means
+            what the run says.
         max_table_rows: Maximum rows of one column's embedding table, or None for full tables.
+            `logged` means what the run says, or 500,000 where it says nothing.
 
     Returns:
-        The model, with fresh weights.
+        The model at the bits of its genotype, with fresh weights.
 
     Raises:
-        StudyError: The run has no genotype, or no shape of the input.
+        StudyError: The run has no genotype, no shape of the input, or does not say whether dot
+            products project their rows.
         GenotypeError: Its genotype is not valid.
     """
     recipe = recipe_of(run)
-    if recipe.features is None:
+    balance = recipe.balance if balance is None else balance
+    missing = [
+        repr(tag)
+        for tag, value in ((FEATURES_TAG, recipe.features), (BALANCE_TAG, balance))
+        if value is None
+    ]
+    if missing or recipe.features is None or balance is None:
         raise StudyError(
-            f"run {run.info.run_id}: expected the tag {FEATURES_TAG!r}, got none: log the dataset "
-            "with its features before the search"
+            f"run {run.info.run_id}: expected the tag {' and '.join(missing)}, got none: create "
+            "the study with objective.create_study, or call logger.log_study before the search"
+            + ("" if recipe.features is None else "; or give balance, if you know it")
         )
     if seed is None:
         seed = recipe.seeds.get("model", recipe.seeds.get("study", 0))
@@ -130,5 +162,12 @@ def rebuild(run: Any, *, seed: int | None = None, max_table_rows: int | None = 5
         recipe.genotype,
         recipe.features,
         seed,
-        max_table_rows=max_table_rows,
+        max_table_rows=recipe.max_table_rows if max_table_rows == "logged" else max_table_rows,
+        balance=balance,
     )
+
+
+def _table_rows(text: str | None) -> int | None:
+    if text is None:
+        return SUPERNET_TABLE_ROWS
+    return None if text == "none" else int(text)

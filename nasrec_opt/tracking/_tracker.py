@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.objective import Objective
 
 
 class Tracker(Protocol):
@@ -64,6 +65,14 @@ class Tracker(Protocol):
             study: The study.
             summary: Flat or nested plain values.
             features: Shape of the input, or None where it is not known.
+        """
+
+    def log_study(self, study: optuna.Study, objective: Objective) -> None:
+        """Record what it takes to build the models of a study again.
+
+        Args:
+            study: The study.
+            objective: What its trials are scored with.
         """
 
     def log_settings(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
@@ -168,6 +177,14 @@ class NullTracker:
             study: Ignored.
             summary: Ignored.
             features: Ignored.
+        """
+
+    def log_study(self, study: optuna.Study, objective: Objective) -> None:
+        """Ignore what models are built with.
+
+        Args:
+            study: Ignored.
+            objective: Ignored.
         """
 
     def log_settings(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:

@@ -51,6 +51,7 @@ def _run(context: Context) -> str:
     tracker = context.tracker()
     already = len(finished_trials(study))
     describe_run(study, tracker, config, folder, context.dataset())
+    tracker.log_study(study, objective)
     tracker.sync(study)
     started = time.perf_counter()
     search(
