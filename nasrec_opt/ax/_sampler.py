@@ -16,6 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt._foreign.optuna import enqueued_params
 from nasrec_opt.ax._client import Strategy, check_goals, encoding_of, search_client
 from nasrec_opt.ax._parameters import genotype_of, parameters_of
 from nasrec_opt.ax._quiet import check_ax, quiet
@@ -91,7 +92,7 @@ class AxSampler(StreamSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The parameters of Ax's next trial; inactive ones are left out."""
-        if "fixed_params" in trial.system_attrs:  # enqueued: Ax is told of it afterwards
+        if enqueued_params(trial):  # enqueued: Ax is told of it afterwards
             return {}
         with _ALONE, quiet():
             mirror = self._mirror(study, trial.number)

@@ -8,6 +8,7 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt._foreign.optuna import identity, note_of
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.samplers._population import Individual
 from nasrec_opt.samplers._selection import FloatArray
@@ -36,7 +37,7 @@ class Archive:
     ) -> tuple[list[Genotype], FloatArray]:
         """Genotypes of trials that have one, and their points, `[individuals, dimensions]`."""
         known = self._known(study)
-        genotypes = [self._genotype(known, individual.trial) for individual in individuals]
+        genotypes = [self._genotype(study, known, individual.trial) for individual in individuals]
         found = [genotype for genotype in genotypes if genotype is not None]
         new = [genotype for genotype in dict.fromkeys(found) if genotype not in self._points]
         self._points |= dict(zip(new, self.embedding.embed(new), strict=True))
@@ -46,19 +47,21 @@ class Archive:
         """Number and genotype of the trials that failed or were pruned."""
         known = self._known(study)
         trials = study.get_trials(deepcopy=False, states=_DISCARDED)
-        found = [(trial.number, self._genotype(known, trial)) for trial in trials]
+        found = [(trial.number, self._genotype(study, known, trial)) for trial in trials]
         return [(number, genotype) for number, genotype in found if genotype is not None]
 
     def _known(self, study: Study) -> dict[int, Genotype | None]:
-        key = (study._storage, study._study_id)
+        key = identity(study)
         if self._study != key:
             self._study, self._genotypes = key, {}
         return self._genotypes
 
-    def _genotype(self, known: dict[int, Genotype | None], trial: FrozenTrial) -> Genotype | None:
+    def _genotype(
+        self, study: Study, known: dict[int, Genotype | None], trial: FrozenTrial
+    ) -> Genotype | None:
         """The genotype of a finished trial; for an early failure, the one that was proposed."""
         if trial.number not in known:
-            proposed: dict[str, Any] = trial.system_attrs.get(PROPOSAL, {})
+            proposed: dict[str, Any] = note_of(study, trial, PROPOSAL) or {}
             try:
                 genotype = self._space.decode({**proposed, **trial.params}).canonical()
                 known[trial.number] = genotype

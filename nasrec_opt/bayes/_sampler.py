@@ -22,6 +22,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from nasrec_opt._foreign.optuna import identity
 from nasrec_opt.bayes._acquisition import require_botorch, select_batch
 from nasrec_opt.bayes._archive import Archive
 from nasrec_opt.bayes._pool import propose_pool
@@ -109,7 +110,7 @@ class PoolBayesSampler(StreamSampler):
         """The parameters of a genotype; inactive ones are left out."""
         if not search_space:
             return {}
-        if again := proposed_before(trial, search_space):
+        if again := proposed_before(study, trial, search_space):
             return known_at_once(again, search_space)
         genotype = self._propose(study, trial.number)
         params = self._space.encode(genotype)
@@ -140,7 +141,7 @@ class PoolBayesSampler(StreamSampler):
         self, study: Study, number: int, observed: list[Individual], discarded: set[Genotype]
     ) -> Iterator[Genotype]:
         """The pool of a round, the most promising first, chosen no further than is asked for."""
-        key = (study._storage, study._study_id, *(individual.number for individual in observed))
+        key = (*identity(study), *(individual.number for individual in observed))
         current = self._round
         if current is None or current.key != key:
             current = self._begin(key, study, number, observed, discarded)

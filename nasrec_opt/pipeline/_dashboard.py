@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-import uuid
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.artifacts import FileSystemArtifactStore
 
+from nasrec_opt._foreign.optuna_dashboard import attach_picture
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.report import draw, importance_figure
 from nasrec_opt.space import Genotype
@@ -21,7 +19,6 @@ from nasrec_opt.tracking import Tracker
 
 MAX_MODEL_BYTES = 200_000_000  # larger models stay where they are, and are not copied to MLflow
 CARD_PIXELS = 450  # of the dashboard's page, which cuts off higher plots
-_ARTIFACT = "dashboard:artifacts:{trial_id}:{artifact_id}"  # attribute of the study
 
 
 def describe(study: optuna.Study, settings: Mapping[str, Any]) -> None:
@@ -84,7 +81,7 @@ def show_front(study: optuna.Study, folder: Path, features: FeatureSpec, tracker
             for number, (_, genotype) in front.items()
         }
         for number, (trial, genotype) in front.items():
-            _attach(study, trial, genotype, files[number][0], folder)
+            attach_picture(study, trial, files[number][0], folder, genotype.to_json())
         tracker.log_files(study, files)
     return len(front)
 
@@ -120,32 +117,6 @@ def files_of(genotype: Genotype, folder: Path, features: FeatureSpec) -> list[Pa
     draw(genotype, drawing, features)
     text.write_text(genotype.to_json(), encoding="utf-8")
     return [drawing, text]
-
-
-def _attach(
-    study: optuna.Study,
-    trial: optuna.trial.FrozenTrial,
-    genotype: Genotype,
-    drawing: Path,
-    folder: Path,
-) -> None:
-    """Make a drawing an artifact of a finished trial; repeated calls change nothing.
-
-    `optuna.artifacts.upload_artifact` writes into the trial, which is already finished; the
-    dashboard also reads artifacts from the study.
-    """
-    artifact_id = str(uuid.uuid5(uuid.NAMESPACE_OID, genotype.to_json()))
-    key = _ARTIFACT.format(trial_id=trial._trial_id, artifact_id=artifact_id)
-    if key in study._storage.get_study_system_attrs(study._study_id):
-        return
-    folder.mkdir(exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        store = FileSystemArtifactStore(folder)
-    with drawing.open("rb") as stream:
-        store.write(artifact_id, stream)
-    meta = {"artifact_id": artifact_id, "filename": drawing.name, "mimetype": "image/svg+xml"}
-    study._storage.set_study_system_attr(study._study_id, key, json.dumps(meta))
 
 
 def _markdown(settings: Mapping[str, Any]) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from nasrec_opt._foreign.optuna import set_attribute, storage_of
 from nasrec_opt.ladder import Climb, Rung
 
 SEARCHED = "searched_trial"
@@ -35,7 +36,7 @@ class LadderView:
         self._searched = {trial.number: trial for trial in search.get_trials(deepcopy=False)}
         self._names = list(search.metric_names or [])
         self._objectives = ["log_loss", *(name for name in self._names if name != "log_loss")]
-        name, storage = f"{search.study_name}-ladder", search._storage
+        name, storage = f"{search.study_name}-ladder", storage_of(search)
         self._study = self._open(name, storage)
         if self._study.user_attrs.get("climb", key) != key:
             optuna.delete_study(study_name=name, storage=storage)
@@ -59,7 +60,7 @@ class LadderView:
                 continue
             for name, value in _log_losses(state.rungs, number).items():
                 if trial.user_attrs.get(name) != value:
-                    Trial(self._study, trial._trial_id).set_user_attr(name, value)
+                    set_attribute(self._study, trial, name, value)
                     trial.user_attrs[name] = value
             if any(
                 r.promoted and number in r.trained and number not in r.promoted for r in state.rungs
@@ -79,9 +80,7 @@ class LadderView:
                 continue
             costs = dict(zip(self._names, source.values, strict=True))
             values = costs | {"log_loss": model["mean_validation_log_loss"]}
-            Trial(self._study, trial._trial_id).set_user_attr(
-                "test_log_loss", model["test_log_loss"]
-            )
+            set_attribute(self._study, trial, "test_log_loss", model["test_log_loss"])
             self._end(trial, TrialState.COMPLETE, [values[name] for name in self._objectives])
 
     def _open(self, name: str, storage: Any) -> optuna.Study:

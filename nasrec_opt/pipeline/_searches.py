@@ -13,6 +13,7 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage
 
+from nasrec_opt._foreign.optuna import oldest_first
 from nasrec_opt._results import read_results
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.pipeline._folder import RunFolder, plain
@@ -37,7 +38,7 @@ def studies_of(folder: RunFolder) -> Studies:
         return {}
     with as_study_error(path):
         storage = RDBStorage(sqlite_url(path), {"connect_args": {"timeout": 60}})
-        found = sorted(storage.get_all_studies(), key=lambda study: study._study_id)
+        found = oldest_first(storage.get_all_studies())
         storage.engine.dispose()
     return {s.study_name: s.user_attrs.get("settings") for s in found if "space" in s.user_attrs}
 

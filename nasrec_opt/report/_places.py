@@ -9,6 +9,8 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt._foreign.optuna import add_as_it_is
+
 
 def with_hashable_choices(study: optuna.Study) -> optuna.Study:
     """The study, or a copy of its complete trials with lists and dicts replaced by their places.
@@ -24,7 +26,7 @@ def with_hashable_choices(study: optuna.Study) -> optuna.Study:
     found = optuna.create_study(directions=study.directions)
     for trial in trials:
         # Not `add_trial`, which refuses values outside a range that `enqueue_trial` has let in.
-        found._storage.create_new_trial(found._study_id, template_trial=_with_places(trial))
+        add_as_it_is(found, _with_places(trial))
     return found
 
 

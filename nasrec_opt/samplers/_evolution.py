@@ -191,7 +191,7 @@ class RegularizedEvolutionSampler(StreamSampler):
         """The parameters of a new individual; inactive ones are left out."""
         if not search_space:
             return {}
-        if again := proposed_before(trial, search_space):
+        if again := proposed_before(study, trial, search_space):
             return known_at_once(again, search_space)
         seen = self._history.read(study, trial.number)
         proposal = self._propose(seen, trial.number, search_space)

@@ -17,6 +17,8 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt._foreign.optuna import enqueued_params, note_of
+from nasrec_opt._foreign.optuna import identity as identity_of
 from nasrec_opt.samplers._selection import FloatArray
 from nasrec_opt.samplers._streams import PROPOSAL
 from nasrec_opt.samplers._values import spellings
@@ -87,10 +89,10 @@ class Snapshot:
 
 
 def proposed_before(
-    trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
 ) -> dict[str, Any]:
     """The proposal of a trial that is run again after its worker was killed, or None."""
-    proposed: dict[str, Any] = trial.system_attrs.get(PROPOSAL, {})
+    proposed: dict[str, Any] = note_of(study, trial, PROPOSAL) or {}
     kept: dict[str, Any] = {}
     for name, value in proposed.items():
         if name in search_space:
@@ -141,10 +143,10 @@ class History:
             # A pruner may show a sampler only some of the trials; those are read from the start.
             is_whole = not trials or trials[-1].number == len(trials) - 1
             # Studies of one name may be many: the storage and the number in it tell them apart.
-            key = (study._storage, study._study_id)
+            key = identity_of(study)
             if not is_whole or cache.study != key or cache.num_seen > len(trials):
                 cache = _Cache(key)
-            self._update(cache, trials, study.directions)
+            self._update(cache, trials, study)
             if is_whole:
                 self._cache = cache
             promised = {what for number, what in cache.promised.items() if number != asking}
@@ -161,16 +163,14 @@ class History:
             params: What was proposed.
             identity: That of the proposal; one that was enqueued in part has another.
         """
-        enqueued = trial.system_attrs.get("fixed_params", {})
+        enqueued = enqueued_params(trial)
         if enqueued:
             identity = self._identify({**params, **enqueued})
         with self._lock:
-            if identity is not None and self._cache.study == (study._storage, study._study_id):
+            if identity is not None and self._cache.study == identity_of(study):
                 self._cache.promised[trial.number] = identity
 
-    def _update(
-        self, cache: _Cache, trials: list[FrozenTrial], directions: list[StudyDirection]
-    ) -> None:
+    def _update(self, cache: _Cache, trials: list[FrozenTrial], study: Study) -> None:
         positions = [*cache.open_numbers, *range(cache.num_seen, len(trials))]
         cache.num_seen = len(trials)
         cache.open_numbers = []
@@ -178,30 +178,30 @@ class History:
             trial = trials[position]
             if not trial.state.is_finished():
                 cache.open_numbers.append(position)
-                self._promise(cache, trial)
+                self._promise(cache, study, trial)
                 continue
             promised = cache.promised.pop(trial.number, None)
             if trial.state == TrialState.FAIL:
-                proposed = trial.system_attrs.get(PROPOSAL, {})
+                proposed = note_of(study, trial, PROPOSAL) or {}
                 cache.failed.add(promised or self._identify({**proposed, **trial.params}))
                 continue
-            is_as_proposed = trial.params == trial.system_attrs.get(PROPOSAL)
-            identity = promised if is_as_proposed else None
-            if identity is None:
-                identity = self._identify(trial.params)
-            if identity is None:  # a trial of another space is nobody's parent
+            is_as_proposed = trial.params == note_of(study, trial, PROPOSAL)
+            found = promised if is_as_proposed else None
+            if found is None:
+                found = self._identify(trial.params)
+            if found is None:  # a trial of another space is nobody's parent
                 continue
-            cache.taken.add(identity)
+            cache.taken.add(found)
             if trial.state == TrialState.COMPLETE:
                 # Workers finish out of order; birth decides, so that all of them agree.
-                individual = _individual(trial, directions, identity)
+                individual = _individual(trial, study.directions, found)
                 insort(cache.individuals, individual, key=lambda i: i.number)
 
-    def _promise(self, cache: _Cache, trial: FrozenTrial) -> None:
-        proposed = trial.system_attrs.get(PROPOSAL, {})
+    def _promise(self, cache: _Cache, study: Study, trial: FrozenTrial) -> None:
+        proposed = note_of(study, trial, PROPOSAL) or {}
         if proposed and trial.number in cache.promised:
             return  # others may still ask parameters that nobody foresaw
-        enqueued = trial.system_attrs.get("fixed_params", {})
+        enqueued = enqueued_params(trial)
         identity = self._identify({**proposed, **enqueued, **trial.params})
         if identity is not None:
             cache.promised[trial.number] = identity

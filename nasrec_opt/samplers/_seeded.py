@@ -11,6 +11,7 @@ from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt._foreign.optuna import identity
 from nasrec_opt.samplers._draw import check_seed, stream
 from nasrec_opt.samplers._streams import StreamSampler
 
@@ -115,7 +116,7 @@ class PerTrialSeededSampler(BaseSampler):
 
 def _key(study: Study, trial: FrozenTrial) -> tuple[object, int, int]:
     """A trial among those of all studies that share the sampler."""
-    return study._storage, study._study_id, trial.number
+    return *identity(study), trial.number
 
 
 def _has_lists(distribution: BaseDistribution) -> bool:

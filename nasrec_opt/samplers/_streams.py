@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from nasrec_opt._foreign.optuna import add_note, note_of
 from nasrec_opt.samplers._draw import check_seed, draw, stream
 from nasrec_opt.samplers._values import is_plain, spellings
 
@@ -42,7 +43,7 @@ class StreamSampler(BaseSampler):
     ) -> Any:
         """A parameter of the proposal that `known_at_once` left out, or a uniform draw."""
         if not is_plain(param_distribution):
-            proposed = trial.system_attrs.get(PROPOSAL, {})
+            proposed = note_of(study, trial, PROPOSAL) or {}
             if param_name in proposed:
                 for value in spellings(param_distribution, proposed[param_name]):
                     return value
@@ -60,7 +61,7 @@ def hand_out(
 ) -> dict[str, Any]:
     """Store what is proposed to a trial; returns what `sample_relative` may return of it."""
     # Parameters reach the storage one by one, while other workers check what is taken.
-    study._storage.set_trial_system_attr(trial._trial_id, PROPOSAL, params)
+    add_note(study, trial, PROPOSAL, params)
     return known_at_once(params, search_space)
 
 

@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from nasrec_opt._foreign.optuna import fixed_params
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.space._choices import BLOCK_GENES, WIDE, is_active
 from nasrec_opt.space._genotype import HardwareGene
@@ -23,9 +24,7 @@ Label = int | str  # what a storage and a dashboard show
 
 def enqueued(trial: BaseTrial) -> Mapping[str, Any]:
     """The parameters that `study.enqueue_trial` fixed; the others are the sampler's to choose."""
-    # Optuna has no public name for these; a `FixedTrial` has none at all.
-    fixed: Mapping[str, Any] = getattr(trial, "_fixed_params", {})
-    return fixed
+    return fixed_params(trial)
 
 
 def check_known(params: Mapping[str, Any], names: Mapping[str, Any], space: str) -> None:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from nasrec_opt._foreign.optuna import (
+    ENQUEUED,
+    enqueued_params,
+    give_back,
+    has_queue,
+    set_attribute,
+)
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space._genotype import Genotype
 from nasrec_opt.space._optuna import Parameters
@@ -13,7 +20,6 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-FIXED = "fixed_params"  # system attribute of Optuna: what was enqueued
 TOKEN = "nasrec:enqueued"  # system attribute: whose trial it is
 DUPLICATE = "duplicate_of"  # user attribute: number of the trial that is evaluated instead
 
@@ -28,19 +34,21 @@ def enqueue(parameters: Parameters, study: Study, genotype: Genotype) -> int:
         return known[0].number
     # Two workers may be here at once. Each adds a running trial, which no other worker takes. The
     # storage numbers them one after the other, and the first of them is put into the queue.
+    if not has_queue(study):
+        study.enqueue_trial(params)
+        return _trials_of(parameters, study, genotype)[0].number
     token = uuid.uuid4().hex
     study.add_trial(
-        create_trial(state=TrialState.RUNNING, system_attrs={FIXED: params, TOKEN: token})
+        create_trial(state=TrialState.RUNNING, system_attrs={ENQUEUED: params, TOKEN: token})
     )
     known = _trials_of(parameters, study, genotype)
     first = known[0]
     [own] = [trial for trial in known if trial.system_attrs.get(TOKEN) == token]
-    storage = study._storage  # the public API can end a trial, but not give it to the queue
     if own.number == first.number:
-        storage.set_trial_state_values(own._trial_id, TrialState.WAITING)
+        give_back(study, own)
     else:
-        storage.set_trial_user_attr(own._trial_id, DUPLICATE, first.number)
-        storage.set_trial_state_values(own._trial_id, TrialState.FAIL)
+        set_attribute(study, own, DUPLICATE, first.number)
+        study.tell(own.number, state=TrialState.FAIL)
     return first.number
 
 
@@ -50,7 +58,7 @@ def _trials_of(parameters: Parameters, study: Study, genotype: Genotype) -> list
     found = []
     for trial in study.get_trials(deepcopy=False):
         try:
-            its = parameters.decode(trial.params | trial.system_attrs.get(FIXED, {}))
+            its = parameters.decode(trial.params | enqueued_params(trial))
         except GenotypeError:
             continue  # enqueued in part, not asked for all of it yet, or of another space
         if its.canonical() == wanted:

@@ -6,11 +6,12 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nasrec_opt._foreign.mlflow import STORE_TABLE, forget_places, quieten, sql_store
 from nasrec_opt._sqlite import sqlite_path
 from nasrec_opt.errors import MissingExtraError, NasrecError, StudyError
 from nasrec_opt.tracking._names import encode_title
@@ -61,7 +62,7 @@ class Store:
             if path is not None:
                 _check_sqlite(path)
             require_reachable(tracking_uri)
-            _forget_places()
+            forget_places()
             self.client = MlflowClient(tracking_uri)
             if artifact_location is None and path is not None:
                 # MLflow's default is a folder in the directory where the process started.
@@ -182,20 +183,16 @@ class Store:
         log("%s: %s is not logged in full: %s", self.uri, record.name, one_line(error))
 
     def _fast_writer(self, experiment: Any) -> TransactionWriter | None:
-        """A writer that inserts in one transaction, if the client's store is a SQL database."""
-        try:
-            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-            from sqlalchemy import event
+        """A writer that inserts in one transaction, if the store is a SQL database of known tables."""
+        store = sql_store(self.client)
+        if store is None:
+            return None  # a tracking server, or an MLflow that is built otherwise
+        from sqlalchemy import event
 
-            store = self.client._tracking_client.store  # no public way to the engine
-            if not isinstance(store, SqlAlchemyStore):
-                return None
-            if sqlite_path(self.uri) and not event.contains(store.engine, "connect", _on_connect):
-                event.listen(store.engine, "connect", _on_connect)
-                store.engine.dispose()  # connections from before the listener
-            return TransactionWriter(store, experiment, self.through_client)
-        except (ImportError, AttributeError):
-            return None  # an MLflow that is built otherwise: the client will do
+        if sqlite_path(self.uri) and not event.contains(store.engine, "connect", _on_connect):
+            event.listen(store.engine, "connect", _on_connect)
+            store.engine.dispose()  # connections from before the listener
+        return TransactionWriter(store, experiment, self.through_client)
 
 
 def _ever_less(record: RunRecord) -> Iterator[RunRecord]:
@@ -224,9 +221,7 @@ def require_mlflow() -> None:
         import mlflow.tracking  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("MLflow", "mlflow") from error
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # one line for each migration
-    # Messages on its tables, and a traceback for each error that it also raises.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    quieten()
 
 
 def require_reachable(uri: str) -> None:
@@ -308,20 +303,12 @@ def as_study_error(where: str) -> Iterator[None]:
         raise StudyError(f"{where}: could not be logged: {one_line(error)}") from error
 
 
-def _forget_places() -> None:
-    """Clear MLflow's cache of artifact locations, which for a copied store are the original's."""
-    with suppress(ImportError, AttributeError):
-        from mlflow.tracking._tracking_service import utils
-
-        utils._artifact_repos_cache.clear()  # for the whole process, by nothing but the run
-
-
 def _check_sqlite(path: Path) -> None:
     """Refuse other databases, before MLflow adds its tables to them or retries for minutes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000)) as connection:
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-        if names and "experiments" not in names:
+        if names and STORE_TABLE not in names:
             raise OSError(f"another SQLite database, with the table {min(names)}")
         # Readers and a writer side by side; kept in the file. A file system that cannot answers
         # with the mode that it keeps.

@@ -14,6 +14,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt._foreign.optuna import FAIL_REASON
 from nasrec_opt.objective import FAILED
 from nasrec_opt.tracking._names import encode
 from nasrec_opt.tracking._notes import IN_FULL, Notes
@@ -134,7 +135,7 @@ def _own_tags(trial: FrozenTrial) -> dict[str, str]:
     tags = {KIND_TAG: "trial", TRIAL_TAG: str(trial.number), STATE_TAG: trial.state.name}
     if isinstance(genotype := trial.user_attrs.get("genotype"), str):
         tags |= {GENOTYPE_TAG: genotype, **_space_name(genotype)}
-    reason = trial.user_attrs.get(FAILED, trial.system_attrs.get("fail_reason"))
+    reason = trial.user_attrs.get(FAILED, trial.system_attrs.get(FAIL_REASON))
     if trial.state == TrialState.FAIL and reason is not None:
         tags[REASON_TAG] = str(reason)
     return tags

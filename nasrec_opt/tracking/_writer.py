@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from nasrec_opt._foreign.mlflow import rows_of, run_tables
 from nasrec_opt.tracking._record import IDENTITY_TAGS, RunRecord
 from nasrec_opt.tracking._values import MAX_PARAM
 
@@ -90,29 +90,20 @@ class TransactionWriter:
     """Inserts the rows of many runs in one transaction.
 
     Args:
-        store: MLflow's `SqlAlchemyStore`.
+        store: MLflow's `SqlAlchemyStore`, with the tables of `run_tables`.
         experiment: MLflow's experiment.
         fallback: Writes what the database refused, and everything from then on.
     """
 
     def __init__(self, store: Any, experiment: Any, fallback: ClientWriter) -> None:
-        from mlflow.store.tracking.dbmodels import models
-
         self._engine = store.engine
         self._sanitize = store.sanitize_metric_value  # NaN and infinities, as MLflow keeps them
         self._experiment_id = int(experiment.experiment_id)
         self._artifacts = experiment.artifact_location.rstrip("/")
         self._fallback = fallback
-        self._tables = {  # runs first: the others refer to them
-            name: getattr(models, f"Sql{name}").__table__
-            for name in (
-                "Run",
-                "Tag",
-                "Param",
-                "Metric",
-                "LatestMetric",
-            )
-        }
+        tables = run_tables()
+        assert tables is not None  # `sql_store` found them
+        self._tables = tables
         self.is_direct = True
 
     def write(self, records: Sequence[RunRecord]) -> list[str]:
@@ -126,9 +117,12 @@ class TransactionWriter:
             plain = iter(self.write([record for record in records if not record.files]))
             return [self._fallback.write([r])[0] if r.files else next(plain) for r in records]
         run_ids = [uuid.uuid4().hex for _ in records]
-        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for run_id, record in zip(run_ids, records, strict=True):
-            self._add(rows, run_id, record)
+        rows = rows_of(
+            dict(zip(run_ids, records, strict=True)),
+            self._experiment_id,
+            self._artifacts,
+            self._sanitize,
+        )
         try:
             with self._engine.begin() as connection:
                 for name, table in self._tables.items():
@@ -141,43 +135,3 @@ class TransactionWriter:
             run_ids = self._fallback.write(records)
             self.is_direct = False
         return run_ids
-
-    def _add(self, rows: dict[str, list[dict[str, Any]]], run_id: str, record: RunRecord) -> None:
-        """Add the table rows that `MlflowClient` would write."""
-        rows["Run"].append(
-            {
-                "run_uuid": run_id,
-                "name": record.name,
-                "source_type": "UNKNOWN",
-                "source_name": "",
-                "entry_point_name": "",
-                "user_id": "unknown",
-                "status": record.status,
-                "start_time": record.start_ms,
-                "end_time": record.end_ms,
-                "source_version": "",
-                "lifecycle_stage": "active",
-                "artifact_uri": f"{self._artifacts}/{run_id}/artifacts",
-                "experiment_id": self._experiment_id,
-            }
-        )
-        tags = {**record.tags, "mlflow.runName": record.name}
-        for name, value in tags.items():
-            rows["Tag"].append({"run_uuid": run_id, "key": name, "value": value})
-        for name, value in record.params.items():
-            rows["Param"].append({"run_uuid": run_id, "key": name, "value": value})
-        latest: dict[str, dict[str, Any]] = {}
-        for metric in record.metrics:
-            is_nan, value = self._sanitize(metric.value)
-            row = {
-                "run_uuid": run_id,
-                "key": metric.name,
-                "value": value,
-                "timestamp": record.end_ms,
-                "step": metric.step,
-                "is_nan": is_nan,
-            }
-            rows["Metric"].append(row)
-            if metric.name not in latest or metric.step >= latest[metric.name]["step"]:
-                latest[metric.name] = row
-        rows["LatestMetric"] += latest.values()
