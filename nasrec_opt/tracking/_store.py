@@ -183,7 +183,7 @@ class Store:
         log("%s: %s is not logged in full: %s", self.uri, record.name, one_line(error))
 
     def _fast_writer(self, experiment: Any) -> TransactionWriter | None:
-        """A writer that inserts in one transaction, if the store is a SQL database that is known."""
+        """A writer that inserts in one transaction, if the store is a known SQL database."""
         store = sql_store(self.client)
         if store is None:
             return None  # a tracking server, or an MLflow that is built otherwise
