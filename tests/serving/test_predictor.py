@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from conftest import REPOSITORY, environment
 from sklearn.metrics import log_loss
 from study_files import tiny_study_with
 
@@ -222,3 +224,19 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, cli, tmp_path):
         assert sentence in result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == [rows]
+
+
+def test_the_page_on_serving_runs(run, tmp_path, monkeypatch):
+    page = (REPOSITORY / "docs" / "howto" / "serve.md").read_text()
+    changed(run, tmp_path / "runs" / "quickstart", winner={"name": "model"})
+    shutil.copy(run.parent / "test.txt", tmp_path / "rows.csv")
+    monkeypatch.chdir(tmp_path)
+    [commands] = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    program = f"{shlex.quote(sys.executable)} -m nasrec_opt"
+    for command in commands.splitlines():
+        line = command.replace("nasrec-opt", program)
+        subprocess.run(line, shell=True, check=True, env=environment())
+    assert pl.read_parquet("p.parquet").height == results_of(run)["clicks"]["test"][1]
+    names = {"__name__": "page"}
+    for code in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        exec(code, names)
