@@ -15,6 +15,7 @@ from nasrec_opt.options._choices import (
     check_precision,
     check_ranked_bits,
 )
+from nasrec_opt.options._differences import differences, json_values
 from nasrec_opt.options._ladder import LadderConfig
 from nasrec_opt.options._oracle import AdagradFit, FineTune, Scratch
 from nasrec_opt.options._retrain import RetrainConfig
@@ -41,4 +42,6 @@ __all__ = [
     "check_initialization",
     "check_precision",
     "check_ranked_bits",
+    "differences",
+    "json_values",
 ]

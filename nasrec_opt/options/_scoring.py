@@ -134,6 +134,7 @@ class OracleOptions:
         """
         fits = self.fidelity == "last_layer"
         names = {"fine_tune", "scratch"} - {self.fidelity}
+        names |= {"precision"} if self.fidelity in ("fine_tune", "scratch") else set()
         names |= set() if fits else {"last_layer"}
         is_adagrad = fits and self.last_layer == "adagrad"
         names |= {"fit_rows"} if is_adagrad or not fits else set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nasrec_opt._plain import put_plain
@@ -17,9 +17,7 @@ from nasrec_opt.options._choices import (
     check_initialization,
     check_precision,
 )
-
-# Options that a training of before them did not have: at their defaults they change nothing.
-LATER_OPTIONS = ("epsilon", "clip_norm", "initialization")
+from nasrec_opt.options._differences import differences, json_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,18 +123,24 @@ class TrainConfig(AdagradOptions):
             settled = replace(settled, embedding_rate=self.embedding_rate)
         return settled
 
-    def identity(self) -> dict[str, Any]:
+    def in_force(self) -> dict[str, Any]:
         """State everything that the weights depend on.
 
         Returns:
-            JSON values, equal for trainings that give equal weights.
+            JSON values by name, equal for trainings that give equal weights.
         """
-        values = asdict(self)
+        values = json_values(self)
         del values["checkpoint_s"]  # changes no weight
         if values["embedding_rate"] == values["learning_rate"]:
             values["embedding_rate"] = None
-        defaults = TrainConfig()
-        for name in LATER_OPTIONS:  # a training of before them is one at their defaults
-            if values[name] == getattr(defaults, name):
-                del values[name]
+        if values["path_sampling"] == "single-single":
+            del values["connections"]  # each branch has one input
         return values
+
+    def identity(self) -> dict[str, Any]:
+        """State what the weights depend on, as far as it is not the default.
+
+        Returns:
+            JSON values by name, equal for trainings that give equal weights.
+        """
+        return differences(self.in_force(), json_values(TrainConfig()))

@@ -16,6 +16,7 @@ from nasrec_opt._files import sha256
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._schema import USUAL
 
 NUM_DENSE, NUM_SPARSE = 13, 26  # columns of Criteo's log
 
@@ -118,9 +119,9 @@ def conditions_of_run(folder: RunFolder, technology: Path | None = None) -> Cond
             f"{folder.path}: expected a run folder with a trained supernet, got none; its columns "
             "are not known yet"
         )
-    settings = record["train"]["settings"]
+    data = USUAL["data"] | record["train"]["settings"]["data"]
     dataset = Dataset.open(
-        folder.dataset, min_count=settings["min_count"], binned_dense=settings["binned_dense"]
+        folder.dataset, min_count=data["min_count"], binned_dense=data["binned_dense"]
     )
     searched = record.get("search", {}).get("settings", {})
     digest = searched.get("hardware", {}).get("technology")

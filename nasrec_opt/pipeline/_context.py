@@ -115,7 +115,8 @@ class Context:
             sampler=make_proposer(config.search, self.space, config.seed),
             pruner=PRUNERS[config.search.pruner](),
         )
-        require_settings(study, search_settings(self.config, self.folder, self.space))
+        settings = search_settings(self.config, self.folder, self.space)
+        require_settings(study, self.folder, settings)
         return study
 
     @property

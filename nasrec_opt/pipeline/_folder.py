@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +14,8 @@ from filelock import FileLock, Timeout
 
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.errors import StudyError
+from nasrec_opt.pipeline._schema import digest as json_digest
+from nasrec_opt.pipeline._schema import first_difference, upgraded, upgraded_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +167,45 @@ class RunFolder:
         """Read `run.json`.
 
         Returns:
-            For each finished stage its `settings` and `seconds`; empty where the file is missing.
+            For each finished stage its `settings`, as this version writes them, and its `seconds`;
+            empty where the file is missing.
 
         Raises:
-            StudyError: The file was not written by this class.
+            StudyError: The file is not what this class writes, or a newer version has written it.
         """
+        return self._upgraded()[0]
+
+    def upgraded_search(self, settings: Any) -> Any:
+        """Read the settings that a study of this folder states.
+
+        Args:
+            settings: As the study has them, perhaps from an older version, or None.
+
+        Returns:
+            The same as this version writes them.
+
+        Raises:
+            StudyError: A newer version has written them.
+        """
+        return upgraded("search", settings, self._upgraded()[1])
+
+    def upgraded_digest(self, found: str) -> str:
+        """Read the digest of a stage's settings.
+
+        Args:
+            found: As some version wrote it.
+
+        Returns:
+            The digest of the same settings as this version writes them.
+        """
+        return self._upgraded()[1].get(found, found)
+
+    def _upgraded(self) -> tuple[dict[str, dict[str, Any]], Mapping[str, str]]:
+        """`run.json` as this version writes it, and what became of the digests in the folder."""
         try:
             values = read_json(self.record_path)
         except (FileNotFoundError, NotADirectoryError):
-            return {}
+            return {}, {}
         except ValueError as error:
             raise StudyError(f"{self.record_path}: expected JSON, got {error}") from error
         stages = values.values() if isinstance(values, dict) else [values]
@@ -184,7 +214,10 @@ class RunFolder:
                 f"{self.record_path}: expected the finished stages of a run, got something else; "
                 "remove it to run the stages again"
             )
-        return values
+        try:
+            return upgraded_record(values)
+        except StudyError as error:
+            raise StudyError(f"{self.record_path}: {error}") from None
 
     def is_done(self, stage: str, settings: Any, output: Path) -> bool:
         """Check whether a stage has finished with exactly these settings.
@@ -208,8 +241,14 @@ class RunFolder:
             settings: Everything that the stage depends on, as JSON values.
             seconds: Wall time of the process that finished it, s.
         """
-        values = self.record()
-        values[stage] = {"settings": plain(settings), "seconds": round(seconds, 3)}
+        values, settings = self.record(), plain(settings)
+        before = values.get(stage, {})
+        was = before.get("was") if before.get("settings") == settings else None
+        values[stage] = {
+            "settings": settings,
+            "seconds": round(seconds, 3),
+            **({"was": was} if was else {}),
+        }
         write_json(self.record_path, values)
 
     def forget(self, stage: str) -> None:
@@ -237,7 +276,7 @@ class RunFolder:
         entry = self.record().get(stage)
         if entry is None or not output.exists() or entry["settings"] == plain(settings):
             return
-        key, then, now = _first_difference(entry["settings"], plain(settings))
+        key, then, now = first_difference(entry["settings"], plain(settings))
         raise StudyError(
             f"{what}: made with other settings: {key} was {then!r} then, is {now!r} now; give "
             f"another --out, or remove {what}"
@@ -331,14 +370,4 @@ def plain(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """Sixteen hexadecimal digits that change with any setting in `value`."""
-    text = json.dumps(plain(value), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _first_difference(then: Any, now: Any, key: str = "") -> tuple[str, Any, Any]:
-    if isinstance(then, dict) and isinstance(now, dict):
-        for name in sorted({*then, *now}):
-            if then.get(name) != now.get(name):
-                inner = f"{key}.{name}" if key else name
-                return _first_difference(then.get(name), now.get(name), inner)
-    return key, then, now
+    return json_digest(plain(value))

@@ -10,9 +10,11 @@ from hw import shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.data import Schema
 from nasrec_opt.errors import StudyError
+from nasrec_opt.options import LadderConfig, differences
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._schema import USUAL, ladder_read, stated
 from nasrec_opt.pipeline._tables import OracleConfig
 from nasrec_opt.space import SearchSpace
 
@@ -32,14 +34,15 @@ def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None
     previous = folder.record().get("prepare", {}).get("settings", {})
     name = "synthetic" if source is None else str(source.resolve())
     if previous and (source is None or is_same_log(previous, source)):
-        name = previous["source"]  # where the log was when it was read
-    settings: dict[str, Any] = {"source": name, "format": format_of(data.format)}
+        name = previous["source"]  # where it was when it was read
     if name == "synthetic":
-        return settings | {"rows": data.synthetic_rows, "seed": data.synthetic_seed}
-    # A prepared log is no longer needed.
+        read = {"synthetic_rows": data.synthetic_rows, "synthetic_seed": data.synthetic_seed}
+        return stated({"source": name}, data=read)
+    # A log that is gone is no loss once it is prepared.
     log = source or Path(name)
     content = stamp(log) if log.is_file() else previous.get("content")
-    return settings | {"split_seed": data.split_seed, "content": content}
+    read = {"format": format_of(data.format), "split_seed": data.split_seed}
+    return stated({"source": name, "content": content}, data=read)
 
 
 def is_same_log(settings: dict[str, Any], log: Path) -> bool:
@@ -63,90 +66,45 @@ def baselines_settings(folder: RunFolder) -> dict[str, Any]:
     Args:
         folder: The run folder, with the prepared log.
     """
-    return {"prepare": folder.record().get("prepare", {}).get("settings")}
+    return stated({"prepare": _prepared(folder)})
 
 
 def train_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """Everything that the supernet's weights depend on."""
-    return {
-        "space": space.to_dict(),
-        "supernet": config.supernet.identity(),
-        "min_count": config.data.min_count,
-        "binned_dense": config.data.binned_dense,
-        "seed": config.seed,
-        "prepare": folder.record().get("prepare", {}).get("settings"),
-    }
+    """All that the supernet's weights depend on."""
+    facts, tables = _of_the_log(config, folder, space)
+    return stated(facts, supernet=config.supernet.in_force(), **tables)
 
 
 def probe_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """Everything that the models trained before the supernet depend on."""
-    shared = train_settings(config, folder, space)
-    del shared["supernet"]
-    settings = shared | {
-        "ladder": plain(config.search.ladder),
-        "model": plain(config.retrain.model),
-    }
-    if config.retrain.ensemble == 1:
-        return settings
-    return settings | {
-        "ensemble": config.retrain.ensemble,
-        "constraints": dict(config.search.constraints),
-        "hardware": {"technology": digest_of(config.hardware.technology)},
-    }
+    """All that the models trained before the supernet depend on."""
+    facts, tables = _of_the_log(config, folder, space)
+    ladder, retrain = config.search.ladder, config.retrain
+    if ladder is not None:
+        tables["ladder"] = {"probes": ladder.probes, "epochs": ladder.epochs}
+    tables["retrain"] = {"model": plain(retrain.model)}
+    if retrain.ensemble > 1:
+        tables["retrain"]["ensemble"] = retrain.ensemble
+        tables["search"] = {"constraints": plain(config.search.constraints)}
+        tables["hardware"] = {"technology": digest_of(config.hardware.technology)}
+    return stated(facts, **tables)
 
 
 def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """Everything that the search's trials depend on."""
-    pruner, pool = config.search.pruner, config.search.pool_bayes
-    initial, ladder = initial_genotypes(config.search, space), config.search.ladder
-    settings = {
-        "train": digest(train_settings(config, folder, space)),
-        "oracle": _oracle_settings(config.oracle),
-        "hardware": {"technology": digest_of(config.hardware.technology)},
-        "sampler": config.search.sampler,
-        "evolution": plain(config.search.evolution),
-        **({"pool_bayes": plain(pool)} if config.search.sampler == "pool_bayes" else {}),
-        **({"ax": plain(config.search.ax)} if config.search.engine == "ax" else {}),
-        "objectives": list(config.search.objectives),
-        "constraints": plain(config.search.constraints),
-        **({"pruner": pruner} if pruner != "none" else {}),
-        **({"initial": [genotype.to_json() for genotype in initial]} if initial else {}),
-        # Which ones they are follows from the space, the log and the seed.
-        **({"probes": ladder.probes} if ladder and ladder.probes else {}),
-    }
-    return without_unread(settings)
-
-
-def without_unread(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a search without the options of samplers that it does not use.
-
-    Args:
-        settings: From `search_settings`; older versions stored such options, too.
-    """
-    is_read = settings["sampler"] == "evolution" and "ax" not in settings
-    return {name: v for name, v in settings.items() if is_read or name != "evolution"}
-
-
-def _oracle_settings(oracle: OracleConfig) -> dict[str, Any]:
-    """Everything that the oracle's answers depend on, without newer options at their default."""
-    values = {name: value for name, value in plain(oracle).items() if name not in oracle.unread()}
-    if values["bits"] == "float":
-        del values["bits"]  # as in records from before the option, when bits were ignored
-    if values.get("last_layer") == "newton":
-        del values["last_layer"]
-    if "fit_rows" in values and values["fit_rows"] is None:
-        del values["fit_rows"]
-    trained = {"fine_tune": oracle.fine_tune, "scratch": oracle.scratch}.get(oracle.fidelity)
-    if trained is not None:
-        usual = plain(type(trained)())
-        table = values[oracle.fidelity]
-        if "embedding_rate" in table and table["embedding_rate"] == table["learning_rate"]:
-            table["embedding_rate"] = None
-        later = {name: usual[name] for name in ("epsilon", "clip_norm", "rate_warmup_fraction")}
-        for name, before in (later | {"embedding_rate": None, "embedding_prior": 0.0}).items():
-            if name in table and table[name] == before:
-                del table[name]
-    return values
+    """All that the search's trials depend on."""
+    search = plain(config.search)
+    del search["n_trials"], search["ladder"]
+    for name in config.search.unread():
+        del search[name]
+    # What the files hold, not how they are called.
+    search["initial"] = [g.to_json() for g in initial_genotypes(config.search, space)]
+    if config.search.ladder is not None:  # which ones follows from the space, the log and the seed
+        search["probes"] = config.search.ladder.probes
+    return stated(
+        {"train": digest(train_settings(config, folder, space))},
+        oracle=_oracle_read(config.oracle),
+        hardware={"technology": digest_of(config.hardware.technology)},
+        search=search,
+    )
 
 
 def finished_search_settings(
@@ -157,29 +115,47 @@ def finished_search_settings(
 
 
 def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """Everything that the retrained models depend on, without newer options at their default."""
-    search, retrain = finished_search_settings(config, folder, space), plain(config.retrain)
+    """All that the retrained models depend on."""
+    facts: dict[str, Any] = {"search": digest(finished_search_settings(config, folder, space))}
+    if config.search.ladder is not None:
+        facts["ladder"] = differences(ladder_read(plain(config.search.ladder)), USUAL["ladder"])
+    retrain = plain(config.retrain)
     del retrain["workers"]  # changes no model
-    for name in ("seeds", "ensemble"):
-        if retrain[name] == 1:
-            del retrain[name]
-    ladder = config.search.ladder
-    return {
-        "search": digest(search),
-        "retrain": retrain,
-        "winner": "by validation rows",  # test rows decided in older versions
-        **({} if ladder is None else {"ladder": plain(ladder)}),
-    }
+    return stated(facts, retrain=retrain)
 
 
 def ladder_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
-    """Everything that the climb of searched models depends on."""
-    return {
-        "search": digest(finished_search_settings(config, folder, space)),
-        "ladder": plain(config.search.ladder),
-        "finalists": config.retrain.top,
-        "model": plain(config.retrain.model),
-    }
+    """All that the climb of searched models depends on."""
+    return stated(
+        {"search": digest(finished_search_settings(config, folder, space))},
+        ladder=ladder_read(plain(config.search.ladder or LadderConfig())),
+        retrain={"top": config.retrain.top, "model": plain(config.retrain.model)},
+    )
+
+
+def _prepared(folder: RunFolder) -> Any:
+    return folder.record().get("prepare", {}).get("settings")
+
+
+def _of_the_log(
+    config: StudyConfig, folder: RunFolder, space: SearchSpace
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Facts and tables of every stage that trains on the log."""
+    data = {"min_count": config.data.min_count, "binned_dense": config.data.binned_dense}
+    facts = {"seed": config.seed, "prepare": _prepared(folder)}
+    return facts, {"space": space.to_dict(), "data": data}
+
+
+def _oracle_read(oracle: OracleConfig) -> dict[str, Any]:
+    """What the oracle's answers depend on."""
+    values = {name: value for name, value in plain(oracle).items() if name not in oracle.unread()}
+    scratch = values.get("scratch")
+    if scratch is not None:
+        if scratch["embedding_rate"] == scratch["learning_rate"]:
+            del scratch["embedding_rate"]
+        if scratch["embedding_prior"] == 0.0:  # as in a record of before there was a choice
+            del scratch["embedding_prior"]
+    return values
 
 
 def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
@@ -202,11 +178,8 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
     technology = config.hardware.technology
     if technology is not None and shipped_technology(technology.name) == technology:
         settings["hardware"]["technology"] = technology.name  # not where it is installed
-    proposer = "ax" if config.search.engine == "ax" else config.search.sampler
-    for name in {"evolution", "pool_bayes", "ax"} - {proposer}:
+    for name in config.search.unread():
         del search[name]
-    if proposer == "ax":
-        del search["sampler"]
     if not search["initial"]:
         del search["initial"]
     return settings

@@ -75,7 +75,7 @@ def climb_ladder(
     recipe = dataclasses.replace(config.retrain.model, seed=config.seed)
     if recipe.balance is None:
         recipe = dataclasses.replace(recipe, balance=supernet.balance)
-    view = LadderView(study, key)
+    view = LadderView(study, folder, key)
     candidates = candidates_of(study, dataset.features)
     places = {candidate.genotype: i for i, candidate in enumerate(candidates)}
 
@@ -168,7 +168,8 @@ def _planned(folder: RunFolder, place: str, key: str) -> float | None:
     """The work planned for the first rung, if this climb has begun."""
     try:
         told = read_json(folder.ladder_of(place))
-        return float(told["planned"]) if told["settings"] == key and told["planned"] else None
+        is_same = folder.upgraded_digest(told["settings"]) == key
+        return float(told["planned"]) if is_same and told["planned"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

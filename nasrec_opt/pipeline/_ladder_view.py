@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nasrec_opt._foreign.optuna import set_attribute, storage_of
 from nasrec_opt.ladder import Climb, Rung
+from nasrec_opt.pipeline._folder import RunFolder
 
 SEARCHED = "searched_trial"
 
@@ -29,16 +30,17 @@ class LadderView:
 
     Args:
         search: The finished search; the ladder's study is in its storage.
+        folder: The run folder.
         key: Changes with anything that the climb depends on; a study of another climb is replaced.
     """
 
-    def __init__(self, search: optuna.Study, key: str) -> None:
+    def __init__(self, search: optuna.Study, folder: RunFolder, key: str) -> None:
         self._searched = {trial.number: trial for trial in search.get_trials(deepcopy=False)}
         self._names = list(search.metric_names or [])
         self._objectives = ["log_loss", *(name for name in self._names if name != "log_loss")]
         name, storage = f"{search.study_name}-ladder", storage_of(search)
         self._study = self._open(name, storage)
-        if self._study.user_attrs.get("climb", key) != key:
+        if folder.upgraded_digest(self._study.user_attrs.get("climb", key)) != key:
             optuna.delete_study(study_name=name, storage=storage)
             self._study = self._open(name, storage)
         self._study.set_user_attr("climb", key)

@@ -20,6 +20,7 @@ from nasrec_opt._recipe import (
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder, plain
+from nasrec_opt.pipeline._schema import USUAL
 
 Recipe = dict[str, Any]
 
@@ -106,10 +107,11 @@ def _of_before(folder: RunFolder) -> Recipe:
     """The values of a run from before recipes, when defaults did not follow the log."""
     try:
         settings = folder.record()["train"]["settings"]
-        trained = {name: settings["supernet"][name] for name in FIRST_SCRATCH}
+        supernet = USUAL["supernet"] | settings["supernet"]
+        trained = {name: supernet[name] for name in FIRST_SCRATCH}
     except KeyError:
         return {}
     if trained["embedding_rate"] is None:
         trained["embedding_rate"] = trained["learning_rate"]
-    data = {"min_count": settings["min_count"]}
+    data = {"min_count": settings["data"]["min_count"]}
     return {"data": data, "supernet": trained, "scratch": FIRST_SCRATCH}

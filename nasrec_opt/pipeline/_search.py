@@ -10,7 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle import architecture
-from nasrec_opt.pipeline._identity import without_unread
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._schema import first_difference
 from nasrec_opt.samplers import is_feasible
 from nasrec_opt.space import Genotype
 
@@ -23,24 +24,22 @@ def complete_trials(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def require_settings(study: optuna.Study, settings: Any) -> None:
-    """Store, or compare, the settings under which the trials of a study were evaluated.
+def require_settings(study: optuna.Study, folder: RunFolder, settings: Any) -> None:
+    """Write down, or compare, under which settings the trials of a study were evaluated.
 
     Raises:
         StudyError: The study's trials were evaluated under other settings.
     """
-    recorded = study.user_attrs.get("settings")
-    if recorded is None:
-        study.set_user_attr("settings", settings)
-        return
-    recorded = without_unread(recorded)
+    written = study.user_attrs.get("settings")
+    recorded = settings if written is None else folder.upgraded_search(written)
     if recorded != settings:
-        key = next(k for k in sorted({*recorded, *settings}) if recorded.get(k) != settings.get(k))
+        key, then, now = first_difference(recorded, settings)
         raise StudyError(
             f"study {study.study_name!r}: its trials were evaluated with other settings: {key} was "
-            f"{recorded.get(key)!r} then, is {settings.get(key)!r} now; give the "
-            "study another name, or another --out"
+            f"{then!r} then, is {now!r} now; give the study another name, or another --out"
         )
+    if written != settings:
+        study.set_user_attr("settings", settings)
 
 
 def winners(study: optuna.Study, count: int) -> list[Found]:

@@ -143,3 +143,9 @@ class SearchConfig:
                 "pruner: expected log_loss as the only objective, since trials are pruned by it, "
                 f"got {', '.join(self.objectives)}"
             )
+
+    def unread(self) -> set[str]:
+        """Names of the options that change no proposal of this study."""
+        if self.engine == "ax":
+            return {"evolution", "pool_bayes", "sampler"}
+        return {"evolution", "pool_bayes", "ax"} - {self.sampler}

@@ -16,13 +16,11 @@ from optuna.storages import RDBStorage
 from nasrec_opt._foreign.optuna import oldest_first
 from nasrec_opt._results import read_results
 from nasrec_opt._sqlite import sqlite_url
-from nasrec_opt.pipeline._folder import RunFolder, plain
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._schema import USUAL
 from nasrec_opt.pipeline._search import complete_trials
-from nasrec_opt.pipeline._search_table import EvolutionConfig, PoolBayesConfig
 from nasrec_opt.pipeline._storage import as_study_error
 from nasrec_opt.report import Search, read_study, write_comparison
-
-_USUAL = {"evolution": plain(EvolutionConfig()), "pool_bayes": plain(PoolBayesConfig())}
 
 Studies = Mapping[str, Any]  # by name, oldest first: the settings written down, or None
 
@@ -40,7 +38,11 @@ def studies_of(folder: RunFolder) -> Studies:
         storage = RDBStorage(sqlite_url(path), {"connect_args": {"timeout": 60}})
         found = oldest_first(storage.get_all_studies())
         storage.engine.dispose()
-    return {s.study_name: s.user_attrs.get("settings") for s in found if "space" in s.user_attrs}
+    return {
+        s.study_name: folder.upgraded_search(s.user_attrs.get("settings"))
+        for s in found
+        if "space" in s.user_attrs
+    }
 
 
 def name_of_search(name: str, settings: Mapping[str, Any], studies: Studies) -> str:
@@ -69,13 +71,14 @@ def name_of_search(name: str, settings: Mapping[str, Any], studies: Studies) -> 
 
 
 def proposer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the proposals of a search: the sampler, its options, and the first trials."""
-    first = {"initial": settings.get("initial", []), "probes": settings.get("probes", 0)}
-    if "ax" in settings:
-        return {"name": f"ax-{settings['ax']['strategy']}"} | first
-    sampler = settings["sampler"]
-    usual = _USUAL.get(sampler, {})  # for a record from before an option came
-    options = usual and usual | settings.get(sampler, {})
+    """Who proposes the trials of a search: a name, options that this one reads, first trials."""
+    search = USUAL["search"] | settings.get("search", {})
+    first = {"initial": search["initial"], "probes": search["probes"]}
+    if search["engine"] == "ax":
+        strategy = search["ax"].get("strategy", USUAL["search"]["ax"]["strategy"])
+        return {"name": f"ax-{strategy}"} | first
+    sampler = search["sampler"]
+    options = settings.get("search", {}).get(sampler, {})
     return {"name": sampler, "options": options} | first
 
 

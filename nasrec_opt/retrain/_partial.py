@@ -26,6 +26,7 @@ from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._job import STATE, Job
 from nasrec_opt.retrain._metrics import log_losses
 from nasrec_opt.retrain._training import Progress, Training
+from nasrec_opt.retrain._wanted import is_same_training
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
 
@@ -159,7 +160,7 @@ def head_of(file: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
     try:
         with safe_open(file, framework="pt") as stored:
             head: dict[str, Any] = json.loads(stored.metadata()[HEAD])
-            return head if head["wanted"] == wanted else None
+            return head if is_same_training(head["wanted"], wanted) else None
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 

@@ -15,6 +15,7 @@ from nasrec_opt.retrain._job import Job
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
 from nasrec_opt.retrain._partial import forget_training, head_of, part_file
 from nasrec_opt.retrain._training import Progress, Training
+from nasrec_opt.retrain._wanted import is_same_training
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
 
@@ -233,7 +234,7 @@ def finished_model(out_dir: Path, wanted: dict[str, Any]) -> RetrainedModel | No
     """The model in a folder, if it is the one wanted; its result was written last."""
     try:
         result = read_json(out_dir / RESULT)
-        if result["wanted"] != wanted or not (out_dir / MODEL).is_dir():
+        if not is_same_training(result["wanted"], wanted) or not (out_dir / MODEL).is_dir():
             return None
         return RetrainedModel.from_dict(result["figures"], out_dir)
     except (OSError, ValueError, KeyError, TypeError):

@@ -24,6 +24,7 @@ from nasrec_opt._files import atomic_write
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
+from nasrec_opt.retrain._wanted import is_same_training
 from nasrec_opt.supernet import Subnet
 
 HEAD = "training"  # key of the file's metadata; they are text
@@ -176,7 +177,7 @@ class TrainingState:
         try:
             with safe_open(file, framework="pt") as stored:
                 head = json.loads(stored.metadata()[HEAD])
-                if head["wanted"] != wanted:
+                if not is_same_training(head["wanted"], wanted):
                     return None
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             learner = Learner(subnet, config, float(head["learning_rate"]))

@@ -19,6 +19,7 @@ from nasrec_opt._files import atomic_directory, read_json, write_json
 from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet._optimizer import SliceAdagrad
 from nasrec_opt.supernet._supernet import Supernet
+from nasrec_opt.supernet._training_settings import first_difference
 
 FOLDER = "checkpoint"
 DESCRIPTION = "checkpoint.json"
@@ -84,12 +85,13 @@ class Checkpoint:
         return sorted(folder for folder in self._folder.glob("[0-9]*") if folder.is_dir())
 
     def _require_same(self, settings: dict[str, Any]) -> None:
-        for key, value in self._settings.items():
-            if settings.get(key) != value:
-                raise StudyError(
-                    f"{self._folder}: a checkpoint of another training: {key} was "
-                    f"{settings.get(key)!r}, is {value!r} now; remove it to begin anew"
-                )
+        found = first_difference(settings, self._settings)
+        if found:
+            name, then, now = found
+            raise StudyError(
+                f"{self._folder}: a checkpoint of another training: {name} was {then!r}, is "
+                f"{now!r} now; remove it to begin anew"
+            )
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:

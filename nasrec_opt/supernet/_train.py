@@ -34,6 +34,7 @@ from nasrec_opt.supernet._quantize import learns_in_floats, trained_as
 from nasrec_opt.supernet._readers import LeafReader
 from nasrec_opt.supernet._start import start_at_click_rate
 from nasrec_opt.supernet._supernet import Supernet
+from nasrec_opt.supernet._training_settings import training_settings
 
 TRAINING = "training.json"
 Number = TypeVar("Number", int, float)
@@ -107,14 +108,16 @@ def train_supernet(
         config: How it is trained, or None for the defaults; what is left open follows the number of
             training rows.
         progress: Called with (steps done, steps).
-        strategy: A user's own path sampling, instead of the configuration's.
+        strategy: A user's own path sampling, in place of the configuration's. A checkpoint states
+            its class and, of a dataclass, its fields; another strategy does not continue it.
 
     Returns:
         Steps, final loss and seconds of the training.
 
     Raises:
-        StudyError: The folder holds a checkpoint of another configuration, or a damaged one; the
-            supernet was made with another initialization; or the loss is no longer a number.
+        StudyError: The folder holds a checkpoint of another configuration, path sampling or
+            supernet, or a damaged one; the supernet was made with another initialization; or the
+            loss is no longer a number.
         GenotypeError: `strategy` samples a genotype that the supernet has no weights for.
     """
     config = config or TrainConfig()
@@ -132,6 +135,7 @@ def train_supernet(
     rows = dataset.split("train")
     config = replace(config, precision=precision).for_rows(rows.num_rows)
     steps = training_steps(rows.num_rows, config)
+    settings = training_settings(config, supernet, dataset.fingerprint, strategy)
     strategy = strategy or make_path_sampling(
         config.path_sampling,
         supernet.space,
@@ -139,8 +143,6 @@ def train_supernet(
         warmup_fraction=config.warmup_fraction,
     )
     optimizer = SliceAdagrad(supernet, row_prior=row_prior(config), options=config)
-    settings = config.identity()
-    settings |= {"dataset": dataset.fingerprint, "space": supernet.space.to_dict()}
     start_at_click_rate(supernet, rows.labels)  # a checkpoint, if there is one, replaces it
     checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)
     done = checkpoint.take_up()

@@ -66,18 +66,21 @@ def test_a_damaged_recipe_is_one_sentence(tmp_path, text):
 def test_a_run_of_before_recipes_opens_with_the_settings_it_wrote_down(tmp_path):
     folder = RunFolder(tmp_path)
     config = configured(tmp_path, OPEN)
-    first = config.supernet.for_rows(2400).identity() | {
+    first = {
         "batch_size": 512,
         "epochs": 1,
         "learning_rate": 0.12,
         "embedding_rate": None,
         "embedding_prior": 0.0,
     }
+    others = {"path_sampling": "single-any", "connections": "binomial", "warmup_fraction": 0.2}
     folder.supernet.mkdir()
     (folder.supernet / "model.json").touch()
-    folder.finish("train", {"supernet": first, "min_count": 1}, 1.0)
+    record = {"space": {}, "binned_dense": False, "seed": 0, "prepare": None}
+    folder.finish("train", record | {"supernet": first | others, "min_count": 1}, 1.0)
     settled = with_recipe(config, folder, 2400)
     space = settled.space.build()
+    del first["embedding_rate"]  # the default
     assert train_settings(settled, folder, space)["supernet"] == first
     assert settled.oracle.scratch.epochs == 1
 

@@ -34,7 +34,7 @@ def _run(context: Context) -> str:
     results = retrain_winners(context, study, chosen, others=others, ladder=ladder)
     if ladder is not None:
         key = digest(ladder_settings(config, folder, context.space))
-        LadderView(study, key).finish(results["models"])
+        LadderView(study, folder, key).finish(results["models"])
     _log(context, study, dataset, results)
     return sentences.retrained(results)
 
