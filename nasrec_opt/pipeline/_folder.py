@@ -197,6 +197,9 @@ class RunFolder:
 
         Returns:
             The digest of the same settings as this version writes them.
+
+        Raises:
+            StudyError: `run.json` is not what this class writes.
         """
         return self._upgraded()[1].get(found, found)
 

@@ -109,9 +109,9 @@ def _of_before(folder: RunFolder) -> Recipe:
         settings = folder.record()["train"]["settings"]
         supernet = USUAL["supernet"] | settings["supernet"]
         trained = {name: supernet[name] for name in FIRST_SCRATCH}
+        data = {"min_count": settings["data"]["min_count"]}
     except KeyError:
         return {}
     if trained["embedding_rate"] is None:
         trained["embedding_rate"] = trained["learning_rate"]
-    data = {"min_count": settings["data"]["min_count"]}
     return {"data": data, "supernet": trained, "scratch": FIRST_SCRATCH}

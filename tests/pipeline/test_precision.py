@@ -15,6 +15,7 @@ from nasrec_opt.pipeline._identity import search_settings, settings_in_force, tr
 from nasrec_opt.pipeline._log_recipe import with_recipe
 from nasrec_opt.pipeline._notes import warnings_as_notes
 from nasrec_opt.pipeline._precision import keep_precision, with_precision
+from nasrec_opt.pipeline._schema import upgraded
 from nasrec_opt.supernet import has_bfloat16
 
 QUICKEST = "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32"
@@ -35,6 +36,7 @@ OLD_SUPERNET = {
     "seed": 0,
 }
 OLD_ORACLE = {"rows": None, "fidelity": "supernet", "precision": "float32"}
+OLD_TRAINING = {"space": {}, "min_count": 1, "binned_dense": False, "seed": 0, "prepare": None}
 AT_BITS = {"bits": "genotype"}
 OLD_FINE_TUNE = {
     "steps": 100,
@@ -43,6 +45,17 @@ OLD_FINE_TUNE = {
     "evaluations": 4,
     "seed": 0,
 }
+
+
+def stated_supernet(then: dict) -> dict:
+    """What an old run wrote down of its supernet, as this version writes it."""
+    return upgraded("train", OLD_TRAINING | {"supernet": then}, {})["supernet"]
+
+
+def stated_oracle(then: dict) -> dict:
+    """What an old run wrote down of its oracle, as this version writes it."""
+    search = {"sampler": "random", "objectives": [], "constraints": {}, "train": "", "hardware": {}}
+    return upgraded("search", search | {"oracle": then}, {})["oracle"]
 
 
 def study(tmp_path, text: str = "") -> StudyConfig:
@@ -68,24 +81,30 @@ def old(folder) -> RunFolder:
     """The folder of a run of the first release, whose defaults did not follow the log."""
     folder.supernet.mkdir(parents=True)
     folder.study_db.touch()
-    folder.finish("train", {"supernet": OLD_SUPERNET, "min_count": 1}, 1.0)
+    folder.finish("train", OLD_TRAINING | {"supernet": OLD_SUPERNET}, 1.0)
     return folder
 
 
 def test_options_that_came_later_leave_an_older_run_as_it_was(tmp_path, old):
-    assert settings_of(study(tmp_path), old) == (OLD_SUPERNET, OLD_ORACLE | AT_BITS)
+    assert settings_of(study(tmp_path), old) == (
+        stated_supernet(OLD_SUPERNET),
+        stated_oracle(OLD_ORACLE | AT_BITS),
+    )
     text = '[oracle]\nbits = "float"'  # as an old run scored
-    assert settings_of(study(tmp_path, text), old) == (OLD_SUPERNET, OLD_ORACLE)
+    assert settings_of(study(tmp_path, text), old) == (
+        stated_supernet(OLD_SUPERNET),
+        stated_oracle(OLD_ORACLE),
+    )
     text += '\nfidelity = "fine_tune"'
     expected = OLD_ORACLE | {"fidelity": "fine_tune", "fine_tune": OLD_FINE_TUNE}
-    assert settings_of(study(tmp_path, text), old)[1] == expected
+    assert settings_of(study(tmp_path, text), old)[1] == stated_oracle(expected)
 
 
 @pytest.mark.parametrize("line", ["epsilon = 1e-2", "clip_norm = 5.0", 'initialization = "xavier"'])
 def test_a_published_setting_makes_another_supernet(tmp_path, old, line):
     supernet, _ = settings_of(study(tmp_path, f"[supernet]\n{line}\n"), old)
     name = line.split()[0]
-    assert supernet == OLD_SUPERNET | {name: supernet[name]}
+    assert supernet == stated_supernet(OLD_SUPERNET) | {name: supernet[name]}
 
 
 @pytest.mark.parametrize("line", ["epsilon = 1e-2", "clip_norm = 5.0"])
@@ -93,15 +112,14 @@ def test_a_published_setting_makes_another_fidelity(tmp_path, old, line):
     text = f'[oracle]\nfidelity = "fine_tune"\n[oracle.fine_tune]\n{line}\n'
     _, oracle = settings_of(study(tmp_path, text), old)
     name = line.split()[0]
-    assert oracle["fine_tune"] == OLD_FINE_TUNE | {name: oracle["fine_tune"][name]}
+    assert list(oracle["fine_tune"]) == [name]  # all others are as they were
 
 
 def test_a_study_file_chooses_how_the_last_layer_is_fitted(tmp_path, old):
     text = 'seed = 5\n[oracle]\nfidelity = "last_layer"\n'
     assert study(tmp_path, text).oracle.fitted(5) == "newton"
-    assert settings_of(study(tmp_path, text), old)[1] == OLD_ORACLE | AT_BITS | {
-        "fidelity": "last_layer"
-    }
+    expected = OLD_ORACLE | AT_BITS | {"fidelity": "last_layer"}
+    assert settings_of(study(tmp_path, text), old)[1] == stated_oracle(expected)
     text += 'last_layer = "adagrad"\n[oracle.adagrad]\nsteps = 70\n'
     config = study(tmp_path, text)
     assert config.oracle.fitted(5) == AdagradFit(steps=70, seed=5)

@@ -11,12 +11,17 @@ import pytest
 from study_files import ONE_EPOCH, tiny_study_with
 
 from nasrec_opt.pipeline import RunFolder, StudyConfig, run_study
+from nasrec_opt.pipeline._schema import upgraded
 from nasrec_opt.pipeline._searches import name_of_search, place_of, studies_of
 from nasrec_opt.report import winner_in_words
 
 
 def by(sampler: str, **evolution: int) -> dict[str, object]:
-    return {"sampler": sampler, "evolution": {"population_size": 8} | evolution}
+    """Settings of the first scheme, as this version reads them."""
+    options = {"population_size": 8} | evolution
+    then = {"sampler": sampler, "evolution": options, "oracle": {"fidelity": "supernet"}}
+    then |= {"train": "", "hardware": {}, "objectives": ["log_loss"], "constraints": {}}
+    return upgraded("search", then, {})
 
 
 SMALL, LARGE = by("evolution"), by("evolution", population_size=16)
@@ -35,7 +40,7 @@ SMALL, LARGE = by("evolution"), by("evolution", population_size=16)
         (by("nsga2", population_size=3), {"a": by("nsga2")}, "a"),  # options it does not read
         (SMALL, {"a": None}, "a"),  # killed before it wrote its settings
         (SMALL, {"b": SMALL}, "a"),
-        ({"ax": {"strategy": "ax"}, "sampler": "evolution"}, {"a": SMALL}, "a-ax-ax"),
+        ({"search": {"engine": "ax", "ax": {"strategy": "ax"}}}, {"a": SMALL}, "a-ax-ax"),
     ],
 )
 def test_a_file_means_the_study_of_its_name_and_sampler(settings, studies, expected):
