@@ -61,7 +61,7 @@ def first_difference(
     """
     usual = json_values(TrainConfig())
     usual |= {"masking": "slice", "balance": True, "strategy": OF_CONFIG}
-    for name in sorted({*then, *now} - {"space"}):
+    for name in dict.fromkeys(name for name in (*now, *then) if name != "space"):
         before, after = then.get(name, usual.get(name)), now.get(name, usual.get(name))
         if before != after:
             return name, before, after
