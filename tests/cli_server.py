@@ -24,15 +24,18 @@ from types import TracebackType
 
 import numpy as np
 
-# Slow imports that start no thread, as polars does, and with it mlflow. torch._dynamo is what torch
-# imports when an optimizer does its first step, alembic what makes a store of Optuna or MLflow.
+# Slow imports that start no thread. torch._dynamo is what torch imports when an optimizer does its
+# first step, alembic what makes a store of Optuna or MLflow.
 LOADED = (
     "torch._dynamo",
     "sklearn.linear_model",
     "optuna.storages",
     "alembic.command",
     "matplotlib.figure",
+    "mlflow.tracking",
+    "mlflow.store.tracking.sqlalchemy_store",
 )
+THREADED = "polars"  # starts threads; MLflow, which would load it, does without
 TIMEOUT_S = 300.0
 
 
@@ -139,9 +142,11 @@ class CommandServer:
 
 
 def main() -> None:
+    sys.modules[THREADED] = None  # type: ignore[assignment]  # as if it were not installed
     for name in LOADED:
         with suppress(ImportError):  # an extra that is not installed
             import_module(name)
+    del sys.modules[THREADED]
     tasks = Path("/proc/self/task")
     if tasks.exists() and len(list(tasks.iterdir())) > 1:
         raise RuntimeError("a process with threads cannot be forked: some of LOADED starts one")
