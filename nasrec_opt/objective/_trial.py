@@ -36,7 +36,7 @@ def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 
 def set_constraint(trial: BaseTrial, name: str, value: float) -> None:
-    # A trial that continues after a kill has some already; Optuna warns about a second report.
     """Set the value of a constraint of a trial, above 0 if it is violated."""
+    # A trial that continues after a kill has some already; Optuna warns about a second report.
     if name not in getattr(trial, "constraints", {}):
         trial.set_constraint(name, value)
