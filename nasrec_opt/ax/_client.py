@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from nasrec_opt._foreign.ax import experiment_of
 from nasrec_opt.ax._parameters import Encoding, to_ax
 from nasrec_opt.ax._quiet import quiet, require_ax
 from nasrec_opt.errors import StudyError
@@ -110,7 +111,7 @@ def load_client(
     with quiet():
         client = _read_json(Path(path)) if path is not None else _read_database(str(url), name)
     where = str(path or url)
-    runner = client._experiment.runner
+    runner = experiment_of(client).runner
     if not isinstance(runner, ObjectiveRunner):
         raise StudyError(f"{where}: expected a client of make_client, got one with {runner!r}")
     encoding = runner.encoding
@@ -228,7 +229,7 @@ def _read_database(url: str, name: str) -> Client:
 
 
 def _check_same(client: Client, objective: Objective, encoding: Encoding, where: str) -> None:
-    experiment = client._experiment
+    experiment = experiment_of(client)
     wanted, found = (
         {config.name for config in to_ax(objective.space, encoding)},
         set(experiment.search_space.parameters),

@@ -141,6 +141,7 @@ class _Mirror:
         self._sampler = sampler
         self._client = client
         self._index_of: dict[int, int] = {}  # Ax's trial, by Optuna's
+        self._asked: dict[int, Mapping[str, Any]] = {}  # what Ax proposed, by Optuna's number
         self._settled: set[int] = set()
 
     def follow(self, study: Study, before: int) -> None:
@@ -160,10 +161,10 @@ class _Mirror:
     def ask(self, number: int) -> Mapping[str, Any]:
         """Parameters of a trial; the same again if it was asked before."""
         if number not in self._index_of:
-            [(index, _)] = self._client.get_next_trials(max_trials=1).items()
+            [(index, parameters)] = self._client.get_next_trials(max_trials=1).items()
             self._index_of[number] = index
-        [arm] = self._client._experiment.trials[self._index_of[number]].arms
-        return arm.parameters
+            self._asked[number] = parameters
+        return self._asked[number]
 
     def _settle(self, trial: FrozenTrial) -> None:
         index = self._index_of[trial.number]

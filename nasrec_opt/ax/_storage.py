@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 
 from ax.api.configs import StorageConfig
-from ax.exceptions.core import AxParameterWarning
-from ax.storage.json_store.encoders import metric_to_dict, runner_to_dict
-from ax.storage.json_store.registry import (
-    CORE_CLASS_DECODER_REGISTRY,
-    CORE_DECODER_REGISTRY,
-    CORE_ENCODER_REGISTRY,
-)
-from ax.storage.metric_registry import CORE_METRIC_REGISTRY
-from ax.storage.runner_registry import CORE_RUNNER_REGISTRY
 from ax.storage.sqa_store.db import create_all_tables, get_engine, init_engine_and_session_factory
-from ax.storage.sqa_store.utils import COPY_DB_IDS_ATTRS_TO_SKIP
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
+from nasrec_opt._foreign import ax as foreign
 from nasrec_opt.ax._evaluation import ObjectiveMetric, ObjectiveRunner
 from nasrec_opt.ax._node import PoolNode, node_from_dict, node_to_dict
 from nasrec_opt.errors import StudyError
-
-_TYPE = 7401  # the numbers of our metrics and runners in a database
 
 
 @cache
@@ -32,16 +20,14 @@ def register() -> None:
 
     Ax's JSON files allow no other way: a client accepts its own registry only with a database.
     """
-    CORE_METRIC_REGISTRY[ObjectiveMetric] = _TYPE
-    CORE_RUNNER_REGISTRY[ObjectiveRunner] = _TYPE
-    CORE_ENCODER_REGISTRY[ObjectiveMetric] = metric_to_dict
-    CORE_ENCODER_REGISTRY[ObjectiveRunner] = runner_to_dict
-    CORE_ENCODER_REGISTRY[PoolNode] = node_to_dict
-    CORE_DECODER_REGISTRY[ObjectiveMetric.__name__] = ObjectiveMetric
-    CORE_DECODER_REGISTRY[ObjectiveRunner.__name__] = ObjectiveRunner
-    CORE_CLASS_DECODER_REGISTRY[PoolNode.__name__] = node_from_dict
-    # of a runner: otherwise Ax would look for table rows inside it
-    COPY_DB_IDS_ATTRS_TO_SKIP.add("_objective")
+    foreign.register(
+        ObjectiveMetric,
+        ObjectiveRunner,
+        PoolNode,
+        to_dict=node_to_dict,
+        from_dict=node_from_dict,
+        not_stored="_objective",
+    )
 
 
 def database(url: str) -> StorageConfig:
@@ -53,9 +39,7 @@ def database(url: str) -> StorageConfig:
         StudyError: It cannot be opened.
     """
     register()
-    # Ax's own business: a column type that SQLAlchemy cannot cache, a default when it decodes.
-    warnings.filterwarnings("ignore", "TypeDecorator JSONEncodedText", SAWarning)
-    warnings.filterwarnings("ignore", "`sort_values` is not specified", AxParameterWarning)
+    foreign.leave_out_remarks()
     try:
         init_engine_and_session_factory(url=url, force_init=True)
         create_all_tables(get_engine())
