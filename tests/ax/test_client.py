@@ -13,6 +13,7 @@ from ax.api.client import Client
 from ax.core.trial_status import TrialStatus
 
 from hw import DescriptionError
+from nasrec_opt import FunctionOracle
 from nasrec_opt.ax import ObjectiveRunner, genotype_of, load_client, make_client
 from nasrec_opt.errors import StudyError
 from nasrec_opt.space import SearchSpace
@@ -40,7 +41,7 @@ def test_a_model_that_cannot_be_scored_fails_its_trial_alone():
         asked.append(genotype)
         return None if len(asked) == 2 else log_loss(genotype)
 
-    goal.oracle = sometimes
+    goal.oracle = FunctionOracle(sometimes)
     client = make_client(goal, seed=0)
     client.run_trials(max_trials=3)
     trials = client._experiment.trials.values()
