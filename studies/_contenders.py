@@ -67,9 +67,7 @@ def named(name: str, **options: Any) -> Search:
     """A sampler by the name that study files use."""
 
     def make(problem: Problem, seed: int) -> BaseSampler:
-        return make_sampler(
-            name, problem.space, seed=seed, num_objectives=problem.num_objectives, **options
-        )
+        return make_sampler(name, problem.space, seed=seed, **options)
 
     return of_optuna(make)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.space import FLOAT_BITS, SearchSpace
@@ -18,6 +18,8 @@ Strategy = Literal["pool_bayes", "ax"]
 RankedBits = Literal["genotype", "float"]
 # How the number of inputs is drawn where it can be any.
 Connections = Literal["uniform", "binomial"]
+# Operators and connections of the subnets that a training samples, each single or any.
+PathChoice = Literal["single-any", "single-single", "any-any"]
 
 
 def check_precision(name: str) -> None:
@@ -32,6 +34,22 @@ def check_precision(name: str) -> None:
     known = get_args(PrecisionChoice)
     if name not in known:
         raise StudyError(f"precision: expected one of {', '.join(known)}, got {name!r}")
+
+
+def check_choice(name: str, value: str, choices: Any) -> None:
+    """Refuse a word that is not one of an option's.
+
+    Args:
+        name: Name of the option.
+        value: What it was given.
+        choices: The `Literal` of the option.
+
+    Raises:
+        StudyError: The word is none of these.
+    """
+    known = get_args(choices)
+    if value not in known:
+        raise StudyError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
 
 
 def check_initialization(name: str) -> None:

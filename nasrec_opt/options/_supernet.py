@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from nasrec_opt._plain import put_plain
 from nasrec_opt._recipe import SupernetRecipe, filled, supernet_recipe
@@ -13,7 +13,9 @@ from nasrec_opt.options._adagrad import AdagradOptions
 from nasrec_opt.options._choices import (
     Connections,
     Initialization,
+    PathChoice,
     PrecisionChoice,
+    check_choice,
     check_initialization,
     check_precision,
 )
@@ -61,7 +63,7 @@ class TrainConfig(AdagradOptions):
         StudyError: An option is out of range.
     """
 
-    path_sampling: Literal["single-any", "single-single", "any-any"] = "single-any"
+    path_sampling: PathChoice = "single-any"
     connections: Connections = "binomial"
     warmup_fraction: float = 0.2
     batch_size: int | None = None
@@ -82,6 +84,8 @@ class TrainConfig(AdagradOptions):
             if count is not None and count < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {count}")
         self.check_adagrad()
+        check_choice("path_sampling", self.path_sampling, PathChoice)
+        check_choice("connections", self.connections, Connections)
         check_initialization(self.initialization)
         rate = self.embedding_rate
         if rate is not None and not 0 < rate < math.inf:

@@ -37,9 +37,7 @@ def make_proposer(search: SearchConfig, space: SearchSpace, seed: int) -> BaseSa
 
         return PoolBayesSampler(space, seed=seed, **plain(search.pool_bayes))
     options = plain(search.evolution) if search.sampler == "evolution" else {}
-    return make_sampler(
-        search.sampler, space, seed=seed, num_objectives=len(search.objectives), **options
-    )
+    return make_sampler(search.sampler, space, seed=seed, **options)
 
 
 def name_of_proposer(search: SearchConfig) -> str:

@@ -30,16 +30,13 @@ _OF_OPTUNA: dict[str, Callable[..., BaseSampler]] = {
 SAMPLERS = ("evolution", *_OF_OPTUNA, "random")
 
 
-def make_sampler(
-    name: str, space: SearchSpace | None, *, seed: int, num_objectives: int = 1, **options: Any
-) -> BaseSampler:
+def make_sampler(name: str, space: SearchSpace | None, *, seed: int, **options: Any) -> BaseSampler:
     """Create a sampler by its name; each of them continues a stopped study exactly.
 
     Args:
         name: `evolution`, `random`, or one of Optuna's: `nsga2`, `nsga3`, `tpe` or `gp`.
         space: Space whose genotypes the trials ask for; Optuna's samplers learn it from the trials.
         seed: Seed of all draws.
-        num_objectives: Objectives of the study; a Gaussian process needs a trial of each first.
         options: Arguments of the sampler, for example `population_size`.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from nasrec_opt.errors import StudyError, described
-from nasrec_opt.options import Connections
+from nasrec_opt.options import Connections, check_choice
 from nasrec_opt.space import BlockGene, Genotype, SearchSpace
 
 
@@ -72,6 +72,9 @@ class SingleOperatorAnyConnection:
     space: SearchSpace
     connections: Connections = "binomial"
 
+    def __post_init__(self) -> None:
+        check_choice("connections", self.connections, Connections)
+
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
         """Draw a genotype of medium size.
 
@@ -100,6 +103,9 @@ class AnyOperatorAnyConnection:
 
     space: SearchSpace
     connections: Connections = "binomial"
+
+    def __post_init__(self) -> None:
+        check_choice("connections", self.connections, Connections)
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
         """Draw a genotype of any size.
@@ -131,6 +137,9 @@ class FairOperators:
 
     space: SearchSpace
     connections: Connections = "binomial"
+
+    def __post_init__(self) -> None:
+        check_choice("connections", self.connections, Connections)
 
     def sample(self, rng: np.random.Generator, progress: float) -> Genotype:
         """Draw a genotype with one operator per branch.

@@ -181,7 +181,7 @@ def test_a_trial_interrupted_between_its_reports_ends_as_one_left_alone(tmp_path
             name,
             space=CODESIGN,
             metric_names=["log_loss"],
-            sampler=make_sampler("evolution", CODESIGN, seed=0, num_objectives=1),
+            sampler=make_sampler("evolution", CODESIGN, seed=0),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
         )
 

@@ -41,9 +41,7 @@ SMALL_OPTIONS = {
 
 def sampler_named(name: str) -> BaseSampler:
     # What follows the comma tells apart what a study file names alike.
-    return make_sampler(
-        name.partition(",")[0], SPACE, seed=5, num_objectives=2, **SMALL_OPTIONS[name]
-    )
+    return make_sampler(name.partition(",")[0], SPACE, seed=5, **SMALL_OPTIONS[name])
 
 
 def objective(trial: optuna.Trial) -> tuple[float, float]:

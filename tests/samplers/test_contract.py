@@ -172,7 +172,7 @@ def test_grouped_tpe_infers_per_trial():
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_name_makes_a_sampler(name):
-    assert isinstance(make_sampler(name, SPACE, seed=0, num_objectives=3), BaseSampler)
+    assert isinstance(make_sampler(name, SPACE, seed=0), BaseSampler)
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_every_name_makes_a_sampler(name):
 )
 def test_an_unknown_name_or_option_is_one_sentence(name, options, message):
     with pytest.raises(StudyError, match=message):
-        make_sampler(name, SPACE, seed=0, num_objectives=1, **options)
+        make_sampler(name, SPACE, seed=0, **options)

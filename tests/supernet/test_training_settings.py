@@ -13,8 +13,10 @@ from supernet.cases import FEATURES, SPACES, Log
 from nasrec_opt import Supernet
 from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet import (
+    AnyOperatorAnyConnection,
     FairOperators,
     SandwichWidths,
+    SingleOperatorAnyConnection,
     SingleOperatorSingleConnection,
     TrainConfig,
     WarmUp,
@@ -119,3 +121,20 @@ def test_a_checkpoint_of_a_version_without_an_option_is_continued_at_its_default
     file.write_text(json.dumps(description))
     begun(out, until=None)
     assert (out / "training.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [("path_sampling", "any-single"), ("path_sampling", "single_any"), ("connections", "unifrom")],
+)
+def test_a_misspelt_choice_is_refused(option, word):
+    with pytest.raises(StudyError, match=f"{option}: expected one of .*, got '{word}'"):
+        TrainConfig(**{option: word})
+
+
+@pytest.mark.parametrize(
+    "strategy", [SingleOperatorAnyConnection, AnyOperatorAnyConnection, FairOperators]
+)
+def test_a_misspelt_choice_of_a_strategy_is_refused(strategy):
+    with pytest.raises(StudyError, match="connections: expected one of uniform, binomial"):
+        strategy(SPACE, "unifrom")
