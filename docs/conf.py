@@ -21,6 +21,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
 
 import nasrec_opt
+import nasrec_opt.options
 
 HERE = Path(__file__).parent
 ROOTS = ("nasrec_opt", "hw")
@@ -182,6 +183,19 @@ def hide_constructor(
     return ("", "") if is_protocol else None
 
 
+def show_defaults(
+    app: Sphinx, kind: str, name: str, value: Any, options: Any, arguments: str, returns: str
+) -> tuple[str, str] | None:
+    """Show the value of a default that is the attribute of a class of options."""
+
+    def shown(found: re.Match[str]) -> str:
+        return repr(getattr(getattr(nasrec_opt.options, found[1]), found[2]))
+
+    if not arguments:
+        return None
+    return re.sub(r"\b(\w+Config)\.(\w+)", shown, arguments), returns
+
+
 def clear_inherited(
     app: Sphinx, kind: str, name: str, value: Any, options: Any, lines: list[str]
 ) -> None:
@@ -195,6 +209,7 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", write_api)
     app.connect("source-read", adapt)
     app.connect("autodoc-process-signature", hide_constructor)
+    app.connect("autodoc-process-signature", show_defaults)
     app.connect("missing-reference", resolve)
     app.connect("autodoc-process-docstring", clear_inherited)
     app.connect("autodoc-skip-member", skip)

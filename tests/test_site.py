@@ -40,6 +40,16 @@ def test_search_finds_classes_and_pages(site):
         assert word in index
 
 
+def test_a_default_of_a_class_of_options_is_its_value(site):
+    page = (site / "api" / "nasrec_opt.samplers.html").read_text()
+    [signature] = re.findall(
+        r'<dt[^>]+id="nasrec_opt.samplers.RegularizedEvolutionSampler">.*?</dt>', page, re.S
+    )
+    text = re.sub(r"<.*?>", "", signature)
+    assert "children_per_round: int = 8" in text
+    assert "EvolutionConfig" not in text
+
+
 def test_types_lead_to_their_classes(site):
     page = (site / "api" / "nasrec_opt.oracle.html").read_text()
     [signature] = re.findall(r'<dt[^>]+id="nasrec_opt.oracle.Oracle.evaluate">.*?</dt>', page, re.S)

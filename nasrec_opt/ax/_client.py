@@ -11,7 +11,7 @@ from nasrec_opt._foreign.ax import experiment_of
 from nasrec_opt.ax._parameters import Encoding, to_ax
 from nasrec_opt.ax._quiet import quiet, require_ax
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import Strategy
+from nasrec_opt.options import AxConfig, Strategy
 from nasrec_opt.samplers._draw import check_seed
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def make_client(
     objective: Objective,
     *,
     name: str = "nasrec",
-    strategy: Strategy = "pool_bayes",
+    strategy: Strategy = AxConfig.strategy,
     seed: int = 0,
     url: str | None = None,
 ) -> Client:

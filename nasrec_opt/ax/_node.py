@@ -21,8 +21,9 @@ from nasrec_opt.ax._goals import Goals
 from nasrec_opt.ax._parameters import Encoding, genotype_of, parameters_of
 from nasrec_opt.bayes import propose_pool, select_batch
 from nasrec_opt.errors import StudyError
+from nasrec_opt.options import PoolBayesConfig
+from nasrec_opt.options._sizes import check_counts, pool_sizes
 from nasrec_opt.samplers._draw import check_seed
-from nasrec_opt.samplers._sizes import check_counts, pool_sizes
 from nasrec_opt.space import Genotype, GenotypeEmbedding, SearchSpace
 
 NAME = "pool_bayes"
@@ -57,9 +58,9 @@ class PoolNode(ExternalGenerationNode):
         *,
         encoding: Encoding = "tree",
         seed: int = 0,
-        batch_size: int | None = None,
+        batch_size: int | None = PoolBayesConfig.batch_size,
         initial_trials: int = 16,
-        pool_size: int | None = None,
+        pool_size: int | None = PoolBayesConfig.pool_size,
     ) -> None:
         super().__init__(name=NAME, should_deduplicate=False)  # the pool has nothing twice
         self.space = space

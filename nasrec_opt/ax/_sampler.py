@@ -17,10 +17,11 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nasrec_opt._foreign.optuna import enqueued_params
-from nasrec_opt.ax._client import Strategy, check_goals, encoding_of, search_client
+from nasrec_opt.ax._client import check_goals, encoding_of, search_client
 from nasrec_opt.ax._parameters import genotype_of, parameters_of
 from nasrec_opt.ax._quiet import check_ax, quiet
 from nasrec_opt.errors import GenotypeError
+from nasrec_opt.options import AxConfig, Strategy
 from nasrec_opt.samplers._streams import StreamSampler
 from nasrec_opt.space import SearchSpace
 
@@ -69,7 +70,7 @@ class AxSampler(StreamSampler):
         *,
         metric_names: Sequence[str],
         constraints: Mapping[str, float] | None = None,
-        strategy: Strategy = "pool_bayes",
+        strategy: Strategy = AxConfig.strategy,
         seed: int = 0,
     ) -> None:
         check_ax()

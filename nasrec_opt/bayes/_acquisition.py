@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nasrec_opt.errors import MissingExtraError, StudyError
+from nasrec_opt.options import PoolBayesConfig
 from nasrec_opt.samplers._selection import (
     BoolArray,
     FloatArray,
@@ -43,7 +44,7 @@ def select_batch(
     *,
     batch_size: int,
     pending: FloatArray | None = None,
-    max_observed: int = 300,
+    max_observed: int = PoolBayesConfig.max_observed,
     seed: int,
 ) -> list[int]:
     """Choose the candidates that together promise the largest hypervolume, or the best value.

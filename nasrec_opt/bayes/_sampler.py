@@ -26,6 +26,7 @@ from nasrec_opt._foreign.optuna import identity
 from nasrec_opt.bayes._acquisition import require_botorch, select_batch
 from nasrec_opt.bayes._archive import Archive
 from nasrec_opt.bayes._pool import propose_pool
+from nasrec_opt.options import PoolBayesConfig
 from nasrec_opt.samplers._breeding import GenotypeBreeder
 from nasrec_opt.samplers._draw import stream
 from nasrec_opt.samplers._population import (
@@ -35,7 +36,6 @@ from nasrec_opt.samplers._population import (
     proposed_before,
 )
 from nasrec_opt.samplers._selection import FloatArray
-from nasrec_opt.samplers._sizes import check_counts, pool_sizes
 from nasrec_opt.samplers._streams import StreamSampler, hand_out, known_at_once
 from nasrec_opt.space import Genotype, SearchSpace
 
@@ -57,8 +57,9 @@ class PoolBayesSampler(StreamSampler):
         pool_size: Genotypes that a round chooses from. None means 256, or the batch's size if that
             is larger.
         batch_size: Trials of a round, for which the model is fitted once; not less than the number
-            of workers, or some of them fit again. None for 8, or the whole of a smaller pool.
-        max_observed: Maximum number of trials that the model learns from, see `select_batch`.
+            of workers, or some of them fit again. None means 8, or the whole of a smaller pool.
+        max_observed: Maximum number of trials that the model learns from: the best, and the latest
+            of the others.
         seed: Seed of all draws, or None for a different one every time.
 
     Raises:
@@ -80,19 +81,23 @@ class PoolBayesSampler(StreamSampler):
         self,
         space: SearchSpace,
         *,
-        num_startup: int = 32,
-        pool_size: int | None = None,
-        batch_size: int | None = None,
-        max_observed: int = 300,
+        num_startup: int = PoolBayesConfig.num_startup,
+        pool_size: int | None = PoolBayesConfig.pool_size,
+        batch_size: int | None = PoolBayesConfig.batch_size,
+        max_observed: int = PoolBayesConfig.max_observed,
         seed: int | None = None,
     ) -> None:
         require_botorch()
         super().__init__(seed)
         self._space = space
-        self._num_startup, self._max_observed = check_counts(
-            num_startup=num_startup, max_observed=max_observed
+        options = PoolBayesConfig(
+            num_startup=num_startup,
+            pool_size=pool_size,
+            batch_size=batch_size,
+            max_observed=max_observed,
         )
-        self._pool_size, self._batch_size = pool_sizes(pool_size, batch_size)
+        self._num_startup, self._max_observed = options.num_startup, options.max_observed
+        self._pool_size, self._batch_size = options.sizes
         self._breeder = GenotypeBreeder(space)
         self._history = History(self._breeder.identify)
         self._archive = Archive(space)

@@ -4,6 +4,7 @@ They are frozen, check themselves, and need no torch, so that a study file is re
 """
 
 from nasrec_opt.options._adagrad import AdagradOptions
+from nasrec_opt.options._bayes import AxConfig, PoolBayesConfig
 from nasrec_opt.options._choices import (
     Connections,
     Initialization,
@@ -17,6 +18,7 @@ from nasrec_opt.options._choices import (
     check_ranked_bits,
 )
 from nasrec_opt.options._differences import differences, json_values
+from nasrec_opt.options._evolution import EvolutionConfig, TieBreak
 from nasrec_opt.options._ladder import LadderConfig
 from nasrec_opt.options._oracle import AdagradFit, FineTune, Scratch
 from nasrec_opt.options._retrain import RetrainConfig
@@ -26,19 +28,23 @@ from nasrec_opt.options._supernet import TrainConfig
 __all__ = [
     "AdagradFit",
     "AdagradOptions",
+    "AxConfig",
     "Connections",
+    "EvolutionConfig",
     "Fidelity",
     "FineTune",
     "Initialization",
     "LadderConfig",
     "LastLayer",
     "OracleOptions",
+    "PoolBayesConfig",
     "Precision",
     "PrecisionChoice",
     "RankedBits",
     "RetrainConfig",
     "Scratch",
     "Strategy",
+    "TieBreak",
     "TrainConfig",
     "check_choice",
     "check_initialization",

@@ -10,70 +10,9 @@ from typing import Literal
 from nasrec_opt._metrics import METRICS
 from nasrec_opt._settings import check_at_least
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import LadderConfig, Strategy
-from nasrec_opt.samplers import children_bred, evolution_sizes, pool_sizes
+from nasrec_opt.options import AxConfig, EvolutionConfig, LadderConfig, PoolBayesConfig
 
 PUBLISHED = "published:"  # before the name of a model of the paper, in place of a file
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvolutionConfig:
-    """`[search.evolution]`: options of regularized evolution alone (paper, section 5.1).
-
-    See `RegularizedEvolutionSampler`.
-    """
-
-    population_size: int | None = None
-    tournament_size: int | None = None
-    children_per_round: int = 8
-    tie_break: Literal["crowding", "hypervolume", "none"] = "hypervolume"
-    archive: bool = False
-    mutations: int = 1
-    decay_rounds: int | None = None
-    screening: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("children_per_round", "mutations"):
-            check_at_least(name, getattr(self, name), 1)
-        for name in ("population_size", "tournament_size", "decay_rounds", "screening"):
-            if getattr(self, name) is not None:
-                check_at_least(name, getattr(self, name), 1)
-        # What follows from the sizes that were given is written down with them.
-        sizes = evolution_sizes(self.population_size, self.tournament_size)
-        for name, size in zip(("population_size", "tournament_size"), sizes or (), strict=False):
-            object.__setattr__(self, name, size)
-        object.__setattr__(self, "screening", children_bred(self.screening, sizes))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolBayesConfig:
-    """`[search.pool_bayes]`: options of `sampler = "pool_bayes"` alone; see `PoolBayesSampler`."""
-
-    num_startup: int = 32
-    pool_size: int | None = None
-    batch_size: int | None = None
-    max_observed: int = 300
-
-    def __post_init__(self) -> None:
-        for name in ("num_startup", "max_observed"):
-            check_at_least(name, getattr(self, name), 1)
-        for name in ("pool_size", "batch_size"):
-            if getattr(self, name) is not None:
-                check_at_least(name, getattr(self, name), 1)
-        sizes = pool_sizes(self.pool_size, self.batch_size)
-        for name, size in zip(("pool_size", "batch_size"), sizes, strict=True):
-            object.__setattr__(self, name, size)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AxConfig:
-    """`[search.ax]`: options of `engine = "ax"` alone.
-
-    Args:
-        strategy: `pool_bayes`: BoTorch picks from what evolution proposes; `ax`: Ax's default.
-    """
-
-    strategy: Strategy = "pool_bayes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

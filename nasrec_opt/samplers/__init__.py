@@ -1,5 +1,6 @@
 """Optuna samplers: ageing evolution over genotypes, and any other made exactly resumable."""
 
+from nasrec_opt.options._sizes import children_bred, evolution_sizes, pool_sizes
 from nasrec_opt.samplers._evolution import RegularizedEvolutionSampler
 from nasrec_opt.samplers._hypervolume import hypervolume
 from nasrec_opt.samplers._make import SAMPLERS, make_sampler
@@ -10,7 +11,6 @@ from nasrec_opt.samplers._selection import (
     non_dominated,
     peeled,
 )
-from nasrec_opt.samplers._sizes import children_bred, evolution_sizes, pool_sizes
 
 __all__ = [
     "SAMPLERS",

@@ -23,6 +23,8 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from nasrec_opt.options import EvolutionConfig, TieBreak
+from nasrec_opt.options._sizes import POPULATION_SIZE, TOURNAMENT_SIZE
 from nasrec_opt.samplers._breeding import (
     Breeder,
     Distributions,
@@ -33,14 +35,8 @@ from nasrec_opt.samplers._breeding import (
 from nasrec_opt.samplers._draw import stream
 from nasrec_opt.samplers._population import History, Snapshot, proposed_before
 from nasrec_opt.samplers._screening import Screening
-from nasrec_opt.samplers._sizes import (
-    POPULATION_SIZE,
-    TOURNAMENT_SIZE,
-    children_bred,
-    evolution_sizes,
-)
 from nasrec_opt.samplers._streams import StreamSampler, hand_out, known_at_once
-from nasrec_opt.samplers._tournament import Rounds, Settings, TieBreak
+from nasrec_opt.samplers._tournament import Rounds
 from nasrec_opt.space import SearchSpace
 
 _ATTEMPTS = 64  # proposals that are drawn before a duplicate is accepted, by mutation and at random
@@ -102,36 +98,34 @@ class RegularizedEvolutionSampler(StreamSampler):
         self,
         space: SearchSpace | None = None,
         *,
-        population_size: int | None = None,
-        tournament_size: int | None = None,
-        children_per_round: int = 8,
-        tie_break: TieBreak = "hypervolume",
-        archive: bool = False,
-        mutations: int = 1,
-        decay_rounds: int | None = None,
-        screening: int | None = None,
+        population_size: int | None = EvolutionConfig.population_size,
+        tournament_size: int | None = EvolutionConfig.tournament_size,
+        children_per_round: int = EvolutionConfig.children_per_round,
+        tie_break: TieBreak = EvolutionConfig.tie_break,
+        archive: bool = EvolutionConfig.archive,
+        mutations: int = EvolutionConfig.mutations,
+        decay_rounds: int | None = EvolutionConfig.decay_rounds,
+        screening: int | None = EvolutionConfig.screening,
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
-        sizes = evolution_sizes(population_size, tournament_size)
-        screening = children_bred(screening, sizes)
-        self._settings = Settings(
-            sizes,
-            children_per_round,
-            tie_break,
-            archive,
-            mutations,
-            decay_rounds,
-            screening,
-            self._seed,
+        self._options = EvolutionConfig(
+            population_size=population_size,
+            tournament_size=tournament_size,
+            children_per_round=children_per_round,
+            tie_break=tie_break,
+            archive=archive,
+            mutations=mutations,
+            decay_rounds=decay_rounds,
+            screening=screening,
         )
         self._breeder: Breeder = FlatBreeder() if space is None else GenotypeBreeder(space)
         self._history = History(self._breeder.identify)
-        self._rounds = Rounds(self._settings)
+        self._rounds = Rounds(self._options, self._seed)
         self._screening = Screening(
             self._breeder,
-            bred=self._settings.screening,
-            wanted=self._settings.children_per_round,
+            bred=self._options.bred,
+            wanted=self._options.children_per_round,
             seed=self._seed,
         )
 
@@ -182,7 +176,7 @@ class RegularizedEvolutionSampler(StreamSampler):
         now = self._rounds.of(self._history.read(study, trial.number))
         if now is None:
             return self._breeder.distributions([])
-        parents = [now.parent] if self._settings.screening == 1 else now.population
+        parents = [now.parent] if self._options.bred == 1 else now.population
         return self._breeder.distributions([parent.trial for parent in parents])
 
     def sample_relative(
@@ -202,7 +196,7 @@ class RegularizedEvolutionSampler(StreamSampler):
     def _propose(self, seen: Snapshot, number: int, space: Distributions) -> Proposal:
         rng = stream(self._seed, number, "")
         now = self._rounds.of(seen)
-        if now is not None and self._settings.screening > 1:
+        if now is not None and self._options.bred > 1:
             for proposal in self._screening.children(now, seen, space):
                 if not seen.has_tried(proposal.identity):
                     return proposal

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
-from typing import Literal
 
 import numpy as np
 
-from nasrec_opt._plain import put_plain
-from nasrec_opt.errors import StudyError
+from nasrec_opt.options import EvolutionConfig, TieBreak
+from nasrec_opt.options._sizes import SMALLEST_POPULATION, grown_sizes
 from nasrec_opt.samplers._draw import stream
 from nasrec_opt.samplers._hypervolume import contributions
 from nasrec_opt.samplers._population import Individual, Snapshot
@@ -19,63 +18,9 @@ from nasrec_opt.samplers._selection import (
     non_dominated,
     non_domination_rank,
 )
-from nasrec_opt.samplers._sizes import SMALLEST_POPULATION, check_counts, grown_sizes
 
-TieBreak = Literal["crowding", "hypervolume", "none"]
-TIE_BREAKS = ("crowding", "hypervolume", "none")
 LEAST_OBSERVED = 32  # completed trials before a model of them is used
 MARGIN = 0.1  # of the front's range, between its worst values and the reference point
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The sizes of an evolution, the first as `evolution_sizes` checks them.
-
-    See `RegularizedEvolutionSampler`.
-    """
-
-    sizes: tuple[int, int] | None
-    children_per_round: int
-    tie_break: TieBreak
-    archive: bool
-    mutations: int
-    decay_rounds: int | None
-    screening: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        put_plain(self)
-        check_counts(
-            children_per_round=self.children_per_round,
-            mutations=self.mutations,
-            screening=self.screening,
-            decay_rounds=1 if self.decay_rounds is None else self.decay_rounds,
-        )
-        if self.tie_break not in TIE_BREAKS:
-            raise StudyError(
-                f"tie_break: expected one of {', '.join(TIE_BREAKS)}, got {self.tie_break!r}"
-            )
-        if not isinstance(self.archive, bool):
-            raise StudyError(f"archive: expected true or false, got {self.archive!r}")
-
-    @property
-    def num_random(self) -> int:
-        """Completed trials before the first round."""
-        if self.sizes is None:
-            return SMALLEST_POPULATION
-        population_size, _ = self.sizes
-        return population_size if self.screening == 1 else min(population_size, LEAST_OBSERVED)
-
-    def sizes_after(self, num_told: int) -> tuple[int, int]:
-        """Sizes of the population and of the tournaments after so many completed trials."""
-        return grown_sizes(num_told) if self.sizes is None else self.sizes
-
-    def mutations_in(self, number: int) -> int:
-        """Mutations between parent and child in one round."""
-        if self.decay_rounds is None:
-            return self.mutations
-        left = max(self.decay_rounds - number, 0)
-        return left * (self.mutations - 1) // self.decay_rounds + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,21 +62,23 @@ class Rounds:
     """Finds the round of the next child; the last one is remembered.
 
     Args:
-        settings: Of the evolution.
+        options: Of the evolution.
+        seed: Seed of the tournaments.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, options: EvolutionConfig, seed: int) -> None:
+        self._options = options
+        self._seed = seed
         self._last: tuple[object, Round] | None = None
 
     def of(self, seen: Snapshot) -> Round | None:
         """The round that the next child belongs to, or None while the population is growing."""
-        settings = self._settings
-        surplus = len(seen.individuals) - settings.num_random
+        num_random, per_round = _num_random(self._options), self._options.children_per_round
+        surplus = len(seen.individuals) - num_random
         if surplus < 0:
             return None
-        number = surplus // settings.children_per_round
-        before = seen.individuals[: settings.num_random + number * settings.children_per_round]
+        number = surplus // per_round
+        before = seen.individuals[: num_random + number * per_round]
         # A trial that another worker finishes late was born early, and changes who is youngest.
         key = (seen.study, number, before[-1].number)
         last = self._last
@@ -140,19 +87,35 @@ class Rounds:
         return last[1]
 
     def _begin(self, number: int, before: list[Individual]) -> Round:
-        settings = self._settings
+        options = self._options
         # The oldest leave by birth, not by score: that is what regularizes.
-        population_size, tournament_size = settings.sizes_after(len(before))
+        population_size, tournament_size = options.sizes or grown_sizes(len(before))
         oldest = max(len(before) - population_size, 0)
         dead, alive = before[:oldest], before[oldest:]
-        candidates = [*_elders(dead, alive), *alive] if settings.archive else alive
-        ranks, width = fitness(candidates, settings.tie_break)
+        candidates = [*_elders(dead, alive), *alive] if options.archive else alive
+        ranks, width = fitness(candidates, options.tie_break)
         places = np.empty(len(candidates), dtype=np.int64)
         places[np.lexsort((-width, ranks))] = np.arange(len(candidates))
         drawn = min(tournament_size, len(candidates))
-        mutations = settings.mutations_in(number)
-        rng = stream(settings.seed, number, "tournament")
+        mutations = mutations_in(options, number)
+        rng = stream(self._seed, number, "tournament")
         return Round(number, before, alive, candidates, places, drawn, mutations, rng)
+
+
+def mutations_in(options: EvolutionConfig, number: int) -> int:
+    """Mutations between parent and child in the round of a number."""
+    if options.decay_rounds is None:
+        return options.mutations
+    left = max(options.decay_rounds - number, 0)
+    return left * (options.mutations - 1) // options.decay_rounds + 1
+
+
+def _num_random(options: EvolutionConfig) -> int:
+    """Completed trials before the first round."""
+    if options.sizes is None:
+        return SMALLEST_POPULATION
+    population_size, _ = options.sizes
+    return population_size if options.bred == 1 else min(population_size, LEAST_OBSERVED)
 
 
 def fitness(candidates: list[Individual], tie_break: TieBreak) -> tuple[IntArray, FloatArray]:

@@ -24,7 +24,7 @@ def test_a_study_file_searches_by_that_sampler(cli, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("batch_size = 0", "batch_size: expected 1 or more, got 0"),
+        ("batch_size = 0", "batch_size: expected a positive integer, got 0"),
         ("pool_size = 8\nbatch_size = 9", "batch_size: expected at most the pool of 8, got 9"),
         ("pool = 3", "pool"),
     ],

@@ -12,7 +12,9 @@ import pytest
 from optuna.trial import TrialState
 
 from nasrec_opt.errors import StudyError
+from nasrec_opt.options import EvolutionConfig
 from nasrec_opt.samplers import RegularizedEvolutionSampler
+from nasrec_opt.samplers._tournament import mutations_in
 from nasrec_opt.space import Genotype, SearchSpace, liveness
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -366,10 +368,10 @@ def test_every_tie_break_searches_several_objectives(tie_break):
 
 
 def test_the_number_of_mutations_decays_as_in_the_published_code():
-    settings = RegularizedEvolutionSampler(mutations=6, decay_rounds=240)._settings
+    options = EvolutionConfig(mutations=6, decay_rounds=240)
     published = [(240 - number) // 48 + 1 for number in range(241)]
-    assert [settings.mutations_in(number) for number in range(241)] == published
-    assert settings.mutations_in(1000) == 1
+    assert [mutations_in(options, number) for number in range(241)] == published
+    assert mutations_in(options, 1000) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import optuna
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nasrec_opt.options._sizes import grown_sizes
 from nasrec_opt.samplers import RegularizedEvolutionSampler
-from nasrec_opt.samplers._sizes import grown_sizes
 from nasrec_opt.space import SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
