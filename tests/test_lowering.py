@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from fvcore.nn import FlopCountAnalysis
-from fvcore.nn.jit_handles import get_shape, matmul_flop_jit
+from counted_macs import attention_macs, macs_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from padded_model import PaddedModel
@@ -123,48 +121,17 @@ def test_a_dot_product_of_inputs_that_fit_projects_nothing():
     assert lower(genotype, CRITEO).parameters == sum(w.numel() for w in weights.values())
 
 
-def matmul_macs(inputs, outputs):
-    """MACs of a product; fvcore's own handle knows no vector, which the final layer's weight is."""
-    first, second = (get_shape(value) for value in inputs)
-    return math.prod(first) if len(second) == 1 else matmul_flop_jit(inputs, outputs)
-
-
-def added_product_macs(inputs, outputs):
-    """MACs of `[batch, n, m]` times `[batch, m, p]` plus a bias; fvcore knows no such product."""
-    _, first, second = (get_shape(value) for value in inputs[:3])
-    return math.prod(first) * second[-1]
-
-
-def macs_of(model: torch.nn.Module, sample: tuple[torch.Tensor, ...]) -> float:
-    """What fvcore counts in a pass, layer norms left out as in the paper's rule."""
-    with torch.no_grad():
-        count = FlopCountAnalysis(model, sample)
-        count.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        count.set_op_handle("aten::layer_norm", lambda _inputs, _outputs: 0)
-        count.set_op_handle("aten::matmul", matmul_macs)
-        count.set_op_handle("aten::baddbmm", added_product_macs)
-        return count.total()
-
-
 def traced_macs(subnet: Subnet) -> float:
     """What fvcore counts in one pass of one sample."""
     sample = torch.zeros(1, CRITEO.num_dense), torch.zeros(1, CRITEO.num_sparse, dtype=torch.long)
     return macs_of(subnet, sample)
 
 
-def attentions(genotype: Genotype) -> list[BlockGene]:
-    """Blocks whose attention reaches the logit."""
-    live = zip(genotype.blocks, liveness(genotype), strict=True)
-    return [gene for gene, part in live if part.sparse_pre and "attn" in gene.sparse_ops]
-
-
 @settings(max_examples=24, deadline=None)
 @given(names.filter(lambda name: name != "bits"), seeds)
 def test_macs_equal_what_fvcore_counts(name, seed):
     genotype = draw(name, seed)
-    # The two products of attention, queries with keys and weights with values, each rows x rows x
-    # dim, are in a custom autograd function that fvcore sees as one unknown operator.
-    hidden = sum(2 * gene.sparse_width**2 * CRITEO.embedding_dim for gene in attentions(genotype))
+    hidden = attention_macs(genotype, CRITEO.embedding_dim)
     counted = traced_macs(SUPERNETS[name].extract(genotype)) + hidden
     assert lower(genotype, CRITEO).mflops == pytest.approx(counted * 1e-6, rel=1e-12)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ class Job:
         out_dir: The model's folder.
         config: How it is trained, without open fields.
         balance: Whether dot products project their vectors.
+        initial: The model before its first step, or None for random weights.
     """
 
     genotype: Genotype
@@ -34,6 +37,7 @@ class Job:
     out_dir: Path
     config: RetrainConfig
     balance: bool
+    initial: Subnet | None = None
 
     @classmethod
     def of(
@@ -43,22 +47,30 @@ class Job:
         out_dir: Path | str,
         config: RetrainConfig | None,
         supernet: Supernet | None,
+        initial: Subnet | None = None,
     ) -> Job:
         """A job from the arguments of `retrain`."""
         config = (config or RetrainConfig()).for_rows(dataset.split("train").num_rows)
-        balance = config.balance
+        if initial is not None:
+            initial.check_genotype(genotype)
+            balance: bool | None = initial.balance
+        else:
+            balance = config.balance
         if balance is None:
             balance = supernet is None or supernet.balance
-        return cls(genotype, dataset, Path(out_dir), config, balance)
+        return cls(genotype, dataset, Path(out_dir), config, balance, initial)
 
     @property
     def wanted(self) -> dict[str, Any]:
         """Everything that the trained model depends on, as JSON values."""
-        return {
+        values = {
             "genotype": self.genotype.to_dict(),
             "dataset": self.dataset.fingerprint,
             "config": json.loads(json.dumps(asdict(self.config))) | {"balance": self.balance},
         }
+        if self.initial is not None:
+            values["initial"] = _fingerprint(self.initial)
+        return values
 
     @property
     def state_file(self) -> Path:
@@ -67,6 +79,8 @@ class Job:
 
     def subnet(self) -> Subnet:
         """The model before its first step."""
+        if self.initial is not None:
+            return copy.deepcopy(self.initial).to(best_device())
         subnet = Subnet(
             self.genotype, self.dataset.features, self.config.seed, balance=self.balance
         )
@@ -77,3 +91,12 @@ class Job:
         """The training from its folder, or a new one."""
         found = TrainingState.load(self.state_file, self.wanted, self.subnet(), self.config)
         return found or training.begin(self.subnet())
+
+
+def _fingerprint(subnet: Subnet) -> str:
+    """Changes with any weight."""
+    found = hashlib.sha256()
+    for name, weight in subnet.state_dict().items():
+        found.update(name.encode())
+        found.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]

@@ -17,7 +17,7 @@ from nasrec_opt.retrain._partial import forget_training, head_of, part_file
 from nasrec_opt.retrain._training import Progress, Training
 from nasrec_opt.retrain._wanted import is_same_training
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Supernet
+from nasrec_opt.supernet import Subnet, Supernet
 
 RESULT = "result.json"
 MODEL, OTHER_EPOCH = "model", "other_epoch"
@@ -109,6 +109,7 @@ def retrain(
     config: RetrainConfig | None = None,
     *,
     supernet: Supernet | None = None,
+    initial: Subnet | None = None,
     progress: Progress | None = None,
 ) -> RetrainedModel:
     """Train a genotype's model from scratch.
@@ -128,15 +129,18 @@ def retrain(
             number of training rows, and `result.json` states the values.
         supernet: Its `balance` decides whether dot products project their vectors, if `config` does
             not. None of its weights is used.
+        initial: The model before its first step, in place of one with random weights; it stays as
+            it is. A pruned model begins with the weights that its units had in the larger one.
         progress: Called with (steps done, maximum number of steps).
 
     Returns:
         Log losses (nats) and AUC on validation and test rows, and how training went.
 
     Raises:
+        GenotypeError: `initial` is another model than `genotype`.
         StudyError: Training reached no finite log loss.
     """
-    job = Job.of(genotype, dataset, out_dir, config, supernet)
+    job = Job.of(genotype, dataset, out_dir, config, supernet, initial)
     out_dir, wanted = job.out_dir, job.wanted
     known = finished_model(out_dir, wanted)
     if known:

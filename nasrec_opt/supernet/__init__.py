@@ -9,6 +9,7 @@ from nasrec_opt.options import (
     check_precision,
 )
 from nasrec_opt.space import balanced_vectors
+from nasrec_opt.supernet._axes import DENSE, PAIRS, SPARSE, VECTORS, WITH_AXES, Signal, axes_of
 from nasrec_opt.supernet._embedding import PartialEmbedding
 from nasrec_opt.supernet._inputs import SparseOutput
 from nasrec_opt.supernet._network import Activations, Network, best_device
@@ -56,8 +57,13 @@ from nasrec_opt.supernet._train import (
 )
 
 __all__ = [
+    "DENSE",
     "FIRST_ORDER_PRIOR",
+    "PAIRS",
+    "SPARSE",
     "TRAINING",
+    "VECTORS",
+    "WITH_AXES",
     "Activations",
     "AdagradOptions",
     "AnyOperatorAnyConnection",
@@ -71,6 +77,7 @@ __all__ = [
     "Precision",
     "PrecisionChoice",
     "SandwichWidths",
+    "Signal",
     "SingleOperatorAnyConnection",
     "SingleOperatorSingleConnection",
     "SliceAdagrad",
@@ -83,6 +90,7 @@ __all__ = [
     "ViewReader",
     "WarmUp",
     "WeightReader",
+    "axes_of",
     "balanced_vectors",
     "best_device",
     "check_precision",
