@@ -56,7 +56,15 @@ class MaskGenerator(nn.Module):
         second = torch.empty(outputs, hidden).uniform_(-bound, bound, generator=generator)
         self.first, self.second = nn.Parameter(first), nn.Parameter(second)
 
-    def forward(self, weight: Tensor) -> Tensor:  # [outputs, inputs], as the matrix
+    def forward(self, weight: Tensor) -> Tensor:
+        """Make the mask.
+
+        Args:
+            weight: The matrix, `[outputs, inputs]`.
+
+        Returns:
+            Values in (0, 1), `[outputs, inputs]`.
+        """
         hidden = torch.relu(self.first @ weight.detach())
         return torch.sigmoid(self.second @ hidden)
 
