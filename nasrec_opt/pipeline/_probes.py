@@ -25,7 +25,7 @@ from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._search import Found, Progress, complete_trials, winners
-from nasrec_opt.pipeline._trainers import Job, train_ahead
+from nasrec_opt.pipeline._trainers import Job, default_workers, train_ahead
 from nasrec_opt.retrain import RetrainedModel, epoch_steps, forget_early
 from nasrec_opt.space import Genotype
 
@@ -56,7 +56,8 @@ def train_probes(
 ) -> None:
     """Train the probes from scratch, each in its folder; what is there already is read.
 
-    If an epoch is long, each is trained for one epoch first and is a model from then on.
+    If an epoch is long, the first ones, as many as are trained at once, are already used as models
+    after one epoch.
 
     If a training fails, only that model fails; the ladder reports it.
 
@@ -95,7 +96,10 @@ def train_probes(
 
     early = early_epochs(steps)
     if early:
-        train([dataclasses.replace(job, early=early) for job in jobs], lambda _: None)
+        # Of those that are trained first. Of all, they would be late: on a million rows and one
+        # core the first finished probe is better than four early ones, and there as soon.
+        first = jobs[: config.retrain.workers or default_workers(dataset)]
+        train([dataclasses.replace(job, early=early) for job in first], lambda _: None)
     train(jobs, lambda error: logger.warning("a probe failed: %s", error))
     for job in jobs:
         forget_early(job.folder)

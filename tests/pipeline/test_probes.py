@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -11,7 +12,9 @@ from study_files import tiny_study_with
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import _plan
-from nasrec_opt.pipeline import SilentReporter, StudyConfig, run_study
+from nasrec_opt.pipeline import StudyConfig, run_study
+from nasrec_opt.pipeline._probes import train_probes
+from nasrec_opt.retrain import RetrainedModel
 
 STUDY = tiny_study_with(
     search={"n_trials": 8, "ladder": {"models": 4, "epochs": 1, "probes": 2}},
@@ -103,31 +106,28 @@ def test_probes_count_among_the_trials(tmp_path):
         config(tmp_path, text)
 
 
-class EarlyModels(SilentReporter):
-    """Takes down which models are in a run folder, and what `probes.json` says of them."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self.seen: list[tuple[int, int, int]] = []
-
-    def advance(self, done: int, total: int | None) -> None:
-        early = len(list(self._out.glob("retrained/*/early/result.json")))
-        finished = len(list(self._out.glob("retrained/*/result.json")))
-        probes = self._out / "probes.json"
-        known = len(json.loads(probes.read_text())["models"]) if probes.exists() else 0
-        if (early, finished, known) not in self.seen:
-            self.seen.append((early, finished, known))
-
-
-def test_a_long_epoch_makes_every_probe_a_model_before_one_is_finished(tmp_path, monkeypatch):
-    whole, early = tmp_path / "whole", tmp_path / "early"
-    run_study(config(tmp_path), whole, until="probe")
+@pytest.mark.parametrize(
+    ("workers", "early_and_finished"),
+    [(1, [(1, 0), (0, 1), (0, 2)]), (2, [(1, 0), (2, 0), (1, 1), (0, 2)])],
+)
+def test_with_long_epochs_the_first_probes_are_models_before_one_is_finished(
+    tmp_path, monkeypatch, workers, early_and_finished
+):
+    text = STUDY.replace("[retrain]\n", f"[retrain]\nworkers = {workers}\n")
+    run_study(config(tmp_path), tmp_path / "whole", until="probe")
+    run = run_study(config(tmp_path, text), tmp_path / "early", until="prepare")
     monkeypatch.setattr(_plan, "LONG_EPOCH", 1)
-    reporter = EarlyModels(early)
-    run_study(config(tmp_path), early, until="probe", reporter=reporter)
-    assert reporter.seen == [(0, 0, 0), (1, 0, 1), (2, 0, 2), (2, 1, 2)]
-    assert not list(early.glob("retrained/*/early"))
-    of_whole, of_early = contents(whole), contents(early)
+    seen: list[tuple[int, int]] = []
+
+    def see(models: Sequence[RetrainedModel]) -> None:
+        early = sum(model.path.name == "early" for model in models)
+        seen.append((early, len(models) - early))
+        assert all(model.weights() for model in models)
+
+    train_probes(run.config, run.folder, run.dataset(), lambda *_: None, on_model=see)
+    assert seen == early_and_finished
+    of_whole, of_early = contents(tmp_path / "whole"), contents(tmp_path / "early")
     weights = [name for name in of_whole if name.endswith("model/weights.safetensors")]
+    assert len(weights) == 2
     assert {n: of_early[n][1] for n in weights} == {n: of_whole[n][1] for n in weights}
-    assert of_early.keys() == of_whole.keys()
+    assert not [name for name in of_early if "/early/" in name]
