@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from nasrec_opt.errors import NasrecError
+from nasrec_opt.errors import NasrecError, StudyError
 
 INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 
@@ -150,8 +150,32 @@ def search(study: StudyPath, data: DataOption = None, out: OutOption = None) -> 
 
 
 @app.command()
-def retrain(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
-    """Train the best found models from scratch (runs missing earlier stages first)."""
+def retrain(
+    study: Annotated[
+        Path | None,
+        typer.Argument(metavar="[STUDY.toml]", help="The study file; optional with --genotype."),
+    ] = None,
+    genotype: Annotated[
+        str | None,
+        typer.Option(
+            "--genotype",
+            metavar="GENOTYPE.json|RUN|results.json|published:NAME",
+            help="Train this model instead, without a search; published:criteo-small, say, is a "
+            "model of the paper.",
+        ),
+    ] = None,
+    model: ModelOption = None,
+    data: DataOption = None,
+    out: OutOption = None,
+) -> None:
+    """Train the best found models from scratch, or one given model without a search."""
+    if genotype is not None:
+        _train_one(genotype, model, study, data, out)
+        return
+    if study is None:
+        raise StudyError("retrain: expected a study file, or --genotype, got neither")
+    if model is not None:
+        raise StudyError("--model: expected only with --genotype")
     _run_stages(study, data, out, "retrain")
 
 
@@ -270,10 +294,28 @@ def cost(
         print_cost(figures)
 
 
-def _run_stages(study: Path, data: Path | None, out: Path | None, until: str | None = None) -> None:
+def _train_one(
+    name: str, rank: int | None, study: Path | None, data: Path | None, out: Path | None
+) -> None:
+    _set_threads()
+    from nasrec_opt.pipeline import ConsoleReporter, OneModel, StudyConfig, genotype_named
+
+    config = StudyConfig(name="retrained") if study is None else StudyConfig.from_toml(study)
+    genotype = genotype_named(name, config, model=rank)
+    one = OneModel(genotype, config, out or Path("runs") / config.name)
+    with ConsoleReporter() as reporter:
+        one.train(data, reporter)
+    print(one.in_words())
+
+
+def _set_threads() -> None:
     # Read when torch is loaded. Threads that spin while they wait for each other are a sixth faster
     # on idle cores, but four times slower as soon as another process needs one of the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def _run_stages(study: Path, data: Path | None, out: Path | None, until: str | None = None) -> None:
+    _set_threads()
     from nasrec_opt.pipeline import StudyConfig
 
     config = StudyConfig.from_toml(study)  # first, so that a typo is reported at once

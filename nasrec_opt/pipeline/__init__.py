@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._context import Context
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
+    from nasrec_opt.pipeline._one_model import OneModel, genotype_named
     from nasrec_opt.pipeline._opening import how_to_open, open_run
     from nasrec_opt.pipeline._run import Run
     from nasrec_opt.pipeline._run_study import run_study
@@ -25,6 +26,7 @@ __all__ = [
     "STAGES",
     "ConsoleReporter",
     "Context",
+    "OneModel",
     "Reporter",
     "Run",
     "RunFolder",
@@ -33,6 +35,7 @@ __all__ = [
     "StudyConfig",
     "Target",
     "architecture_cost",
+    "genotype_named",
     "how_to_open",
     "open_run",
     "print_cost",
@@ -44,6 +47,7 @@ _HOMES = {
     "STAGES": "stages",
     "ConsoleReporter": "_console",
     "Context": "_context",
+    "OneModel": "_one_model",
     "Reporter": "_console",
     "Run": "_run",
     "RunFolder": "_folder",
@@ -52,6 +56,7 @@ _HOMES = {
     "StudyConfig": "_config",
     "Target": "_target",
     "architecture_cost": "_cost",
+    "genotype_named": "_one_model",
     "how_to_open": "_opening",
     "open_run": "_opening",
     "print_cost": "_console",

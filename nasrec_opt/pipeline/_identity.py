@@ -16,7 +16,7 @@ from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.pipeline._initial import initial_genotypes
 from nasrec_opt.pipeline._schema import USUAL, ladder_read, stated
 from nasrec_opt.pipeline._tables import OracleConfig
-from nasrec_opt.space import SearchSpace
+from nasrec_opt.space import Genotype, SearchSpace
 
 STAMP_BYTES = 1 << 20
 
@@ -122,6 +122,18 @@ def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace)
     retrain = plain(config.retrain)
     del retrain["workers"]  # changes no model
     return stated(facts, retrain=retrain)
+
+
+def model_settings(config: StudyConfig, folder: RunFolder, genotype: Genotype) -> dict[str, Any]:
+    """All that the models of one given architecture depend on."""
+    data = {"min_count": config.data.min_count, "binned_dense": config.data.binned_dense}
+    facts = {
+        "seed": config.seed,
+        "prepare": _prepared(folder),
+        "genotype": genotype.to_dict(),
+    }
+    retrain = {"seeds": config.retrain.seeds, "model": plain(config.retrain.model)}
+    return stated(facts, data=data, retrain=retrain)
 
 
 def ladder_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
@@ -26,9 +25,10 @@ from nasrec_opt.pipeline._cost import architecture_cost
 from nasrec_opt.pipeline._ensembling import Judge, Member, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, folder_in_run, model_folder, plain
 from nasrec_opt.pipeline._search import Found, Progress, log_loss_of
-from nasrec_opt.pipeline._trainers import Job, train_ahead
+from nasrec_opt.pipeline._trainers import train_ahead
+from nasrec_opt.pipeline._trainings import Trainings
 from nasrec_opt.report import winner
-from nasrec_opt.retrain import RetrainedModel, expected_log_loss, log_losses, retrain
+from nasrec_opt.retrain import RetrainedModel, expected_log_loss, log_losses
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
 
@@ -106,8 +106,8 @@ class _Retraining:
         )
         self._study = study
         self._workers = config.retrain.workers
-        self._seeds = range(config.seed, config.seed + config.retrain.seeds)
-        self._trainings = _Trainings(config, folder, dataset, supernet.balance)
+        self._trainings = Trainings(config, folder, dataset, supernet.balance)
+        self._seeds = self._trainings.seeds
         # A search in floating point did not score models at their bits.
         self._at_bits = context.oracle("genotype") if config.oracle.bits == "float" else None
 
@@ -157,36 +157,6 @@ class _Retraining:
             **_over_seeds(trained, self.judge),
             **_cost(genotype, self.conditions),
         }
-
-
-@dataclasses.dataclass(frozen=True)
-class _Trainings:
-    """The trainings of a run's models, each in its folder.
-
-    Args:
-        config: The study.
-        folder: The run folder.
-        dataset: What the models are trained on.
-        balance: Whether dot products project their rows, where the study says nothing.
-    """
-
-    config: StudyConfig
-    folder: RunFolder
-    dataset: Dataset
-    balance: bool
-
-    def job(self, genotype: Genotype, seed: int) -> Job:
-        """The training of one model."""
-        own = None if seed == self.config.seed else seed
-        recipe = dataclasses.replace(self.config.retrain.model, seed=seed)
-        if recipe.balance is None:
-            recipe = dataclasses.replace(recipe, balance=self.balance)
-        return Job(genotype, model_folder(self.folder, genotype.to_dict(), own), recipe)
-
-    def model(self, genotype: Genotype, seed: int) -> RetrainedModel:
-        """The model, read if its folder has it."""
-        job = self.job(genotype, seed)
-        return retrain(genotype, self.dataset, job.folder, job.config)
 
 
 def _results(
