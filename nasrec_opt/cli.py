@@ -22,7 +22,7 @@ INTERRUPTED = 130  # what shells report for a process ended by Ctrl-C
 class _Commands(typer.core.TyperGroup):
     """Prints a sentence when a command is interrupted, which Typer alone does not."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:  # Click's context, which newer Typers keep private
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

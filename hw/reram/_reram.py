@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from hw._cost import Cost
 from hw._costs import Costs
@@ -63,7 +64,7 @@ class ReRAM:
         adc_bits: int | None = None,
         replication: int | None = None,
         buffer_kib: int | None = None,
-    ) -> ReRAM:
+    ) -> Self:
         """Change the figures that a designer or a co-design search chooses; None keeps a value.
 
         Args:
@@ -82,8 +83,9 @@ class ReRAM:
             DescriptionError: A choice is out of range.
         """
         t = self.technology
-        return ReRAM(
-            replace(
+        return replace(
+            self,
+            technology=replace(
                 t,
                 crossbar=replace(
                     t.crossbar,
@@ -95,7 +97,7 @@ class ReRAM:
                 adc=replace(t.adc, bits=_given(adc_bits, t.adc.bits)),
                 element=replace(t.element, replication=_given(replication, t.element.replication)),
                 tile=replace(t.tile, buffer_kib=_given(buffer_kib, t.tile.buffer_kib)),
-            )
+            ),
         )
 
     @property

@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasrec_opt.ax._client import Strategy, load_client, make_client
+    from nasrec_opt.ax._client import load_client, make_client
     from nasrec_opt.ax._evaluation import ObjectiveMetric, ObjectiveRunner
     from nasrec_opt.ax._node import PoolNode
     from nasrec_opt.ax._parameters import Encoding, genotype_of, parameters_of, to_ax
     from nasrec_opt.ax._sampler import AxSampler
+    from nasrec_opt.options import Strategy
 
 __all__ = [
     "AxSampler",

@@ -22,8 +22,8 @@ from botorch.exceptions.warnings import BotorchWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
-from gpytorch.mlls import ExactMarginalLogLikelihood  # type: ignore[import-untyped]
-from linear_operator.utils.warnings import NumericalWarning  # type: ignore[import-untyped]
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 

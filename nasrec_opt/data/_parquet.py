@@ -142,7 +142,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_bytes(kind: pa.DataType) -> bool:
     """Text that its writer, such as Hive or Impala, did not mark as text."""
-    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    tests = (types.is_binary, types.is_large_binary, types.is_binary_view)
+    return any(test(kind) for test in tests)
 
 
 def _check_text(source: Path | str, name: str, column: pa.Array, rows: int) -> None:

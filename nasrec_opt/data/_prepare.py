@@ -151,7 +151,7 @@ class _Survey:
         self.clicks += np.bincount(split, weights=labels, minlength=3).astype(np.int64)
         train = frame.filter(pl.Series(split == 0))
         for i, name in enumerate(self.schema.dense):
-            least = train[name].min()
+            least = train.select(pl.col(name).min()).item()
             self.minima[i] = min(self.minima[i], math.inf if least is None else float(least))
         for counter, values in zip(self._counters, categories(train, self.schema), strict=True):
             counter.add(values)

@@ -9,7 +9,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -228,7 +228,7 @@ def _parse(
 
 
 def _read_csv(
-    text: bytes, schema: Schema, types: dict[str, type[pl.DataType]], *, is_quoted: bool
+    text: bytes, schema: Schema, types: Mapping[str, type[pl.DataType]], *, is_quoted: bool
 ) -> pl.DataFrame | None:
     try:
         return pl.read_csv(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ class Schema:
         if "label" not in values:
             raise DataError(f"{path}: expected a key 'label', got none")
         try:
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            return cls(**_with_tuples(values))
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
@@ -163,8 +163,7 @@ class Schema:
             DataError: A column is named twice, or a setting is out of range.
             KeyError: A field is missing.
         """
-        fixed = {field.name: values[field.name] for field in fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fixed.items()})
+        return cls(**_with_tuples({field.name: values[field.name] for field in fields(cls)}))
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON values.
@@ -173,6 +172,11 @@ class Schema:
             The fields by name; tuples become lists.
         """
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a JSON or TOML file as fields of a schema: arrays become tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
 def check_once(where: str, names: Sequence[str]) -> None:

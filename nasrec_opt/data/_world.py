@@ -50,10 +50,10 @@ SPARSE = tuple(
 )  # fmt: skip
 NEGATIVE = 1  # I2: a tenth of its values, down to -3
 # Columns (from 0) that are missing together, and how often.
-DENSE_MISSING = (
+DENSE_MISSING: tuple[tuple[tuple[int, ...], float], ...] = (
     ((0, 9), 0.451), ((6, 8, 10), 0.043), ((2, 3, 5, 12), 0.215), ((11,), 0.765), ((4,), 0.027),
 )  # fmt: skip
-SPARSE_MISSING = (
+SPARSE_MISSING: tuple[tuple[tuple[int, ...], float], ...] = (
     ((2, 3, 11, 15, 20, 23), 0.034), ((18, 19, 24, 25), 0.442), ((21,), 0.761), ((5,), 0.121),
 )  # fmt: skip
 DETERMINED = (3, 11, 15, 20, 23)  # C4, C12, C16, C21 and C24 follow from C3
@@ -121,7 +121,7 @@ class World:
         for field, values in self._followers.items():
             sparse[:, field] = values[sparse[:, LEADER]] % SPARSE[field].num_values
         for fields, share in SPARSE_MISSING:
-            sparse[np.ix_(rng.random(count) < share, fields)] = -1
+            sparse[np.ix_(np.flatnonzero(rng.random(count) < share), np.array(fields))] = -1
         odds = self._bias + np.where(np.isnan(standard), 0.0, standard) @ self._slopes
         for field, effects in enumerate(self._effects):
             odds += np.append(effects, 0.0)[sparse[:, field]]  # -1, missing, has no effect
@@ -149,14 +149,14 @@ def _draw_dense(rng: np.random.Generator, count: int) -> tuple[FloatArray, Float
     dense[:, NEGATIVE] = np.where(is_negative, -rng.integers(1, 4, count), dense[:, NEGATIVE])
     standard[is_negative, NEGATIVE] = np.nan  # says nothing about the click
     for fields, share in DENSE_MISSING:
-        chosen = np.ix_(rng.random(count) < share, fields)
+        chosen = np.ix_(np.flatnonzero(rng.random(count) < share), np.array(fields))
         dense[chosen] = standard[chosen] = np.nan
     return dense, standard
 
 
 def _zipf(field: SparseField) -> FloatArray:
     weights = 1.0 / np.arange(1, field.num_values + 1) ** field.exponent
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum(), np.float64)
 
 
 def _standard(vectors: FloatArray, share: FloatArray) -> FloatArray:

@@ -279,7 +279,8 @@ def _errors_of_differences(rows: FloatArray) -> FloatArray:
     covariance = np.atleast_2d(np.cov(rows))
     variance = np.diag(covariance)
     of_difference = variance[:, None] + variance[None, :] - 2 * covariance
-    return np.sqrt(np.maximum(of_difference, 0.0) / count)
+    errors: FloatArray = np.sqrt(np.maximum(of_difference, 0.0) / count)
+    return errors
 
 
 def _next(state: Climb, rung: Rung) -> int | None:

@@ -162,7 +162,8 @@ def _left_out(x: FloatArray, y: FloatArray, penalty: float) -> FloatArray:
     centred = x - x.mean(axis=0)
     errors = (y - y.mean()) - centred @ weights
     leverage = 1 / len(y) + np.einsum("ij,jk,ik->i", centred, inverse, centred)
-    return errors / (1 - leverage)
+    left_out: FloatArray = errors / (1 - leverage)
+    return left_out
 
 
 def _choose_penalty(x: FloatArray, y: FloatArray) -> float:

@@ -40,7 +40,7 @@ def rung_epochs(number: int, first: float) -> float:
     Returns:
         Epochs of all rungs up to this one.
     """
-    return first * 2**number
+    return first * (1 << number)
 
 
 def first_epochs(epoch_steps: int) -> float:
@@ -97,7 +97,7 @@ def affordable_models(seconds: float, seconds_per_model: float, finalists: int) 
     """
 
     def cost(models: int) -> float:  # in models of the first rung
-        epochs, before = 0.0, 0
+        epochs, before = 0.0, 0.0
         for number, size in enumerate(rung_sizes(models, finalists)):
             epochs += size * (rung_epochs(number, 1) - before)
             before = rung_epochs(number, 1)

@@ -35,9 +35,10 @@ def blamed(what: str, *passing: type[Exception]) -> Iterator[None]:
     Raises:
         TrialError: The block raised any other error.
     """
+    passes: tuple[type[Exception], ...] = (TrialPruned, TrialError, MemoryError, *passing)
     try:
         yield
-    except (TrialPruned, TrialError, MemoryError, *passing):
+    except passes:
         raise
     except Exception as error:
         raise TrialError(f"{what}: {sentence(error)}") from error

@@ -10,7 +10,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna import Study, TrialPruned
@@ -137,9 +137,9 @@ class Objective:
         }
 
     @property
-    def directions(self) -> tuple[str, ...]:
+    def directions(self) -> tuple[Literal["minimize"], ...]:
         """`minimize` for each objective, as `optuna.create_study` takes it."""
-        return ("minimize",) * len(self.metric_names)
+        return tuple("minimize" for _ in self.metric_names)
 
     def create_study(
         self,

@@ -76,4 +76,5 @@ def fit_adagrad(
     index = torch.from_numpy(how.rows(len(features))).to(features.device)
     for rows in index.split(how.batch_size):
         steps.step(features[rows], labels[rows])
-    return FitResult(*steps.layer, len(index) / len(features))
+    fitted_weight, fitted_bias = steps.layer
+    return FitResult(fitted_weight, fitted_bias, len(index) / len(features))

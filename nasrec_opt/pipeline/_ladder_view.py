@@ -86,9 +86,11 @@ class LadderView:
             self._end(trial, TrialState.COMPLETE, [values[name] for name in self._objectives])
 
     def _open(self, name: str, storage: Any) -> optuna.Study:
-        directions = ["minimize"] * len(self._objectives)
         study = optuna.create_study(
-            study_name=name, storage=storage, directions=directions, load_if_exists=True
+            study_name=name,
+            storage=storage,
+            directions=["minimize"] * len(self._objectives),
+            load_if_exists=True,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # the dashboard reads the names

@@ -71,9 +71,11 @@ def run_study(
 
 def _require_log(folder: RunFolder, data: Path) -> None:
     """Refuse a missing log, unless it was prepared before."""
+    if data.exists():
+        return
     previous = folder.record().get("prepare")
-    is_prepared = previous and folder.dataset_record.exists()
-    if not data.exists() and not (is_prepared and is_same_log(previous["settings"], data)):
+    is_prepared = previous is not None and folder.dataset_record.exists()
+    if previous is None or not is_prepared or not is_same_log(previous["settings"], data):
         raise DataError(f"{data}: expected a click log, found nothing there")
 
 

@@ -69,7 +69,7 @@ class SpaceConfig:
     codesign: bool = False
     multi_operator: bool = False
     max_inputs: int | None = None
-    bits: tuple[int | tuple[int, ...], ...] | None = None
+    bits: tuple[int | tuple[int, int], ...] | None = None
     wide: tuple[bool, ...] = (False,)
 
     def build(self) -> SearchSpace:

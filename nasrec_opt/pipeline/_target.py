@@ -58,7 +58,7 @@ def read_target(
         GenotypeError: The genotype is not valid.
     """
     counts = {"--num-dense": num_dense, "--num-sparse": num_sparse}
-    values = None if path.is_dir() else _read(path)
+    values: Any = None if path.is_dir() else _read(path)
     is_run = path.is_dir() or (isinstance(values, dict) and "models" in values)
     if is_run and run is not None:
         raise StudyError(f"--run: expected only with a genotype, got the run {path}")

@@ -87,7 +87,7 @@ class Job:
             train(self.epochs)
             return
         if self.first is not None:
-            rungs = (rung_epochs(number, self.first) for number in count())
+            rungs: Iterator[float] = (rung_epochs(number, self.first) for number in count())
             if self.early is not None:
                 rungs = takewhile(self.early.__ge__, rungs)
             any(train(rung).is_over for rung in rungs)

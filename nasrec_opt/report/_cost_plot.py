@@ -5,9 +5,14 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hw import Cost
 from nasrec_opt.report._picture import write_picture
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.typing import ColorType
 
 PANELS = (  # quantity of a component, title, unit, factor from the units of `hw`
     ("latency_ns", "Latency, critical path alone", "us", 1e-3),
@@ -46,9 +51,9 @@ def stacked(cost: Cost) -> tuple[list[str], list[str], dict[str, Sums]]:
     for part in cost.breakdown:
         for quantity, _title, _unit, factor in PANELS:
             pieces = part.components or ((OTHER, part.latency_ns, part.energy_pj, part.area_mm2),)
-            column = 1 if quantity == "latency_ns" else 2
-            for piece in pieces:
-                sums[quantity][part.operator][piece[0]] += piece[column] * factor
+            for component, latency_ns, energy_pj, _area_mm2 in pieces:
+                value = latency_ns if quantity == "latency_ns" else energy_pj
+                sums[quantity][part.operator][component] += value * factor
     kept = _kept(sums)
     merged: dict[str, Sums] = {quantity: {} for quantity in sums}
     for quantity, by_operator in sums.items():
@@ -83,12 +88,13 @@ def _render(cost: Cost, kind: str, title: str) -> bytes:
     from matplotlib.figure import Figure
 
     operators, components, sums = stacked(cost)
-    colors = dict(zip(components, mpl.colormaps["tab20"].colors, strict=False))  # 18 at most
+    tab20 = mpl.colormaps["tab20"]
+    colors: dict[str, ColorType] = {c: tab20(i) for i, c in enumerate(components)}  # 18 at most
     colors[OTHER] = "#c8c8c8"
     height = MARGIN_HEIGHT + ROW_HEIGHT * max(1, len(operators))
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)
-    handles = {}
+    handles: dict[str, Artist] = {}
     for axes, (quantity, name, unit, _factor) in zip(
         figure.subplots(1, len(PANELS), sharey=True), PANELS, strict=True
     ):

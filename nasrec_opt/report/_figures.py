@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 import plotly.graph_objects as go
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from nasrec_opt._metrics import LABELS
 from nasrec_opt.report._places import with_hashable_choices
@@ -133,7 +133,7 @@ def importance_figure(study: optuna.Study) -> go.Figure | None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # low values are the goal
                 columns[name] = optuna.importance.get_param_importances(
-                    searched, evaluator=evaluator, target=lambda trial, i=i: trial.values[i]
+                    searched, evaluator=evaluator, target=_objective(i)
                 )
         except (ValueError, RuntimeError):  # no parameter is in every trial, or none varies
             continue
@@ -159,6 +159,11 @@ def importance_figure(study: optuna.Study) -> go.Figure | None:
     figure.update_layout(barmode="group", xaxis_title="importance (share)")
     figure.update_layout(legend={"orientation": "h", "y": 1.08})
     return styled(figure, height=120 + 32 * len(shown))
+
+
+def _objective(number: int) -> Callable[[FrozenTrial], float]:
+    """Read one objective of a trial."""
+    return lambda trial: trial.values[number]
 
 
 def breakdown_figure(trials: Sequence[TrialRecord], metric: str) -> go.Figure | None:

@@ -82,10 +82,11 @@ class Learner:
         unique, place = torch.unique(rows.reshape(-1), return_inverse=True)  # for both tables
         gradients = gathered.grad * len(labels)
         self._step_table(self._table, self._squares, unique, place, gradients, rate)
-        squares = self._first_order_squares
-        if weights is not None and weights.grad is not None and squares is not None:
-            gradients = weights.grad.unsqueeze(-1) * len(labels)
-            self._step_table(self._first_order, squares, unique, place, gradients, rate)
+        table, squares = self._first_order, self._first_order_squares
+        of_weights = None if weights is None else weights.grad
+        if table is not None and squares is not None and of_weights is not None:
+            gradients = of_weights.unsqueeze(-1) * len(labels)
+            self._step_table(table, squares, unique, place, gradients, rate)
         self._average()
         return loss.detach()
 
@@ -144,8 +145,8 @@ class Learner:
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("adam."):
-                _, i, key = name.split(".")
-                moments.setdefault(int(i), {})[key] = value
+                _, index, key = name.split(".")
+                moments.setdefault(int(index), {})[key] = value
         self._adam.load_state_dict(self._adam.state_dict() | {"state": moments})
         self.steps = steps
 

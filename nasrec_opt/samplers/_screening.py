@@ -114,7 +114,7 @@ def _one_thread() -> Iterator[None]:
 def _pools() -> Any:
     """The thread pools of this process; None if no package is installed that can limit them."""
     try:
-        import threadpoolctl  # type: ignore[import-untyped]  # looks for all libraries: once
+        import threadpoolctl  # looks for all libraries: once
     except ImportError:  # the package of optunahub/ has Optuna alone
         return None
     return threadpoolctl.ThreadpoolController()

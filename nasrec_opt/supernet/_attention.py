@@ -41,12 +41,16 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         Vaswani et al. 2017, section 3.2.
     """
     batch, dim, rows = query.shape
-    split = [part.reshape(batch * heads, dim // heads, rows) for part in (query, key, value)]
+    query, key, value = (
+        part.reshape(batch * heads, dim // heads, rows) for part in (query, key, value)
+    )
+    mixed: Tensor
     if query.device.type == "cpu":
-        mixed = _Attend.apply(*split)
+        mixed = _Attend.apply(query, key, value)  # type: ignore[no-untyped-call]  # torch's
     else:
-        split = [part.transpose(1, 2) for part in split]
-        mixed = functional.scaled_dot_product_attention(*split).transpose(1, 2)
+        mixed = functional.scaled_dot_product_attention(
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        ).transpose(1, 2)
     return mixed.reshape(batch, dim, rows)
 
 
@@ -55,7 +59,7 @@ class _Attend(torch.autograd.Function):
 
     # Always float32: heads are too narrow to gain from less, and softmax would lose accuracy.
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]  # torch's
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         width = query.shape[1]
         scaled = query * _log2_scale(width)
@@ -76,7 +80,7 @@ class _Attend(torch.autograd.Function):
         return output
 
     @staticmethod
-    @torch.amp.custom_bwd(device_type="cpu")
+    @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]  # torch's
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         query, key, value, output, log2_sums = ctx.saved_tensors
         width = query.shape[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from nasrec_opt.supernet._operators import (
     FactorizationMachine,
 )
 from nasrec_opt.supernet._readers import WeightReader
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +122,22 @@ class Block(nn.Module):
             )
         dense_out, sparse_out = dense_sum, None
         if live.use_sparse_to_dense:
-            dense_out = dense_sum + self.fm(dense_given, sparse_sum, gene.dense_width, reader)
+            merged = _known(self.fm)(dense_given, _known(sparse_sum), gene.dense_width, reader)
+            dense_out = _known(dense_sum) + merged
         if live.sparse_out:
-            sparse_out = SparseOutput(sparse_sum)
+            own = _known(sparse_sum)
+            sparse_out = SparseOutput(own)
             if live.use_dense_to_sparse:
-                rows = [sparse_sum, self.rows(dense_given, dense_sum, reader)]
-                sparse_out = SparseOutput(torch.cat(rows, dim=-1), has_dense_to_sparse=True)
+                merged = _known(self.rows)(dense_given, _known(dense_sum), reader)
+                both = torch.cat([own, merged], dim=-1)
+                sparse_out = SparseOutput(both, has_dense_to_sparse=True)
         return BlockOutput(dense_out if live.dense_out else None, sparse_out, dense_sum, sparse_sum)
+
+
+def _known(part: Part | None) -> Part:
+    """A part of the block that its liveness says is there."""
+    assert part is not None
+    return part
 
 
 def _added(outputs: Iterable[Tensor]) -> Tensor:

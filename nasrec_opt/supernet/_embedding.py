@@ -6,6 +6,8 @@ only the vectors of its batch: there is no dense gradient of a table.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
@@ -64,6 +66,10 @@ class FusedEmbedding(nn.Module):
             wrapped = (ids - RESERVED) % (self.sizes - RESERVED).clamp_min(1) + RESERVED
             ids = torch.where(ids < self.sizes, ids, torch.minimum(wrapped, self.sizes - 1))
         return ids + self.offsets
+
+    if TYPE_CHECKING:  # torch calls `forward`, but forgets its types
+
+        def __call__(self, rows: Tensor) -> Tensor: ...
 
     def forward(self, rows: Tensor) -> Tensor:  # [batch, num_sparse, dim]
         """Gather embedding vectors.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,10 @@ class LayerNorm(nn.Module):
         super().__init__()
         self.gain = ones(width, value=gain)
         self.bias = zeros(width)
+
+    if TYPE_CHECKING:  # torch calls `forward`, but forgets its types
+
+        def __call__(self, values: Tensor, reader: WeightReader) -> Tensor: ...
 
     def forward(self, values: Tensor, reader: WeightReader) -> Tensor:  # [..., width]
         width = values.shape[-1]
@@ -50,7 +54,11 @@ class LayerNorm(nn.Module):
         """The same along the middle axis, without a transpose; never of less than float32."""
         width = values.shape[1]
         gain, bias = reader.weight(self.gain, first(width)), reader.weight(self.bias, first(width))
-        return _NormAcrossDim.apply(*(wide(part) for part in (values, gain, bias)))
+        normal: Tensor
+        normal = _NormAcrossDim.apply(  # type: ignore[no-untyped-call]  # torch's
+            wide(values), wide(gain), wide(bias)
+        )
+        return normal
 
 
 def wide(values: Tensor) -> Tensor:

@@ -141,6 +141,12 @@ class Network(nn.Module):
         self.blocks = nn.ModuleDict({str(number): block for number, block in blocks.items()})
         self.final = final
 
+    def _block(self, number: int) -> Block:
+        """The block of a number, from 1."""
+        block = self.blocks[str(number)]
+        assert isinstance(block, Block)
+        return block
+
     def check_genotype(self, genotype: Genotype) -> None:
         """Refuse a genotype without weights in this network; `forward` and `train_step` call it.
 
@@ -208,7 +214,7 @@ class Network(nn.Module):
         live = liveness(genotype)[number - 1]
         if not (live.dense_pre or live.sparse_pre):
             return
-        found = self.blocks[str(number)](
+        found = self._block(number)(
             genotype.blocks[number - 1],
             live,
             activations.dense,

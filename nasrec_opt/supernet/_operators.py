@@ -209,8 +209,10 @@ class Attention(nn.Module):
             return reader.linear(values, read, added, bits=given.bits, dim=1)
 
         joint = linear(rows, self.query_key_value, self.query_key_value_bias)
-        three = (given.activation(part, dim=1) for part in wide(joint).split(dim, dim=1))
-        mixed = attend(*three, self.heads)
+        query, key, value = (
+            given.activation(part, dim=1) for part in wide(joint).split(dim, dim=1)
+        )
+        mixed = attend(query, key, value, self.heads)
         rows = self.attention_norm.across_dim(rows + linear(mixed, self.mix, self.mix_bias), reader)
         inner = functional.relu(linear(rows, self.inner, self.inner_bias), inplace=True)
         rows = self.feed_forward_norm.across_dim(

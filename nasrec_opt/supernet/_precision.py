@@ -30,7 +30,7 @@ def has_bfloat16(device: torch.device) -> bool:
         True if it has them.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     return any("bf16" in name for name in _processor_features())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -161,7 +162,7 @@ class Subnet(Network):
         Args:
             path: The folder; created where it is missing.
         """
-        values = {"kind": "subnet", "genotype": self.genotype.to_dict()}
+        values: dict[str, Any] = {"kind": "subnet", "genotype": self.genotype.to_dict()}
         values |= {"balance": self.balance, "initialization": self.initialization}
         save_network(self, path, values, {"genotype": self.genotype.to_dict()})
 

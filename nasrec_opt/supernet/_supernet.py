@@ -174,7 +174,7 @@ class Supernet(Network):
             super().run_block(number, genotype, activations, reader)
             return
         activations.dense[number], activations.sparse[number] = run_masked(
-            self.blocks[str(number)],
+            self._block(number),
             genotype.blocks[number - 1],
             activations.dense,
             activations.sparse,
@@ -219,8 +219,9 @@ class Supernet(Network):
                 target[own] = source[index]
             if embedding is None:
                 subnet.embedding.table.copy_(self.embedding.table)
-                if genotype.wide:
-                    subnet.embedding.first_order.copy_(self.embedding.first_order)
+                mine_wide, its_wide = self.embedding.first_order, subnet.embedding.first_order
+                if mine_wide is not None and its_wide is not None:
+                    its_wide.copy_(mine_wide)
         return subnet
 
     def save(self, path: Path | str, **files: Any) -> None:
@@ -231,7 +232,7 @@ class Supernet(Network):
             files: Further JSON values to put into the folder, by file name without `.json`.
         """
         values = {"kind": "supernet", "space": self.space.to_dict()}
-        options = {"masking": self.masking, "balance": self.balance}
+        options: dict[str, Any] = {"masking": self.masking, "balance": self.balance}
         options["initialization"] = self.initialization
         save_network(self, path, values | options, files)
 

@@ -61,8 +61,13 @@ class TrainRows(Protocol):
 class TrainData(Protocol):
     """A dataset: `nasrec_opt.data.Dataset` is one."""
 
-    fingerprint: str
-    path: Path
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the prepared rows, which a training continues with alone."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
 
     @property
     def view(self) -> Mapping[str, Any]:

@@ -265,3 +265,17 @@ def test_orders_of_magnitude():
     assert 1e5 < cost.energy_pj < 1e7  # microjoules
     assert 0.1 < cost.area_mm2 < 85  # well under ISAAC's chip
     assert cost.leakage_mw < 100
+
+
+class Doubled(ReRAM):
+    """A model of a user's, with a cost of its own."""
+
+    def cost(self, workload):
+        cost = super().cost(workload)
+        return replace(cost, latency_ns=2 * cost.latency_ns)
+
+
+def test_other_parameters_keep_the_class_of_the_model():
+    model = Doubled(SHIPPED.technology).with_parameters(replication=2)
+    assert isinstance(model, Doubled)
+    assert model.technology == SHIPPED.with_parameters(replication=2).technology
