@@ -167,7 +167,8 @@ def _first_look(
     """A point before the first score, which changes nothing of the training."""
     steps = round(FIRST_LOOK * training.epoch_steps)
     for point in state.validation:  # what the comparison of learning rates came to
-        curve.add(*point, clock.read())
+        done, log_loss = point
+        curve.add(done, log_loss, clock.read())
     if steps <= state.learner.steps:
         return
     training.learn(state, steps)

@@ -169,8 +169,8 @@ def ceiling(curves: Curves) -> str:
     if math.isfinite(found["tau"]):
         for seeds in (1, 2):
             perfect = tau_of_a_perfect_score(found["tau"], [seeds] * len(curves.models))
-            truth = "the end of one seed" if seeds == 1 else "the mean end of two seeds"
-            lines.append([f"tau of a score without error with {truth}", f"{perfect:.2f}"])
+            against = "the end of one seed" if seeds == 1 else "the mean end of two seeds"
+            lines.append([f"tau of a score without error with {against}", f"{perfect:.2f}"])
         one = math.sin(math.pi / 2 * max(0.0, found["tau"]))
         two = 2 / math.pi * math.asin(2 * one / (1 + one))
         lines.append(["tau between mean ends of two seeds each (Spearman-Brown)", f"{two:.2f}"])

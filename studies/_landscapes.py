@@ -224,6 +224,7 @@ def _level(dense_width: int) -> int:
 
 def _state(block: BlockGene, live: BlockLiveness) -> int:
     """Operators that run and mergers that are read, `[0, STATES)`; what is dead counts as 0."""
-    dense = live.dense_pre * _dense(block)
-    sparse = live.sparse_pre * _sparse(block)
-    return ((dense * 2 + sparse) * 2 + live.use_sparse_to_dense) * 2 + live.use_dense_to_sparse
+    dense = _dense(block) if live.dense_pre else 0
+    sparse = _sparse(block) if live.sparse_pre else 0
+    mergers: int = live.use_sparse_to_dense * 2 + live.use_dense_to_sparse
+    return (dense * 2 + sparse) * 4 + mergers

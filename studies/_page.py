@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -16,5 +17,9 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
     """The page with tables between its marks `<!-- NAME -->` and `<!-- end -->`."""
     for name, table in tables.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        page = re.sub(pattern, lambda found, t=table: found[1] + t + found[2], page, flags=re.S)
+        page = re.sub(pattern, partial(_filled, table), page, flags=re.S)
     return page
+
+
+def _filled(table: str, found: re.Match[str]) -> str:
+    return found[1] + table + found[2]

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def linas(record: Record, num_trials: int, seed: int) -> None:
         from pymoo.optimize import minimize
     except ImportError as error:
         raise MissingExtraError("pymoo", "bench") from error
-    from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
+    from sklearn.linear_model import Ridge
 
     space = record.problem.distributions()
     rng = np.random.default_rng(seed)
@@ -233,9 +234,11 @@ def smac(record: Record, num_trials: int, seed: int) -> None:
             deterministic=True,
             n_trials=num_trials,
             seed=seed,
-            output_directory=folder,
+            output_directory=Path(folder),
         )
-        several = {"multi_objective_algorithm": Facade.get_multi_objective_algorithm(scenario)}
+        several: dict[str, Any] = {
+            "multi_objective_algorithm": Facade.get_multi_objective_algorithm(scenario)
+        }
         facade = Facade(
             scenario,
             lambda config, seed=0: 0.0,

@@ -13,6 +13,7 @@ from typing import Any
 from hw import (
     CPU,
     Cost,
+    CostModel,
     Digital,
     Lookup,
     MatrixVector,
@@ -80,7 +81,11 @@ class Scene:
             workload = dlrm(bits)
         else:
             workload = lower(with_bits(self.genotype, bits), CRITEO)
-        models = {"handcrafted": ReRAM(self.handcrafted), "RecNMP": self.recnmp, "CPU": self.cpu}
+        models: dict[str, CostModel] = {
+            "handcrafted": ReRAM(self.handcrafted),
+            "RecNMP": self.recnmp,
+            "CPU": self.cpu,
+        }
         return models[name].cost(self._tables(workload))
 
     def time_us(self, cost: Cost) -> float:

@@ -36,9 +36,13 @@ class Problem(Protocol):
         front: Values of the best points, `[front, objectives]`, or None where they are not known.
     """
 
-    space: SearchSpace | None
     num_objectives: int
-    front: Floats | None
+
+    @property
+    def space(self) -> SearchSpace | None: ...
+
+    @property
+    def front(self) -> Floats | None: ...
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """List the parameters of the problem."""

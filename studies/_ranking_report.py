@@ -134,7 +134,7 @@ def _of_default(default: Scored | None, result: Scored) -> FloatArray | None:
         return None
     same = [row for row, repeat in enumerate(default.repeats) if repeat in result.repeats]
     subnets = np.searchsorted(default.subnets, result.subnets)
-    return np.asarray(default.scores[np.ix_(same, subnets)]) if same else None
+    return np.asarray(default.scores[np.ix_(np.array(same), subnets)]) if same else None
 
 
 def _of_several_scorings(results: Sequence[Scored], default: Scored | None) -> list[dict[str, Any]]:

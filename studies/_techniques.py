@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import OracleOptions
@@ -34,7 +34,7 @@ class Technique:
 
     label: str
     balance: bool = True
-    masking: str = "slice"
+    masking: Literal["slice", "zero"] = "slice"
     train: Mapping[str, Any] = field(default_factory=dict)
     sampling: Callable[[SearchSpace], PathSampling] | None = None
     loop: Loop | None = None

@@ -121,9 +121,9 @@ def search(task: Task) -> dict[str, Any]:
     oracle = load_oracle(task["folder"], *METHODS[task["method"]])
     study.optimize(Objective(space, oracle), n_trials=task["trials"])
     best: dict[str, float] = {}
-    for trial in sorted(study.trials, key=lambda trial: trial.value):
+    for trial in sorted(study.trials, key=lambda trial: trial.values[0]):
         genotype = Genotype.from_trial(trial).canonical().to_json()
-        best.setdefault(genotype, trial.value)
+        best.setdefault(genotype, trial.values[0])
     genotypes = list(best)[: task["top"]]
     return {
         "method": task["method"],

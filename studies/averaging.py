@@ -132,7 +132,7 @@ def train(task: Task) -> dict[str, Any]:
         model = retrain(genotype, dataset, folder, RetrainConfig(seed=task["log_seed"]))
         seconds = time.process_time() - began
         subnets = [Subnet.load(weights) for weights in model.weights()]
-        answers = {
+        answers: dict[str, Any] = {
             name: np.stack([predict(subnet, dataset.split(name))[0] for subnet in subnets])
             for name in SPLITS
         }
@@ -205,7 +205,8 @@ def _trained(folder: Path, seed: int, rows: Sequence[Mapping[str, Any]], log: Da
                 models.append(Model(row["cpu_seconds"], row["wide"], *both))
     chance = true_probabilities(log, "test")
     assert chance is not None  # the log is synthetic
-    return Trained(models, log.split("validation").labels, np.asarray(chance, np.float64))
+    labels = log.split("validation").labels.astype(np.float64)
+    return Trained(models, labels, np.asarray(chance, np.float64))
 
 
 def _logit(chance: Floats) -> Floats:

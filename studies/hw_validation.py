@@ -79,7 +79,7 @@ def by_component(cost: Cost) -> dict[str, tuple[float, float, float]]:
     total = ("total", cost.latency_ns, cost.energy_pj, cost.area_mm2)
     return {
         name: (latency_ns, energy_pj * 1e-3, area_mm2 * 1e6)  # pJ -> nJ, mm2 -> um2
-        for name, latency_ns, energy_pj, area_mm2 in (total, *map(tuple, cost.components))
+        for name, latency_ns, energy_pj, area_mm2 in (total, *cost.components)
     }
 
 

@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -102,7 +103,7 @@ def _rows(
 ) -> pl.DataFrame:
     """Some rows of the table; the models are costed all at once."""
     scores = ("log_loss", "auc", "log_loss_se")
-    known = {name: [getattr(answer, name) for answer in answers] for name in scores}
+    known: dict[str, Any] = {name: [getattr(answer, name) for answer in answers] for name in scores}
     known |= metrics_many(models, oracle.features, ReRAM(), balance=oracle.balance)
     genotypes = [genotype.to_json() for genotype in models]
     return pl.DataFrame({"genotype": genotypes, **{name: known[name] for name in METRICS}})

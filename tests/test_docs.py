@@ -9,7 +9,10 @@ import importlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -75,6 +78,19 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, quickstart, tmp_path, 
         for text, shorter in FEWER.items():
             code = code.replace(text, shorter)
         exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+
+
+def test_the_code_of_the_pages_passes_strict_type_checks(tmp_path):
+    """A user's mypy accepts what the user copies; fast, since it shares the cache of ours."""
+    files = []
+    for page in PAGES:
+        code = blocks(page, "python")
+        if code and find_spec(NEEDS.get(page.stem, "nasrec_opt")):
+            files.append(tmp_path / f"{page.parent.name}_{page.stem}.py".replace("-", "_"))
+            files[-1].write_text("\n".join(code))
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-pretty", *map(str, files)]
+    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 def examples() -> Iterator[doctest.DocTest]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +149,7 @@ class TabularBenchmark:
         return values[0] if len(values) == 1 else values
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["minimize", "maximize"]]:
         """Of an Optuna study with these objectives."""
         return ["maximize" if name == "auc" else "minimize" for name in self.metric_names]
 
