@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Protocol, runtime_checkable
 
 from nasrec_opt.features import FeatureSpec
@@ -13,6 +14,7 @@ from nasrec_opt.space import BlockGene, Genotype
 Architecture = tuple[tuple[BlockGene, ...], bool]  # canonical blocks, and `wide`
 Report = Callable[[int, float], None]  # (step, log loss) on the way; may raise to stop
 Progress = Callable[[int, int | None], None]  # (done, total)
+MEMBERS = ("features", "balance", "reads_accelerator", "evaluate", "evaluate_many")  # of an oracle
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,18 @@ class Oracle(Protocol):
     data_fingerprint: str | None = None
     max_table_rows: int | None = 500_000
     scored_bits: str = "genotype"
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a class attribute that is a member misspelt: its default would hold, silently.
+
+        Raises:
+            TypeError: A public name of the class is close to a member's.
+        """
+        super().__init_subclass__()
+        for name in (*vars(cls), *vars(cls).get("__annotations__", ())):
+            near = get_close_matches(name, MEMBERS, n=1, cutoff=0.85)
+            if near and name not in MEMBERS and not name.startswith("_"):
+                raise TypeError(f"{cls.__name__}.{name}: did you mean {near[0]!r} of Oracle?")
 
     @abstractmethod
     def evaluate(self, genotype: Genotype, *, report: Report | None = None) -> Evaluation:

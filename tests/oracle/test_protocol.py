@@ -13,6 +13,7 @@ from oracle.models import SPACES, draw, family, oracle_of, supernet_of
 
 from nasrec_opt import Genotype, Objective, lower, oracle
 from nasrec_opt.oracle import Evaluation, Oracle, TabularOracle, architecture
+from nasrec_opt.oracle._protocol import MEMBERS
 from nasrec_opt.space import BlockGene, HardwareGene
 
 
@@ -83,3 +84,23 @@ def test_an_objective_charges_for_the_dot_products_of_its_oracles_supernet(datas
     found = objective.metrics(genotype)
     assert (found["mflops"], found["parameters"]) == (workload.mflops, workload.parameters)
     assert workload.parameters != lower(genotype, dataset.features, balance=not balance).parameters
+
+
+@given(st.sampled_from(MEMBERS), st.data())
+def test_a_misspelt_member_of_a_class_is_refused(member, data):
+    place = data.draw(st.integers(0, len(member) - 1))
+    kind = data.draw(st.sampled_from(["left out", "twice", "another"]))
+    middle = {"left out": "", "twice": member[place] * 2, "another": "q"}[kind]
+    name = member[:place] + middle + member[place + 1 :]
+    with pytest.raises(TypeError, match=rf"^Misspelt.{name}: did you mean '{member}' of Oracle\?"):
+        type("Misspelt", (NarrowIsBetter,), {name: True})
+    with pytest.raises(TypeError, match=rf"^Annotated.{name}: did you mean"):
+        type("Annotated", (NarrowIsBetter,), {"__annotations__": {name: "bool"}})
+    private = type("Private", (NarrowIsBetter,), {f"_{name}": True})
+    assert isinstance(private(), Oracle)
+
+
+def test_a_class_may_have_attributes_of_its_own():
+    names = ("supernet", "device", "model", "predict", "num_rows", "seed", *MEMBERS[:3])
+    own = type("Own", (NarrowIsBetter,), dict.fromkeys(names))
+    assert isinstance(own(), Oracle)
