@@ -168,8 +168,8 @@ def rows_of(
         )
         tags = {**record.tags, "mlflow.runName": record.name}
         for table, texts in (("SqlTag", tags), ("SqlParam", record.params)):
-            for name, value in texts.items():
-                rows[table].append({"run_uuid": run_id, "key": name, "value": value})
+            for name, text in texts.items():
+                rows[table].append({"run_uuid": run_id, "key": name, "value": text})
         latest: dict[str, dict[str, Any]] = {}
         for metric in record.metrics:
             is_nan, value = sanitized(metric.value)

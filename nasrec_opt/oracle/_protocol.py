@@ -14,7 +14,6 @@ from nasrec_opt.space import BlockGene, Genotype
 Architecture = tuple[tuple[BlockGene, ...], bool]  # canonical blocks, and `wide`
 Report = Callable[[int, float], None]  # (step, log loss) on the way; may raise to stop
 Progress = Callable[[int, int | None], None]  # (done, total)
-MEMBERS = ("features", "balance", "reads_accelerator", "evaluate", "evaluate_many")  # of an oracle
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +104,10 @@ class Oracle(Protocol):
             TypeError: A public name of the class is close to a member's.
         """
         super().__init_subclass__()
+        members = [name for name in vars(Oracle) if not name.startswith("_")]
         for name in (*vars(cls), *vars(cls).get("__annotations__", ())):
-            near = get_close_matches(name, MEMBERS, n=1, cutoff=0.85)
-            if near and name not in MEMBERS and not name.startswith("_"):
+            near = get_close_matches(name, members, n=1, cutoff=0.85)
+            if near and name not in members and not name.startswith("_"):
                 raise TypeError(f"{cls.__name__}.{name}: did you mean {near[0]!r} of Oracle?")
 
     @abstractmethod

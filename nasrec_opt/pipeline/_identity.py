@@ -36,8 +36,8 @@ def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None
     if previous and (source is None or is_same_log(previous, source)):
         name = previous["source"]  # where it was when it was read
     if name == "synthetic":
-        read = {"synthetic_rows": data.synthetic_rows, "synthetic_seed": data.synthetic_seed}
-        return stated({"source": name}, data=read)
+        made = {"synthetic_rows": data.synthetic_rows, "synthetic_seed": data.synthetic_seed}
+        return stated({"source": name}, data=made)
     # A log that is gone is no loss once it is prepared.
     log = source or Path(name)
     content = stamp(log) if log.is_file() else previous.get("content")

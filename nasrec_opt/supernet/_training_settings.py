@@ -65,8 +65,9 @@ def first_difference(
         before, after = then.get(name, usual.get(name)), now.get(name, usual.get(name))
         if before != after:
             return name, before, after
-    spaces = [differences(s.get("space", {}), SearchSpace().to_dict()) for s in (then, now)]
-    return None if spaces[0] == spaces[1] else ("space", *spaces)
+    usual = SearchSpace().to_dict()
+    before, after = (differences(s.get("space", {}), usual) for s in (then, now))
+    return None if before == after else ("space", before, after)
 
 
 def _stated(value: Any) -> Any:
