@@ -60,7 +60,15 @@ GUIDE = {
     "How to": ["howto/*"],
     "Reference": ["reference/*", "api/tabular_benchmark", "api/contributing"],
     "API": ["api/nasrec_opt", "api/nasrec_opt.*", "api/hw", "api/hw.*"],
-    "What was measured": ["worth", "ranking", "curves", "samplers", "pim_claims", "performance"],
+    "What was measured": [
+        "worth",
+        "ranking",
+        "curves",
+        "motifs",
+        "samplers",
+        "pim_claims",
+        "performance",
+    ],
     "Decisions": ["decisions/index", "decisions/*"],
 }
 # Pages that stand elsewhere, and where the site has them.

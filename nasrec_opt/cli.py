@@ -294,6 +294,52 @@ def cost(
         print_cost(figures)
 
 
+@app.command()
+def motifs(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN|GENOTYPE.json|published...",
+            help="Runs, genotypes, the paper's six models (published) or one of them "
+            "(published:criteo-full).",
+        ),
+    ],
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="K",
+            min=1,
+            help="The K best trials of a run by its first objective (default: its Pareto front).",
+        ),
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option("--search", metavar="NAME", help="A search of a run (default: its first)."),
+    ] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(
+            "--space",
+            metavar="SPACE.toml",
+            help="The space to compare genotypes with (default: the preset that they name, with at "
+            "most 4 inputs of a branch).",
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Number of random models.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random models.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what the best models have in common, against random models of the space."""
+    from nasrec_opt.pipeline import motif_groups, print_motifs
+
+    groups = motif_groups(targets, top=top, search=search, space=space, samples=samples, seed=seed)
+    if as_json:
+        print(json.dumps([group.to_dict() for group in groups], indent=2))
+    else:
+        print_motifs(groups)
+
+
 def _train_one(
     name: str, rank: int | None, study: Path | None, data: Path | None, out: Path | None
 ) -> None:

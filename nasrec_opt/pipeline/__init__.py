@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._context import Context
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
+    from nasrec_opt.pipeline._motif_table import print_motifs
+    from nasrec_opt.pipeline._motifs import MotifGroup, motif_groups
     from nasrec_opt.pipeline._one_model import OneModel, genotype_named
     from nasrec_opt.pipeline._opening import how_to_open, open_run
     from nasrec_opt.pipeline._run import Run
@@ -26,6 +28,7 @@ __all__ = [
     "STAGES",
     "ConsoleReporter",
     "Context",
+    "MotifGroup",
     "OneModel",
     "Reporter",
     "Run",
@@ -37,8 +40,10 @@ __all__ = [
     "architecture_cost",
     "genotype_named",
     "how_to_open",
+    "motif_groups",
     "open_run",
     "print_cost",
+    "print_motifs",
     "read_target",
     "run_study",
 ]
@@ -47,6 +52,7 @@ _HOMES = {
     "STAGES": "stages",
     "ConsoleReporter": "_console",
     "Context": "_context",
+    "MotifGroup": "_motifs",
     "OneModel": "_one_model",
     "Reporter": "_console",
     "Run": "_run",
@@ -58,8 +64,10 @@ _HOMES = {
     "architecture_cost": "_cost",
     "genotype_named": "_one_model",
     "how_to_open": "_opening",
+    "motif_groups": "_motifs",
     "open_run": "_opening",
     "print_cost": "_console",
+    "print_motifs": "_motif_table",
     "read_target": "_target",
     "run_study": "_run_study",
 }

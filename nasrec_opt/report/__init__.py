@@ -7,6 +7,7 @@ from nasrec_opt.report._drawing import draw
 from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words
+from nasrec_opt.report._motifs import motif_cells, space_of
 from nasrec_opt.report._records import read_study
 from nasrec_opt.report._report import write_report
 from nasrec_opt.report._winner import winner, winner_in_words
@@ -21,9 +22,11 @@ __all__ = [
     "failed_trials",
     "importance_figure",
     "ladder_in_words",
+    "motif_cells",
     "plot_cost",
     "read_study",
     "reasons_in_words",
+    "space_of",
     "winner",
     "winner_in_words",
     "write_comparison",

@@ -23,6 +23,7 @@ from nasrec_opt.report._figures import (
 )
 from nasrec_opt.report._html import Row, Table, number, render
 from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words, ladder_table
+from nasrec_opt.report._motifs import motif_table, space_of
 from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
 from nasrec_opt.report._retrained import RETRAINED, meanings, retrained, searched_as
 from nasrec_opt.report._winner import winner_in_words
@@ -79,6 +80,7 @@ def write_report(
         retrained=retrained(results),
         ladder=ladder and {"text": ladder_in_words(ladder), "table": ladder_table(ladder)},
         drawings=_drawings(results, best),
+        motifs=motif_table(record, space_of(study)),
         searched=searched,
         front=_front(record),
         meanings=meanings(),
