@@ -78,7 +78,8 @@ def motif_groups(
         A group for each space.
 
     Raises:
-        NasrecError: A target cannot be read, or has no model.
+        GenotypeError: A file holds no genotype, or no space is known for one.
+        StudyError: A folder holds no search of that name, or none with models.
     """
     given = None if space is None else SearchSpace.from_toml(space)
     found: dict[tuple[Any, ...], dict[Genotype, tuple[str, Genotype]]] = {}
