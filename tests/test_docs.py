@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import doctest
 import importlib
-import json
 import re
 import shutil
 import subprocess
@@ -14,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import pytest
 from conftest import REPOSITORY
@@ -136,34 +134,6 @@ def test_the_genotype_of_the_reference_is_one():
     genotype = Genotype.from_json(text)
     assert genotype.hardware is not None
     assert Genotype.from_json(genotype.to_json()) == genotype
-
-
-def test_the_reference_of_the_study_file_has_every_key_with_its_default():
-    text = (REPOSITORY / "docs" / "reference" / "study_file.md").read_text()
-    # Key, default, meaning; the table of what a change does has two columns.
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| .+\|$", text, re.MULTILINE)
-    known = leaves(StudyConfig)
-    assert sorted(name for name, _ in rows) == sorted(["name", *(name for name, _ in known)])
-    for name, default in known:
-        if default is None or isinstance(default, dict):
-            continue  # said in words
-        value = list(default) if isinstance(default, tuple) else default
-        assert (name, f"`{json.dumps(value)}`") in rows
-
-
-def leaves(cls: type) -> list[tuple[str, Any]]:
-    """Keys of a settings class and of those inside it, with their defaults; stages' seeds apart."""
-    found, hints = [], get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        optional = [kind for kind in get_args(hints[field.name]) if dataclasses.is_dataclass(kind)]
-        if dataclasses.is_dataclass(default) or optional:  # a table, or one that may be left out
-            found += leaves(optional[0] if optional else type(default))
-        elif default is not dataclasses.MISSING and (field.name != "seed" or cls is StudyConfig):
-            found.append((field.name, default))
-    return found
 
 
 STUDIES = sorted((REPOSITORY / "studies").glob("*.toml"))

@@ -17,32 +17,44 @@ from nasrec_opt.options._choices import (
     check_precision,
     check_ranked_bits,
 )
+from nasrec_opt.options._data import DataConfig, HardwareConfig
 from nasrec_opt.options._differences import differences, json_values
 from nasrec_opt.options._evolution import EvolutionConfig, TieBreak
 from nasrec_opt.options._ladder import LadderConfig
+from nasrec_opt.options._mlflow import MLflowConfig
 from nasrec_opt.options._oracle import AdagradFit, FineTune, Scratch
 from nasrec_opt.options._retrain import RetrainConfig
-from nasrec_opt.options._scoring import Fidelity, LastLayer, OracleOptions
+from nasrec_opt.options._scoring import Fidelity, LastLayer, OracleConfig, OracleOptions
+from nasrec_opt.options._search import SearchConfig
+from nasrec_opt.options._space import SpaceConfig
 from nasrec_opt.options._supernet import TrainConfig
+from nasrec_opt.options._winners import RetrainStageConfig
 
 __all__ = [
     "AdagradFit",
     "AdagradOptions",
     "AxConfig",
     "Connections",
+    "DataConfig",
     "EvolutionConfig",
     "Fidelity",
     "FineTune",
+    "HardwareConfig",
     "Initialization",
     "LadderConfig",
     "LastLayer",
+    "MLflowConfig",
+    "OracleConfig",
     "OracleOptions",
     "PoolBayesConfig",
     "Precision",
     "PrecisionChoice",
     "RankedBits",
     "RetrainConfig",
+    "RetrainStageConfig",
     "Scratch",
+    "SearchConfig",
+    "SpaceConfig",
     "Strategy",
     "TieBreak",
     "TrainConfig",

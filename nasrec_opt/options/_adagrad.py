@@ -13,14 +13,15 @@ class AdagradOptions:
     """Options of every training by Adagrad: of a supernet, of a subnet, of a last layer.
 
     Args:
-        learning_rate: Peak learning rate of Adagrad, or None to follow the log.
-        epsilon: Added to the square root of an accumulator. Where it is large, a weight's first
-            steps are small; otherwise they have the size of the learning rate, whatever the
-            gradient.
+        learning_rate: Peak learning rate of Adagrad; half a cosine down to 0 follows. None means
+            the log's.
+        epsilon: Added to the square root of Adagrad's accumulators. Where it is large, as the
+            published 1e-2, a weight's first steps are small; otherwise they have the size of the
+            learning rate, whatever the gradient.
         clip_norm: Maximum L2 norm of the gradient of everything that a step updates, the embedding
-            rows included, or None for no clipping.
-        rate_warmup_fraction: Share of the steps over which the learning rate rises linearly; half
-            a cosine down to 0 follows.
+            rows included, or None for no clipping; 5.0 as published.
+        rate_warmup_fraction: Share of the steps over which the learning rate rises linearly; 0.1 as
+            published.
     """
 
     learning_rate: float | None = None

@@ -14,13 +14,16 @@ class LadderConfig:
     """How many models are trained between the search and the last retraining, and how long.
 
     Args:
-        models: Models of the first rung, or None for as many as `share` pays for.
-        epochs: Epochs of the first rung; every further rung has twice as many. None for the fewest
-            with 300 steps: a quarter or a half of one on a long log, several on a short one.
+        models: Models of the first rung besides probes; half of them continue to twice the epochs,
+            and so on. They are chosen by what they promise and what they cost. None means as many
+            as `share` pays for, from 8 to 64.
         share: The ladder's share of the run's time from the supernet to the last rung, if `models`
-            is None. Times are measured once per run.
-        probes: Models that are trained to the end before the supernet, so that there is one from
-            the first minute on. They are the search's first trials, and the ladder's first models.
+            is not given. Times are measured once per run.
+        probes: Models that are trained to the end before the supernet, so that there is one early;
+            they become the search's first trials, and the ladder learns from them, but does not
+            choose among them.
+        epochs: Epochs of the first rung: a quarter or a half of one on a long log, several on a
+            short one; every further rung has twice as many. None means the fewest with 300 steps.
 
     Raises:
         StudyError: An option is out of range.

@@ -26,13 +26,10 @@ class AdagradFit(AdagradOptions):
     its beginning, in a new order, as often as needed.
 
     Args:
-        learning_rate: Peak learning rate of Adagrad.
-        epsilon: Added to the square root of an accumulator.
+        learning_rate: Peak learning rate of Adagrad; half a cosine down to 0 follows.
         clip_norm: Maximum L2 norm of the layer's gradient, or None for no clipping.
-        rate_warmup_fraction: Share of the steps over which the rate rises linearly; half a cosine
-            down to 0 follows.
-        steps: Number of steps.
-        batch_size: Rows of a step.
+        steps: Steps of the final layer.
+        batch_size: Rows of a step, all of them new, and the same for every genotype.
         seed: Seed of the order of rows.
 
     Raises:
@@ -87,15 +84,12 @@ class FineTune(AdagradOptions):
     """Options for training a subnet a few steps further, with the same batches for every genotype.
 
     Args:
-        steps: Number of steps.
-        batch_size: Training rows of a step.
-        learning_rate: Peak learning rate of Adagrad.
+        learning_rate: Peak learning rate of Adagrad; half a cosine down to 0 follows.
+        steps: Steps of Adagrad from the supernet's weights.
+        batch_size: Training rows of a step, the same for every genotype.
         evaluations: How often the validation rows are scored on the way, evenly spread, the last
             time at the end; they are also scored once before the first step.
         seed: Seed of the order of rows.
-        epsilon: See `AdagradOptions`, as for the two that follow.
-        clip_norm: Maximum L2 norm of a step's gradient.
-        rate_warmup_fraction: Share of the steps over which the rate rises.
 
     Raises:
         StudyError: An option is out of range.
@@ -129,17 +123,16 @@ class Scratch(AdagradOptions):
     A field that is None follows the number of training rows, as in `TrainConfig`.
 
     Args:
-        epochs: Passes over the training rows.
-        batch_size: Training rows of a step.
-        learning_rate: Peak learning rate of Adagrad.
-        embedding_rate: See `TrainConfig`.
-        embedding_prior: See `TrainConfig`.
+        epochs: Passes over the training rows; the fresh weights are drawn by the supernet's
+            `initialization`. None means the log's.
+        batch_size: Training rows of a step. None means the log's.
+        embedding_rate: Peak learning rate of the embedding table, as for a supernet. None means the
+            log's, or `learning_rate` where that is given.
+        embedding_prior: Initial value of the table's accumulators, as for a supernet. None means
+            the log's.
         evaluations: How often the validation rows are scored on the way, evenly spread, the last
             time at the end.
         seed: Seed of weights and of the order of rows.
-        epsilon: See `AdagradOptions`, as for the two that follow.
-        clip_norm: Maximum L2 norm of a step's gradient.
-        rate_warmup_fraction: Share of the steps over which the rate rises.
 
     Raises:
         StudyError: An option is out of range.

@@ -21,29 +21,32 @@ class RetrainConfig:
     Learning with Data Augmentation for Deep Click-Through Rate Prediction").
 
     Args:
-        learning_rates: Candidates for Adam's learning rate; each is tried on the first steps, and
-            the best on validation is kept.
-        trial_fraction: Share of the first epoch on which the candidates are compared. None means as
-            many steps as suit the log, and more until one of them beats the constant click rate.
+        learning_rates: Candidates of Adam's learning rate; several are compared on validation rows
+            in the first steps, which takes an eighth of a training for each further rate on 100,000
+            rows, and the best is kept.
+        trial_fraction: Share of the first epoch on which the candidates are compared. None means
+            100 steps, or a quarter of an epoch if that is more, and up to four times as many until
+            one of them beats the constant click rate.
         embedding_rate: Learning rate of the embedding table (row-wise Adagrad).
         embedding_prior: Initial value of the table's Adagrad accumulators, in squared gradients of
             the log loss summed over a batch. Where it is large, a rare value moves little, as under
             an L2 penalty. Accumulators of first-order weights begin at 16 times as much.
         embedding_bound: Fresh embeddings are uniform in [-bound, bound].
-        batch_size: Rows of a step.
-        epochs: Maximum number of epochs.
-        least_steps: Number of steps before which training does not stop.
+        batch_size: Rows of a step. None means the log's.
+        epochs: Maximum number of epochs. None means the log's.
+        least_steps: Steps before which training does not stop. None means the log's.
         patience: Training stops at the end of an epoch if the best validation log loss is that many
-            steps old; one epoch at least.
-        evaluations_per_epoch: How often an epoch is scored on validation; the best weights stay.
+            steps old, and at least one epoch old. None means the log's.
+        evaluations_per_epoch: How often an epoch is scored on validation; the best weights are
+            kept.
         averaging: Decay per step of the moving average of all weights except the table; that
             average is scored and kept. 0 means no averaging.
         rate_warmup_steps: Steps over which the learning rates rise linearly.
         evaluation_rows: Maximum number of validation rows behind a choice while training, or None
             for all of them. The reported validation log loss is over all rows.
         seed: Seed of weights and order of rows.
-        balance: Whether dot products project their rows (section 4.2); None means as in the
-            supernet that `retrain` is given, and that they do where it is given none.
+        balance: Whether dot products project their vectors to a smaller number first (section 4.2).
+            None means as in the supernet, or true where `retrain` is given none.
 
     Raises:
         StudyError: An option is out of range.

@@ -20,27 +20,27 @@ class OracleOptions:
     """How a genotype's log loss is found: of a `SupernetOracle`, and `[oracle]` of a study file.
 
     Args:
-        rows: Number of validation rows, evenly spread and the same for every genotype, or None for
-            all of them.
+        rows: Number of validation rows of a query, evenly spread and the same for every genotype.
+            None means all.
         fidelity: `supernet` uses the weights as they are; `last_layer` fits the final layer again
-            for each genotype (paper, section 5.1); `fine_tune` trains the whole subnet for a few
-            more steps; `scratch` trains it from fresh weights.
-        last_layer: How the final layer is fitted, of `fidelity="last_layer"`: `newton` to the
-            optimum of the ridge problem on training rows; `folds` in the same way, four times, on
-            three quarters of the validation rows to predict the fourth; `adagrad` by the paper's
-            500 steps on fresh training rows.
-        fit_rows: Rows of that fit, evenly spread: training rows of `newton`, validation rows of
-            all `folds`. None means 8,192, or 16,384 for folds; `adagrad` has options of its own.
+            for each genotype (paper, section 5.1); `fine_tune` trains its whole model for some more
+            steps; `scratch` trains it from fresh weights.
+        last_layer: How `fidelity = "last_layer"` fits: `newton` to the optimum of the ridge problem
+            on training rows; `folds` in the same way, four times, on three quarters of the
+            validation rows to predict the fourth; `adagrad` by the published 500 steps on fresh
+            training rows (docs/ranking.md).
+        fit_rows: Rows of that fit, evenly spread: training rows of `newton`, validation rows of all
+            `folds`. More rows rank better and take longer; `adagrad` has options of its own. None
+            means 8,192, or 16,384 for folds.
         precision: Precision of products and block outputs where weights are shared. `bfloat16` is
             faster on processors that have it, takes half the memory, and ranks nearly alike, except
             in spaces with bits, whose rounding turns small differences into whole levels. `auto` is
             bfloat16 where the device has instructions for it and nothing is rounded to bits,
             otherwise float32. The default is float32, so that answers do not depend on the
             processor; a study file's is `auto`, since its run folder records the choice.
-        bits: `genotype` scores every model at its own bits, as its cost does; `float` scores all in
-            floating point, which ranks models of 8 bits nearly alike (docs/decisions/bits.md).
-            `float` is only for a supernet whose space has 8 bits alone; score the chosen models
-            once more at their bits.
+        bits: `genotype` scores every model at its own bits, as its cost does; `float`, only for
+            spaces with 8 bits alone, ranks models in floating point, which orders them nearly alike
+            (docs/decisions/bits.md), and also scores those that are retrained at their bits.
         adagrad: Options of `last_layer="adagrad"`.
         fine_tune: Options of `fidelity="fine_tune"`.
         scratch: Options of `fidelity="scratch"`.
@@ -139,3 +139,21 @@ class OracleOptions:
         is_adagrad = fits and self.last_layer == "adagrad"
         names |= {"fit_rows"} if is_adagrad or not fits else set()
         return names | (set() if is_adagrad else {"adagrad"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OracleConfig(OracleOptions):
+    """How a trial's log loss is found: `[oracle]` of a study file.
+
+    These are the `OracleOptions`; one default differs.
+
+    Args:
+        precision: Precision of products and block outputs where weights are shared. `auto` is
+            `bfloat16` where the device has instructions for it and nothing is rounded to bits,
+            otherwise `float32`; a run keeps what it began with (docs/decisions/precision.md).
+
+    Raises:
+        StudyError: An option is out of range, or of another kind.
+    """
+
+    precision: PrecisionChoice = "auto"

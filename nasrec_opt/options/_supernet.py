@@ -29,35 +29,31 @@ class TrainConfig(AdagradOptions):
     A field that is None follows the number of training rows; `for_rows` computes it.
 
     Args:
-        path_sampling: Which subnets are trained: operators and connections, each single or any.
-        connections: How the number of inputs is drawn where it can be any: uniform, or 1 +
-            binomial(0.5).
+        path_sampling: Operators and connections of the subnets that are trained, each single or
+            any: `single-any`, `single-single` or `any-any`.
+        connections: How the number of inputs is drawn where it can be any: `binomial`, 1 +
+            binomial(n - 1, 0.5), or `uniform`.
         warmup_fraction: Share of training over which the probability of training the full supernet
-            falls to 0.
-        batch_size: Rows of a step.
-        learning_rate: Peak learning rate of Adagrad.
-        initialization: How the weights begin: `uniform`, or the published `xavier`. The supernet
-            must be made with the same.
+            falls from 1 to 0.
+        batch_size: Rows of a step. None means the log's.
+        initialization: How the weights begin: `uniform`; or `xavier`, as published: linear layers
+            Xavier-uniform, embeddings Xavier-normal, biases 0, and a final layer whose weights
+            count once. A supernet that is made in Python needs the same.
         embedding_rate: Peak learning rate of the embedding table and of the first-order weights of
-            values. None means `learning_rate`, where that is given. On a small log, weights need a
-            lower rate than the vectors of a table, each of which few steps see.
+            values. On a small log, weights need a lower rate than the vectors of a table, each of
+            which few steps see. None means the log's, or `learning_rate` where that is given.
         embedding_prior: Initial value of the table's accumulators, in squared gradients of the log
             loss summed over a batch; first-order weights begin at 16 times as much. A small log is
-            memorised by its table, and this value holds the table back.
-        epochs: Passes over the training rows.
+            memorised by its table, and a large value holds rare values back. None means the log's.
+        epochs: Passes over the training rows. None means the log's.
         max_table_rows: Maximum number of rows of one column's embedding table.
-        precision: Precision of the products. `bfloat16` is quicker where the device has
-            instructions for it. `auto` takes it there, and float32 elsewhere and where weights are
-            rounded to bits. Weights, optimizer, layer norms, softmax, final layer and loss stay
-            float32. The default is float32, so that a supernet's weights do not depend on the
-            processor.
+        precision: Precision of the products while training: `float32`; `bfloat16`, which is quicker
+            where the device has instructions for it; or `auto`, which takes bfloat16 there, unless
+            weights are rounded to bits. Weights, optimizer, layer norms, softmax, final layer and
+            loss stay float32. The default is float32, so that a supernet's weights do not depend on
+            the processor.
         checkpoint_s: Seconds between checkpoints, s.
         seed: Seed of weights, order of rows and paths.
-        clip_norm: Maximum L2 norm of a step's gradient, the embedding rows included; 5.0 as
-            published, or None for no clipping.
-        rate_warmup_fraction: Share of training over which the learning rate rises linearly; 0.1 as
-            published.
-        epsilon: Added to the square root of Adagrad's accumulators; 1e-2 as published.
 
     Raises:
         StudyError: An option is out of range.

@@ -13,16 +13,17 @@ from hw import shipped_technology
 from nasrec_opt._files import read_toml
 from nasrec_opt._settings import build_settings, check_at_least
 from nasrec_opt.errors import GenotypeError, StudyError
-from nasrec_opt.options import TrainConfig
-from nasrec_opt.pipeline._search_table import PUBLISHED, SearchConfig
-from nasrec_opt.pipeline._tables import (
+from nasrec_opt.options import (
     DataConfig,
     HardwareConfig,
     MLflowConfig,
     OracleConfig,
     RetrainStageConfig,
+    SearchConfig,
     SpaceConfig,
+    TrainConfig,
 )
+from nasrec_opt.options._search import PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class StudyConfig:
     """A whole study file; docs/reference/study_file.md describes every key.
 
     Args:
-        name: Name of the study and of its default run folder.
-        seed: The one seed; every stage derives its own from it.
+        name: Name of the study and of its default run folder, `runs/<name>`.
+        seed: Seed of everything: weights, order of rows, paths, trials, retraining.
         data: Table `[data]`: the click log and how it is read.
         space: Table `[space]`: the genotypes to search.
         supernet: Table `[supernet]`: how the supernet is trained.

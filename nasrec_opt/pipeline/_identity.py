@@ -10,12 +10,11 @@ from hw import shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.data import Schema
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import LadderConfig, differences
+from nasrec_opt.options import LadderConfig, OracleConfig, differences
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder, digest, plain
 from nasrec_opt.pipeline._initial import initial_genotypes
 from nasrec_opt.pipeline._schema import USUAL, ladder_read, stated
-from nasrec_opt.pipeline._tables import OracleConfig
 from nasrec_opt.space import Genotype, SearchSpace
 
 STAMP_BYTES = 1 << 20

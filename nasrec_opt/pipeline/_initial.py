@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nasrec_opt._files import read_text
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.pipeline._search_table import PUBLISHED, SearchConfig
+from nasrec_opt.options._search import PUBLISHED, SearchConfig
 from nasrec_opt.space import Genotype, SearchSpace, published_model
 
 

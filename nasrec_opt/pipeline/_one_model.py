@@ -7,12 +7,12 @@ from statistics import fmean, stdev
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.lowering import lower
+from nasrec_opt.options._search import PUBLISHED
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._identity import model_settings
 from nasrec_opt.pipeline._run_study import run_study
-from nasrec_opt.pipeline._search_table import PUBLISHED
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline._target import read_target
 from nasrec_opt.pipeline._trainers import train_ahead

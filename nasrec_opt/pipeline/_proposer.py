@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from optuna.samplers import BaseSampler
 
+from nasrec_opt.options import SearchConfig
 from nasrec_opt.pipeline._folder import plain
-from nasrec_opt.pipeline._search_table import SearchConfig
 from nasrec_opt.samplers import make_sampler
 from nasrec_opt.space import SearchSpace
 

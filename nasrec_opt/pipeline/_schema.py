@@ -14,13 +14,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import LadderConfig, TrainConfig, differences, json_values
-from nasrec_opt.pipeline._search_table import SearchConfig
-from nasrec_opt.pipeline._tables import (
+from nasrec_opt.options import (
     DataConfig,
     HardwareConfig,
+    LadderConfig,
     OracleConfig,
     RetrainStageConfig,
+    SearchConfig,
+    TrainConfig,
+    differences,
+    json_values,
 )
 from nasrec_opt.space import SearchSpace
 

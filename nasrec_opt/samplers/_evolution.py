@@ -58,8 +58,8 @@ class RegularizedEvolutionSampler(StreamSampler):
         space: Space whose genotypes `space.suggest(trial)` asks for, or None for any other set of
             parameters; a mutation then changes one of them.
         population_size: Completed trials that can become parents. None means a quarter of the
-            completed trials, at least 16 and at most the paper's 128; if a tournament's size is
-            given, it means 128, or that size if it is larger.
+            completed trials, at least 16 and at most the paper's 128; or, if a tournament's size is
+            given, 128 or that size if it is larger.
         tournament_size: Members drawn without replacement; the best of them becomes the parent.
             None means the paper's 64, or half of a smaller population.
         children_per_round: Children of one parent; as many of the oldest members then leave.

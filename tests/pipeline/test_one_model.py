@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nasrec_opt.data import Dataset
+from nasrec_opt.options import SpaceConfig
 from nasrec_opt.pipeline import OneModel, RunFolder, SilentReporter, StudyConfig, genotype_named
-from nasrec_opt.pipeline._tables import SpaceConfig
 from nasrec_opt.retrain import RetrainConfig, retrain
 from nasrec_opt.serving import Predictor
 from nasrec_opt.space import BlockGene, Genotype, published_model

@@ -1,4 +1,4 @@
-"""The table `[search]` of a study file."""
+"""Options of the search: `[search]` of a study file."""
 
 from __future__ import annotations
 
@@ -10,29 +10,43 @@ from typing import Literal
 from nasrec_opt._metrics import METRICS
 from nasrec_opt._settings import check_at_least
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import AxConfig, EvolutionConfig, LadderConfig, PoolBayesConfig
+from nasrec_opt.options._bayes import AxConfig, PoolBayesConfig
+from nasrec_opt.options._evolution import EvolutionConfig
+from nasrec_opt.options._ladder import LadderConfig
 
 PUBLISHED = "published:"  # before the name of a model of the paper, in place of a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchConfig:
-    """`[search]`: the Optuna study.
+    """The search: `[search]` of a study file.
 
     Args:
-        engine: Whether one of the samplers proposes trials, or Ax.
-        sampler: What proposes trials, with `engine = "optuna"`.
-        n_trials: Trials of the finished study.
-        objectives: What is minimised, in order.
-        constraints: Largest value allowed, by metric.
-        pruner: What stops trials early, if log loss is the only objective.
-        initial: Genotypes that are the first trials: JSON files, or `published:` and the name of a
-            model of the paper.
+        engine: What proposes trials: `optuna`, one of the samplers; or `ax`, Ax
+            (docs/howto/search_with_ax.md).
+        sampler: Sampler of `engine = "optuna"`: `evolution`, `pool_bayes`, `nsga2`, `nsga3`, `tpe`,
+            `gp` or `random`.
+        n_trials: Trials of the finished study; raise it and run again to continue.
+        objectives: What is minimised, in order: `log_loss` and the costs `latency_us`, `energy_uj`,
+            `area_mm2`, `mflops`, `mflops_paper`, `parameters` (docs/reference/files.md#metrics).
+        constraints: Table of largest values, for example `area_mm2 = 1.0`; a trial above one is
+            infeasible. A trial whose accelerator cannot be built is also infeasible: it is pruned,
+            and its attribute `infeasible` states the reason.
+        pruner: `none`, `median` or `hyperband`: what stops trials by their intermediate log losses;
+            needs `objectives = ["log_loss"]` and a fidelity that trains. Pruned trials count as
+            trials.
+        initial: Genotypes to enqueue as the first trials, once each: JSON files beside the study
+            file, or `published:criteo-small` for a published model, at the bits of the space if it
+            has one choice of them; each must be in the space
+            (docs/reference/genotype.md#the-published-models).
         evolution: Options of `sampler = "evolution"`.
         pool_bayes: Options of `sampler = "pool_bayes"`.
         ax: Options of `engine = "ax"`.
         ladder: How searched models are trained for a while before some are retrained, or None for
             winners by the search's scores alone.
+
+    Raises:
+        StudyError: An option is out of range, or two options contradict each other.
     """
 
     engine: Literal["optuna", "ax"] = "optuna"
@@ -84,7 +98,11 @@ class SearchConfig:
             )
 
     def unread(self) -> set[str]:
-        """Names of the options that change no proposal of this study."""
+        """List the options that change no proposal of this study.
+
+        Returns:
+            Their names.
+        """
         if self.engine == "ax":
             return {"evolution", "pool_bayes", "sampler"}
         return {"evolution", "pool_bayes", "ax"} - {self.sampler}

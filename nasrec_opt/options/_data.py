@@ -1,0 +1,56 @@
+"""Options of the log and of the accelerator: `[data]` and `[hardware]` of a study file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nasrec_opt._settings import check_at_least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Which log, and how it is read: `[data]` of a study file.
+
+    Args:
+        source: The click log. None means the synthetic log, unless `--data` names one.
+        format: `criteo`, or the path of a schema TOML (docs/howto/your_own_log.md).
+        split_seed: Seed of the 80/10/10 split.
+        min_count: Values that occur less often in the training rows share the id of rare values.
+            None means the log's.
+        binned_dense: Whether dense columns are also read as categories floor(log(x + 1)^2); this
+            helps on small logs.
+        synthetic_rows: Rows of the synthetic log.
+        synthetic_seed: Seed of the synthetic log.
+
+    Raises:
+        StudyError: A number is too small.
+    """
+
+    source: Path | None = None
+    format: str = "criteo"
+    split_seed: int = 0
+    min_count: int | None = None
+    binned_dense: bool = False
+    synthetic_rows: int = 120_000
+    synthetic_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.min_count is not None:
+            check_at_least("min_count", self.min_count, 1)
+        check_at_least("synthetic_rows", self.synthetic_rows, 100)
+        check_at_least("split_seed", self.split_seed, 0)
+        check_at_least("synthetic_seed", self.synthetic_seed, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardwareConfig:
+    """The accelerator: `[hardware]` of a study file.
+
+    Args:
+        technology: Technology TOML of a ReRAM, RecNMP or CPU accelerator, or the name of one that
+            ships: `cpu.toml` for a server's processor, `recnmp.toml`, `handcrafted.toml`,
+            `mnsim_2_0.toml` (docs/reference/hw_model.md). None means ISAAC, 32 nm.
+    """
+
+    technology: Path | None = None

@@ -1,0 +1,43 @@
+"""Options of what is logged to MLflow: `[mlflow]` of a study file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nasrec_opt.errors import StudyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MLflowConfig:
+    """Where runs are logged; no stage depends on it: `[mlflow]` of a study file.
+
+    Args:
+        uri: Tracking URI, such as a server's address; the server's artifact store is used too. Log
+            in with MLflow's environment variables. None means `mlflow.db` in the run folder.
+        experiment: Name of the experiment. None means the study's.
+        tags: Table of tags of all runs.
+        reference_point: Table of the hypervolume's reference point, a value for each objective.
+            None means the experiment's, which its first study sets.
+
+    Raises:
+        StudyError: An option is no address, no name or no number.
+    """
+
+    uri: str | None = None
+    experiment: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    reference_point: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.uri is not None and "://" not in self.uri and self.uri != "databricks":
+            raise StudyError(
+                "uri: expected the address of an MLflow store, such as "
+                f"'http://mlflow.example:5000', got {self.uri!r}"
+            )
+        if self.experiment == "":
+            raise StudyError("experiment: expected a name, got an empty one")
+        for name, value in (self.reference_point or {}).items():
+            if not math.isfinite(value):
+                raise StudyError(f"reference_point: {name}: expected a finite number, got {value}")

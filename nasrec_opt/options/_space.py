@@ -1,0 +1,61 @@
+"""Options of the search space: `[space]` of a study file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nasrec_opt.space import SearchSpace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceConfig:
+    """A preset with its options, or a file of the user's own: `[space]` of a study file.
+
+    Args:
+        preset: `nasrec_small`, `nasrec_full` or `codesign`.
+        num_blocks: Number of choice blocks.
+        codesign: Whether bits and the accelerator are also searched.
+        multi_operator: Whether a branch may hold several operators.
+        max_inputs: Maximum number of inputs of a branch, or None for any number.
+        bits: Bits of an operator to choose from: each 4 to 8, `[weights, activations]` of these, or
+            32 for floating point, which crossbars refuse. None means the preset's: 8, or 4 and 8
+            with co-design.
+        wide: Whether models have a first-order term, a weight for each value: `[false]` for none,
+            as in the paper, `[false, true]` to search it, `[true]` for all
+            (docs/reference/genotype.md#the-first-order-term).
+        file: TOML of a space of your own, instead of all of these.
+    """
+
+    preset: Literal["nasrec_small", "nasrec_full", "codesign"] = "nasrec_small"
+    num_blocks: int = 7
+    codesign: bool = False
+    multi_operator: bool = False
+    max_inputs: int | None = None
+    bits: tuple[int | tuple[int, int], ...] | None = None
+    wide: tuple[bool, ...] = (False,)
+    file: Path | None = None
+
+    def build(self) -> SearchSpace:
+        """Create the search space.
+
+        Returns:
+            The space that the options describe.
+
+        Raises:
+            GenotypeError: An option is out of range, or the file is no search space.
+        """
+        if self.file is not None:
+            return SearchSpace.from_toml(self.file)
+        options: dict[str, Any] = {
+            "num_blocks": self.num_blocks,
+            "multi_operator": self.multi_operator,
+            "max_inputs": self.max_inputs,
+            "wide": self.wide,
+        }
+        if self.preset != "codesign":
+            options["codesign"] = self.codesign
+        space: SearchSpace = getattr(SearchSpace, self.preset)(**options)
+        return space if self.bits is None else dataclasses.replace(space, bits=self.bits)
