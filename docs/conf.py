@@ -197,7 +197,8 @@ def show_defaults(
     """Show the value of a default that is the attribute of a class of options."""
 
     def shown(found: re.Match[str]) -> str:
-        return repr(getattr(getattr(nasrec_opt.options, found[1]), found[2]))
+        owner = getattr(nasrec_opt.options, found[1], None)  # or another library's class
+        return repr(getattr(owner, found[2])) if hasattr(owner, found[2]) else found[0]
 
     if not arguments:
         return None
