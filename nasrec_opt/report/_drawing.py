@@ -2,7 +2,8 @@
 
 Blocks form a column from the raw features at the bottom to the logit at the top, with the dense
 branch in blue on the left and the sparse branch in red on the right. Parts that cannot reach the
-logit are striped and pale. A two-input operator that reads one source twice has a bold connection.
+logit are striped and pale. A two-input operator that reads one source twice has a bold connection;
+otherwise, where the two are not interchangeable, L marks the left and R the right one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from nasrec_opt.report._picture import write_picture
 from nasrec_opt.space import (
     FLOAT_BITS,
     OPERATORS,
+    ORDERED_OPS,
     BlockGene,
     BlockLiveness,
     Genotype,
@@ -53,7 +55,7 @@ class _Arrow:
     color: str
     bend: float = 0.0
     is_bold: bool = False
-    is_dashed: bool = False
+    label: str = ""  # at its end
 
 
 def draw(genotype: Genotype, path: Path | str, features: FeatureSpec | None = None) -> None:
@@ -187,7 +189,8 @@ def _draw_connections(axes: Any, gene: BlockGene, live: BlockLiveness, number: i
         two = {i for i in (gene.left_input, gene.right_input) if i is not None}
         for i in sorted({*gene.dense_inputs, *two}):
             is_bold = twice and i == gene.left_input
-            _arrow(axes, _same_column(DENSE_X, i, number, is_bold=is_bold))
+            label = _side(gene, i)
+            _arrow(axes, _same_column(DENSE_X, i, number, is_bold=is_bold, label=label))
         if reads("sparse_inputs", gene.dense_ops):
             for i in gene.sparse_inputs:
                 start = (SPARSE_X - BOX_WIDTH / 2, _y(i) + 0.12)
@@ -216,18 +219,27 @@ def _draw_connections(axes: Any, gene: BlockGene, live: BlockLiveness, number: i
             )
 
 
-def _same_column(x: float, source: int, number: int, *, is_bold: bool = False) -> _Arrow:
+def _side(gene: BlockGene, source: int) -> str:
+    """`L` or `R` for an input of an operator that tells the two apart, such as Gate."""
+    if gene.left_input == gene.right_input or ORDERED_OPS.isdisjoint(gene.dense_ops):
+        return ""
+    return {gene.left_input: "L", gene.right_input: "R"}.get(source, "")
+
+
+def _same_column(
+    x: float, source: int, number: int, *, is_bold: bool = False, label: str = ""
+) -> _Arrow:
     """From a block to the next straight up, to a later one around the boxes between."""
     color = _color(source)
     if number == source + 1:
         start, end = (x, _y(source) + BOX_HEIGHT / 2), (x, _y(number) - BOX_HEIGHT / 2)
-        return _Arrow(start, end, color, is_bold=is_bold)
+        return _Arrow(start, end, color, is_bold=is_bold, label=label)
     side = -1 if x < SPARSE_X else 1
     edge = x + side * BOX_WIDTH / 2
     start, end = (edge, _y(source) + 0.1), (edge, _y(number) - 0.05 - 0.06 * (number - source))
     # A longer span bends less per length, so that arcs spread out and do not overlap.
     bend = side * (0.22 + 0.75 / (number - source + 1))
-    return _Arrow(start, end, color, bend=bend, is_bold=is_bold)
+    return _Arrow(start, end, color, bend=bend, is_bold=is_bold, label=label)
 
 
 def _color(source: int) -> str:
@@ -250,6 +262,29 @@ def _arrow(axes: Any, arrow: _Arrow) -> None:
             shrinkB=1,
             zorder=2,
         )
+    )
+    if arrow.label:
+        _label(axes, arrow)
+
+
+def _label(axes: Any, arrow: _Arrow) -> None:
+    """The label of a connection at its end, in its colour; L and R never cover each other."""
+    x, y = arrow.end
+    if arrow.bend:  # from the side
+        x, y = x - (0.2 if arrow.label == "L" else 0.48), y + 0.02
+    else:  # from below
+        x, y = x + 0.2, y - 0.16
+    axes.text(
+        x,
+        y,
+        arrow.label,
+        ha="center",
+        va="center",
+        fontsize=7.5,
+        fontweight="bold",
+        color=arrow.color,
+        zorder=5,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.85},
     )
 
 

@@ -54,6 +54,29 @@ def test_bits_and_features_are_in_the_labels():
     assert {"13 dense features", "26 embeddings"} <= set(texts)
 
 
+@pytest.mark.parametrize(("ops", "expected"), [(("gate",), ["L", "R"]), (("sum",), [])])
+@pytest.mark.parametrize(("left", "right"), [(0, 1), (1, 0), (2, 1), (0, 0)])
+def test_the_inputs_of_a_gate_are_told_apart(ops, expected, left, right):
+    """Two models that differ in the order of a Gate's inputs have two drawings."""
+    last = BlockGene(dense_ops=ops, left_input=left, right_input=right)
+    genotype = Genotype((BlockGene(), BlockGene(), last))
+    sides = sorted(text for text in texts_of(drawing_svg(genotype)) if text in ("L", "R"))
+    assert sides == ([] if left == right else expected)
+    swapped = replace(last, left_input=right, right_input=left)
+    other = replace(genotype, blocks=(*genotype.blocks[:-1], swapped))
+    assert (places(genotype) == places(other)) is (left == right or ops == ("sum",))
+
+
+def places(genotype):
+    """Where texts stand in a drawing, and which ones."""
+    root = ET.fromstring(drawing_svg(genotype))
+    found = [e for e in root.iter() if e.tag.endswith("text")]
+    return sorted(
+        ("".join(e.itertext()), e.get("transform"), e.get("x"), e.get("y"), e.get("style"))
+        for e in found
+    )
+
+
 def test_the_first_order_term_is_drawn_where_it_is():
     without = Genotype((BlockGene(),))
     assert "first-order weights" not in texts_of(drawing_svg(without))
