@@ -139,6 +139,9 @@ class Whole:
     features = FEATURES
     balance = True
     reads_accelerator = False
+    data_fingerprint = None
+    max_table_rows = None
+    scored_bits = "genotype"
 
     def evaluate(self, genotype, *, report=None):
         return Evaluation(loss(genotype))
