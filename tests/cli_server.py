@@ -8,7 +8,6 @@ number of the process that does it, and the exit code that it ended with.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import runpy
@@ -17,25 +16,20 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from threading import Timer
 from types import TracebackType
 
 import numpy as np
 
-# Slow imports that start no thread. torch._dynamo is what torch imports when an optimizer does its
-# first step, alembic what makes a store of Optuna or MLflow.
+from studies._preload import LIBRARIES, load_without_threads
+
 LOADED = (
-    "torch._dynamo",
-    "sklearn.linear_model",
-    "optuna.storages",
-    "alembic.command",
-    "matplotlib.figure",
+    *LIBRARIES,
+    "alembic.command",  # makes a store of Optuna or MLflow
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
 )
-THREADED = "polars"  # starts threads; MLflow, which would load it, does without
 TIMEOUT_S = 300.0
 
 
@@ -133,8 +127,7 @@ class CommandServer:
         return subprocess.Popen(
             [sys.executable, "-m", "tests.cli_server"],
             cwd=Path(__file__).parents[1],
-            # With sklearn comes pyarrow, whose allocator has a thread unless it is told not to.
-            env={**self._environment, "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+            env=dict(self._environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -142,15 +135,10 @@ class CommandServer:
 
 
 def main() -> None:
-    sys.modules[THREADED] = None  # type: ignore[assignment]  # as if it were not installed
-    for name in LOADED:
-        with suppress(ImportError):  # an extra that is not installed
-            import_module(name)
-    del sys.modules[THREADED]
+    load_without_threads(LOADED)
     tasks = Path("/proc/self/task")
     if tasks.exists() and len(list(tasks.iterdir())) > 1:
         raise RuntimeError("a process with threads cannot be forked: some of LOADED starts one")
-    gc.freeze()  # or each process would write to, and so copy, all of it when it ends
     for line in sys.stdin:
         pid = os.fork()
         if not pid:

@@ -1,4 +1,4 @@
-"""Workers end with the process that started them."""
+"""Workers end with the process that started them, and are all alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
+import pytest
 from conftest import REPOSITORY, environment
+from look_around import look
+
+from nasrec_opt.pipeline import SilentReporter
+from studies._ledger import Ledger
+from studies._workers import run_tasks
 
 SCRIPT = Path(__file__).with_name("wait_in_a_worker.py")
 TIMEOUT_S = 120.0
@@ -44,3 +51,34 @@ def said(reader: int) -> bytes:
     ready, _, _ = select.select([reader], [], [], TIMEOUT_S)
     assert ready, "the worker goes on without its parent"
     return os.read(reader, 100)
+
+
+def looks(folder: Path, count: int, **options) -> pl.DataFrame:
+    tasks = [{"number": number} for number in range(count)]
+    ledger = Ledger(folder / "looks.parquet", ["number"])
+    run_tasks("look", look, tasks, ledger, SilentReporter(), **options)
+    return pl.read_parquet(folder / "looks.parquet")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
+def test_workers_are_forked_from_a_process_of_one_thread(tmp_path, monkeypatch):
+    """It has the libraries loaded; what has changed since then, a worker still sees."""
+    first = looks(tmp_path, 3, workers=2)
+    (tmp_path / "looks.parquet").unlink()
+    monkeypatch.setenv("A_VARIABLE", "of now")
+    second = looks(tmp_path, 3, workers=1)
+    assert first["parent"].unique().to_list() == second["parent"].unique().to_list()
+    assert first["parent"][0] != os.getpid()
+    assert set(first["threads_of_parent"]) == set(second["threads_of_parent"]) == {1}
+    assert set(first["variable"]) == {""}
+    assert set(second["variable"]) == {"of now"}
+    # The state that numbers are drawn from is not that of the process they were forked from.
+    assert len({*first["drawn"], *second["drawn"]}) == 6
+    assert set(first["threads"]) == {1}
+
+
+def test_a_fresh_worker_does_one_task_and_loads_what_it_needs_itself(tmp_path):
+    found = looks(tmp_path, 2, workers=1, is_fresh=True)
+    assert found["pid"].n_unique() == 2
+    assert set(found["parent"]) == {os.getpid()}
+    assert set(found["threads"]) == {1}
