@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import optuna
@@ -38,7 +39,10 @@ CHOICES = {
     "equal numbers": [0, False, 0.0],
     "all NaN": [NAN, NAN],
 }
-STORAGES = ("memory", "sqlite", "journal")
+FAST_STORAGES = ("memory", "journal")
+STORAGES = (*FAST_STORAGES, "sqlite")
+OF_OPTUNA = ("tpe", "nsga2", "nsga3", "random")
+HARD_CHOICES = ("hidden units", "of one length", "dicts", "mixed", "NaN")
 SIZES = {"population_size": 4, "children_per_round": 2}
 
 
@@ -81,8 +85,7 @@ def asks(space: dict[str, BaseDistribution], count: int = 1, conditional: bool =
     return objective
 
 
-@pytest.mark.parametrize("kind", STORAGES)
-@pytest.mark.parametrize("screening", [1, 4])
+@pytest.mark.parametrize(("kind", "screening"), [*product(FAST_STORAGES, [1, 4]), ("sqlite", 1)])
 @pytest.mark.parametrize("name", CHOICES)
 def test_choices_of_every_kind_are_searched(tmp_path, kind, screening, name):
     def objective(trial: optuna.Trial) -> float:
@@ -132,9 +135,14 @@ def test_a_stopped_study_of_lists_goes_on_as_one_left_alone(tmp_path, kind):
     assert [t.params for t in study.trials] == [t.params for t in alone.trials]
 
 
-@pytest.mark.parametrize("kind", STORAGES)
-@pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "random"])
-@pytest.mark.parametrize("choices", ["hidden units", "of one length", "dicts", "mixed", "NaN"])
+@pytest.mark.parametrize(
+    ("kind", "name", "choices"),
+    [
+        *product(FAST_STORAGES, OF_OPTUNA, HARD_CHOICES),
+        *product(["sqlite"], ["tpe"], HARD_CHOICES),
+        *product(["sqlite"], ["nsga2", "nsga3", "random"], ["mixed"]),
+    ],
+)
 def test_samplers_of_optuna_take_lists_too(tmp_path, kind, name, choices):
     options = {"tpe": {"n_startup_trials": 4}, "random": {}}.get(name, {"population_size": 4})
     sampler = make_sampler(name, None, seed=0, **options)
