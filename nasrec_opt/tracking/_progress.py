@@ -1,4 +1,4 @@
-"""Progress of a study: best values, hypervolume and counts, by number of trials.
+"""Progress of a study: best values, front, hypervolume and counts, by number of trials.
 
 Trials are folded in one after the other, in the order in which they ended; the step of a value is
 the number of trials that had ended by then. Only trials that meet their constraints and have finite
@@ -72,7 +72,8 @@ class Progress:
         signs = [-1.0 if d == StudyDirection.MAXIMIZE else 1.0 for d in self.directions]
         self._signs = np.array(signs)
         self._best = np.full(len(signs), math.inf)
-        self._front = np.empty((0, len(signs)))
+        self._front = np.empty((0, len(signs)))  # of the trials that the hypervolume has
+        self._whole_front = self._front  # of all trials so far
         self._counts = dict.fromkeys(("trials", "failed_trials", "pruned_trials"), 0.0)
         self._counts["trial_seconds"] = 0.0
         self._hypervolume: float | None = None
@@ -115,7 +116,7 @@ class Progress:
         stand: dict[str, float] = {}
         if step > self.logged:
             self.logged = step
-            stand |= self._counts
+            stand |= self._counts | {"front_size": float(len(self._whole_front))}
             for name, sign, best in zip(self.names, self._signs, self._best, strict=True):
                 if math.isfinite(best):
                     stand[f"best_{name}"] = float(sign * best)
@@ -145,14 +146,16 @@ class Progress:
             if new < before and step > self.logged:
                 self._points.append(Point(f"best_{name}", float(sign * new), step, self._moment_ms))
         self._best = np.minimum(self._best, loss)
+        self._whole_front = _joined(self._whole_front, loss)
         if self.has_hypervolume:
             self._waiting.append((step, self._moment_ms, loss))
 
     def _grow(self, step: int, moment_ms: int, loss: npt.NDArray[np.float64]) -> None:
         """Add a point to the front, unless another one there is as good."""
-        if (self._front <= loss).all(axis=1).any():
+        grown = _joined(self._front, loss)
+        if grown is self._front:
             return
-        self._front = np.vstack([self._front[~(loss <= self._front).all(axis=1)], loss])
+        self._front = grown
         self._hypervolume = None
         if step > self.measured:
             self._hypervolume = self._measured()
@@ -160,3 +163,12 @@ class Progress:
 
     def _measured(self) -> float:
         return hypervolume(self._front, self._signs * np.array(self.reference))
+
+
+def _joined(
+    front: npt.NDArray[np.float64], loss: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The front with one more point; the same array if a point there is as good."""
+    if (front <= loss).all(axis=1).any():
+        return front
+    return np.vstack([front[~(loss <= front).all(axis=1)], loss])

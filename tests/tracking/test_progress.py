@@ -192,10 +192,15 @@ def test_progress_agrees_with_optuna_however_it_is_cut(trials, maximise, cut, is
             assert value == pytest.approx(compute_hypervolume(inside, sign * reference))
         elif name == "best_a":
             assert value == sign[0] * losses[:, 0].min()
+        elif name == "front_size":
+            unlike = np.unique(losses, axis=0)
+            better = [(unlike <= loss).all(axis=1) & (unlike < loss).any(axis=1) for loss in unlike]
+            assert value == sum(not some.any() for some in better)
         elif name == "failed_trials":
             assert value == sum(kind == "fail" for *_, kind in trials[:step])
     if trials:
         assert points["trials", len(trials)] == len(trials)
+        assert ("front_size", len(trials)) in points
     steps = [step for step, (*_, kind) in enumerate(trials, start=1) if kind == "complete"]
     if steps:
         assert ("hypervolume", len(trials)) in points
