@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nasrec_opt.options import OracleOptions
     from nasrec_opt.oracle import Evaluation, FunctionOracle, Oracle, SupernetOracle, TabularOracle
     from nasrec_opt.samplers import RegularizedEvolutionSampler
-    from nasrec_opt.serving import Predictor
+    from nasrec_opt.serving import CTRClassifier, Predictor
     from nasrec_opt.space import BlockGene, Genotype, HardwareGene, SearchSpace
     from nasrec_opt.supernet import Subnet, Supernet
     from nasrec_opt.tracking import MLflowLogger
@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BlockGene",
+    "CTRClassifier",
     "Evaluation",
     "FeatureSpec",
     "FunctionOracle",
@@ -49,6 +50,7 @@ __all__ = [
 
 _HOMES = {
     "BlockGene": "space",
+    "CTRClassifier": "serving",
     "Evaluation": "oracle",
     "FeatureSpec": "features",
     "FunctionOracle": "oracle",

@@ -65,6 +65,14 @@ ModelOption = Annotated[
         "--model", metavar="N", help="Rank of the retrained model of a run (default: 1, the best)."
     ),
 ]
+RankOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="N|best|ensemble",
+        help="Rank of the retrained model, the run's winner, or its ensemble.",
+    ),
+]
 RunOption = Annotated[
     Path | None,
     typer.Option(
@@ -200,7 +208,8 @@ def predict(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN|results.json|MODEL", help="A run, or the folder of a trained model."
+            metavar="RUN|results.json|MODEL",
+            help="A run, or the folder of a trained or exported model.",
         ),
     ],
     rows: Annotated[
@@ -209,14 +218,7 @@ def predict(
             metavar="ROWS", help="Rows in the log's layout, text or .parquet; - is standard input."
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="N|best|ensemble",
-            help="Rank of the retrained model, the run's winner, or its ensemble.",
-        ),
-    ] = "1",
+    model: RankOption = "1",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -225,11 +227,37 @@ def predict(
     ] = None,
 ) -> None:
     """Predict the click probability of each row of a file."""
-    from nasrec_opt.serving import Predictor, check_out, predict_path, write_probabilities
+    from nasrec_opt.serving import check_out, load_predictor, predict_path, write_probabilities
 
     check_out(out)
-    predictor = Predictor.load(run, model=int(model) if model.isdecimal() else model)  # type: ignore[arg-type]
+    predictor = load_predictor(run, model=_rank(model))
     write_probabilities(predict_path(predictor, rows), out)
+
+
+@app.command()
+def export(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|results.json|MODEL", help="A run, or the folder of a trained model."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The new folder of the exported model.")
+    ],
+    model: RankOption = "1",
+    format_: Annotated[
+        str, typer.Option("--format", metavar="onnx|torch", help="What the graph is written in.")
+    ] = "onnx",
+) -> None:
+    """Write a trained model as a graph, with what reads raw rows beside it."""
+    from nasrec_opt.serving import Predictor, check_format, check_new
+    from nasrec_opt.serving import export as write_export
+
+    check_new(out)  # first: loading a model takes a while
+    chosen = check_format(format_)
+    write_export(Predictor.load(run, model=_rank(model)), out, format=chosen)
+    print(out)
 
 
 @app.command()
@@ -352,6 +380,10 @@ def _train_one(
     with ConsoleReporter() as reporter:
         one.train(data, reporter)
     print(one.in_words())
+
+
+def _rank(model: str) -> Any:
+    return int(model) if model.isdecimal() else model
 
 
 def _set_threads() -> None:

@@ -1,6 +1,58 @@
-"""Trained models in use: raw rows in, click probabilities out."""
+"""Trained models in use: raw rows in, click probabilities out.
 
-from nasrec_opt.serving._predictor import Predictor
-from nasrec_opt.serving._stream import check_out, predict_path, write_probabilities
+Names are loaded on first use (PEP 562): an exported ONNX model is served without torch.
+"""
 
-__all__ = ["Predictor", "check_out", "predict_path", "write_probabilities"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasrec_opt.serving._base import RowPredictor
+    from nasrec_opt.serving._bundle import check_format, check_new
+    from nasrec_opt.serving._classifier import CTRClassifier
+    from nasrec_opt.serving._export import export
+    from nasrec_opt.serving._load import load_predictor
+    from nasrec_opt.serving._onnx import OnnxPredictor
+    from nasrec_opt.serving._predictor import Predictor
+    from nasrec_opt.serving._stream import check_out, predict_path, write_probabilities
+    from nasrec_opt.serving._torch import TorchPredictor
+
+__all__ = [
+    "CTRClassifier",
+    "OnnxPredictor",
+    "Predictor",
+    "RowPredictor",
+    "TorchPredictor",
+    "check_format",
+    "check_new",
+    "check_out",
+    "export",
+    "load_predictor",
+    "predict_path",
+    "write_probabilities",
+]
+
+_HOMES = {
+    "OnnxPredictor": "_onnx",
+    "Predictor": "_predictor",
+    "RowPredictor": "_base",
+    "TorchPredictor": "_torch",
+    "CTRClassifier": "_classifier",
+    "check_format": "_bundle",
+    "check_new": "_bundle",
+    "check_out": "_stream",
+    "export": "_export",
+    "load_predictor": "_load",
+    "predict_path": "_stream",
+    "write_probabilities": "_stream",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from nasrec_opt._files import read_json
 from nasrec_opt._results import read_results
+from nasrec_opt.data import Preprocessor
 from nasrec_opt.errors import StudyError
+from nasrec_opt.features import FeatureSpec
 
 ModelChoice = int | Literal["best", "ensemble"]
 
@@ -17,6 +19,8 @@ MODEL, PREPROCESSOR = "model", "preprocessor"  # folders of a saved predictor
 RESULTS = Path("retrained") / "results.json"  # in a run folder
 DESCRIPTION, MEMBERS = "model.json", "ensemble.json"  # in the folder of a model, of an ensemble
 DATASET = Path("dataset") / "dataset.json"
+GENOTYPE = "genotype.json"  # beside the weights of a model
+EXPORT = "export.json"  # in the folder of an exported model
 LEVELS = 4  # folders between a run folder and the weights of one of its models, at most
 
 
@@ -59,12 +63,34 @@ def find(path: Path, model: ModelChoice) -> Place:
                 raise StudyError(f"model: expected only with a run, got the model in {path}")
             own = path / PREPROCESSOR
             return Place(weights, own if own.exists() else run_of(weights) / DATASET.parent)
+    if is_exported(path):
+        raise StudyError(
+            f"{path}: expected the weights of a model, got an exported one, which "
+            "nasrec_opt.serving.load_predictor loads"
+        )
     if not path.exists():
         raise StudyError(f"{path}: expected a run or a trained model, found nothing there")
     raise StudyError(
         f"{path}: expected a run with retrained models ({RESULTS.as_posix()}), or the folder of a "
         "trained model, found neither"
     )
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder is that of an exported model."""
+    return (folder / EXPORT).exists()
+
+
+def preprocessor_for(folder: Path, features: FeatureSpec) -> Preprocessor:
+    """Load the preprocessor that reads rows as a model of these features does.
+
+    Raises:
+        DataError: It is damaged, or of other columns.
+    """
+    preprocessor = Preprocessor.load(folder)
+    if len(features.cardinalities) > len(preprocessor.schema.sparse):
+        preprocessor = Preprocessor.load(folder, binned_dense=True)
+    return preprocessor.cut_to(features)
 
 
 def run_of(inside: Path) -> Path:

@@ -13,13 +13,13 @@ import polars as pl
 
 from nasrec_opt._files import atomic_write
 from nasrec_opt.errors import DataError, StudyError
-from nasrec_opt.serving._predictor import Predictor
+from nasrec_opt.serving._base import RowPredictor
 
 STDIN = Path("-")
 COLUMN = "probability"
 
 
-def predict_path(predictor: Predictor, source: Path) -> npt.NDArray[np.float64]:
+def predict_path(predictor: RowPredictor, source: Path) -> npt.NDArray[np.float64]:
     """Predict the rows of a file, a pipe, or standard input.
 
     Args:

@@ -41,6 +41,13 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         Vaswani et al. 2017, section 3.2.
     """
     batch, dim, rows = query.shape
+    if torch.compiler.is_compiling():  # the stock operation as every runtime knows it
+        query, key, value = (
+            part.reshape(batch, heads, dim // heads, rows).transpose(2, 3)
+            for part in (query, key, value)
+        )
+        stock = functional.scaled_dot_product_attention(query, key, value)
+        return stock.transpose(2, 3).reshape(batch, dim, rows)
     query, key, value = (
         part.reshape(batch * heads, dim // heads, rows) for part in (query, key, value)
     )

@@ -193,7 +193,7 @@ class Network(nn.Module):
             Activations that hold input 0 alone.
         """
         if not self.features.num_dense:
-            dense = embedded.new_zeros(len(embedded), 1)
+            dense = embedded.new_zeros(embedded.shape[0], 1)
         return Activations({0: dense}, {0: SparseOutput(embedded)})
 
     def run_block(
@@ -410,7 +410,7 @@ def check_batch(features: FeatureSpec, dense: Tensor, sparse: Tensor) -> None:
         ("dense", dense, features.num_dense),
         ("sparse", sparse, features.num_sparse),
     ):
-        if tensor.ndim != 2 or tensor.shape[1] != width or len(tensor) != len(dense):
+        if tensor.ndim != 2 or tensor.shape[1] != width or tensor.shape[0] != dense.shape[0]:
             raise ValueError(
                 f"{name}: expected [batch, {width}] with one batch size, got {list(tensor.shape)}"
             )

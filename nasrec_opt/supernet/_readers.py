@@ -88,7 +88,7 @@ def multiply(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, dim: in
         The products, in the shape of the inputs but for the axis of the vectors.
     """
     if dim == 1:
-        taken, values = weight.expand(len(inputs), -1, -1), inputs.to(weight.dtype)
+        taken, values = weight.expand(inputs.shape[0], -1, -1), inputs.to(weight.dtype)
         if bias is None:
             return torch.bmm(taken, values)
         return torch.baddbmm(bias.unsqueeze(1), taken, values)

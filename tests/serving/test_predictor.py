@@ -24,6 +24,7 @@ from nasrec_opt.data._synthetic import write_log
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.retrain import Ensemble, predict, refer_to
+from nasrec_opt.serving import load_predictor
 
 ROWS = 3000
 STUDY = tiny_study_with(
@@ -227,16 +228,20 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, cli, tmp_path):
 
 
 def test_the_page_on_serving_runs(run, tmp_path, monkeypatch):
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
     page = (REPOSITORY / "docs" / "howto" / "serve.md").read_text()
     changed(run, tmp_path / "runs" / "quickstart", winner={"name": "model"})
     shutil.copy(run.parent / "test.txt", tmp_path / "rows.csv")
     monkeypatch.chdir(tmp_path)
-    [commands] = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     program = f"{shlex.quote(sys.executable)} -m nasrec_opt"
-    for command in commands.splitlines():
-        line = command.replace("nasrec-opt", program)
-        subprocess.run(line, shell=True, check=True, env=environment())
-    assert pl.read_parquet("p.parquet").height == results_of(run)["clicks"]["test"][1]
     names = {"__name__": "page"}
-    for code in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
-        exec(code, names)
+    for language, text in re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        if language == "python":
+            exec(text, names)
+            continue
+        for command in text.splitlines():
+            line = command.replace("nasrec-opt", program, 1)
+            subprocess.run(line, shell=True, check=True, env=environment())
+    assert pl.read_parquet("p.parquet").height == results_of(run)["clicks"]["test"][1]
+    found = load_predictor("ctr-onnx").predict_file("rows.csv")
+    np.testing.assert_allclose(found, Predictor.load(run).predict_file("rows.csv"), atol=1e-2)
