@@ -12,7 +12,7 @@ import pkgutil
 import re
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -209,7 +209,8 @@ def clear_inherited(
     app: Sphinx, kind: str, name: str, value: Any, options: Any, lines: list[str]
 ) -> None:
     """Do not show what `dict` or `tuple` say of themselves as the documentation of a constant."""
-    if kind == "data" and value.__doc__ == type(value).__doc__:
+    inherited = (type(value).__doc__, getattr(get_origin(value), "__doc__", None))
+    if kind == "data" and value.__doc__ in inherited:
         lines.clear()
 
 
