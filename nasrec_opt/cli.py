@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -173,17 +174,26 @@ def retrain(
         ),
     ] = None,
     model: ModelOption = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="small_log|paper",
+            help="How the model of --genotype is trained (default: as the study says, or "
+            "small_log).",
+        ),
+    ] = None,
     data: DataOption = None,
     out: OutOption = None,
 ) -> None:
     """Train the best found models from scratch, or one given model without a search."""
     if genotype is not None:
-        _train_one(genotype, model, study, data, out)
+        _train_one(genotype, model, recipe, study, data, out)
         return
     if study is None:
         raise StudyError("retrain: expected a study file, or --genotype, got neither")
-    if model is not None:
-        raise StudyError("--model: expected only with --genotype")
+    for option, value in {"--model": model, "--recipe": recipe}.items():
+        if value is not None:
+            raise StudyError(f"{option}: expected only with --genotype")
     _run_stages(study, data, out, "retrain")
 
 
@@ -369,12 +379,19 @@ def motifs(
 
 
 def _train_one(
-    name: str, rank: int | None, study: Path | None, data: Path | None, out: Path | None
+    name: str,
+    rank: int | None,
+    recipe: str | None,
+    study: Path | None,
+    data: Path | None,
+    out: Path | None,
 ) -> None:
     _set_threads()
     from nasrec_opt.pipeline import ConsoleReporter, OneModel, StudyConfig, genotype_named
 
     config = StudyConfig(name="retrained") if study is None else StudyConfig.from_toml(study)
+    if recipe is not None:
+        config = replace(config, retrain=config.retrain.with_recipe(recipe))  # type: ignore[arg-type]
     genotype = genotype_named(name, config, model=rank)
     one = OneModel(genotype, config, out or Path("runs") / config.name)
     with ConsoleReporter() as reporter:

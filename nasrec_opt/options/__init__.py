@@ -23,7 +23,7 @@ from nasrec_opt.options._evolution import EvolutionConfig, TieBreak
 from nasrec_opt.options._ladder import LadderConfig
 from nasrec_opt.options._mlflow import MLflowConfig
 from nasrec_opt.options._oracle import AdagradFit, FineTune, Scratch
-from nasrec_opt.options._retrain import RetrainConfig
+from nasrec_opt.options._retrain import PAPER, RetrainConfig
 from nasrec_opt.options._scoring import Fidelity, LastLayer, OracleConfig, OracleOptions
 from nasrec_opt.options._search import SearchConfig
 from nasrec_opt.options._space import SpaceConfig
@@ -31,6 +31,7 @@ from nasrec_opt.options._supernet import TrainConfig
 from nasrec_opt.options._winners import RetrainStageConfig
 
 __all__ = [
+    "PAPER",
     "AdagradFit",
     "AdagradOptions",
     "AxConfig",

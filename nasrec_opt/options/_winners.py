@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 from nasrec_opt._settings import check_at_least
-from nasrec_opt.options._retrain import RetrainConfig
+from nasrec_opt.options._choices import check_choice
+from nasrec_opt.options._retrain import PAPER, RetrainConfig
+
+Recipe = Literal["small_log", "paper"]
+RECIPES: Mapping[str, Mapping[str, Any]] = {"small_log": {}, "paper": PAPER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +19,8 @@ class RetrainStageConfig:
     """Which winners are trained from scratch, and how: `[retrain]` of a study file.
 
     Args:
+        recipe: What `[retrain.model]` begins from: `small_log`, its defaults, or `paper`, the
+            published training. The table itself states what differs.
         top: Number of architectures to retrain, each once whatever its accelerator: the finalists
             of the ladder; without a ladder, those of the Pareto front by log loss, then others.
         seeds: Models of each architecture, with this many seeds counted from `seed`; architectures
@@ -30,9 +38,10 @@ class RetrainStageConfig:
         model: Training of one model.
 
     Raises:
-        StudyError: A number is not positive.
+        StudyError: A number is not positive, or there is no such recipe.
     """
 
+    recipe: Recipe = "small_log"
     top: int = 4
     seeds: int = 1
     ensemble: int = 1
@@ -40,8 +49,46 @@ class RetrainStageConfig:
     model: RetrainConfig = field(default_factory=RetrainConfig)
 
     def __post_init__(self) -> None:
+        check_choice("recipe", self.recipe, Recipe)
+        if self.recipe == "paper" and self.model == RetrainConfig():
+            object.__setattr__(self, "model", RetrainConfig.paper())  # no model was given
         check_at_least("top", self.top, 1)
         check_at_least("seeds", self.seeds, 1)
         check_at_least("ensemble", self.ensemble, 1)
         if self.workers is not None:
             check_at_least("workers", self.workers, 1)
+
+    def with_recipe(self, recipe: Recipe) -> RetrainStageConfig:
+        """Take another recipe; options of the model that differ from its own one stay.
+
+        Args:
+            recipe: `small_log` or `paper`.
+
+        Returns:
+            A copy.
+
+        Raises:
+            StudyError: There is no such recipe, or it does not read an option of the model.
+        """
+        check_choice("recipe", recipe, Recipe)
+        usual = RECIPES[self.recipe]
+        own = {
+            known.name: getattr(self.model, known.name)
+            for known in fields(self.model)
+            if getattr(self.model, known.name) != usual.get(known.name, known.default)
+        }
+        return replace(self, recipe=recipe, model=RetrainConfig(**{**RECIPES[recipe], **own}))
+
+
+def on_recipe(retrain: Any) -> Any:
+    """The table `[retrain]` of a study file with what its recipe says about the model.
+
+    Args:
+        retrain: The table as it was read; anything that is no such table is left for the check of
+            its types.
+    """
+    if not isinstance(retrain, Mapping) or not isinstance(retrain.get("model", {}), Mapping):
+        return retrain
+    recipe = RECIPES.get(str(retrain.get("recipe")), {})
+    own = {name: list(v) if isinstance(v, tuple) else v for name, v in recipe.items()}
+    return {**retrain, "model": {**own, **retrain.get("model", {})}}

@@ -24,6 +24,7 @@ from nasrec_opt.options import (
     TrainConfig,
 )
 from nasrec_opt.options._search import PUBLISHED
+from nasrec_opt.options._winners import on_recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,8 @@ class StudyConfig:
         values = read_toml(path, StudyError)
         values.setdefault("name", path.stem)
         _refuse_own_seeds(values, path)
+        if "retrain" in values:
+            values["retrain"] = on_recipe(values["retrain"])
         config = build_settings(cls, values, str(path))
         base = path.parent
         data, space, hardware = config.data, config.space, config.hardware

@@ -82,14 +82,20 @@ class Job:
         if self.initial is not None:
             return copy.deepcopy(self.initial).to(best_device())
         subnet = Subnet(
-            self.genotype, self.dataset.features, self.config.seed, balance=self.balance
+            self.genotype,
+            self.dataset.features,
+            self.config.seed,
+            balance=self.balance,
+            initialization=self.config.initialization,
         )
         start_at_click_rate(subnet, self.dataset.split("train").labels)
         return subnet.to(best_device())
 
     def state(self, training: Training) -> TrainingState:
         """The training from its folder, or a new one."""
-        found = TrainingState.load(self.state_file, self.wanted, self.subnet(), self.config)
+        found = TrainingState.load(
+            self.state_file, self.wanted, self.subnet(), self.config, training.steps
+        )
         return found or training.begin(self.subnet())
 
 

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from nasrec_opt.data import Batch
 from nasrec_opt.options import RetrainConfig
-from nasrec_opt.supernet import FIRST_ORDER_PRIOR, Subnet, trained_as
-
-EPSILON = 1e-10
+from nasrec_opt.retrain._rules import make_rule
+from nasrec_opt.supernet import Subnet, trained_as
 
 
 class Learner:
@@ -23,11 +22,14 @@ class Learner:
 
     Args:
         subnet: Trained in place.
-        config: Rates and averaging.
-        learning_rate: Adam's, for all weights but the embedding table.
+        config: Optimizer, rates and averaging.
+        learning_rate: Of all weights, or of all but the tables, as the optimizer has it.
+        steps: Steps of the whole training.
     """
 
-    def __init__(self, subnet: Subnet, config: RetrainConfig, learning_rate: float) -> None:
+    def __init__(
+        self, subnet: Subnet, config: RetrainConfig, learning_rate: float, steps: int
+    ) -> None:
         self.subnet = subnet
         self._config = config
         self.learning_rate = learning_rate
@@ -37,26 +39,12 @@ class Learner:
         tables = {id(self._table), id(self._first_order)}
         self._weights = [p for p in subnet.parameters() if id(p) not in tables]
         self._averages = [p.detach().clone() for p in self._weights]
-        self._adam = torch.optim.Adam(self._weights, lr=learning_rate)
-        self._squares = torch.empty(len(self._table), device=self._table.device)
-        self._first_order_squares: Tensor | None = None
-        if self._first_order is not None:
-            prior = config.embedding_prior * FIRST_ORDER_PRIOR
-            self._first_order_squares = torch.full_like(self._squares, prior)
+        self._rule = make_rule(self._weights, subnet.embedding, config, learning_rate, steps)
         self.steps = 0
 
     def begin_epoch(self, epoch: int) -> None:
-        """Start with a fresh table, which has memorised nothing; all other weights stay.
-
-        First-order weights stay as well: a single number per value memorises little, and their
-        prior is stronger.
-        """
-        generator = torch.Generator().manual_seed((self._config.seed << 16) + epoch)
-        bound = self._config.embedding_bound
-        fresh = torch.empty(self._table.shape).uniform_(-bound, bound, generator=generator)
-        with torch.no_grad():
-            self._table.copy_(fresh)
-        self._squares.fill_(self._config.embedding_prior)
+        """Prepare the tables for an epoch, counted from 0."""
+        self._rule.begin_epoch(epoch)
 
     def step(self, batch: Batch) -> Tensor:
         """Learn from a batch; returns its log loss before the step, a scalar tensor."""
@@ -69,44 +57,15 @@ class Learner:
             weights = self._first_order.detach()[rows].squeeze(-1).requires_grad_()
         logits = self.subnet.logits(self._learnt, dense, embedded, weights=weights)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
-        self._adam.zero_grad()
+        for weight in self._weights:
+            weight.grad = None
         loss.backward()
         self.steps += 1
-        rise = min(1.0, self.steps / (self._config.rate_warmup_steps + 1))
-        for group in self._adam.param_groups:
-            group["lr"] = self.learning_rate * rise
-        self._adam.step()
         assert gathered.grad is not None  # set by the backward pass above
-        # Summed over the batch, so that the prior means the same whatever the batch size.
-        rate = self._config.embedding_rate * rise
-        unique, place = torch.unique(rows.reshape(-1), return_inverse=True)  # for both tables
-        gradients = gathered.grad * len(labels)
-        self._step_table(self._table, self._squares, unique, place, gradients, rate)
-        table, squares = self._first_order, self._first_order_squares
-        of_weights = None if weights is None else weights.grad
-        if table is not None and squares is not None and of_weights is not None:
-            gradients = of_weights.unsqueeze(-1) * len(labels)
-            self._step_table(table, squares, unique, place, gradients, rate)
+        of_first_order = None if weights is None else weights.grad
+        self._rule.step(self.steps, rows, gathered.grad, of_first_order)
         self._average()
         return loss.detach()
-
-    @staticmethod
-    def _step_table(
-        table: Tensor,
-        squares_of: Tensor,
-        unique: Tensor,
-        place: Tensor,
-        gradients: Tensor,
-        rate: float,
-    ) -> None:
-        """Row-wise Adagrad: a vector's accumulator is the sum of its mean squared gradients."""
-        total = gradients.new_zeros(len(unique), gradients.shape[-1])
-        total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
-        squares = squares_of[unique] + total.square().mean(dim=1)
-        squares_of[unique] = squares
-        scale = -rate / (squares.sqrt() + EPSILON)
-        with torch.no_grad():
-            table.index_add_(0, unique, total * scale.unsqueeze(1))
 
     def _average(self) -> None:
         # The first steps count in full: the average forgets the random weights it began with.
@@ -118,9 +77,7 @@ class Learner:
         """Everything that the next step depends on besides its batch and its number."""
         tensors = {f"weights.{name}": w for name, w in self.subnet.state_dict().items()}
         tensors |= {f"averages.{i}": average for i, average in enumerate(self._averages)}
-        for i, moments in self._adam.state_dict()["state"].items():
-            tensors |= {f"adam.{i}.{name}": value for name, value in moments.items()}
-        return tensors | self._sums()
+        return tensors | self._rule.state_dict()
 
     def load_state_dict(self, tensors: Mapping[str, Tensor], steps: int) -> None:
         """Inverse of `state_dict`.
@@ -140,22 +97,8 @@ class Learner:
         with torch.no_grad():
             for i, average in enumerate(self._averages):
                 average.copy_(tensors[f"averages.{i}"])
-        for name, sums in self._sums().items():
-            sums.copy_(tensors[name])
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("adam."):
-                _, index, key = name.split(".")
-                moments.setdefault(int(index), {})[key] = value
-        self._adam.load_state_dict(self._adam.state_dict() | {"state": moments})
+        self._rule.load_state_dict(tensors)
         self.steps = steps
-
-    def _sums(self) -> dict[str, Tensor]:
-        """Adagrad's accumulators; for first-order weights only if the model has them."""
-        sums = {"squares": self._squares}
-        if self._first_order_squares is not None:
-            sums["first_order_squares"] = self._first_order_squares
-        return sums
 
     @contextmanager
     def averaged(self) -> Iterator[Subnet]:

@@ -161,7 +161,12 @@ class TrainingState:
 
     @classmethod
     def load(
-        cls, file: Path, wanted: Mapping[str, Any], subnet: Subnet, config: RetrainConfig
+        cls,
+        file: Path,
+        wanted: Mapping[str, Any],
+        subnet: Subnet,
+        config: RetrainConfig,
+        steps: int,
     ) -> TrainingState | None:
         """The state in a file.
 
@@ -170,6 +175,7 @@ class TrainingState:
             wanted: All that the training depends on.
             subnet: Of the training's shape; it gets the weights, and is trained in place.
             config: That of the training.
+            steps: Steps of the whole training.
 
         Returns:
             The state, or None if the file is missing, damaged, or of another training.
@@ -180,7 +186,7 @@ class TrainingState:
                 if not is_same_training(head["wanted"], wanted):
                     return None
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            learner = Learner(subnet, config, float(head["learning_rate"]))
+            learner = Learner(subnet, config, float(head["learning_rate"]), steps)
             learner.load_state_dict(tensors, int(head["steps"]))
             best = BestWeights.from_tensors(BEST, tensors, *_place(head["best"]))
             best.logits = tensors[LOGITS].numpy()

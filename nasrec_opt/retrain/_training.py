@@ -62,12 +62,12 @@ class Training:
         self._batch_size = recipe.batch_size
         # Rows short of a last batch are left out; each epoch leaves out others.
         self.epoch_steps = max(1, rows // recipe.batch_size)
-        self._steps = self.epoch_steps * recipe.epochs
+        self.steps = self.epoch_steps * recipe.epochs
         self._least_steps = recipe.least_steps
         self._patience = max(recipe.patience, self.epoch_steps)
         self.trial_steps, self._longest_trial = self._trial(config.trial_fraction)
         losers = len(config.learning_rates) - 1
-        self._most_steps = self._steps + self.trial_steps * losers
+        self._most_steps = self.steps + self.trial_steps * losers
         self._progress = progress
         self._done = 0
 
@@ -142,7 +142,7 @@ class Training:
         if steps % self.epoch_steps or not steps:
             return False
         is_patient = steps < self._least_steps or steps - state.best.step < self._patience
-        return steps >= self._steps or not is_patient
+        return steps >= self.steps or not is_patient
 
     def finish(self, state: TrainingState, subnet: Subnet) -> History:
         """Put the best weights into the model.
@@ -177,8 +177,10 @@ class Training:
         """The learner with the best rate, already begun, and the log loss of every rate."""
         rates = self._config.learning_rates
         if len(rates) == 1:
-            return Learner(subnet, self._config, rates[0]), {}
-        learners = [Learner(copy.deepcopy(subnet), self._config, rate) for rate in rates]
+            return Learner(subnet, self._config, rates[0], self.steps), {}
+        learners = [
+            Learner(copy.deepcopy(subnet), self._config, rate, self.steps) for rate in rates
+        ]
         constant = self._constant_log_loss()
         steps = self.trial_steps
         while True:
@@ -200,8 +202,8 @@ class Training:
         if fraction is not None:
             steps = max(1, round(self.epoch_steps * fraction))
             return steps, steps
-        steps = min(max(TRIAL_STEPS, self.epoch_steps // 4), self._steps)
-        return steps, min(TRIAL_GROWTH * steps, self._steps)
+        steps = min(max(TRIAL_STEPS, self.epoch_steps // 4), self.steps)
+        return steps, min(TRIAL_GROWTH * steps, self.steps)
 
     def _constant_log_loss(self) -> float:
         """Validation log loss of the training rows' click rate."""

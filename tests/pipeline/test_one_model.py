@@ -122,6 +122,11 @@ def test_a_published_model_is_in_floating_point_unless_the_study_says_otherwise(
         (("--genotype", "none.json"), "none.json: expected a genotype in JSON"),
         (("--genotype", "published:kdd-full", "--model", 1), "--model: expected only with a run"),
         (("study.toml", "--model", 1), "--model: expected only with --genotype"),
+        (("study.toml", "--recipe", "paper"), "--recipe: expected only with --genotype"),
+        (
+            ("--genotype", "published:kdd-full", "--recipe", "x"),
+            "recipe: expected one of small_log",
+        ),
         (("none.toml", "--genotype", "published:kdd-full"), "none.toml"),
         (("--genotype", "published:kdd-full", "--data", "none.txt"), "none.txt: expected a click"),
     ],

@@ -34,7 +34,7 @@ def batch_of(rows: int, seed: int = 0) -> Batch:
 
 
 def learner_of(genotype: Genotype = GENOTYPE, **settings) -> Learner:
-    learner = Learner(Subnet(genotype, FEATURES), RetrainConfig(**settings), 0.01)
+    learner = Learner(Subnet(genotype, FEATURES), RetrainConfig(**settings), 0.01, steps=100)
     learner.begin_epoch(0)
     return learner
 
