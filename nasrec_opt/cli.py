@@ -271,6 +271,21 @@ def export(
 
 
 @app.command()
+def compare(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN|results.json", help="A finished run, or its results.")
+    ],
+) -> None:
+    """Compare all trained models and baselines of a run; writes comparison.md and .csv."""
+    from nasrec_opt.pipeline import compare_models, to_markdown, write_table
+
+    rows = compare_models(run)
+    files = write_table(rows, run)
+    print(to_markdown(rows))
+    print(*files, sep="\n")
+
+
+@app.command()
 def show(
     target: TargetPath,
     out: Annotated[Path, typer.Option("--out", metavar="x.svg|x.png", help="The picture.")],

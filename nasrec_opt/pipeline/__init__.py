@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._context import Context
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
+    from nasrec_opt.pipeline._model_table import (
+        ModelRow,
+        compare_models,
+        to_csv,
+        to_markdown,
+        write_table,
+    )
     from nasrec_opt.pipeline._motif_table import print_motifs
     from nasrec_opt.pipeline._motifs import MotifGroup, motif_groups
     from nasrec_opt.pipeline._one_model import OneModel, genotype_named
@@ -28,6 +35,7 @@ __all__ = [
     "STAGES",
     "ConsoleReporter",
     "Context",
+    "ModelRow",
     "MotifGroup",
     "OneModel",
     "Reporter",
@@ -38,6 +46,7 @@ __all__ = [
     "StudyConfig",
     "Target",
     "architecture_cost",
+    "compare_models",
     "genotype_named",
     "how_to_open",
     "motif_groups",
@@ -46,6 +55,9 @@ __all__ = [
     "print_motifs",
     "read_target",
     "run_study",
+    "to_csv",
+    "to_markdown",
+    "write_table",
 ]
 
 _HOMES = {
@@ -53,6 +65,7 @@ _HOMES = {
     "ConsoleReporter": "_console",
     "Context": "_context",
     "MotifGroup": "_motifs",
+    "ModelRow": "_model_table",
     "OneModel": "_one_model",
     "Reporter": "_console",
     "Run": "_run",
@@ -62,6 +75,7 @@ _HOMES = {
     "StudyConfig": "_config",
     "Target": "_target",
     "architecture_cost": "_cost",
+    "compare_models": "_model_table",
     "genotype_named": "_one_model",
     "how_to_open": "_opening",
     "motif_groups": "_motifs",
@@ -70,6 +84,9 @@ _HOMES = {
     "print_motifs": "_motif_table",
     "read_target": "_target",
     "run_study": "_run_study",
+    "to_csv": "_model_table",
+    "to_markdown": "_model_table",
+    "write_table": "_model_table",
 }
 
 
