@@ -186,7 +186,7 @@ class RetrainConfig:
         References:
             Zhang et al. 2024, section 5.1, and the options of facebookresearch/NasRec.
         """
-        return cls(**PAPER | options)
+        return cls(**{**PAPER, **options})
 
     def _refuse_unread(self) -> None:
         """Refuse options of the other optimizer, which would be ignored."""

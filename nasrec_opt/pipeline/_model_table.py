@@ -213,7 +213,9 @@ class _Candidates:
             folder.dataset, min_count=int(found.get("training", {}).get("min_count", 1))
         )
         if dataset.features != self._conditions.features:
-            dataset = Dataset.open(folder.dataset, **dataset.view | {"binned_dense": True})
+            dataset = Dataset.open(
+                folder.dataset, min_count=int(dataset.view["min_count"]), binned_dense=True
+            )
         self._dataset = dataset
         self._test = dataset.split("test")
         self.labels = self._test.labels
@@ -304,7 +306,11 @@ def _row(name: str, trained: list[Any], costs: Mapping[str, Any]) -> ModelRow:
         test_log_loss_deviation=stdev(test) if several else None,
         test_auc=None if None in aucs else fmean(aucs),
         test_auc_deviation=stdev(aucs) if several and None not in aucs else None,
-        **{cost: costs.get(cost) for cost in COSTS},
+        mflops=costs.get("mflops"),
+        mflops_paper=costs.get("mflops_paper"),
+        parameters=costs.get("parameters"),
+        latency_us=costs.get("latency_us"),
+        energy_uj=costs.get("energy_uj"),
     )
 
 
