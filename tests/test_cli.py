@@ -417,7 +417,7 @@ def test_other_figures_in_the_technology_file_are_refused(cli, tiny_study, finis
         study.write_text(text.replace("n_trials = 24", "n_trials = 9"))
         result = cli("search", study, "--out", finished_run[0])
         assert result.returncode == (0 if cycle == 100.0 else 2), result.stderr
-    assert_refused(result, "evaluated with other settings: hardware was")
+    assert_refused(result, "evaluated with other settings: hardware.technology was")
 
 
 def test_a_log_that_changed_is_refused_and_one_that_is_gone_is_not_needed(

@@ -58,6 +58,7 @@ class NoisyOracle(Oracle):
         >>> import numpy as np
         >>> from hw import Noise, ReRAM
         >>> from nasrec_opt.lowering import CrossbarCells
+        >>> from nasrec_opt.options import OracleOptions
         >>> options = OracleOptions(rows=500)
         >>> oracle = SupernetOracle.load("runs/quickstart/supernet", options=options)
         >>> cells = CrossbarCells(ReRAM(), Noise(conductance_sigma=0.1), seed=0)

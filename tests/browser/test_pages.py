@@ -174,12 +174,18 @@ def test_mlflow_lists_studies_and_sorts_them_by_what_was_found(two_studies):
 
 
 def test_two_studies_that_are_ticked_are_compared_by_parameters_and_metrics(two_studies):
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
 
     ticks = "document.querySelectorAll('input[aria-label*=\"toggle row selection\"]')"
     for place in range(2):
         wait_for(two_studies, f"return {ticks}.length === 2;")
-        two_studies.execute_script(f"return {ticks}[{place}];").click()
+        WebDriverWait(
+            two_studies, 60, ignored_exceptions=[StaleElementReferenceException]
+        ).until(  # the list may be drawn again between the two
+            lambda b, at=place: b.execute_script(f"return {ticks}[{at}];").click() or True
+        )
     compare = "//button[normalize-space()='Compare']"
     wait_for(
         two_studies, f"return document.evaluate({compare!r}, document, null, 9).singleNodeValue;"

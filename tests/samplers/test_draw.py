@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,4 +66,4 @@ def test_a_step_is_nearer_than_a_draw(distribution):
 def test_a_proposal_is_made_again_where_it_still_fits(proposal, expected):
     space = {"x": IntDistribution(0, 31), "kind": CategoricalDistribution(["a", "b"])}
     trial = create_trial(value=0.0, system_attrs={PROPOSAL: proposal})
-    assert proposed_before(trial, space) == expected
+    assert proposed_before(optuna.create_study(), trial, space) == expected

@@ -86,7 +86,7 @@ def test_mutation_switches_the_term_and_its_point_moves_along_one_dimension(pair
     assert other.canonical() != parent.canonical()
     embedding = GenotypeEmbedding(space)
     assert embedding.names[-1] == "wide"
-    one, two = embedding.encode([parent, other])
+    one, two = embedding.embed([parent, other])
     assert np.flatnonzero(one != two).tolist() == [len(one) - 1]
     assert (one[-1], two[-1]) == (float(parent.wide), float(other.wide))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -67,8 +69,10 @@ def test_logits_are_the_same_whoever_reads(name, seed):
     expected = supernet(genotype, dense, sparse)
     for reader in (ViewReader(), LeafReader(), SliceRecorder(), Whole()):
         assert torch.equal(supernet(genotype, dense, sparse, reader), expected)
-    folded = supernet(genotype, dense, sparse, CastingReader(torch.float32))
-    torch.testing.assert_close(folded, expected)
+    # In float64: in float32 another order of sums can round a quantised value the other way.
+    supernet, dense = copy.deepcopy(supernet).double(), dense.double()
+    folded = supernet(genotype, dense, sparse, CastingReader(torch.float64))
+    torch.testing.assert_close(folded, supernet(genotype, dense, sparse))
 
 
 def test_only_a_reader_of_weights_without_gradients_lets_layers_fold():

@@ -153,8 +153,9 @@ def test_a_study_has_models_of_one_kind(uri):
 
 def test_a_run_that_says_too_little_is_one_sentence(uri):
     study = studies.create()
-    with MLflowLogger(uri) as logger:
+    with MLflowLogger(uri) as logger:  # its end waits until the trial is written
         study.optimize(studies.objective, n_trials=1, callbacks=[logger])
+    with MLflowLogger(uri) as logger:
         logger.log_dataset(study, SUMMARY, features=FEATURES)
         study.optimize(studies.objective, n_trials=1, callbacks=[logger])
     both = r"run \w+: expected the tag 'nasrec.features' and 'nasrec.balance', got none: create"
