@@ -393,6 +393,39 @@ def motifs(
         print_motifs(groups)
 
 
+@app.command()
+def prune(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN|results.json", help="A run with retrained models.")
+    ],
+    model: ModelOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of training and removing.")] = 5,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            metavar="mask|magnitude",
+            help="Remove units by learned masks, or by the size of their weights.",
+        ),
+    ] = "mask",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="The result (default: RUN/pruned/model-<N>-<method>)."
+        ),
+    ] = None,
+) -> None:
+    """Make a retrained model smaller; a finished round is skipped, a stopped one begins again."""
+    _set_threads()
+    from nasrec_opt.pipeline import ConsoleReporter, print_pruning, prune_model
+    from nasrec_opt.pruning import PruneConfig
+
+    config = PruneConfig(method=method, rounds=rounds)  # type: ignore[arg-type] # it checks
+    with ConsoleReporter() as reporter:
+        figures = prune_model(run, config, model=model, out=out, reporter=reporter)
+    print_pruning(figures)
+
+
 def _train_one(
     name: str,
     rank: int | None,

@@ -62,8 +62,8 @@ def quickstart(cli, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize(
     "page",
-    # tests/serving runs the page on serving: it needs trained models.
-    [page for page in PAGES if blocks(page, "python") and page.stem != "serve"],
+    # tests/serving and tests/pipeline run the pages that need trained models.
+    [page for page in PAGES if blocks(page, "python") and page.stem not in ("serve", "prune")],
     ids=lambda page: page.stem,
 )
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, quickstart, tmp_path, monkeypatch):

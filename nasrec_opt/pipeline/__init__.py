@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._motifs import MotifGroup, motif_groups
     from nasrec_opt.pipeline._one_model import OneModel, genotype_named
     from nasrec_opt.pipeline._opening import how_to_open, open_run
+    from nasrec_opt.pipeline._pruning import print_pruning, prune_model
     from nasrec_opt.pipeline._run import Run
     from nasrec_opt.pipeline._run_study import run_study
     from nasrec_opt.pipeline._stage import Stage
@@ -53,6 +54,8 @@ __all__ = [
     "open_run",
     "print_cost",
     "print_motifs",
+    "print_pruning",
+    "prune_model",
     "read_target",
     "run_study",
     "to_csv",
@@ -82,6 +85,8 @@ _HOMES = {
     "open_run": "_opening",
     "print_cost": "_console",
     "print_motifs": "_motif_table",
+    "print_pruning": "_pruning",
+    "prune_model": "_pruning",
     "read_target": "_target",
     "run_study": "_run_study",
     "to_csv": "_model_table",

@@ -157,7 +157,7 @@ class _Pruning:
             subnet = MaskedSubnet(
                 subnet, expansion=self._config.expansion, seed=self._training.seed
             )
-        self._say(f"round {number}: what can go")
+        self._say(f"round {number}: training to choose units")
         history = Training(self._dataset, self._training, self._progress).run(subnet)
         smaller = self._smaller(subnet, kept, macs)
         if smaller == kept and macs is None:
@@ -171,7 +171,7 @@ class _Pruning:
 
     def trained(self, found: Round, folder: Path) -> Round:
         """Train the model after a round to the end, without masks."""
-        self._say(f"round {found.number}: the model that is left")
+        self._say(f"round {found.number}: training what is left")
         initial = cut(self._first, found.kept)
         model = retrain(
             found.genotype,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nasrec_opt.serving._export import export
     from nasrec_opt.serving._load import load_predictor
     from nasrec_opt.serving._onnx import OnnxPredictor
+    from nasrec_opt.serving._places import Place, find
     from nasrec_opt.serving._predictor import Predictor
     from nasrec_opt.serving._stream import check_out, predict_path, write_probabilities
     from nasrec_opt.serving._torch import TorchPredictor
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CTRClassifier",
     "OnnxPredictor",
+    "Place",
     "Predictor",
     "RowPredictor",
     "TorchPredictor",
@@ -29,6 +31,7 @@ __all__ = [
     "check_new",
     "check_out",
     "export",
+    "find",
     "load_predictor",
     "predict_path",
     "write_probabilities",
@@ -36,6 +39,7 @@ __all__ = [
 
 _HOMES = {
     "OnnxPredictor": "_onnx",
+    "Place": "_places",
     "Predictor": "_predictor",
     "RowPredictor": "_base",
     "TorchPredictor": "_torch",
@@ -44,6 +48,7 @@ _HOMES = {
     "check_new": "_bundle",
     "check_out": "_stream",
     "export": "_export",
+    "find": "_places",
     "load_predictor": "_load",
     "predict_path": "_stream",
     "write_probabilities": "_stream",

@@ -43,12 +43,15 @@ class Place:
 
 
 def find(path: Path, model: ModelChoice) -> Place:
-    """Find what a user points at.
+    """Find the model that a user points at.
 
     Args:
         path: A run folder, a run's `results.json`, the folder of one of its models or of its
             ensemble, or the folder of a saved predictor.
         model: Which model of a run; 1 for the folder of a single model.
+
+    Returns:
+        Folders of its weights and of its preprocessor.
 
     Raises:
         StudyError: There is no such thing, or no such model.
