@@ -10,10 +10,11 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import log_loss
 from study_files import tiny_study_with
 
-from nasrec_opt import Predictor
+from nasrec_opt import Subnet
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import ModelRow, compare_models, to_csv
 from nasrec_opt.pipeline._model_table import _against
@@ -64,7 +65,9 @@ def test_differences_are_those_of_the_answers_row_by_row(finished):
     inputs = test.rows(slice(None))
     losses = {}
     for rank, model in enumerate(results["models"], start=1):
-        logits = Predictor.load(finished, model=rank).logits((inputs.dense, inputs.sparse))
+        subnet = Subnet.load(finished / model["folder"] / "model")
+        with torch.inference_mode():
+            logits = subnet(torch.from_numpy(inputs.dense), torch.from_numpy(inputs.sparse)).numpy()
         chances = 1 / (1 + np.exp(-logits.astype(np.float64)))
         losses[f"model {rank} (trial {model['trial']})"] = np.array(
             [log_loss([y], [p], labels=[0, 1]) for y, p in zip(inputs.labels, chances, strict=True)]
