@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,24 @@ def read_results(file: Path) -> dict[str, Any]:
         f"{file}: expected retrained models and baselines, got something else; remove it to have "
         "it written again"
     )
+
+
+def folder_of(entry: Mapping[str, Any], results: Path, run: Path) -> Path:
+    """Find the folder of a model; results of before they named it have the figures of one.
+
+    Args:
+        entry: Of the results.
+        results: Their file, for messages.
+        run: The run folder.
+
+    Raises:
+        StudyError: The model is not there.
+    """
+    if "folder" in entry:
+        return run / str(entry["folder"])
+    names = ("genotype", "validation_log_loss", "test_log_loss")
+    for file in sorted(run.glob("retrained/*/result.json")):
+        figures = read_json(file)["figures"]
+        if all(figures[name] == entry[name] for name in names):
+            return file.parent
+    raise StudyError(f"{results}: expected the models that it lists beside it, found others")

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from hw.errors import HwError
 from nasrec_opt._files import atomic_write, read_json
-from nasrec_opt._results import read_results
+from nasrec_opt._results import folder_of, read_results
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import NasrecError, StudyError
 from nasrec_opt.lowering import lower
@@ -203,10 +203,10 @@ class _Candidates:
     def __init__(self, found: Mapping[str, Any], results: Path, folder: RunFolder) -> None:
         self._models, self._ensemble = found["models"], found.get("ensemble")
         self._results, self._folder = results, folder
-        if "conditions" not in found or any("folder" not in model for model in self._models):
+        if "conditions" not in found:
             raise StudyError(
-                f"{results}: expected results that name the folders of their models, got those of "
-                "an older version; `nasrec-opt run` writes them again without training"
+                f"{results}: expected results that state how models are costed, got those of an "
+                "older version; `nasrec-opt run` writes them again without training"
             )
         self._conditions = Conditions.from_dict(found["conditions"])
         dataset = Dataset.open(
@@ -226,7 +226,9 @@ class _Candidates:
         for rank, model in enumerate(self._models, start=1):
             trained = self._seeds(model)
             row = _row(f"model {rank} (trial {model['trial']})", trained, model)
-            rows.append((row, self._logits(self._folder.path / model["folder"] / "model")))
+            rows.append(
+                (row, self._logits(folder_of(model, self._results, self._folder.path) / "model"))
+            )
         if self._ensemble:
             count = len(self._ensemble["members"])
             row = _row(f"ensemble of {count}", [self._ensemble], self._ensemble)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from nasrec_opt._files import read_json
-from nasrec_opt._results import read_results
+from nasrec_opt._results import folder_of, read_results
 from nasrec_opt.data import Preprocessor
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
@@ -131,16 +129,4 @@ def _chosen(results: Path, run: Path, model: ModelChoice) -> Path:
         raise StudyError(
             f"{results}: model: expected 1 to {len(models)}, 'best' or 'ensemble', got {model!r}"
         )
-    return _folder(results, run, models[model - 1]) / MODEL
-
-
-def _folder(results: Path, run: Path, entry: Mapping[str, Any]) -> Path:
-    """Where a model is; results of before they named the folder have the figures of one."""
-    if "folder" in entry:
-        return run / str(entry["folder"])
-    names = ("genotype", "validation_log_loss", "test_log_loss")
-    for file in sorted(run.glob("retrained/*/result.json")):
-        figures = read_json(file)["figures"]
-        if all(figures[name] == entry[name] for name in names):
-            return file.parent
-    raise StudyError(f"{results}: expected the models that it lists beside it, found others")
+    return folder_of(models[model - 1], results, run) / MODEL

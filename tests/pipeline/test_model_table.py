@@ -110,3 +110,13 @@ def test_a_run_that_is_not_finished_or_damaged_is_one_sentence(cli, finished, tm
         assert line.startswith("nasrec-opt: ")
         assert sentence in line
     assert not (copy / "comparison.md").exists()
+
+
+def test_results_of_before_they_named_folders_are_compared_alike(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    file = copy / "retrained" / "results.json"
+    results = json.loads(file.read_text())
+    for model in results["models"]:
+        del model["folder"]
+    file.write_text(json.dumps(results))
+    assert compare_models(copy) == compare_models(finished)
