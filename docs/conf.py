@@ -140,6 +140,8 @@ def _home(package: str, name: str) -> str:
 
 
 def _kind(value: Any) -> str:
+    if get_origin(value) is not None:  # an alias such as dict[str, int], which can be called
+        return "data"
     if inspect.isclass(value):
         return "exception" if issubclass(value, BaseException) else "class"
     return "function" if callable(value) and hasattr(value, "__qualname__") else "data"
@@ -178,8 +180,14 @@ def resolve(
 
 
 def skip(app: Sphinx, kind: str, name: str, value: Any, skipped: bool, options: Any) -> bool | None:
-    """Leave out what is no documentation: fields of named tuples, described with their class."""
+    """Leave out what is no documentation of ours.
+
+    Fields of named tuples are described with their class. What scikit-learn adds to a classifier
+    refers to pages of its own site.
+    """
     doc = inspect.getdoc(value) or ""
+    if str(getattr(value, "__module__", "")).startswith("sklearn."):
+        return True
     return True if doc.startswith("Alias for field number") else None
 
 

@@ -48,6 +48,9 @@ BASES: dict[str, dict[str, Any]] = {
     "search.pruner": {"oracle.fidelity": "fine_tune", "search.objectives": ("log_loss",)},
     "search.pool_bayes": {"search.sampler": "pool_bayes"},
     "search.ax": {"search.engine": "ax"},
+    "retrain.model.epsilon": {"retrain.model.optimizer": "adagrad"},
+    "retrain.model.clip_norm": {"retrain.model.optimizer": "adagrad"},
+    "retrain.model.rate_warmup_fraction": {"retrain.model.optimizer": "adagrad"},
 }
 OTHER: dict[str, Any] = {
     "name": "other",

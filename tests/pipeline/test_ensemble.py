@@ -178,7 +178,7 @@ def test_without_it_a_record_is_that_of_before_there_was_one(out, tmp_path):
 def test_the_page_on_files_lists_those_of_a_run_and_no_others(out):
     """Every file that a run leaves is in docs/reference/files.md, and every file there is left."""
     page = (REPOSITORY / "docs" / "reference" / "files.md").read_text()
-    tables = page[page.index("## The run folder") : page.index("## Studies")]
+    tables = page[page.index("## The run folder") : page.index("## Exported models")]
     lines = re.findall(r"^\| `([^`]+)` \| (.+) \|$", tables, re.MULTILINE)
     patterns = {path: pattern_of(path) for path, _ in lines}
     needed = {path for path, meaning in lines if "; optional" not in meaning}

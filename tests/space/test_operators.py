@@ -32,6 +32,7 @@ HOMES = {
     "space/_operators.py",
     "space/_genotype.py",
     "supernet/_operators.py",
+    "supernet/_axes.py",  # what pruning knows of them; blocks with others are left whole
     "lowering/_operators.py",
 }
 PACKAGES = (
