@@ -40,13 +40,17 @@ def require_ax() -> None:
 
 
 class _Threshold(logging.Filter):
-    """Lets records of a level and above through."""
+    """Lets Ax's records of a level and above through, and all of others.
+
+    The handlers of Ax may be those of the root logger, which show what everybody logs.
+    """
 
     threshold = logging.WARNING
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Check whether a record is at the level or above."""
-        return record.levelno >= self.threshold
+        """Check whether a record is at the level or above, or not Ax's."""
+        is_of_ax = record.name.partition(".")[0] == "ax"
+        return not is_of_ax or record.levelno >= self.threshold
 
 
 _console = _Threshold()
