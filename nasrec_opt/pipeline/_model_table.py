@@ -27,6 +27,7 @@ from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._cost import architecture_cost
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
+from nasrec_opt.report import averaged_in_words
 from nasrec_opt.retrain import Comparison, Ensemble, compare, predict
 from nasrec_opt.space import Genotype, published_models
 from nasrec_opt.supernet import Subnet, best_device
@@ -230,8 +231,8 @@ class _Candidates:
                 (row, self._logits(folder_of(model, self._results, self._folder.path) / "model"))
             )
         if self._ensemble:
-            count = len(self._ensemble["members"])
-            row = _row(f"ensemble of {count}", [self._ensemble], self._ensemble)
+            name = f"ensemble of {averaged_in_words(self._ensemble)}"
+            row = _row(name, [self._ensemble], self._ensemble)
             network = Ensemble.load(self._results.parent / "ensemble").to(best_device())
             rows.append((row, predict(network, self._test)[0]))
         return rows

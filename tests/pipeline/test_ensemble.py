@@ -22,6 +22,7 @@ from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._cost import architecture_cost, ensemble_cost
 from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
+from nasrec_opt.pipeline._model_table import compare_models
 from nasrec_opt.report import averaged_in_words
 from nasrec_opt.retrain import Ensemble, RetrainedModel
 from nasrec_opt.space import SearchSpace
@@ -95,6 +96,14 @@ def test_it_is_better_on_validation_rows_than_any_model_and_wins(out):
     words = averaged_in_words(results["ensemble"])
     assert f"ensemble of {words}<" in page
     assert f"log loss of the mean of {words} (test rows" in page
+
+
+def test_it_is_a_row_of_the_table_of_models(out):
+    results = results_of(out)
+    name = f"ensemble of {averaged_in_words(results['ensemble'])}"
+    [row] = [row for row in compare_models(out) if row.name == name]
+    for figure in ("validation_log_loss", "test_log_loss", "test_auc", "mflops", "energy_uj"):
+        assert getattr(row, figure) == pytest.approx(results["ensemble"][figure])
 
 
 def test_it_costs_what_its_models_cost_together(out):
