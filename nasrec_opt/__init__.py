@@ -6,8 +6,9 @@ nor MLflow.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasrec_opt._lazy import loader
 
 if TYPE_CHECKING:
     from nasrec_opt._foreign.optuna_rdb import SQLiteStorage
@@ -72,13 +73,7 @@ _HOMES = {
     "search": "objective",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -106,7 +106,7 @@ class Bench:
                 self._train_by_epochs(genotype, folder, report)
             train = [retrain]
             early = early_epochs(epoch_steps(self.dataset, self.recipe))
-            if early:  # a model of its own, as our probes are
+            if early and not report:  # a model of its own, as our probes are
                 train.insert(0, partial(retrain_early, epochs=early))
             for trained in train:
                 model = trained(

@@ -47,7 +47,7 @@ def enqueued_params(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def fixed_params(trial: BaseTrial) -> Mapping[str, Any]:
-    """The same of a trial that is being asked; a `FixedTrial` has none."""
+    """The parameters that a trial being asked was enqueued with; empty for a `FixedTrial`."""
     fixed: Mapping[str, Any] | None = getattr(trial, _FIXED, None)
     if fixed is None:
         fixed = getattr(trial, "system_attrs", {}).get(ENQUEUED, {})  # a read of the storage

@@ -5,8 +5,9 @@ Public names are loaded on first use: Ax takes seconds to import, and may not be
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from nasrec_opt._lazy import loader
 
 if TYPE_CHECKING:
     from nasrec_opt.ax._client import load_client, make_client
@@ -46,12 +47,12 @@ _HOMES = {
 _OF_AX = ("_evaluation", "_node")  # their classes inherit from Ax's
 
 
+_load = loader(__name__, _HOMES)
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES[name]
-    if home in _OF_AX:
+    if _HOMES.get(name) in _OF_AX:
         from nasrec_opt.ax._quiet import require_ax
 
         require_ax()
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    return _load(name)

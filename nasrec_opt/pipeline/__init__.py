@@ -5,8 +5,9 @@ Public names are loaded on first use: the cost of one architecture needs no torc
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasrec_opt._lazy import loader
 
 if TYPE_CHECKING:
     from nasrec_opt.pipeline._config import StudyConfig
@@ -94,8 +95,4 @@ _HOMES = {
     "write_table": "_model_table",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = loader(__name__, _HOMES)

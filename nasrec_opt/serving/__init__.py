@@ -5,8 +5,9 @@ Names are loaded on first use (PEP 562): an exported ONNX model is served withou
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nasrec_opt._lazy import loader
 
 if TYPE_CHECKING:
     from nasrec_opt.serving._base import RowPredictor
@@ -54,10 +55,4 @@ _HOMES = {
     "write_probabilities": "_stream",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOMES)

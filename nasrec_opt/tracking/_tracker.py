@@ -17,7 +17,8 @@ from nasrec_opt.objective import Objective
 class Tracker(Protocol):
     """Records studies: `MLflowLogger`, `NullTracker`, or an object of your own.
 
-    A tracker is a callback of `study.optimize`. Leave its `with` block to end the recording.
+    A tracker is a callback of `study.optimize`. Leave its `with` block to end the recording. A
+    class that derives from `NullTracker` defines what it records; the rest does nothing.
     """
 
     def __enter__(self) -> Self:
@@ -30,6 +31,7 @@ class Tracker(Protocol):
         traceback: TracebackType | None,
     ) -> None:
         """End the recording, as failed where an exception ended the block."""
+        return
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Record a finished trial.
@@ -38,6 +40,7 @@ class Tracker(Protocol):
             study: The trial's study.
             trial: A finished trial.
         """
+        return
 
     def sync(self, study: optuna.Study) -> int:
         """Record the finished trials that an earlier process left out.
@@ -51,6 +54,7 @@ class Tracker(Protocol):
 
     def flush(self) -> None:
         """Wait until every trial is recorded."""
+        return
 
     def log_dataset(
         self,
@@ -66,6 +70,7 @@ class Tracker(Protocol):
             summary: Flat or nested plain values.
             features: Shape of the input, or None where it is not known.
         """
+        return
 
     def log_study(self, study: optuna.Study, objective: Objective) -> None:
         """Record what it takes to build the models of a study again.
@@ -74,6 +79,7 @@ class Tracker(Protocol):
             study: The study.
             objective: What its trials are scored with.
         """
+        return
 
     def log_settings(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
         """Record the settings of a study.
@@ -82,6 +88,7 @@ class Tracker(Protocol):
             study: The study.
             settings: Flat or nested plain values.
         """
+        return
 
     def log_artifact(self, study: optuna.Study, path: Path | str) -> None:
         """Keep a file of a study.
@@ -90,6 +97,7 @@ class Tracker(Protocol):
             study: The study.
             path: The file.
         """
+        return
 
     def log_files(self, study: optuna.Study, files: Mapping[int, Sequence[Path]]) -> None:
         """Keep files of trials.
@@ -98,6 +106,7 @@ class Tracker(Protocol):
             study: The study.
             files: By the numbers of trials; a file of the same name is replaced.
         """
+        return
 
     def log_models(
         self,
@@ -117,9 +126,10 @@ class Tracker(Protocol):
             winner: Sentence on the winner among models and baselines.
             ensemble: Of `results.json`, where several models are averaged.
         """
+        return
 
 
-class NullTracker:
+class NullTracker(Tracker):
     """A tracker that records nothing: for searches without MLflow.
 
     Example:
@@ -131,24 +141,11 @@ class NullTracker:
         0
     """
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __init__(self) -> None:  # in place of the protocol's, which takes any arguments
         pass
 
-    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Ignore a finished trial.
-
-        Args:
-            study: Ignored.
-            trial: Ignored.
-        """
+    def __enter__(self) -> Self:
+        return self
 
     def sync(self, study: optuna.Study) -> int:
         """Find no trial missing.
@@ -160,72 +157,3 @@ class NullTracker:
             0.
         """
         return 0
-
-    def flush(self) -> None:
-        """Return at once."""
-
-    def log_dataset(
-        self,
-        study: optuna.Study,
-        summary: Mapping[str, Any],
-        *,
-        features: FeatureSpec | None = None,
-    ) -> None:
-        """Ignore what the data is.
-
-        Args:
-            study: Ignored.
-            summary: Ignored.
-            features: Ignored.
-        """
-
-    def log_study(self, study: optuna.Study, objective: Objective) -> None:
-        """Ignore what models are built with.
-
-        Args:
-            study: Ignored.
-            objective: Ignored.
-        """
-
-    def log_settings(self, study: optuna.Study, settings: Mapping[str, Any]) -> None:
-        """Ignore the settings.
-
-        Args:
-            study: Ignored.
-            settings: Ignored.
-        """
-
-    def log_artifact(self, study: optuna.Study, path: Path | str) -> None:
-        """Ignore a file.
-
-        Args:
-            study: Ignored.
-            path: Ignored.
-        """
-
-    def log_files(self, study: optuna.Study, files: Mapping[int, Sequence[Path]]) -> None:
-        """Ignore files of trials.
-
-        Args:
-            study: Ignored.
-            files: Ignored.
-        """
-
-    def log_models(
-        self,
-        study: optuna.Study,
-        models: Sequence[Mapping[str, Any]],
-        *,
-        files: Sequence[Sequence[Path]] = (),
-        winner: str | None = None,
-        ensemble: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Ignore the retrained models.
-
-        Args:
-            study: Ignored.
-            models: Ignored.
-            files: Ignored.
-            winner: Ignored.
-            ensemble: Ignored.
-        """

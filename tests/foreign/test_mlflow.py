@@ -103,6 +103,8 @@ def test_the_client_writes_the_same_study(tmp_path, monkeypatch):
 
 
 def test_places_are_forgotten_where_mlflow_has_such_a_cache(monkeypatch):
+    monkeypatch.setattr(utils, "_artifact_repos_cache", {"run": "where the original is"})
     foreign.forget_places()
+    assert utils._artifact_repos_cache == {}
     monkeypatch.delattr(utils, "_artifact_repos_cache")
     foreign.forget_places()

@@ -85,13 +85,17 @@ def test_it_is_read_until_the_finished_model_is_there(dataset, tmp_path):
         return model, taken
 
     assert not has_early(GENOTYPE, dataset, tmp_path, CONFIG, 1)
-    first, taken = steps()
-    assert taken
+    first, first_epoch = steps()
+    assert first_epoch
     assert has_early(GENOTYPE, dataset, tmp_path, CONFIG, 1)
     assert not has_early(GENOTYPE, dataset, tmp_path, CONFIG, 2)
     again, taken = steps()
     assert (again, taken) == (first, [])
-    finished = retrain(GENOTYPE, dataset, tmp_path, CONFIG)
+    more: list[int] = []
+    finished = retrain(
+        GENOTYPE, dataset, tmp_path, CONFIG, progress=lambda done, _: more.append(done)
+    )
+    assert len(more) == (CONFIG.epochs - 1) * len(first_epoch)  # it continued
     assert steps() == (finished, [])
     forget_early(tmp_path)
     assert steps() == (finished, [])
