@@ -94,11 +94,33 @@ def choose(
         The units that stay. Where the target cannot be reached, those of the smallest model.
     """
     removal = _Removal(original, kept, scores)
-    order = removal.order
+    found = _attempt(removal, kept, size, target, is_eager=False)
+    if size(found) > target:
+        found = min(found, _attempt(removal, kept, size, target, is_eager=True), key=size)
+    return found
+
+
+def _attempt(
+    removal: _Removal, kept: Kept, size: Callable[[Kept], float], target: float, *, is_eager: bool
+) -> Kept:
+    """Remove groups, lowest score first, and end the conflict of each block in one of two ways.
+
+    Args:
+        removal: The groups.
+        kept: The units that are left.
+        size: What is to fall.
+        target: The size to come down to.
+        is_eager: Whether a conflict ends by removing more wherever that is possible. Otherwise it
+            ends by what concerns fewer groups; where those are put back, the rest may be too few
+            to come down to the target.
+
+    Returns:
+        The units that stay.
+    """
     gone: list[Group] = []  # whatever the target
     stay: set[Group] = set()
-    for _ in order:
-        rest = [group for group in order if group not in stay and group not in gone]
+    for _ in removal.order:
+        rest = [group for group in removal.order if group not in stay and group not in gone]
         sequence = [*gone, *rest]
         low, high = len(gone), len(sequence)
         while low < high:  # the smallest number of groups that is enough
@@ -111,7 +133,7 @@ def choose(
         if conflict is None:
             return removal.after(sequence[:low])
         back, more = removal.ways_out(conflict, sequence[:low], sequence[low:])
-        if more and len(more) < len(back):
+        if more and (is_eager or len(more) < len(back)):
             gone += more
         else:
             stay.update(back)
@@ -177,7 +199,7 @@ class _Removal:
             if is_over([other for other in groups if other not in left]):
                 break
         more: list[Group] = []
-        for group in of_block(others)[: len(back)]:
+        for group in of_block(others):
             more.append(group)
             if is_over([*groups, *more]):
                 return back, more

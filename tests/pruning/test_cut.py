@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from counted_macs import attention_macs, macs_of
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pruning.cases import FEATURES, SPACES, draw, make_supernet, some_units
 from pruning.masked_model import masked_logits
@@ -87,13 +87,18 @@ def test_cost_on_the_accelerator_falls(net, seed, share):
 
 
 @given(seed=seeds, share=st.floats(0.05, 0.6))
+@example(seed=2433, share=0.5)  # where a block's conflict leaves too little to remove at first
+@example(seed=141, share=0.5)
 @settings(max_examples=30, deadline=None)
 def test_the_share_that_was_asked_for_goes_and_hardly_more(seed, share):
     subnet = NETS["small", True].extract(draw("small", seed))
     size = num_weights(subnet)
     whole = size(all_units(subnet.genotype, FEATURES, balance=True))
     left = size(some_units(subnet, share, seed)) / whole
-    assert 1 - share - 0.15 <= left <= 1 - share
+    assert left <= 1 - share
+    # The projections of a dot product come and go with whole blocks of units.
+    if all("dot" not in gene.dense_ops for gene in subnet.genotype.blocks):
+        assert left >= 1 - share - 0.15
 
 
 @pytest.mark.parametrize("net", sorted(NETS))
