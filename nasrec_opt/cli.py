@@ -276,13 +276,16 @@ def compare(
         Path, typer.Argument(metavar="RUN|results.json", help="A finished run, or its results.")
     ],
 ) -> None:
-    """Compare all trained models and baselines of a run; writes comparison.md and .csv."""
-    from nasrec_opt.pipeline import compare_models, to_markdown, write_table
+    """Compare all trained models and baselines of a run; also in its report and as .md and .csv."""
+    from nasrec_opt.pipeline import compare_models, write_table
+    from nasrec_opt.report import to_markdown
 
     rows = compare_models(run)
     files = write_table(rows, run)
     print(to_markdown(rows))
     print(*files, sep="\n")
+    if all(file.suffix != ".html" for file in files):
+        print("`nasrec-opt report STUDY.toml` writes the report, with this table in it")
 
 
 @app.command()

@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._context import Context
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
-    from nasrec_opt.pipeline._model_table import (
-        ModelRow,
-        compare_models,
-        to_csv,
-        to_markdown,
-        write_table,
-    )
+    from nasrec_opt.pipeline._model_table import compare_models, write_table
     from nasrec_opt.pipeline._motif_table import print_motifs
     from nasrec_opt.pipeline._motifs import MotifGroup, motif_groups
     from nasrec_opt.pipeline._one_model import OneModel, genotype_named
@@ -37,7 +31,6 @@ __all__ = [
     "STAGES",
     "ConsoleReporter",
     "Context",
-    "ModelRow",
     "MotifGroup",
     "OneModel",
     "Reporter",
@@ -59,8 +52,6 @@ __all__ = [
     "prune_model",
     "read_target",
     "run_study",
-    "to_csv",
-    "to_markdown",
     "write_table",
 ]
 
@@ -69,7 +60,6 @@ _HOMES = {
     "ConsoleReporter": "_console",
     "Context": "_context",
     "MotifGroup": "_motifs",
-    "ModelRow": "_model_table",
     "OneModel": "_one_model",
     "Reporter": "_console",
     "Run": "_run",
@@ -90,8 +80,6 @@ _HOMES = {
     "prune_model": "_pruning",
     "read_target": "_target",
     "run_study": "_run_study",
-    "to_csv": "_model_table",
-    "to_markdown": "_model_table",
     "write_table": "_model_table",
 }
 

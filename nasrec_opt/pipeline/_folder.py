@@ -102,7 +102,62 @@ class RunFolder:
         Returns:
             Path of a `results.json`.
         """
-        return (self.path / "searches" / search if search else self.retrained) / "results.json"
+        return (self.home_of(search) if search else self.retrained) / "results.json"
+
+    def search_of(self, results: Path) -> str:
+        """Name the search that a `results.json` of this folder is of: inverse of `results_of`.
+
+        Args:
+            results: The file.
+
+        Returns:
+            Name of the search's study; empty for the first search of the folder.
+        """
+        return "" if results.parent.name == self.retrained.name else results.parent.name
+
+    def home_of(self, search: str) -> Path:
+        """Locate the folder of the files that each search has for itself.
+
+        Args:
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            The run folder itself for the first search.
+        """
+        return self.path / "searches" / search if search else self.path
+
+    def model_table_of(self, search: str) -> Path:
+        """Locate the table of all trained models, which `compare` writes.
+
+        Args:
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            Path of a JSON file, which has Markdown and CSV beside it.
+        """
+        return self.home_of(search) / "comparison.json"
+
+    def pruned_of(self, search: str) -> Path:
+        """Locate what pruning made of models of a search.
+
+        Args:
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            A folder with one for each pruning.
+        """
+        return self.home_of(search) / "pruned"
+
+    def report_record_of(self, search: str) -> Path:
+        """Locate what the report says besides what other files hold.
+
+        Args:
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            Path of a JSON file.
+        """
+        return self.home_of(search) / "report.json"
 
     def ensemble_of(self, search: str) -> Path:
         """Locate the file that says which trained models are averaged.
@@ -135,7 +190,7 @@ class RunFolder:
         Returns:
             Path of a JSON file.
         """
-        return (self.path / "searches" / search if search else self.path) / "ladder.json"
+        return self.home_of(search) / "ladder.json"
 
     def report_of(self, search: str) -> Path:
         """Locate the HTML report of a search.
@@ -146,7 +201,7 @@ class RunFolder:
         Returns:
             Path of the page.
         """
-        return (self.path / "searches" / search if search else self.path) / "report.html"
+        return self.home_of(search) / "report.html"
 
     @property
     def precision(self) -> Path:

@@ -8,16 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.storages import RDBStorage
-
 from nasrec_opt._files import read_text
-from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.motifs import MotifRow, compare_with_random
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._searches import studies_of
-from nasrec_opt.pipeline._storage import as_study_error
+from nasrec_opt.pipeline._storage import stored_study
 from nasrec_opt.report import read_study, space_of
 from nasrec_opt.space import PRESETS, Genotype, SearchSpace, published_model, published_models
 
@@ -132,11 +128,8 @@ def _of_run(
         raise StudyError(
             f"{folder.path}: --search: expected one of {', '.join(names)}, got {search!r}"
         )
-    with as_study_error(folder.study_db):
-        storage = RDBStorage(sqlite_url(folder.study_db), {"connect_args": {"timeout": 60}})
-        study = optuna.load_study(study_name=search or names[0], storage=storage)
+    with stored_study(folder.study_db, search or names[0]) as study:
         record, space = read_study(study), space_of(study)
-        storage.engine.dispose()
     trials = record.front_trials
     if top is not None:
         trials = sorted((t for t in record.trials if t.is_feasible), key=lambda t: t.values)

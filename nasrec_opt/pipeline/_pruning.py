@@ -20,7 +20,7 @@ from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._target import read_target
 from nasrec_opt.pruning import PruneConfig, prune
 from nasrec_opt.retrain import RetrainConfig
-from nasrec_opt.serving import find
+from nasrec_opt.serving import find, find_results
 from nasrec_opt.space import Genotype
 
 RESULT = "result.json"
@@ -59,17 +59,16 @@ def prune_model(
             works on `out`, or nothing is left to remove.
         GenotypeError: The genotype of the model is not valid.
     """
-    if not run.exists():
-        raise StudyError(f"{run}: expected a run or its results.json, found nothing there")
+    results, home = find_results(run)
     rank = 1 if model is None else model
     place, target = find(run, rank), read_target(run, model=rank)
     folder = place.weights.parent
     training, figures = _training_of(folder)
     dataset = _dataset_of(place.preprocessor, figures["wanted"]["dataset"])
     if out is None:
-        of_search = run.is_file() and run.parent.name != "retrained"
-        base = run.parent if of_search else place.preprocessor.parent
-        out = base / "pruned" / f"model-{rank}-{config.method}"
+        folder_of_run = RunFolder(home)
+        search = folder_of_run.search_of(results)
+        out = folder_of_run.pruned_of(search) / f"model-{rank}-{config.method}"
     with RunFolder(out).locked():
         begun: list[str] = []
 

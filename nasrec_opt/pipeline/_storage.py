@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from sqlalchemy.exc import DatabaseError
 
 from nasrec_opt._foreign.optuna_rdb import run_storage
@@ -51,6 +52,32 @@ def open_study(
         )
     describe_study(study, space, metric_names, f"{path}: ")
     return study
+
+
+@contextmanager
+def stored_study(path: Path, name: str) -> Iterator[optuna.Study]:
+    """Open a study to read it.
+
+    Args:
+        path: The SQLite file.
+        name: Name of the study in it.
+
+    Yields:
+        The study; its file is closed at the end of the block.
+
+    Raises:
+        StudyError: The file is missing or no Optuna storage, or has no such study.
+    """
+    if not path.exists():  # SQLAlchemy would create it
+        raise StudyError(f"{path}: expected the study, found nothing there")
+    with as_study_error(path):
+        storage = RDBStorage(sqlite_url(path), {"connect_args": {"timeout": 60}})
+        try:
+            if name not in (study.study_name for study in storage.get_all_studies()):
+                raise StudyError(f"{path}: expected the study {name!r}, found none of this name")
+            yield optuna.load_study(study_name=name, storage=storage)
+        finally:
+            storage.engine.dispose()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from nasrec_opt.report._drawing import draw
 from nasrec_opt.report._failures import failed_trials, reasons_in_words
 from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words
+from nasrec_opt.report._model_table import ModelRow, to_csv, to_markdown
 from nasrec_opt.report._motifs import motif_cells, space_of
 from nasrec_opt.report._records import read_study
 from nasrec_opt.report._report import write_report
@@ -14,6 +15,7 @@ from nasrec_opt.report._winner import winner, winner_in_words
 from nasrec_opt.report._words import comparisons
 
 __all__ = [
+    "ModelRow",
     "Search",
     "averaged_in_words",
     "comparisons",
@@ -27,6 +29,8 @@ __all__ = [
     "read_study",
     "reasons_in_words",
     "space_of",
+    "to_csv",
+    "to_markdown",
     "winner",
     "winner_in_words",
     "write_comparison",

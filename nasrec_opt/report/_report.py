@@ -23,6 +23,7 @@ from nasrec_opt.report._figures import (
 )
 from nasrec_opt.report._html import Row, Table, number, render
 from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words, ladder_table
+from nasrec_opt.report._model_table import NOTE, ModelRow, model_table
 from nasrec_opt.report._motifs import motif_table, space_of
 from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
 from nasrec_opt.report._retrained import RETRAINED, meanings, retrained, searched_as
@@ -44,6 +45,7 @@ def write_report(
     stages: Mapping[str, float] | None = None,
     title: str | None = None,
     proposer: str | None = None,
+    comparison: Sequence[ModelRow] = (),
 ) -> None:
     """Write the report of a study.
 
@@ -57,6 +59,7 @@ def write_report(
         stages: Wall time of each stage, s, in their order.
         title: Title of the page; None means the study's name.
         proposer: What proposed the trials, such as `evolution`.
+        comparison: All trained models, the best first; empty leaves the table out.
 
     Raises:
         StudyError: The study has no complete trial.
@@ -78,6 +81,8 @@ def write_report(
         num_objectives=len(record.metric_names),
         pareto=pareto_figure(record),
         retrained=retrained(results),
+        comparison=model_table(comparison) if comparison else None,
+        comparison_note=NOTE,
         ladder=ladder and {"text": ladder_in_words(ladder), "table": ladder_table(ladder)},
         drawings=_drawings(results, best),
         motifs=motif_table(record, space_of(study)),

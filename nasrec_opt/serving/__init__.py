@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nasrec_opt.serving._export import export
     from nasrec_opt.serving._load import load_predictor
     from nasrec_opt.serving._onnx import OnnxPredictor
-    from nasrec_opt.serving._places import Place, find
+    from nasrec_opt.serving._places import Place, find, find_results
     from nasrec_opt.serving._predictor import Predictor
     from nasrec_opt.serving._stream import check_out, predict_path, write_probabilities
     from nasrec_opt.serving._torch import TorchPredictor
@@ -33,6 +33,7 @@ __all__ = [
     "check_out",
     "export",
     "find",
+    "find_results",
     "load_predictor",
     "predict_path",
     "write_probabilities",
@@ -50,6 +51,7 @@ _HOMES = {
     "check_out": "_stream",
     "export": "_export",
     "find": "_places",
+    "find_results": "_places",
     "load_predictor": "_load",
     "predict_path": "_stream",
     "write_probabilities": "_stream",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,9 +55,8 @@ def find(path: Path, model: ModelChoice) -> Place:
     Raises:
         StudyError: There is no such thing, or no such model.
     """
-    results = path / RESULTS if (path / RESULTS).exists() else path
-    if results.is_file():
-        run = run_of(results)
+    if path.is_file() or (path / RESULTS).exists():
+        results, run = find_results(path)
         return Place(_chosen(results, run, model), run / DATASET.parent)
     for weights in (path, path / MODEL):
         if (weights / DESCRIPTION).exists() or (weights / MEMBERS).exists():
@@ -75,6 +75,26 @@ def find(path: Path, model: ModelChoice) -> Place:
         f"{path}: expected a run with retrained models ({RESULTS.as_posix()}), or the folder of a "
         "trained model, found neither"
     )
+
+
+def find_results(path: Path) -> tuple[Path, Path]:
+    """Find the results of a run that a user points at.
+
+    Args:
+        path: A run folder, or a run's `results.json`.
+
+    Returns:
+        The file of its results, and the run folder.
+
+    Raises:
+        StudyError: There are no results, or they are in no run folder.
+    """
+    results = path / RESULTS if path.is_dir() else path
+    if not results.exists():
+        raise StudyError(
+            f"{path}: expected a finished run, or its results.json, found no retrained models there"
+        )
+    return results, run_of(results)
 
 
 def is_exported(folder: Path) -> bool:
@@ -100,9 +120,13 @@ def run_of(inside: Path) -> Path:
     Raises:
         StudyError: No folder above it has a dataset.
     """
-    for folder in list(inside.absolute().parents)[:LEVELS]:
+    whole = Path(
+        os.path.normpath(inside.absolute())
+    )  # without "..", whose parent is no folder above it
+    written = [] if ".." in inside.parts else list(inside.parents)  # as the user writes them
+    for level, folder in enumerate(list(whole.parents)[:LEVELS]):
         if (folder / DATASET).exists():
-            return folder
+            return written[level] if level < len(written) else folder
     raise StudyError(
         f"{inside}: expected it in a run folder, whose dataset/ says how raw rows are read, found "
         "no dataset above it"

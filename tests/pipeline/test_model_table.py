@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
+import re
 import shutil
+from dataclasses import fields
 from statistics import fmean, stdev
 
 import numpy as np
@@ -16,9 +19,18 @@ from study_files import tiny_study_with
 
 from nasrec_opt import Subnet
 from nasrec_opt.data import Dataset
-from nasrec_opt.pipeline import ModelRow, compare_models, to_csv
+from nasrec_opt.pipeline import RunFolder, compare_models
 from nasrec_opt.pipeline._model_table import _against
+from nasrec_opt.pipeline._report import refresh_report
+from nasrec_opt.report import ModelRow, to_csv
+from nasrec_opt.report._model_table import COLUMNS
 from nasrec_opt.retrain import Comparison
+
+WHOLE, TEXT = {"seeds", "parameters", "search_trials"}, {"name", "is_worse_by_0001"}
+KINDS = {
+    field.name: str if field.name in TEXT else int if field.name in WHOLE else float
+    for field in fields(ModelRow)
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +66,74 @@ def test_every_model_is_a_row_with_its_means_over_seeds(cli, finished):
     assert float(rows["published:criteo-full"]["mflops_paper"]) == pytest.approx(1.448, abs=5e-4)
     assert rows["published:criteo-full"]["seeds"] == "2"
     assert rows["constant"]["mflops"] == ""
+
+
+def test_costs_of_search_and_training_are_those_of_the_stages_and_the_models(finished):
+    record = json.loads((finished / "run.json").read_text())
+    results = json.loads((finished / "retrained" / "results.json").read_text())
+    spent = sum(record[stage]["seconds"] for stage in ("train", "search"))  # it has no ladder
+    rows = {row.name: row for row in compare_models(finished)}
+    seconds: dict[str, float] = {}
+    for file in finished.glob("retrained/*/result.json"):
+        figures = json.loads(file.read_text())["figures"]
+        key = json.dumps(figures["genotype"])
+        seconds[key] = seconds.get(key, 0.0) + figures["seconds"]
+    for rank, model in enumerate(results["models"], start=1):
+        row = rows[f"model {rank} (trial {model['trial']})"]
+        assert (row.search_seconds, row.search_trials) == (pytest.approx(spent), 10)
+        assert row.training_seconds == pytest.approx(seconds[json.dumps(model["genotype"])])
+    given, fitted = rows["published:criteo-full"], rows["logistic regression"]
+    assert (given.search_seconds, given.search_trials) == (None, None)
+    assert given.training_seconds > 0
+    assert fitted.training_seconds == record["baselines"]["seconds"]
+    assert rows["constant"].training_seconds is None
+
+
+def table_of(page: str) -> list[list[str]]:
+    """The texts of the table below the heading `Comparison`, row by row."""
+    after = page.split("<h2 id=comparison>")[1].split("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in after.split("<tr")[1:]]
+    return [[html.unescape(cell) for cell in row] for row in rows]
+
+
+def test_page_markdown_and_csv_agree(cli, finished):
+    result = cli("compare", finished)
+    assert result.returncode == 0, result.stderr
+    assert str(finished / "report.html") in result.stdout.splitlines()
+    lines = (finished / "comparison.md").read_text().split("\n\n")[0].splitlines()
+    markdown = [line.strip("| ").split(" | ") for line in lines]
+    del markdown[1]
+    assert table_of((finished / "report.html").read_text()) == markdown
+    with (finished / "comparison.csv").open() as stream:
+        rows = [
+            ModelRow(
+                **{name: kind(text) for name, text in row.items() if (kind := KINDS[name]) and text}
+            )
+            for row in csv.DictReader(stream)
+        ]
+    assert [[column.cell(row) for column in COLUMNS] for row in rows] == markdown[1:]
+
+
+def test_a_table_of_models_that_have_changed_is_not_in_the_report(cli, finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    assert cli("compare", copy).returncode == 0
+    results = copy / "retrained" / "results.json"
+    results.write_text(json.dumps(json.loads(results.read_text()) | {"again": True}))
+    assert "id=comparison" in (copy / "report.html").read_text()
+    refresh_report(RunFolder(copy), "")
+    assert "id=comparison" not in (copy / "report.html").read_text()
+
+
+def test_a_run_of_before_is_compared_without_its_report(cli, finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / "report.json").unlink()
+    (copy / "comparison.md").unlink(missing_ok=True)
+    before = (copy / "report.html").read_text()
+    result = cli("compare", copy)
+    assert result.returncode == 0, result.stderr
+    assert "`nasrec-opt report STUDY.toml` writes the report" in result.stdout
+    assert (copy / "comparison.md").exists()
+    assert (copy / "report.html").read_text() == before
 
 
 def test_differences_are_those_of_the_answers_row_by_row(finished):
@@ -101,7 +181,7 @@ def test_a_run_that_is_not_finished_or_damaged_is_one_sentence(cli, finished, tm
     (tmp_path / "empty").mkdir()
     for where, sentence in (
         (tmp_path / "empty", "expected a finished run"),
-        (tmp_path / "none", "expected a run folder"),
+        (tmp_path / "none", "expected a finished run"),
         (copy, "expected"),
     ):
         result = cli("compare", where)

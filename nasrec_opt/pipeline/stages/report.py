@@ -5,31 +5,32 @@ Both are written again each time, since that is quick.
 
 from __future__ import annotations
 
-from nasrec_opt._results import read_results
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._facts import facts_of
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._logging import data_summary
 from nasrec_opt.pipeline._proposer import name_of_proposer
+from nasrec_opt.pipeline._report import begin_report, write_page
 from nasrec_opt.pipeline._searches import compare
 from nasrec_opt.pipeline._stage import Stage
-from nasrec_opt.report import write_report
 
 
 def _run(context: Context) -> str:
     config, folder, place = context.config, context.folder, context.place
-    study, path = context.study(), folder.report_of(place)
-    data = data_summary(folder, context.dataset())
-    write_report(
-        path,
-        study=study,
-        results=read_results(folder.results_of(place)),
-        dataset_summary=data,
-        facts=facts_of(config, context.space, source=data["source"], rows=data["rows"]["train"]),
-        stages=_seconds(context),
-        title=context.study_name,
-        proposer=name_of_proposer(config.search),
+    study, data = context.study(), data_summary(folder, context.dataset())
+    facts = facts_of(config, context.space, source=data["source"], rows=data["rows"]["train"])
+    begin_report(
+        folder,
+        place,
+        {
+            "study": context.study_name,
+            "proposer": name_of_proposer(config.search),
+            "facts": facts,
+            "data": data,
+            "stages": _seconds(context),
+        },
     )
+    path = write_page(folder, place, study)
     context.tracker().log_artifact(study, path)
     more = f", all searches in {folder.comparison}" if compare(folder) else ""
     return f"{path}{more}"
