@@ -101,6 +101,10 @@ COLUMNS = (
     Column("validation log loss", lambda row: f"{row.validation_log_loss:.5f}"),
     Column("test log loss", lambda row: _spread(row.test_log_loss, row.test_log_loss_deviation)),
     Column("test AUC", lambda row: _spread(row.test_auc, row.test_auc_deviation)),
+    Column(
+        "difference from the best", lambda row: _spread(row.difference, row.standard_error, "+")
+    ),
+    Column("worse by 0.001", lambda row: row.is_worse_by_0001 or "-"),
     Column(LABELS["mflops"], lambda row: _short(row.mflops)),
     Column(LABELS["mflops_paper"], lambda row: _short(row.mflops_paper)),
     Column(LABELS["parameters"], lambda row: _short(row.parameters)),
@@ -109,10 +113,6 @@ COLUMNS = (
     Column("search (s)", lambda row: _whole(row.search_seconds)),
     Column("trials", lambda row: _short(row.search_trials)),
     Column("training (s)", lambda row: _whole(row.training_seconds)),
-    Column(
-        "difference from the best", lambda row: _spread(row.difference, row.standard_error, "+")
-    ),
-    Column("worse by 0.001", lambda row: row.is_worse_by_0001 or "-"),
 )
 NOTE = (
     "The first row is the best on validation rows. Log loss and AUC are means ± standard "
