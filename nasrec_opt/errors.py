@@ -42,11 +42,13 @@ class MissingExtraError(NasrecError):
 
     Args:
         package: Name of the package as users know it, for example `"MLflow"`.
-        extra: Extra of this distribution that installs it.
+        extra: Extra of this distribution that installs it; empty where none can.
+        command: What installs it instead of the extra.
     """
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'nasrec-opt[{extra}]'")
+    def __init__(self, package: str, extra: str = "", *, command: str = "") -> None:
+        command = command or f"pip install 'nasrec-opt[{extra}]'"
+        super().__init__(f"{package} is not installed: {command}")
 
 
 def described(value: Any) -> str:

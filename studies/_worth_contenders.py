@@ -360,7 +360,7 @@ _OTHERS = {
         "NSGA-II, from scratch", partial(search_from_scratch, sampler=_nsga2), _SCRATCH
     ),
     "handmade": Contender(
-        "hand-made, tuned", partial(tune_handmade, families=_handmade.FAMILIES), ()
+        "hand-made, tuned", partial(tune_handmade, families=tuple(_handmade.FAMILIES)), ()
     ),
     **{
         name: Contender(f"{family}, tuned", partial(tune_handmade, families=(family,)), ())
