@@ -22,6 +22,9 @@ class BaselineOptions:
         l2: Penalty on the squares of embeddings and first-order weights, added to the sum of a
             batch's log losses.
         dropout: In the deep part.
+
+    Raises:
+        StudyError: A value is not valid.
     """
 
     hidden: tuple[int, ...] = (256, 128)
