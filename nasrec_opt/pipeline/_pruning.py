@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -16,9 +17,12 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._cost import architecture_cost
+from nasrec_opt.pipeline._cpu_latency import cpu_latencies
 from nasrec_opt.pipeline._folder import RunFolder
-from nasrec_opt.pipeline._target import read_target
-from nasrec_opt.pruning import PruneConfig, prune
+from nasrec_opt.pipeline._report import refresh_report
+from nasrec_opt.pipeline._target import Target, read_target
+from nasrec_opt.pruning import PruneConfig, Round, prune
+from nasrec_opt.report import PRUNING_COLUMNS, PRUNING_NOTE, pruning_cells
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.serving import find, find_results
 from nasrec_opt.space import Genotype
@@ -40,7 +44,8 @@ def prune_model(
 ) -> dict[str, Any]:
     """Prune a retrained model of a run.
 
-    It is trained as the run trained it, on the run's log. Finished rounds are read.
+    It is trained as the run trained it, on the run's log. Finished rounds are read. The report of
+    the run shows the prunings that lie in its folder.
 
     Args:
         run: The run folder, or its `results.json`.
@@ -51,8 +56,9 @@ def prune_model(
         reporter: Who is told of progress.
 
     Returns:
-        What `results.json` holds: figures of the `model` and of each of the `rounds`; the last of
-        them has log losses as well, and `bytes` of its weights on disk.
+        What `results.json` holds: figures of the `model` and of each of the `rounds`, with the
+        fields of `CpuLatency`; the last round has log losses as well, and `bytes` of its weights on
+        disk.
 
     Raises:
         StudyError: There is no such run or model, its training is not written down, another process
@@ -60,15 +66,15 @@ def prune_model(
         GenotypeError: The genotype of the model is not valid.
     """
     results, home = find_results(run)
+    run_folder = RunFolder(home)
+    search = run_folder.search_of(results)
     rank = 1 if model is None else model
     place, target = find(run, rank), read_target(run, model=rank)
     folder = place.weights.parent
     training, figures = _training_of(folder)
     dataset = _dataset_of(place.preprocessor, figures["wanted"]["dataset"])
     if out is None:
-        folder_of_run = RunFolder(home)
-        search = folder_of_run.search_of(results)
-        out = folder_of_run.pruned_of(search) / f"model-{rank}-{config.method}"
+        out = run_folder.pruned_of(search) / f"model-{rank}-{config.method}"
     with RunFolder(out).locked():
         begun: list[str] = []
 
@@ -83,25 +89,36 @@ def prune_model(
             training=training, begin=begin, progress=reporter.advance,
         )  # fmt: skip
         reporter.end(f"{config.rounds} rounds: {out}")
-        result: dict[str, Any] = {
+        whole = _figures(target.genotype, target.conditions, figures["figures"], place.weights)
+        result = {
             "pruning": asdict(config),
-            "model": _figures(
-                target.genotype, target.conditions, figures["figures"], place.weights
-            ),
-            "rounds": [],
+            **_measured(whole, rounds, target, dataset),
         }
-        for found in rounds:
-            trained = found.trained
-            entry = {"round": found.number} | _figures(
-                found.genotype,
-                target.conditions,
-                trained.to_dict() if trained else None,
-                trained.path / "model" if trained else None,
-            )
-            result["rounds"].append(entry)
         write_json(out / "genotype.json", rounds[-1].genotype.to_dict())
         write_json(out / "results.json", result)
+    refresh_report(run_folder, search)
     return result
+
+
+def _measured(
+    whole: Mapping[str, Any], rounds: Sequence[Round], target: Target, dataset: Dataset
+) -> dict[str, Any]:
+    """The figures of the whole model and of each round, with the times measured here."""
+    entries: list[dict[str, Any]] = [dict(whole)]
+    for found in rounds:
+        trained = found.trained
+        figures = _figures(
+            found.genotype,
+            target.conditions,
+            trained.to_dict() if trained else None,
+            trained.path / "model" if trained else None,
+        )
+        entries.append({"round": found.number} | figures)
+    genotypes = [target.genotype, *(found.genotype for found in rounds)]
+    times = cpu_latencies(genotypes, dataset, balance=target.conditions.balance)
+    for entry, measured in zip(entries, times, strict=True):
+        entry |= asdict(measured)
+    return {"model": entries[0], "rounds": entries[1:]}
 
 
 def print_pruning(figures: Mapping[str, Any]) -> None:
@@ -110,29 +127,18 @@ def print_pruning(figures: Mapping[str, Any]) -> None:
     Args:
         figures: The result of `prune_model`.
     """
-    table = Table("model", "MFLOPs", "", "parameters", "latency us", "energy uJ", "test log loss")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("model", no_wrap=True)
+    for head in PRUNING_COLUMNS:
+        table.add_column(head.replace(" ", "\n"), justify="right", no_wrap=True)
     whole = figures["model"]
     for entry in (whole, *figures["rounds"]):
-        number, loss = entry.get("round"), entry.get("test_log_loss")
-        table.add_row(
-            "whole" if number is None else f"round {number}",
-            f"{entry['mflops']:.4g}",
-            f"{entry['mflops'] / whole['mflops']:.0%}",
-            f"{entry['parameters']:,}",
-            f"{entry['latency_us']:.4g}",
-            f"{entry['energy_uj']:.4g}",
-            "" if loss is None else f"{loss:.5f}",
-        )
+        name = f"round {entry['round']}" if "round" in entry else "whole"
+        cells = pruning_cells(entry, whole)
+        table.add_row(name, *(cells[head] for head in PRUNING_COLUMNS))
     console = Console(soft_wrap=True)
     console.print(table)
-    last = figures["rounds"][-1]
-    console.print(
-        f"weights on disk, embedding tables included: {whole['bytes']:,} bytes, then "
-        f"{last['bytes']:,}",
-        highlight=False,
-    )
+    console.print(PRUNING_NOTE, highlight=False, markup=False)
 
 
 def _figures(

@@ -56,6 +56,7 @@ def write_page(folder: RunFolder, search: str, study: optuna.Study) -> Path:
         title=record["study"],
         proposer=record["proposer"],
         comparison=_comparison(folder, search),
+        prunings=_prunings(folder.pruned_of(search)),
     )
     return path
 
@@ -105,3 +106,16 @@ def _comparison(folder: RunFolder, search: str) -> list[ModelRow]:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there, or not ours: `compare` writes it again
     return []
+
+
+def _prunings(folder: Path) -> list[dict[str, Any]]:
+    """What each finished pruning came to; another file of this name is none of them."""
+    found = []
+    for file in sorted(folder.glob("*/results.json")):
+        try:
+            values = read_json(file)
+            if values["model"]["mflops"] and all("mflops" in r for r in values["rounds"]):
+                found.append(dict(values))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found

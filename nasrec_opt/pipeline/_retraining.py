@@ -28,7 +28,7 @@ from nasrec_opt.pipeline._search import Found, Progress, log_loss_of
 from nasrec_opt.pipeline._trainers import train_ahead
 from nasrec_opt.pipeline._trainings import Trainings
 from nasrec_opt.report import winner
-from nasrec_opt.retrain import RetrainedModel, expected_log_loss, log_losses
+from nasrec_opt.retrain import RetrainedModel, auc, expected_log_loss, log_losses
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
 
@@ -171,7 +171,11 @@ def _results(
     labels = {name: dataset.split(name).labels for name in ("train", "test")}
     results: dict[str, Any] = {
         "models": models,
-        "baselines": {name: baseline.to_dict() for name, baseline in judge.reference.items()},
+        "baselines": {
+            name: baseline.to_dict()
+            | {"validation_auc": auc(baseline.validation_logits, judge.labels["validation"])}
+            for name, baseline in judge.reference.items()
+        },
         "clicks": {
             name: [int(values.sum(dtype=np.int64)), len(values)] for name, values in labels.items()
         },

@@ -9,12 +9,15 @@ from nasrec_opt.report._figures import importance_figure
 from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words
 from nasrec_opt.report._model_table import ModelRow, to_csv, to_markdown
 from nasrec_opt.report._motifs import motif_cells, space_of
+from nasrec_opt.report._pruned import PRUNING_COLUMNS, PRUNING_NOTE, pruning_cells
 from nasrec_opt.report._records import read_study
 from nasrec_opt.report._report import write_report
 from nasrec_opt.report._winner import winner, winner_in_words
 from nasrec_opt.report._words import comparisons
 
 __all__ = [
+    "PRUNING_COLUMNS",
+    "PRUNING_NOTE",
     "ModelRow",
     "Search",
     "averaged_in_words",
@@ -26,6 +29,7 @@ __all__ = [
     "ladder_in_words",
     "motif_cells",
     "plot_cost",
+    "pruning_cells",
     "read_study",
     "reasons_in_words",
     "space_of",

@@ -25,6 +25,7 @@ from nasrec_opt.report._html import Row, Table, number, render
 from nasrec_opt.report._ladder import expectation_in_words, ladder_in_words, ladder_table
 from nasrec_opt.report._model_table import NOTE, ModelRow, model_table
 from nasrec_opt.report._motifs import motif_table, space_of
+from nasrec_opt.report._pruned import PRUNING_NOTE, pruned
 from nasrec_opt.report._records import StudyRecord, TrialRecord, read_study
 from nasrec_opt.report._retrained import RETRAINED, meanings, retrained, searched_as
 from nasrec_opt.report._winner import winner_in_words
@@ -46,6 +47,7 @@ def write_report(
     title: str | None = None,
     proposer: str | None = None,
     comparison: Sequence[ModelRow] = (),
+    prunings: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write the report of a study.
 
@@ -60,6 +62,7 @@ def write_report(
         title: Title of the page; None means the study's name.
         proposer: What proposed the trials, such as `evolution`.
         comparison: All trained models, the best first; empty leaves the table out.
+        prunings: Contents of `results.json` of each pruning of a model.
 
     Raises:
         StudyError: The study has no complete trial.
@@ -83,6 +86,8 @@ def write_report(
         retrained=retrained(results),
         comparison=model_table(comparison) if comparison else None,
         comparison_note=NOTE,
+        pruned=pruned(prunings, results.get("models") or []),
+        pruning_note=PRUNING_NOTE,
         ladder=ladder and {"text": ladder_in_words(ladder), "table": ladder_table(ladder)},
         drawings=_drawings(results, best),
         motifs=motif_table(record, space_of(study)),

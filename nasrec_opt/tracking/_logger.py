@@ -26,6 +26,7 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.objective import Objective, note_models
 from nasrec_opt.tracking._artifacts import put
 from nasrec_opt.tracking._background import PATIENCE_S, Background
+from nasrec_opt.tracking._baselines import keep_baselines
 from nasrec_opt.tracking._dataset import dataset_input, dataset_params, flat
 from nasrec_opt.tracking._models import put_files, replace_models
 from nasrec_opt.tracking._notes import Notes
@@ -332,6 +333,37 @@ class MLflowLogger:
             replace_models(self._parent(study), models, files, ensemble)
             if winner:
                 self._parent(study).set_tags({WINNER_TAG: winner})
+
+    def log_baselines(
+        self, study: optuna.Study, baselines: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Log a run for each baseline, beside that of the study and not nested in it.
+
+        Studies on the same data share them: a baseline with the same figures is kept, and one with
+        others is replaced.
+
+        Args:
+            study: A study on the data of the baselines.
+            baselines: Figures of each by its name, such as `test_log_loss`.
+
+        Raises:
+            StudyError: They could not be written.
+        """
+        with as_study_error(self._uri):
+            keep_baselines(self._parent(study), baselines)
+
+    def log_metrics(self, study: optuna.Study, metrics: Mapping[str, float]) -> None:
+        """Log figures of the whole study as metrics of its run, such as the seconds it took.
+
+        Args:
+            study: The study.
+            metrics: By name; a later value replaces an earlier one in lists of runs.
+
+        Raises:
+            StudyError: They could not be written.
+        """
+        with as_study_error(self._uri):
+            self._parent(study).log_metrics(metrics)
 
     def page(self, experiment: str) -> str:
         """Locate the runs of an experiment on MLflow's pages.

@@ -113,18 +113,21 @@ class Parent:
 
     def log_best_model(self, models: Sequence[Mapping[str, Any]]) -> None:
         """Write the scores of the model that is best on validation rows, over its seeds."""
-        from mlflow.entities import Metric as MLflowMetric
-
         scored = [m for m in models if as_number(m.get("validation_log_loss")) is not None]
         if not scored:
             return
         mean, own = "mean_validation_log_loss", "validation_log_loss"
         key = mean if all(as_number(m.get(mean)) is not None for m in scored) else own
         best = min(scored, key=lambda model: float(model[key]))
-        scores = {k: v for k, v in best.items() if k.startswith(("test_", "validation_"))}
+        self.log_metrics({k: v for k, v in best.items() if k.startswith(("test_", "validation_"))})
+
+    def log_metrics(self, figures: Mapping[str, Any]) -> None:
+        """Write the numbers among some figures of the whole study."""
+        from mlflow.entities import Metric as MLflowMetric
+
         metrics = [
             MLflowMetric(metric.name, metric.value, milliseconds(), 0)
-            for metric in Notes().metrics(scores)
+            for metric in Notes().metrics(figures)
         ]
         self.store.client.log_batch(self.run_id, metrics)
 

@@ -20,11 +20,14 @@ import numpy.typing as npt
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nasrec_opt._metrics import AUC
 from nasrec_opt.samplers import hypervolume, is_feasible
 from nasrec_opt.tracking._record import milliseconds
+from nasrec_opt.tracking._values import as_number
 
 REFERENCE_TRIALS = 32
 MARGIN = 0.1
+BEST_AUC = f"best_{AUC.name}"
 MAX_OBJECTIVES = 3  # of a hypervolume: with more, an exact one takes minutes for a large front
 
 
@@ -76,6 +79,7 @@ class Progress:
         self._whole_front = self._front  # of all trials so far
         self._counts = dict.fromkeys(("trials", "failed_trials", "pruned_trials"), 0.0)
         self._counts["trial_seconds"] = 0.0
+        self._best_auc = -math.inf
         self._hypervolume: float | None = None
 
     @property
@@ -120,6 +124,8 @@ class Progress:
             for name, sign, best in zip(self.names, self._signs, self._best, strict=True):
                 if math.isfinite(best):
                     stand[f"best_{name}"] = float(sign * best)
+            if math.isfinite(self._best_auc):
+                stand[BEST_AUC] = self._best_auc
         if step > self.measured and self._hypervolume is not None:
             self.measured = step
             stand["hypervolume"] = self._hypervolume
@@ -146,9 +152,18 @@ class Progress:
             if new < before and step > self.logged:
                 self._points.append(Point(f"best_{name}", float(sign * new), step, self._moment_ms))
         self._best = np.minimum(self._best, loss)
+        self._add_auc(as_number(trial.user_attrs.get(AUC.name)), step)
         self._whole_front = _joined(self._whole_front, loss)
         if self.has_hypervolume:
             self._waiting.append((step, self._moment_ms, loss))
+
+    def _add_auc(self, auc: float | None, step: int) -> None:
+        """Take the AUC that an objective notes beside its values, where there is one."""
+        if AUC.name in self.names or auc is None or not self._best_auc < auc < math.inf:
+            return
+        self._best_auc = auc
+        if step > self.logged:
+            self._points.append(Point(BEST_AUC, auc, step, self._moment_ms))
 
     def _grow(self, step: int, moment_ms: int, loss: npt.NDArray[np.float64]) -> None:
         """Add a point to the front, unless another one there is as good."""

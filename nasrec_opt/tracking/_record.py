@@ -15,12 +15,13 @@ from typing import Any
 from optuna.trial import TrialState
 
 PARENT_TAG = "mlflow.parentRunId"  # MLflow's own name: the run is nested
-KIND_TAG = "nasrec.kind"  # study, trial, model or ensemble
+KIND_TAG = "nasrec.kind"  # study, trial, model, ensemble or baseline
 STUDY_TAG = "nasrec.study"
 BEGAN_TAG = "nasrec.began"  # when trial 0 ended: distinguishes studies of one name
 TRIAL_TAG = "nasrec.trial"
 STATE_TAG = "nasrec.state"
 MODEL_TAG = "nasrec.model"
+BASELINE_TAG = "nasrec.baseline"  # its name
 WINNER_TAG = "nasrec.winner"  # a sentence on the best of models and baselines
 GENOTYPE_TAG = "nasrec.genotype"
 SAMPLER_TAG = "nasrec.sampler"
@@ -36,7 +37,8 @@ VERSION_TAG = "nasrec.version"
 COMMIT_TAG = "mlflow.source.git.commit"  # MLflow's own name: shown as the version of a run
 REASON_TAG = "nasrec.fail_reason"
 INCOMPLETE_TAG = "nasrec.incomplete"  # why a run is not written in full; sync tries again
-IDENTITY_TAGS = (PARENT_TAG, KIND_TAG, TRIAL_TAG, MODEL_TAG)  # what a half-written run is of
+# What a half-written run is of.
+IDENTITY_TAGS = (PARENT_TAG, KIND_TAG, TRIAL_TAG, MODEL_TAG, BASELINE_TAG, DATA_TAG)
 
 STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
 

@@ -128,6 +128,26 @@ class Tracker(Protocol):
         """
         return
 
+    def log_baselines(
+        self, study: optuna.Study, baselines: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Record the baselines that the models of a study have to beat.
+
+        Args:
+            study: The study.
+            baselines: Figures of each by its name.
+        """
+        return
+
+    def log_metrics(self, study: optuna.Study, metrics: Mapping[str, float]) -> None:
+        """Record figures of a whole study, such as the seconds that it took.
+
+        Args:
+            study: The study.
+            metrics: By name; a later value replaces an earlier one.
+        """
+        return
+
 
 class NullTracker(Tracker):
     """A tracker that records nothing: for searches without MLflow.

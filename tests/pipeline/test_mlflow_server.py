@@ -15,6 +15,12 @@ from study_files import ONE_EPOCH, tiny_study_with
 mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 
 SHORT = tiny_study_with(search={"n_trials": 6}, retrain=ONE_EPOCH)
+KINDS = {"study": 1, "trial": 6, "model": 1, "baseline": 2}
+DATA = ("dataset", "data.fingerprint")
+SORTED_BY = {
+    "best_log_loss", "best_auc", "validation_log_loss", "validation_auc", "test_log_loss",
+    "test_auc", "hypervolume", "front_size", "trials", "seconds", "search_seconds",
+}  # fmt: skip
 TABLE = """
 [mlflow]
 uri = "{uri}"
@@ -59,12 +65,24 @@ def test_a_run_logs_to_a_server_and_may_move_its_logging_elsewhere(cli, server, 
     assert not (out / "mlflow.db").exists()
     assert not (out / "artifacts").exists()
     kinds = runs_by_kind(address, "team/ads")
-    assert {kind: len(runs) for kind, runs in kinds.items()} == {"study": 1, "trial": 6, "model": 1}
+    assert {kind: len(runs) for kind, runs in kinds.items()} == KINDS
     [parent], [model] = kinds["study"], kinds["model"]
     assert json.loads(parent.data.params["reference_point"])["latency_us"] == 1000.0
     assert parent.data.params["search.evolution.population_size"]
     for run in (parent, model, *kinds["trial"]):
         assert (run.data.tags["team"], run.data.tags["cost_x0025_"]) == ("ads", "7")
+    assert parent.data.metrics.keys() >= SORTED_BY
+    for metric in ("test_auc", "validation_auc"):
+        assert parent.data.metrics[metric] == model.data.metrics[metric]
+    record = json.loads((out / "run.json").read_text())
+    stages = {name: stage["seconds"] for name, stage in record.items() if name != "report"}
+    assert parent.data.metrics["seconds"] == pytest.approx(sum(stages.values()))
+    searching = stages["train"] + stages["search"]
+    assert parent.data.metrics["search_seconds"] == pytest.approx(searching)
+    for run in kinds["baseline"]:
+        assert "mlflow.parentRunId" not in run.data.tags
+        assert {n: run.data.params[n] for n in DATA} == {n: parent.data.params[n] for n in DATA}
+        assert {"test_log_loss", "test_auc", "validation_auc"} <= run.data.metrics.keys()
     client = mlflow.MlflowClient(address)
     assert "model" in [file.path for file in client.list_artifacts(model.info.run_id)]
     assert list((folder / "store").rglob("architecture.svg"))
@@ -80,7 +98,7 @@ def test_a_run_logs_to_a_server_and_may_move_its_logging_elsewhere(cli, server, 
     record = json.loads((out / "run.json").read_text())
     assert record["search"]["seconds"] > 0
     local = runs_by_kind(f"sqlite:///{out}/mlflow.db", "tiny")
-    assert {kind: len(runs) for kind, runs in local.items()} == {"study": 1, "trial": 6, "model": 1}
+    assert {kind: len(runs) for kind, runs in local.items()} == KINDS
     assert "mlflow ui --backend-store-uri" in result.stdout
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shlex
 import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from conftest import REPOSITORY
 from study_files import tiny_study_with
 
 from nasrec_opt import Genotype, Predictor, Subnet
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import RunFolder, StudyConfig, run_study
+from nasrec_opt.pipeline._cpu_latency import measured
+from nasrec_opt.pipeline._report import refresh_report
+from nasrec_opt.report._html import number
 from nasrec_opt.retrain import log_loss, predict
 
 STUDY = tiny_study_with(
@@ -55,6 +62,15 @@ def test_the_code_of_the_page_runs_after_its_commands(worked, monkeypatch, capsy
     assert (worked / "pruned.svg").exists()
 
 
+@pytest.fixture
+def reported(worked, tmp_path) -> Path:
+    """The pruned run with a report of it."""
+    copy = tmp_path / "quickstart"
+    shutil.copytree(worked / "runs" / "quickstart", copy)
+    run_study(StudyConfig.from_toml(worked / "tiny.toml"), copy)
+    return copy
+
+
 @pytest.mark.parametrize("place", ["pruned", "runs/quickstart/pruned/model-1-mask"])
 def test_the_figures_are_those_of_the_models(worked, place):
     out = worked / place
@@ -72,6 +88,67 @@ def test_the_figures_are_those_of_the_models(worked, place):
     answers = predict(subnet, dataset.split("test"))
     assert log_loss(*answers) == pytest.approx(rounds[-1]["test_log_loss"], abs=1e-6)
     assert rounds[-1]["bytes"] < whole["bytes"]
+    for model in models:
+        assert 0 < model["cpu_us_per_row"] < math.inf
+        assert 0 < model["cpu_latency_us"] < math.inf
+
+
+def test_the_report_shows_the_prunings_of_the_run(reported):
+    page = (reported / "report.html").read_text()
+    [table] = re.findall(r"<h2 id=pruned>.*?</table>", page, flags=re.DOTALL)
+    folder = reported / "pruned" / "model-1-mask"
+    figures = json.loads((folder / "results.json").read_text())
+    whole, last = figures["model"], figures["rounds"][-1]
+    for name in ("model 1, whole", "model 1, mask, 1 round", "model 1, mask, 2 rounds"):
+        assert f"<td>{name}</td>" in table
+    for name in ("test_log_loss", "mflops", "cpu_latency_us", "cpu_us_per_row", "latency_us"):
+        assert f"<td>{number(whole[name])}</td>" in table
+        assert f"<td>{number(last[name])}</td>" in table
+    assert f"<td>{last['bytes'] / 1e6:,.2f}</td>" in table
+    assert 'id="pruning"' in page
+
+
+def test_what_is_no_pruning_is_not_in_the_report(reported):
+    for text in ("{}", "[", '{"model": {}, "rounds": [1]}', "[1]"):
+        (reported / "pruned" / "other").mkdir(exist_ok=True)
+        (reported / "pruned" / "other" / "results.json").write_text(text)
+        assert refresh_report(RunFolder(reported), "") is not None
+    shutil.rmtree(reported / "pruned")
+    refresh_report(RunFolder(reported), "")
+    assert "id=pruned" not in (reported / "report.html").read_text()
+
+
+class Watched(torch.nn.Module):
+    """Notes how it is called, on which number of threads, and moves the clock on."""
+
+    def __init__(self, seconds: list[float], clock: list[float]) -> None:
+        super().__init__()
+        self.calls: list[tuple[int, int]] = []
+        self._seconds, self._clock = seconds, clock
+
+    def forward(self, dense: torch.Tensor, sparse: torch.Tensor) -> torch.Tensor:
+        assert torch.is_inference_mode_enabled()
+        assert len(dense) == len(sparse)
+        self._clock[0] += self._seconds[len(self.calls) % len(self._seconds)]
+        self.calls.append((len(dense), torch.get_num_threads()))
+        return dense[:, 0]
+
+
+def test_cpu_latency_is_the_median_of_predictions_on_one_thread():
+    clock = [0.0]
+    steady, odd = Watched([0.002], clock), Watched([0.001, 0.001, 5.0], clock)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        times = measured([steady, odd], torch.ones(40, 3), torch.ones(40, 2), lambda: clock[0])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert times[0].cpu_latency_us == pytest.approx(2000)
+    assert times[0].cpu_us_per_row == pytest.approx(2000 / 40)
+    assert times[1].cpu_latency_us == pytest.approx(1000)  # a stall does not count
+    for model in (steady, odd):
+        assert set(model.calls) == {(1, 1), (40, 1)}
 
 
 def test_a_pruned_model_answers_raw_rows(worked):
@@ -93,13 +170,24 @@ def test_a_killed_command_goes_on_where_it_was(run, start, cli, tmp_path, worked
     assert result.returncode == 0, result.stderr
     assert (out / "round-1" / "kept.json").stat().st_mtime_ns == kept
     other = worked / "runs" / "quickstart" / "pruned" / "model-1-mask" / "results.json"
-    assert json.loads((out / "results.json").read_text()) == json.loads(other.read_text())
+    assert without_times(out / "results.json") == without_times(other)
+
+
+def without_times(file: Path) -> dict[str, Any]:
+    """The figures of a pruning that are no measurements."""
+    figures = json.loads(file.read_text())
+    for entry in (figures["model"], *figures["rounds"]):
+        del entry["cpu_latency_us"], entry["cpu_us_per_row"]
+    return figures
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nothing"], "nothing: expected a run or its results.json, found nothing there"),
+        (
+            ["nothing"],
+            "expected a finished run, or its results.json, found no retrained models there",
+        ),
         (["--method", "luck"], "method: expected mask or magnitude, got 'luck'"),
         (["--model", "9"], "model: expected 1 to 1, 'best' or 'ensemble', got 9"),
     ],

@@ -143,6 +143,63 @@ def test_models_are_replaced_not_repeated(study, tmp_path):
     assert runs[0].data.metrics["test_log_loss"] == 0.44
 
 
+BASELINES = {
+    "constant": {"test_log_loss": 0.57, "test_auc": 0.5, "validation_auc": 0.5},
+    "logistic_regression": {"test_log_loss": 0.52, "test_auc": None, "seconds": 2.0},
+}
+
+
+def baselines_of(folder: Path) -> dict[str, list]:
+    found: dict[str, list] = {}
+    for run in runs_of(folder):
+        if run.data.tags["nasrec.kind"] == "baseline":
+            found.setdefault(run.data.tags["nasrec.baseline"], []).append(run)
+    return found
+
+
+def test_studies_on_the_same_data_share_their_baselines(study, tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    other = optuna.create_study(study_name="other", directions=["minimize"] * 2)
+    summary = {"source": "a/log.txt", "fingerprint": "f" * 64}
+    for searched in (study, other, study):
+        with MLflowLogger(uri, experiment="toy") as logger:
+            logger.log_dataset(searched, summary)
+            logger.log_baselines(searched, BASELINES)
+    found = baselines_of(tmp_path)
+    assert {name: len(runs) for name, runs in found.items()} == dict.fromkeys(BASELINES, 1)
+    for name, [run] in found.items():
+        figures = {key: value for key, value in BASELINES[name].items() if value is not None}
+        assert run.data.metrics == figures
+        assert run.data.params == {"dataset": "log.txt", "data.fingerprint": "f" * 64}
+        assert "mlflow.parentRunId" not in run.data.tags
+        assert run.info.status == "FINISHED"
+
+
+def test_baselines_with_other_figures_or_on_other_data_are_other_runs(study, tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    better = {"constant": {"test_log_loss": 0.56}}
+    other = optuna.create_study(study_name="other", directions=["minimize"] * 2)
+    with MLflowLogger(uri, experiment="toy") as logger:
+        logger.log_baselines(study, BASELINES)
+        logger.log_baselines(study, better)
+        logger.log_dataset(other, {"source": "b.txt", "fingerprint": "e" * 64})
+        logger.log_baselines(other, better)
+    found = baselines_of(tmp_path)
+    assert {name: len(runs) for name, runs in found.items()} == {
+        "constant": 2,
+        "logistic_regression": 1,
+    }
+    assert [run.data.metrics for run in found["constant"]] == [better["constant"]] * 2
+
+
+def test_figures_of_a_study_are_metrics_of_its_run(study, tmp_path):
+    with MLflowLogger(f"sqlite:///{tmp_path}/mlflow.db") as logger:
+        for seconds in (3.0, 5.0):
+            logger.log_metrics(study, {"seconds": seconds})
+    [run] = [run for run in runs_of(tmp_path) if run.data.tags["nasrec.kind"] == "study"]
+    assert run.data.metrics["seconds"] == 5.0
+
+
 def test_an_ensemble_is_one_more_run_for_as_long_as_there_is_one(study, tmp_path):
     genotype = SPACE.sample(np.random.default_rng(0)).to_dict()
     models = [{"genotype": genotype, "test_log_loss": 0.44}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,7 @@ def test_progress_agrees_with_optuna_however_it_is_cut(trials, maximise, cut, is
     study = optuna.create_study(directions=directions)
     for *values, kind in trials:
         trial = study.ask()
+        trial.set_user_attr("auc", auc_of(values))
         if kind != "fail":
             trial.set_constraint("c", 1.0 if kind == "infeasible" else 0.0)
         study.tell(trial, None if kind == "fail" else values, state=_state(kind))
@@ -192,6 +194,8 @@ def test_progress_agrees_with_optuna_however_it_is_cut(trials, maximise, cut, is
             assert value == pytest.approx(compute_hypervolume(inside, sign * reference))
         elif name == "best_a":
             assert value == sign[0] * losses[:, 0].min()
+        elif name == "best_auc":
+            assert value == max(auc_of(v) for *v, kind in trials[:step] if kind == "complete")
         elif name == "front_size":
             unlike = np.unique(losses, axis=0)
             better = [(unlike <= loss).all(axis=1) & (unlike < loss).any(axis=1) for loss in unlike]
@@ -204,7 +208,24 @@ def test_progress_agrees_with_optuna_however_it_is_cut(trials, maximise, cut, is
     steps = [step for step, (*_, kind) in enumerate(trials, start=1) if kind == "complete"]
     if steps:
         assert ("hypervolume", len(trials)) in points
+        assert ("best_auc", steps[0]) in points
+        assert ("best_auc", len(trials)) in points
         assert ("hypervolume", steps[0]) in points  # its history begins where the front does
+
+
+def auc_of(values: list[float]) -> float:
+    return 0.5 + values[0] / 10
+
+
+@pytest.mark.parametrize("noted", [None, "high", True, math.nan, math.inf])
+def test_what_is_no_auc_is_left_out(noted):
+    study = optuna.create_study()
+    trial = study.ask()
+    trial.set_user_attr("auc", noted)
+    study.tell(trial, 1.0)
+    progress = Progress(("a",), study.directions)
+    progress.add(study.trials)
+    assert "best_auc" not in {point.name for point in progress.points()}
 
 
 def _state(kind: str) -> optuna.trial.TrialState:

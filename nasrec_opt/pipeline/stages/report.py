@@ -11,6 +11,7 @@ from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._logging import data_summary
 from nasrec_opt.pipeline._proposer import name_of_proposer
 from nasrec_opt.pipeline._report import begin_report, write_page
+from nasrec_opt.pipeline._search_cost import search_cost
 from nasrec_opt.pipeline._searches import compare
 from nasrec_opt.pipeline._stage import Stage
 
@@ -19,6 +20,7 @@ def _run(context: Context) -> str:
     config, folder, place = context.config, context.folder, context.place
     study, data = context.study(), data_summary(folder, context.dataset())
     facts = facts_of(config, context.space, source=data["source"], rows=data["rows"]["train"])
+    stages = _seconds(context)
     begin_report(
         folder,
         place,
@@ -27,11 +29,15 @@ def _run(context: Context) -> str:
             "proposer": name_of_proposer(config.search),
             "facts": facts,
             "data": data,
-            "stages": _seconds(context),
+            "stages": stages,
         },
     )
     path = write_page(folder, place, study)
-    context.tracker().log_artifact(study, path)
+    tracker = context.tracker()
+    tracker.log_artifact(study, path)
+    found = search_cost(folder, place)
+    spent = {"seconds": sum(stages.values()), "search_seconds": found.seconds}
+    tracker.log_metrics(study, {name: value for name, value in spent.items() if value is not None})
     more = f", all searches in {folder.comparison}" if compare(folder) else ""
     return f"{path}{more}"
 
@@ -40,6 +46,7 @@ def _seconds(context: Context) -> dict[str, float]:
     """Wall time of each stage that is done, by name, s."""
     record = context.folder.record()
     keys = {stage.name: stage.key(context.place) for stage in context.stages}
+    keys.pop(REPORT.name, None)  # it is on its way
     return {name: record[key]["seconds"] for name, key in keys.items() if key in record}
 
 

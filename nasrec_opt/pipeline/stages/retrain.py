@@ -53,6 +53,7 @@ def _log(
             winner=" ".join(winner_in_words(results)),
             ensemble=results.get("ensemble"),
         )
+    tracker.log_baselines(study, results["baselines"])
 
 
 def _detail(context: Context) -> str:
