@@ -32,17 +32,16 @@ from nasrec_opt.pipeline import Run, RunFolder, SilentReporter, run_study
 from nasrec_opt.retrain import (
     RetrainConfig,
     RetrainedModel,
+    answers_of,
     choose_members,
     epoch_steps,
     log_loss,
     logistic_regression,
-    predict,
     retrain,
     retrain_early,
     train_epochs,
 )
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Subnet
 from studies import _handmade
 from studies._anytime import Race
 from studies._worth_plan import DEFAULT, PAPER, WITHOUT, Plan
@@ -230,9 +229,8 @@ def draw_at_random(bench: Bench) -> None:
 
     def average(model: RetrainedModel) -> None:
         for weights in model.weights():
-            subnet = Subnet.load(weights)
-            for name, split in splits.items():
-                logits[name].append(predict(subnet, split)[0])
+            for name in splits:
+                logits[name].append(answers_of(weights, bench.dataset, name))
         places = choose_members(logits["validation"], splits["validation"].labels, most)
         if len(places) > 1:
             losses = {

@@ -30,9 +30,8 @@ from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import training_work
 from nasrec_opt.pipeline import Reporter, StudyConfig
-from nasrec_opt.retrain import RetrainConfig, choose_members, log_losses, predict, retrain
+from nasrec_opt.retrain import RetrainConfig, answers_of, choose_members, log_losses, retrain
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Subnet
 from studies._command import execute
 from studies._ledger import Ledger
 from studies._page import fill, markdown
@@ -131,9 +130,8 @@ def train(task: Task) -> dict[str, Any]:
         began = time.process_time()
         model = retrain(genotype, dataset, folder, RetrainConfig(seed=task["log_seed"]))
         seconds = time.process_time() - began
-        subnets = [Subnet.load(weights) for weights in model.weights()]
         answers: dict[str, Any] = {
-            name: np.stack([predict(subnet, dataset.split(name))[0] for subnet in subnets])
+            name: np.stack([answers_of(weights, dataset, name) for weights in model.weights()])
             for name in SPLITS
         }
     file = Path(task["answers"])

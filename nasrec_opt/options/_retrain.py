@@ -15,7 +15,13 @@ from nasrec_opt.options._choices import Initialization, check_choice, check_init
 Optimizer = Literal["adam", "adagrad"]
 # Options that only one of them reads.
 READ_BY = {
-    "adam": ("embedding_rate", "embedding_prior", "embedding_bound", "rate_warmup_steps"),
+    "adam": (
+        "embedding_rate",
+        "embedding_prior",
+        "embedding_bound",
+        "rate_warmup_steps",
+        "validation_pass",
+    ),
     "adagrad": ("epsilon", "clip_norm", "rate_warmup_fraction"),
 }
 PAPER: Mapping[str, Any] = {
@@ -73,6 +79,9 @@ class RetrainConfig:
         averaging: Decay per step of the moving average of all weights except the table; that
             average is scored and kept. 0 means no averaging.
         rate_warmup_steps: With `adam`: steps over which the learning rates rise linearly.
+        validation_pass: With `adam`: the weights that are kept also learn the validation rows, in a
+            single pass, after these rows have made all choices. They are a tenth more rows to
+            learn from. Figures on validation rows are from before that pass.
         evaluation_rows: Maximum number of validation rows behind a choice while training, or None
             for all of them. The reported validation log loss is over all rows.
         seed: Seed of weights and order of rows.
@@ -100,6 +109,7 @@ class RetrainConfig:
     evaluations_per_epoch: int = 4
     averaging: float = 0.98
     rate_warmup_steps: int = 10
+    validation_pass: bool = True
     evaluation_rows: int | None = 200_000
     seed: int = 0
     balance: bool | None = None
@@ -187,6 +197,11 @@ class RetrainConfig:
             Zhang et al. 2024, section 5.1, and the options of facebookresearch/NasRec.
         """
         return cls(**{**PAPER, **options})
+
+    @property
+    def learns_validation(self) -> bool:
+        """Whether kept weights learn the validation rows; only `adam` does."""
+        return self.validation_pass and self.optimizer == "adam"
 
     def _refuse_unread(self) -> None:
         """Refuse options of the other optimizer, which would be ignored."""

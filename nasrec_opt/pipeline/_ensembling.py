@@ -17,14 +17,13 @@ from nasrec_opt.pipeline._folder import folder_in_run
 from nasrec_opt.retrain import (
     Baseline,
     RetrainedModel,
+    answers_of,
     auc,
     choose_members,
     compare,
     log_loss,
-    predict,
     refer_to,
 )
-from nasrec_opt.supernet import Subnet, best_device
 
 Answers = npt.NDArray[np.float32]
 Member = tuple[int, RetrainedModel]  # a trained model, after its seed
@@ -39,8 +38,8 @@ class Judge:
     """
 
     def __init__(self, dataset: Dataset, reference: Mapping[str, Baseline]) -> None:
-        self._splits = {name: dataset.split(name) for name in ("validation", "test")}
-        self.labels = {name: split.labels for name, split in self._splits.items()}
+        self._dataset = dataset
+        self.labels = {name: dataset.split(name).labels for name in ("validation", "test")}
         self.reference = reference
         self._known: dict[tuple[Path, str], Answers] = {}
 
@@ -53,8 +52,7 @@ class Judge:
         """
         key = (weights, split)
         if key not in self._known:
-            subnet = Subnet.load(weights).to(best_device())
-            self._known[key] = predict(subnet, self._splits[split])[0]
+            self._known[key] = answers_of(weights, self._dataset, split)
         return self._known[key]
 
     def against(self, logits: Mapping[str, Answers]) -> dict[str, Any]:

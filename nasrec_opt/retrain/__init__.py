@@ -1,6 +1,7 @@
 """Training of the best models from scratch, and the baselines that they have to beat."""
 
 from nasrec_opt.options import RetrainConfig
+from nasrec_opt.retrain._answers import answers_of
 from nasrec_opt.retrain._baselines import (
     Baseline,
     LogisticRegressionBaseline,
@@ -30,6 +31,7 @@ __all__ = [
     "RetrainConfig",
     "RetrainedModel",
     "Training",
+    "answers_of",
     "auc",
     "baselines",
     "choose_members",

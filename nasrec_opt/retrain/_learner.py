@@ -100,6 +100,29 @@ class Learner:
         self._rule.load_state_dict(tensors)
         self.steps = steps
 
+    def rule_state(self) -> dict[str, Tensor]:
+        """A copy of the optimizers' state."""
+        return {name: tensor.clone() for name, tensor in self._rule.state_dict().items()}
+
+    def go_back(
+        self, averaged: Mapping[str, Tensor], rule: Mapping[str, Tensor], steps: int
+    ) -> None:
+        """Return to weights that were averaged earlier; the next steps begin with them.
+
+        Args:
+            averaged: State of the subnet inside `averaged`.
+            rule: Result of `rule_state` at that time.
+            steps: Steps done at that time.
+        """
+        self.subnet.load_state_dict(averaged)
+        self._averages = [w.detach().clone() for w in self._weights]
+        self._rule.load_state_dict(rule)
+        self.steps = steps
+
+    def keep_average(self) -> None:
+        """Give the subnet its averaged weights for good."""
+        self._put(self._averages)
+
     @contextmanager
     def averaged(self) -> Iterator[Subnet]:
         """The subnet with averaged weights, for as long as the block runs."""

@@ -11,6 +11,7 @@ from typing import Any
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.options import RetrainConfig
+from nasrec_opt.retrain._answers import save_weights
 from nasrec_opt.retrain._job import Job
 from nasrec_opt.retrain._metrics import auc, log_loss, predict
 from nasrec_opt.retrain._partial import forget_training, head_of, part_file
@@ -35,8 +36,9 @@ class RetrainedModel:
         path: Folder of the model.
         test_log_loss: Log loss on all test rows, nats; no choice depends on them.
         test_auc: AUC on all test rows, or None if they are of one class.
-        validation_log_loss: Log loss of the kept weights on all validation rows, nats.
-        validation_auc: AUC on all validation rows, or None if they are of one class.
+        validation_log_loss: Log loss of the kept weights on all validation rows, nats, before they
+            learnt these rows.
+        validation_auc: The AUC there, or None if all rows are of one class.
         learning_rate: The learning rate that was chosen on validation rows.
         rate_trials: Validation log loss of each candidate learning rate in the first steps.
         best_step: Number of steps after which the kept weights were reached.
@@ -115,10 +117,11 @@ def retrain(
     """Train a genotype's model from scratch.
 
     All figures, including those behind a choice, and the saved model are at the genotype's bits.
-    The learning rate and the end of training are chosen on validation rows. The test rows are
-    scored once, at the end. If the folder holds the finished model of the same genotype, data and
-    configuration, it is read instead; any other result in it is replaced. A training begun by
-    `train_epochs` is continued, with the same result.
+    The learning rate and the end of training are chosen on validation rows, which the kept weights
+    then learn as well (`RetrainConfig.validation_pass`). The test rows are scored once, at the end.
+    If the folder holds the finished model of the same genotype, data and configuration, it is read
+    instead; any other result in it is replaced. A training begun by `train_epochs` is continued,
+    with the same result.
 
     Args:
         genotype: The architecture.
@@ -183,6 +186,7 @@ def train_and_save(
     history = training.finish(state, subnet)
     dataset = job.dataset
     validation = predict(subnet, dataset.split("validation"))
+    training.learn_validation(state, state.best)
     test = predict(subnet, dataset.split("test"))
     model = RetrainedModel(
         genotype=job.genotype,
@@ -199,11 +203,13 @@ def train_and_save(
         seconds=state.seconds + time.perf_counter() - started,
     )
     (folder / RESULT).unlink(missing_ok=True)  # weights and figures never disagree
-    subnet.save(folder / MODEL)
+    save_weights(subnet, folder / MODEL, validation[0])
     shutil.rmtree(folder / OTHER_EPOCH, ignore_errors=True)
     if state.other.weights:
         subnet.load_state_dict(state.other.weights)
-        subnet.save(folder / OTHER_EPOCH)
+        logits, _ = predict(subnet, dataset.split("validation"))
+        training.learn_validation(state, state.other)
+        save_weights(subnet, folder / OTHER_EPOCH, logits)
     write_json(folder / RESULT, {"wanted": wanted, "figures": model.to_dict()})
     return model
 

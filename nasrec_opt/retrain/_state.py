@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from nasrec_opt.supernet import Subnet
 
 HEAD = "training"  # key of the file's metadata; they are text
 BEST, OTHER, LOGITS = "best.", "other.", "logits"
+RULE = "rule."  # within either of the first two
 
 
 class BestWeights:
@@ -38,6 +39,7 @@ class BestWeights:
         self.log_loss = math.inf
         self.step = 0
         self.weights: dict[str, Tensor] = {}
+        self.rule: dict[str, Tensor] = {}  # the optimizers' state, if these weights learn on
         # of the rows that are scored
         self.logits: npt.NDArray[np.float32] = np.empty(0, np.float32)
 
@@ -47,16 +49,19 @@ class BestWeights:
         step: int,
         subnet: nn.Module,
         logits: npt.NDArray[np.float32] | None = None,
+        rule: Callable[[], dict[str, Tensor]] = dict,
     ) -> None:
-        """Keep a copy of the weights and their logits, if they are the best so far."""
+        """Keep a copy of weights, logits and optimizers' state, if they are the best so far."""
         if value < self.log_loss:
             self.log_loss, self.step = value, step
             self.logits = np.empty(0, np.float32) if logits is None else logits
             self.weights = {name: w.clone() for name, w in subnet.state_dict().items()}
+            self.rule = rule()
 
     def to_tensors(self, prefix: str) -> dict[str, Tensor]:
-        """The weights, for a file that holds others as well."""
-        return {prefix + name: weight for name, weight in self.weights.items()}
+        """All but the logits, for a file that holds others as well."""
+        tensors = {prefix + name: weight for name, weight in self.weights.items()}
+        return tensors | {f"{prefix}{RULE}{name}": tensor for name, tensor in self.rule.items()}
 
     @classmethod
     def from_tensors(
@@ -65,11 +70,11 @@ class BestWeights:
         """Inverse of `to_tensors`, without logits."""
         found = cls()
         found.step, found.log_loss = step, log_loss
-        found.weights = {
-            name.removeprefix(prefix): weight
-            for name, weight in tensors.items()
-            if name.startswith(prefix)
-        }
+        for name, tensor in tensors.items():
+            if name.startswith(prefix + RULE):
+                found.rule[name.removeprefix(prefix + RULE)] = tensor
+            elif name.startswith(prefix):
+                found.weights[name.removeprefix(prefix)] = tensor
         return found
 
 
@@ -85,6 +90,8 @@ class TrainingState:
             of both epochs' logits has less noise than those of one epoch.
         validation: `(steps, validation log loss)` so far.
         seconds: Wall time so far.
+        is_continued: Whether kept weights learn on from where they were, so that the optimizers'
+            state is kept with them.
     """
 
     learner: Learner
@@ -93,6 +100,7 @@ class TrainingState:
     other: BestWeights = field(default_factory=BestWeights)
     validation: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
+    is_continued: bool = False
 
     def offer(
         self,
@@ -115,13 +123,14 @@ class TrainingState:
         def epoch_of(number: int) -> int:
             return (number - 1) // epoch_steps
 
+        rule = self.learner.rule_state if self.is_continued else dict
         is_elsewhere = bool(self.best.weights) and epoch_of(step) != epoch_of(self.best.step)
         if value < self.best.log_loss:
             if is_elsewhere:
                 self.other, self.best = self.best, BestWeights()
-            self.best.offer(value, step, subnet, logits)
+            self.best.offer(value, step, subnet, logits, rule)
         elif is_elsewhere:
-            self.other.offer(value, step, subnet)
+            self.other.offer(value, step, subnet, rule=rule)
 
     def require_finite(self) -> None:
         """Refuse a training without a finite log loss.
@@ -199,6 +208,7 @@ class TrainingState:
                 other,
                 [(int(step), float(value)) for step, value in head["validation"]],
                 float(head["seconds"]),
+                config.learns_validation,
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
             return None  # missing or of another training: a new training replaces it

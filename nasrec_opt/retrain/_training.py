@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt.data import Batch, Dataset, evenly_spaced
+from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._metrics import log_loss, predict
-from nasrec_opt.retrain._state import TrainingState
+from nasrec_opt.retrain._state import BestWeights, TrainingState
 from nasrec_opt.supernet import Subnet, log_odds
 
 Progress = Callable[[int, int | None], None]
 
 TRIAL_STEPS = 100  # on which learning rates are compared, unless a quarter of an epoch is more
 TRIAL_GROWTH = 4  # maximum extension of the comparison, until a rate beats the constant
+VALIDATION_PASS = 2**31  # its number among the epochs, whose orders of rows all differ
 BEATEN = 0.995  # share of the constant's log loss below which a model has learnt something
 
 
@@ -97,7 +98,7 @@ class Training:
             The state of the training after these steps.
         """
         learner, trials = self._choose_rate(subnet)
-        state = TrainingState(learner, trials)
+        state = TrainingState(learner, trials, is_continued=self._config.learns_validation)
         if trials:  # the log loss of the comparison is a score like any other
             self._evaluate(state)
         return state
@@ -165,6 +166,26 @@ class Training:
             tuple(state.validation),
             state.best.step,
         )
+
+    def learn_validation(self, state: TrainingState, kept: BestWeights) -> None:
+        """Let kept weights learn the validation rows as well, in one pass.
+
+        The pass continues from where the weights were kept, with the table, rates and optimizers'
+        state of that step: it is as if that epoch had more rows. The subnet of the learner ends
+        with the averaged weights, or with the kept ones if their training has no such pass.
+
+        Args:
+            state: A training whose choices are all made.
+            kept: Its best weights, or those of the other epoch.
+        """
+        learner = state.learner
+        if not kept.rule:
+            learner.subnet.load_state_dict(kept.weights)
+            return
+        learner.go_back(kept.weights, kept.rule, kept.step)
+        for batch in self._batches_of(self._validation, VALIDATION_PASS):
+            learner.step(batch)
+        learner.keep_average()
 
     def _evaluate(self, state: TrainingState) -> None:
         """Score the averaged weights, and keep them if they are among the best so far."""
@@ -244,11 +265,13 @@ class Training:
 
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[int, Batch]]:
         """Steps `start` to the end of an epoch; every epoch has an order of its own."""
+        return enumerate(self._batches_of(self._train, epoch, start), start=start)
+
+    def _batches_of(self, split: Split, epoch: int, start: int = 0) -> Iterable[Batch]:
         seed = int(np.random.SeedSequence([self._config.seed, epoch]).generate_state(1)[0])
-        batches = self._train.batches(
+        return split.batches(
             self._batch_size,
             seed=seed,
             start_step=start,
-            drop_last=self._train.num_rows >= self._batch_size,
+            drop_last=split.num_rows >= self._batch_size,
         )
-        return enumerate(batches, start=start)

@@ -206,6 +206,7 @@ def test_a_look_between_two_scores_changes_nothing(dataset, whole):
     training.learn(state, 10**9)  # it is over
     assert state.learner.steps == history.validation[-1][0]
     assert history.validation == whole.validation_history
+    training.learn_validation(state, state.best)
     weights = Subnet.load(whole.path / "model").state_dict()
-    for name, weight in subnet.state_dict().items():
+    for name, weight in state.learner.subnet.state_dict().items():
         assert torch.equal(weight, weights[name]), name
