@@ -1,4 +1,7 @@
-"""A study file is read, and what is wrong with it said, before a heavy package is loaded."""
+"""A study file is read, and what is wrong with it said, before a heavy package is loaded.
+
+One process, which begins from nothing, goes through all cases: it notes what each of them loads.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,49 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "sklearn", "pandas", "mlflow", "scipy", "safetensors", "matplotlib")
-REPORT = f"""
-import json
-print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
+PROCESS = """
+import json, sys, traceback
+heavy, cases = json.load(sys.stdin)
+found = {}
+for name, (code, arguments) in cases.items():
+    before, error = set(sys.modules), ""
+    sys.argv[1:] = arguments
+    try:
+        exec(code, {})
+    except BaseException:
+        error = traceback.format_exc()
+    found[name] = [sorted(set(heavy) & (set(sys.modules) - before)), error]
+print(json.dumps(found))
 """
-
-
-def loaded(code: str, *arguments: str) -> list[str]:
-    """Heavy packages that a process has loaded after some code, which gets the arguments."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{code}{REPORT}", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-@pytest.mark.parametrize("study", ["quickstart.toml", "criteo_codesign.toml", "criteo_full.toml"])
-def test_a_study_is_read_and_checked_without_heavy_packages(study):
-    code = """
+OPTIONS = "import nasrec_opt.options"
+CHECK = """
+import sys
 from nasrec_opt.pipeline import StudyConfig
 from nasrec_opt.pipeline._checks import check_study
 check_study(StudyConfig.from_toml(sys.argv[1]))
 """
-    assert loaded(code, str(ROOT / "studies" / study)) == []
-
-
+REFUSE = """
+from nasrec_opt.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 2, end.code
+else:
+    raise AssertionError("the fault was not found")
+"""
+WITHOUT_A_LOG = """
+import sys
+from pathlib import Path
+from nasrec_opt.errors import DataError
+from nasrec_opt.pipeline import StudyConfig, run_study
+try:
+    run_study(StudyConfig.from_toml(sys.argv[1]), Path(sys.argv[2]), data=Path("gone.tsv"))
+except DataError:
+    pass
+else:
+    raise AssertionError("the log was not missed")
+"""
+STUDIES = ("quickstart.toml", "criteo_codesign.toml", "criteo_full.toml")
 FAULTS = {
     "an unknown key": '[search]\nsampller = "tpe"\n',
     "a wrong value": '[supernet]\npath_sampling = "single-many"\n',
@@ -49,38 +68,51 @@ FAULTS = {
     "bits that are not ranked as floats": '[space]\nbits = [4]\n[oracle]\nbits = "float"\n',
     "sizes that do not fit": "[search.evolution]\npopulation_size = 4\ntournament_size = 8\n",
 }
+MISSED = "a log that is not there"
 
 
-@pytest.mark.parametrize("text", FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_said_before_a_heavy_package_is_loaded(text, tmp_path):
-    study = tmp_path / "study.toml"
-    study.write_text(text)
-    code = """
-from nasrec_opt.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert end.code == 2, end.code
-"""
-    run = ("run", str(study), "--out", str(tmp_path / "run"))
-    assert loaded(code, *run) == []
-    assert not (tmp_path / "run").exists()
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("runs")
 
 
-def test_a_missing_log_is_missed_before_a_heavy_package_is_loaded(tmp_path):
-    study = tmp_path / "study.toml"
-    study.write_text("")
-    code = """
-from pathlib import Path
-from nasrec_opt.errors import DataError
-from nasrec_opt.pipeline import StudyConfig, run_study
-try:
-    run_study(StudyConfig.from_toml(sys.argv[1]), Path(sys.argv[2]), data=Path("gone.tsv"))
-except DataError:
-    pass
-"""
-    assert loaded(code, str(study), str(tmp_path / "run")) == []
+@pytest.fixture(scope="module")
+def found(runs) -> dict[str, list]:
+    """The heavy packages that each case loads, and the error that it ends with."""
+    cases = {"options": (OPTIONS, [])}
+    cases |= {study: (CHECK, [str(ROOT / "studies" / study)]) for study in STUDIES}
+    for number, (name, text) in enumerate((FAULTS | {MISSED: ""}).items()):
+        file, out = runs / f"{number}.toml", str(runs / name)
+        file.write_text(text)
+        cases[name] = (
+            (WITHOUT_A_LOG, [str(file), out])
+            if name == MISSED
+            else (REFUSE, ["run", str(file), "--out", out])
+        )
+    done = subprocess.run(
+        [sys.executable, "-c", PROCESS],
+        input=json.dumps((HEAVY, cases)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_options_need_no_heavy_package():
-    assert loaded("import nasrec_opt.options\n") == []
+def test_options_need_no_heavy_package(found):
+    assert found["options"] == [[], ""]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_is_read_and_checked_without_heavy_packages(study, found):
+    assert found[study] == [[], ""]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_said_before_a_heavy_package_is_loaded(name, found, runs):
+    assert found[name] == [[], ""]
+    assert not (runs / name).exists()
+
+
+def test_a_missing_log_is_missed_before_a_heavy_package_is_loaded(found):
+    assert found[MISSED] == [[], ""]
