@@ -39,17 +39,22 @@ class Proposal:
 class Breeder(Protocol):
     """Makes proposals, at random or from a parent."""
 
-    def identify(self, params: Mapping[str, Any]) -> Hashable: ...
+    def identify(self, params: Mapping[str, Any]) -> Hashable:
+        """What all spellings of these parameters share, or None if they are no model."""
 
-    def distributions(self, parents: Sequence[FrozenTrial]) -> Distributions: ...
+    def distributions(self, parents: Sequence[FrozenTrial]) -> Distributions:
+        """The parameters to propose, by name, as far as these trials show them."""
 
-    def random(self, space: Distributions, rng: np.random.Generator) -> Proposal: ...
+    def random(self, space: Distributions, rng: np.random.Generator) -> Proposal:
+        """A proposal that owes nothing to any trial."""
 
     def mutate(
         self, parent: FrozenTrial, space: Distributions, rng: np.random.Generator, count: int
-    ) -> Proposal: ...
+    ) -> Proposal:
+        """A child of a trial, after `count` mutations."""
 
-    def points(self, identities: Sequence[Hashable], space: Distributions) -> FloatArray: ...
+    def points(self, identities: Sequence[Hashable], space: Distributions) -> FloatArray:
+        """Models as points for a surrogate, `[models, coordinates]`."""
 
 
 class GenotypeBreeder:

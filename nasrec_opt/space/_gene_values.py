@@ -9,6 +9,19 @@ from nasrec_opt.errors import GenotypeError
 
 
 def operators_of(name: str, given: Any, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Put the operators of a branch into the order of their table.
+
+    Args:
+        name: What the gene is called in an error.
+        given: A collection of names, in any order.
+        known: The operators that there are, in the order of their table.
+
+    Returns:
+        Each operator once.
+
+    Raises:
+        GenotypeError: `given` is empty, no collection, or has a name that is not known.
+    """
     if isinstance(given, str) or not isinstance(given, (tuple, list, set, frozenset)) or not given:
         raise GenotypeError(f"{name}: expected a non-empty subset of {known}, got {given!r}")
     for op in given:
@@ -18,6 +31,18 @@ def operators_of(name: str, given: Any, known: tuple[str, ...]) -> tuple[str, ..
 
 
 def inputs_of(name: str, given: Any) -> tuple[int, ...]:
+    """Sort the inputs of a branch.
+
+    Args:
+        name: What the gene is called in an error.
+        given: A collection of numbers of blocks, NumPy's integers included; 0 is the raw input.
+
+    Returns:
+        Each input once, as Python integers, ascending.
+
+    Raises:
+        GenotypeError: `given` is empty, no collection, or has something that is no such number.
+    """
     if not isinstance(given, (tuple, list, set, frozenset)) or not given:
         raise GenotypeError(f"{name}: expected a non-empty list of inputs, got {given!r}")
     indices = [plain(index) for index in given]
@@ -27,5 +52,16 @@ def inputs_of(name: str, given: Any) -> tuple[int, ...]:
 
 
 def check_integer(name: str, value: Any, low: int, high: int) -> None:
+    """Refuse a value that is no integer of a range.
+
+    Args:
+        name: What the gene is called in an error.
+        value: The value. Booleans are no integers here.
+        low: The least that is allowed.
+        high: The most that is allowed.
+
+    Raises:
+        GenotypeError: It is no such integer.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise GenotypeError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
