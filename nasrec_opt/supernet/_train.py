@@ -126,20 +126,16 @@ def train_supernet(
         GenotypeError: `strategy` samples a genotype that the supernet has no weights for.
     """
     config = config or TrainConfig()
-    if config.initialization != supernet.initialization:
-        raise StudyError(
-            f"initialization: expected a supernet made with {config.initialization!r}, as in the "
-            f"configuration, got one made with {supernet.initialization!r}"
-        )
-    device = supernet.final.bias.device
-    precision = choose_precision(
-        config.precision, device, is_quantized=not learns_in_floats(supernet.space)
-    )
+    _check_initialization(supernet, config)
     out_dir = Path(out_dir)
     started = time.perf_counter()
     rows = dataset.split("train")
+    precision = choose_precision(
+        config.precision,
+        supernet.final.bias.device,
+        is_quantized=not learns_in_floats(supernet.space),
+    )
     config = replace(config, precision=precision).for_rows(rows.num_rows)
-    steps = training_steps(rows.num_rows, config)
     settings = training_settings(config, supernet, dataset.fingerprint, strategy)
     strategy = strategy or make_path_sampling(
         config.path_sampling,
@@ -148,36 +144,85 @@ def train_supernet(
         warmup_fraction=config.warmup_fraction,
     )
     optimizer = SliceAdagrad(supernet, row_prior=row_prior(config), options=config)
+    training = _Training(supernet, optimizer, strategy, config, precision, rows)
     start_at_click_rate(supernet, rows.labels)  # a checkpoint, if there is one, replaces it
     checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)
-    done = checkpoint.take_up()
-    losses: list[Tensor] = []
-    saved = time.monotonic()
-    for step, batch in train_batches(rows, config, steps, done):
-        sampled = strategy.sample(np.random.default_rng([config.seed, step]), step / steps)
-        supernet.check_genotype(sampled)  # before the genotype of a user's strategy is used
-        rate, of_table = learning_rates_at(step, steps, config)
-        loss = train_step(
-            supernet,
-            optimizer,
+    train_log_loss = training.run(checkpoint, progress)
+    _save(supernet, dataset, out_dir, settings, train_log_loss)
+    return TrainResult(training.steps, train_log_loss, time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """The steps of a training, of which each follows from its number.
+
+    Args:
+        supernet: Is trained in place.
+        optimizer: Of the supernet.
+        strategy: Samples the subnet of a step.
+        config: How it is trained, filled in by `TrainConfig.for_rows`.
+        precision: Of the products in the blocks.
+        rows: The training rows.
+    """
+
+    supernet: Supernet
+    optimizer: SliceAdagrad
+    strategy: PathSampling
+    config: TrainConfig
+    precision: Precision
+    rows: TrainRows
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return training_steps(self.rows.num_rows, self.config)
+
+    def run(self, checkpoint: Checkpoint, progress: Progress | None) -> float:
+        """Take the steps that a checkpoint lacks.
+
+        Returns:
+            Mean log loss of those in the last tenth of the training, nats; NaN without any.
+        """
+        steps, done = self.steps, checkpoint.take_up()
+        losses: list[Tensor] = []
+        saved = time.monotonic()
+        for step, batch in train_batches(self.rows, self.config, steps, done):
+            loss = self._step(step, steps, batch)
+            if step >= steps * 0.9:
+                losses.append(loss)
+            done = step + 1
+            if progress:
+                progress(done, steps)
+            if time.monotonic() - saved > self.config.checkpoint_s and done < steps:
+                _check(loss, step)
+                checkpoint.write(done)
+                saved = time.monotonic()
+        return float(torch.stack(losses).mean()) if losses else math.nan
+
+    def _step(self, step: int, steps: int, batch: Any) -> Tensor:
+        """Train the subnet of a step on its rows; their log loss."""
+        progress = step / steps
+        sampled = self.strategy.sample(np.random.default_rng([self.config.seed, step]), progress)
+        self.supernet.check_genotype(sampled)  # before the genotype of a user's strategy is used
+        rate, of_table = learning_rates_at(step, steps, self.config)
+        device = self.supernet.final.bias.device
+        return train_step(
+            self.supernet,
+            self.optimizer,
             [torch.from_numpy(a).to(device) for a in (batch.dense, batch.sparse, batch.labels)],
             trained_as(sampled),
             learning_rate=rate,
             embedding_rate=of_table,
-            precision=precision,
+            precision=self.precision,
         )
-        if step >= steps * 0.9:
-            losses.append(loss)
-        done = step + 1
-        if progress:
-            progress(done, steps)
-        if time.monotonic() - saved > config.checkpoint_s and done < steps:
-            _check(loss, step)
-            checkpoint.write(done)
-            saved = time.monotonic()
-    train_log_loss = float(torch.stack(losses).mean()) if losses else math.nan
-    _save(supernet, dataset, out_dir, settings, train_log_loss)
-    return TrainResult(steps, train_log_loss, time.perf_counter() - started)
+
+
+def _check_initialization(supernet: Supernet, config: TrainConfig) -> None:
+    if config.initialization != supernet.initialization:
+        raise StudyError(
+            f"initialization: expected a supernet made with {config.initialization!r}, as in the "
+            f"configuration, got one made with {supernet.initialization!r}"
+        )
 
 
 def training_steps(num_rows: int, config: TrainConfig) -> int:
