@@ -23,6 +23,7 @@ from types import TracebackType
 import numpy as np
 
 from studies._preload import LIBRARIES, load_without_threads
+from tests.patience import PATIENCE_S
 
 LOADED = (
     *LIBRARIES,
@@ -30,7 +31,6 @@ LOADED = (
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
 )
-TIMEOUT_S = 300.0
 
 
 class Command:
@@ -70,9 +70,9 @@ class Command:
         return self.wait()
 
     def wait(self) -> subprocess.CompletedProcess[str]:
-        """What `subprocess.run` would return; after `TIMEOUT_S` the process is killed."""
+        """What `subprocess.run` would return; after `PATIENCE_S` the process is killed."""
         assert self._server.stdout is not None
-        timer = Timer(TIMEOUT_S, os.kill, (self.pid, signal.SIGKILL))
+        timer = Timer(PATIENCE_S, os.kill, (self.pid, signal.SIGKILL))
         timer.start()
         code = int(self._server.stdout.readline())
         timer.cancel()
@@ -136,6 +136,10 @@ class CommandServer:
 
 def main() -> None:
     load_without_threads(LOADED)
+    if "mlflow.store.db.utils" in sys.modules:
+        from tests.mlflow_stores import copy_new_stores
+
+        copy_new_stores()
     tasks = Path("/proc/self/task")
     if tasks.exists() and len(list(tasks.iterdir())) > 1:
         raise RuntimeError("a process with threads cannot be forked: some of LOADED starts one")

@@ -9,14 +9,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli_server import TIMEOUT_S, Command, CommandServer
+from cli_server import Command, CommandServer
 from hypothesis import settings
+from patience import PATIENCE_S
 
 # A slow machine is no failure: nothing here is timed.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 # Few examples, and the same each time: tests/mutants.py runs tests once for each mutant.
 settings.register_profile("mutants", max_examples=15, derandomize=True, database=None)
+
+
+def pytest_runtest_setup() -> None:
+    if "mlflow.store.db.utils" in sys.modules:  # loading it takes seconds: not for every test
+        from mlflow_stores import copy_new_stores
+
+        copy_new_stores()
+
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = REPOSITORY.parent / "shared" / "data"  # real logs, only where somebody put them
@@ -98,7 +107,7 @@ def cli(start: Start) -> Cli:
             text=True,
             cwd=cwd,
             env=environment(),
-            timeout=TIMEOUT_S,
+            timeout=PATIENCE_S,
             check=False,
         )
 

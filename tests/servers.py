@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 
+# MLflow's server starts a dozen processes for jobs of its own, which no test here asks for.
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 _PROXY = """
 import sys, warnings
 warnings.simplefilter("ignore")
@@ -37,16 +40,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(
-    command: list[str], port: int, timeout_s: float = 90.0, cwd: Path | None = None
-) -> Iterator[str]:
+def serve(command: list[str], port: int, cwd: Path | None = None) -> Iterator[str]:
     """Run a web server while the block lasts; its address."""
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd
+        command,
+        env=os.environ | NO_JOBS,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=cwd,
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 urllib.request.urlopen(address, timeout=2)
@@ -58,7 +63,7 @@ def serve(
         yield address
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
 
 
 @contextmanager
@@ -73,7 +78,7 @@ def grpc_proxy(behind: str) -> Iterator[str]:
         yield f"grpc://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
 
 
 class PostgreSQL:

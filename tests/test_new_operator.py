@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
+from patience import PATIENCE_S
 
 from nasrec_opt import SearchSpace
 from nasrec_opt.space import OPERATORS
@@ -156,7 +157,7 @@ def found(tmp_path_factory) -> dict:
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy)},
-        timeout=600,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 import hub_study
 import pytest
 from conftest import REPOSITORY, environment
+from patience import PATIENCE_S
 
 from nasrec_opt import RegularizedEvolutionSampler
 
@@ -35,7 +36,7 @@ def run(script: Path, *arguments: object) -> str:
         cwd=script.parent,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

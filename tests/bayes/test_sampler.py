@@ -13,6 +13,7 @@ from bayes.studies import make, open_study, work
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, MultiObjectiveSamplerTestCase
 from optuna.trial import FrozenTrial, TrialState
+from patience import PATIENCE_S
 from samplers.studies import SPACE, objective
 
 pytest.importorskip("botorch", reason="the extra 'bayes' is not installed")
@@ -90,7 +91,7 @@ def test_processes_share_a_study(tmp_path):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=120)
+        worker.join(timeout=PATIENCE_S)
     assert [worker.exitcode for worker in workers] == [0, 0]
     study = open_study("sqlite", tmp_path)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 12

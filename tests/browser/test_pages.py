@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from patience import PATIENCE_S
 from servers import free_port, serve
 
 from nasrec_opt.features import FeatureSpec
@@ -65,7 +66,7 @@ def storage(tmp_path_factory) -> Path:
     return folder
 
 
-def wait_for(browser, script: str, timeout_s: float = 60.0):
+def wait_for(browser, script: str, timeout_s: float = PATIENCE_S):
     from selenium.webdriver.support.ui import WebDriverWait
 
     return WebDriverWait(browser, timeout_s).until(lambda b: b.execute_script(script))

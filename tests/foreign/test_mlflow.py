@@ -11,10 +11,13 @@ from tracking import studies
 
 pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 
+from mlflow.store.db import utils as store_utils
 from mlflow.store.tracking import sqlalchemy_store
 from mlflow.store.tracking.dbmodels import models
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service import utils
+from mlflow_stores import create, tables_of_a_new_store
+from sqlalchemy import create_engine
 
 from nasrec_opt._foreign import mlflow as foreign
 from nasrec_opt.tracking import MLflowLogger
@@ -40,6 +43,22 @@ def test_a_new_store_has_all_places_that_may_move(uri, tmp_path):
         assert tuple(foreign._present(connection)) == foreign.ADDRESSES
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     assert foreign.STORE_TABLE in names
+
+
+def test_a_store_that_a_test_copies_is_one_that_mlflow_makes(tmp_path):
+    own = getattr(store_utils._initialize_tables, "__wrapped__", store_utils._initialize_tables)
+    statements = tables_of_a_new_store(own)
+    assert create(str(tmp_path / "copied.db"), statements)
+    assert not create(str(tmp_path / "copied.db"), statements)  # nothing is lost
+    engine = create_engine(f"sqlite:///{tmp_path / 'made.db'}")
+    own(engine)
+    found = []
+    for name in ("copied", "made"):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection:
+            schema = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+            found.append((set(schema), set(connection.iterdump())))
+    assert found[0] == found[1]
+    assert any("alembic_version" in line and "INSERT" in line for line in statements)
 
 
 def required_column(patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState
+from patience import PATIENCE_S
 from sqlalchemy import event
 
 from nasrec_opt import SQLiteStorage
@@ -66,11 +67,11 @@ def race(
 
     def between() -> None:
         thread.start()
-        assert done.wait(30)
+        assert done.wait(PATIENCE_S)
 
     before_first_write(ours, between)
     mine = ask(ours)
-    thread.join(30)
+    thread.join(PATIENCE_S)
     [their] = found
     return mine, their
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import RunFolder, SilentReporter, StudyConfig, run_study
@@ -58,7 +59,7 @@ def test_a_run_killed_after_its_baselines_goes_on_with_them(
 ):
     folder = RunFolder(tmp_path / "run")
     run = start("run", tiny_study, "--out", folder.path)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE_S
     while "baselines" not in folder.record() and time.monotonic() < deadline:
         time.sleep(0.002)
     run.stop(signal.SIGKILL)

@@ -8,13 +8,12 @@ import optuna
 import pytest
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.testing.pytest_storages import StorageTestCase
+from patience import PATIENCE_S
 from sqlalchemy import event
 from tracking import studies
 
 from nasrec_opt._foreign.optuna_rdb import BufferedStorage
 from nasrec_opt._sqlite import sqlite_url
-
-DEADLINE_S = 20.0
 
 
 class TestContract(StorageTestCase):
@@ -52,7 +51,7 @@ def test_those_outside_see_a_trial_that_runs(tmp_path):
     studies.SPACE.suggest(running)
     running.set_user_attr("seen", True)
     outside = study_in(RDBStorage(sqlite_url(tmp_path / "study.db")))
-    ends = time.monotonic() + DEADLINE_S
+    ends = time.monotonic() + PATIENCE_S
     while not outside.trials[1].user_attrs and time.monotonic() < ends:
         pass
     assert outside.trials[1].params == running.params

@@ -14,6 +14,7 @@ import pytest
 from cli_server import Command
 from conftest import TINY_STUDY
 from optuna.trial import TrialState
+from patience import PATIENCE_S
 
 from nasrec_opt.pipeline import StudyConfig
 from nasrec_opt.supernet import Subnet
@@ -160,7 +161,7 @@ def test_a_killed_climb_ends_as_one_left_alone(cli, start, study, searched, alon
 
 
 def kill_when_there_are(count: int, out: Path, pattern: str, run: Command) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE_S
     while run.is_running() and time.monotonic() < deadline:
         if len(list(out.glob(pattern))) >= count:
             break

@@ -43,7 +43,7 @@ def server(tmp_path_factory):
     command += ["--port", str(port), "--workers", "1", "--serve-artifacts"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     command += ["--artifacts-destination", str(folder / "store")]
-    with serve(command, port, 240) as address:
+    with serve(command, port) as address:
         yield address, folder
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from hw import TechnologyFile
 from nasrec_opt import FeatureSpec, MLflowLogger, SearchSpace
@@ -60,7 +61,7 @@ def cli():
 
     def called(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=120
+            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S
         )
 
     return called

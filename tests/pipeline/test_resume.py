@@ -13,6 +13,7 @@ from pathlib import Path
 import optuna
 import pytest
 from cli_server import Command
+from patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_killed_search_ends_with_the_same_trials(cli, start, tiny_study, trained
 def test_killed_stages_before_the_search_resume(cli, start, tiny_study, trained, tmp_path):
     out = tmp_path / "run"
     for begun in (out, out / "dataset", out / "supernet"):
-        kill_when(begun.exists, start("train", tiny_study, "--out", out), 120.0)
+        kill_when(begun.exists, start("train", tiny_study, "--out", out))
     assert cli("train", tiny_study, "--out", out).returncode == 0
     for name in ("train", "prepare"):
         assert_same_files(out, trained, name)
@@ -76,17 +77,16 @@ def kill_search_after(
             return False
         return count > trials
 
-    return kill_when(is_far_enough, search, 120.0, how)
+    return kill_when(is_far_enough, search, how)
 
 
 def kill_when(
     condition: Callable[[], bool],
     command: Command,
-    timeout_s: float,
     how: signal.Signals = signal.SIGKILL,
 ) -> tuple[int, str]:
     """Exit code and standard error of a command that was sent a signal."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + PATIENCE_S
     while command.is_running() and time.monotonic() < deadline and not condition():
         time.sleep(0.01)
     stopped = command.stop(how)

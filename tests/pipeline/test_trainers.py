@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from patience import PATIENCE_S
 from safetensors.torch import load_file
 from study_files import tiny_study_with
 
@@ -28,7 +29,6 @@ from nasrec_opt.space import SearchSpace
 SPACE = SearchSpace.nasrec_small(num_blocks=2, wide=(False, True))
 SHORT = RetrainConfig(learning_rates=(0.003,), epochs=2, batch_size=128, patience=0, least_steps=0)
 LONG = RetrainConfig(learning_rates=(0.003,), epochs=4000, batch_size=128, least_steps=10**6)
-WAIT_S = 60
 
 
 def study_file(workers: int) -> str:
@@ -82,7 +82,7 @@ def is_gone(pid: int) -> bool:
 
 
 def wait_until_gone(pids) -> bool:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if all(map(is_gone, pids)):
             return True

@@ -169,7 +169,7 @@ def start(stack: ExitStack, printed: str, program: str, place: Path) -> str:
     port = free_port()
     command = [str(Path(sys.executable).parent / words[0]), *words[1:], "--port", str(port)]
     command += ["--workers", "1"] if program == "mlflow" else []
-    return stack.enter_context(serve(command, port, 240, cwd=place))
+    return stack.enter_context(serve(command, port, place))
 
 
 def assert_whole(folder: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from conftest import environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE_S
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -174,7 +175,7 @@ for epochs in (1, 2, 3, 4):
 def test_a_killed_process_goes_on_from_its_last_part(dataset, whole, tmp_path):
     command = [sys.executable, "-c", SCRIPT, str(dataset.path), str(tmp_path), GENOTYPE.to_json()]
     process = subprocess.Popen(command, env=environment())
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and time.monotonic() < deadline:
         if (tmp_path / "epochs-1.safetensors").exists():
             break

@@ -17,6 +17,7 @@ from optuna.storages import (
     get_storage,
 )
 from optuna.storages.journal import JournalFileBackend
+from patience import PATIENCE_S
 
 from nasrec_opt import SQLiteStorage
 from nasrec_opt.samplers import make_sampler
@@ -59,7 +60,7 @@ def open_storage(address: str, **options: Any) -> BaseStorage:
     if kind == "grpc":
         host, port = where.split(":")
         proxy = GrpcStorageProxy(host=host, port=int(port))
-        proxy.wait_server_ready(timeout=60)
+        proxy.wait_server_ready(timeout=PATIENCE_S)
         return proxy
     if kind == "sqlite":
         return get_storage(SQLiteStorage(address, **options))

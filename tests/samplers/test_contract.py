@@ -14,6 +14,7 @@ from optuna.testing.pytest_samplers import (
     RelativeSamplerTestCase,
 )
 from optuna.trial import TrialState
+from patience import PATIENCE_S
 from samplers.studies import SMALL_OPTIONS, SPACE, objective, open_study, work
 
 from nasrec_opt.errors import StudyError
@@ -112,7 +113,7 @@ def test_processes_share_a_study(tmp_path):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=120)
+        worker.join(timeout=PATIENCE_S)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     study = open_study("sqlite", tmp_path, "evolution")
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 45

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
+from patience import PATIENCE_S
 from samplers.studies import open_storage
 
 from nasrec_opt import Genotype, RegularizedEvolutionSampler, SearchSpace
@@ -127,7 +128,7 @@ def test_workers_at_the_same_time_evaluate_each_once(tmp_path, kind):
         try:
             storage = shared if kind == "memory" else open_storage(address)
             study = optuna.load_study(study_name="a", storage=storage)
-            barrier.wait(60)
+            barrier.wait(PATIENCE_S)
             for genotype in genotypes:
                 SPACE.enqueue(study, genotype)
             if queues_are_safe:

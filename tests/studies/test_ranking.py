@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
+from patience import PATIENCE_S
 from scipy.stats import kendalltau, linregress
 
 from nasrec_opt.lowering import lower
@@ -121,7 +122,7 @@ def test_study_killed_on_the_way_ends_like_one_left_alone(finished, tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "studies.ranking", *arguments(folder)]
     with subprocess.Popen(command, start_new_session=True) as process:
-        deadline = time.monotonic() + 600  # a busy machine is no failure
+        deadline = time.monotonic() + PATIENCE_S
         while not (folder / "truth.parquet").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)

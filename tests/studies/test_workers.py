@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 from conftest import REPOSITORY, environment
 from look_around import look
+from patience import PATIENCE_S
 
 from nasrec_opt.pipeline import SilentReporter
 from studies._ledger import Ledger
 from studies._workers import run_tasks
 
 SCRIPT = Path(__file__).with_name("wait_in_a_worker.py")
-TIMEOUT_S = 120.0
 
 
 def test_a_terminated_process_leaves_no_worker_behind(tmp_path):
@@ -36,7 +36,7 @@ def test_a_terminated_process_leaves_no_worker_behind(tmp_path):
     try:
         left.append(int(said(reader)))
         parent.send_signal(signal.SIGTERM)
-        assert parent.wait(TIMEOUT_S) == -signal.SIGTERM
+        assert parent.wait(PATIENCE_S) == -signal.SIGTERM
         assert said(reader) == b""  # the other end is closed: the worker is no more
         left.clear()
     finally:
@@ -48,7 +48,7 @@ def test_a_terminated_process_leaves_no_worker_behind(tmp_path):
 
 def said(reader: int) -> bytes:
     """What comes next, at the latest after a while."""
-    ready, _, _ = select.select([reader], [], [], TIMEOUT_S)
+    ready, _, _ = select.select([reader], [], [], PATIENCE_S)
     assert ready, "the worker goes on without its parent"
     return os.read(reader, 100)
 

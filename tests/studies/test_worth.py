@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from patience import PATIENCE_S
 from scipy import stats
 
 from nasrec_opt.data import Dataset
@@ -352,7 +353,7 @@ def test_a_killed_study_goes_on(plan, tmp_path):
     command = [sys.executable, "-m", "studies.worth"]
     options = arguments(folder, plan, contenders="logistic", logs="brief", seeds="0..2")
     process = subprocess.Popen([*command, *options], start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not (folder / "results.parquet").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)

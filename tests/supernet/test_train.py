@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from patience import PATIENCE_S
 from safetensors.torch import load_file
 from supernet.cases import FEATURES, SPACES, Log
 from supernet.train_and_wait import train
@@ -33,7 +34,7 @@ def killed_after_a_checkpoint(out: Path, checkpoints: int) -> None:
     script = TESTS / "supernet" / "train_and_wait.py"
     process = subprocess.Popen([sys.executable, str(script), str(out)], env=environment)
     seen: set[str] = set()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while process.poll() is None and len(seen) < checkpoints and time.monotonic() < deadline:
         seen |= {path.name for path in (out / "checkpoint").glob("[0-9]*")}
         time.sleep(0.001)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from patience import PATIENCE_S
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.tracking._background import Background
@@ -26,22 +27,22 @@ def test_what_is_handed_over_while_it_closes_is_written_and_so_is_what_comes_lat
 
     def write(items: list[str]) -> None:
         is_writing.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         written.extend(items)
 
     background = Background(write, "store")
     background.submit("before")
     closing = threading.Thread(target=background.close)
     closing.start()
-    assert is_writing.wait(10)
+    assert is_writing.wait(PATIENCE_S)
     background.submit("meanwhile")
     go_on.set()
-    closing.join(10)
+    closing.join(PATIENCE_S)
     assert not closing.is_alive()
     background.submit("after")
     flushing = threading.Thread(target=background.flush, daemon=True)
     flushing.start()
-    flushing.join(10)
+    flushing.join(PATIENCE_S)
     assert not flushing.is_alive()
     assert sorted(written) == ["after", "before", "meanwhile"]
     background.close()

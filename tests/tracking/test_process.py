@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import environment
+from patience import PATIENCE_S
 from tracking import studies
 
 pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
@@ -42,7 +43,7 @@ def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
 
