@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from conftest import environment
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
+from patience import PATIENCE_S
 from samplers.studies import SPACE, heartbeat, objective, open_at
 
 from nasrec_opt.samplers import RegularizedEvolutionSampler
@@ -51,7 +53,7 @@ def share(address: str, asked: Any, answers: Any) -> None:
     study = open_at(address)
     study.optimize(evaluate, n_trials=SHARE)
     answers.put(evaluated)
-    assert asked.wait(120)
+    assert asked.wait(PATIENCE_S)
     [running] = study.get_trials(states=(TrialState.RUNNING,))
     space = study.sampler.infer_relative_search_space(study, running)
     answers.put(study.sampler.sample_relative(study, running, space))
@@ -67,16 +69,16 @@ def test_processes_share_a_study_and_agree_on_its_population(address):
     ]
     for worker in workers:
         worker.start()
-    evaluated = [number for _ in workers for number in answers.get(timeout=120)]
+    evaluated = [number for _ in workers for number in answers.get(timeout=PATIENCE_S)]
     assert sorted(evaluated) == list(range(WORKERS * SHARE))  # each by one worker alone
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * (WORKERS * SHARE)
     # Two that are drawn in the same instant, before either is written down, may be alike.
     assert len(models_of(study.trials)) >= WORKERS * SHARE - 3
     proposed = study.ask().relative_params
     asked.set()
-    assert [answers.get(timeout=60) for _ in workers] == [proposed] * WORKERS
+    assert [answers.get(timeout=PATIENCE_S) for _ in workers] == [proposed] * WORKERS
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(timeout=PATIENCE_S)
     assert [worker.exitcode for worker in workers] == [0] * WORKERS
 
 
@@ -144,17 +146,21 @@ def live_and_die(address: str, worker: int, log: Path, lives: int) -> None:
     """A worker that is killed at random moments, `lives` times, and then does its share."""
     rng = random.Random(worker)
     command = [sys.executable, str(SCRIPT), address, str(worker), str(SHARE), str(log)]
-    for life in range(lives + 1):
-        process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE)
+    with subprocess.Popen(
+        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
-        with process.stdout:
+        for life in range(lives + 1):
+            print(file=process.stdin, flush=True)
+            number = int(process.stdout.readline())
             if life < lives:
                 for _ in range(rng.randint(1, 3)):
                     process.stdout.readline()  # a trial's evaluation begins
                 time.sleep(0.06 * rng.random())  # into it, or into what comes between two
-                process.kill()
-            process.wait()
-        assert process.returncode == (-signal.SIGKILL if life < lives else 0)
+                os.kill(number, signal.SIGKILL)
+            ended = next(line for line in process.stdout if line.startswith("ended"))
+            assert int(ended.split()[1]) == (-signal.SIGKILL if life < lives else 0)
 
 
 @pytest.mark.parametrize("address", ["sqlite", "postgresql"], indirect=True)

@@ -1,7 +1,12 @@
-"""Does one worker's share of a study, however often it is killed: `ADDRESS WORKER SHARE LOG`."""
+"""Does one worker's share of a study, however often it is killed: `ADDRESS WORKER SHARE LOG`.
+
+Each line of standard input begins a life of the worker: a process forked from this one, which has
+the packages loaded and has opened nothing. Its number is printed, what it says, and how it ended.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import warnings
@@ -36,7 +41,16 @@ def main(address: str, worker: int, share: int, log: Path) -> None:
         search(study, evaluate, n_trials=len(finished_trials(study)) + 1, shared=True)
 
 
+def live() -> None:
+    print(os.getpid(), flush=True)
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+
+
 if __name__ == "__main__":
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    while sys.stdin.readline():
+        if not (life := os.fork()):
+            live()
+            break
+        print("ended", os.waitstatus_to_exitcode(os.waitpid(life, 0)[1]), flush=True)
