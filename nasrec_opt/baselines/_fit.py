@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,9 @@ import torch
 from nasrec_opt.baselines._network import Network
 from nasrec_opt.baselines._options import BaselineOptions
 from nasrec_opt.baselines._registry import Build
-from nasrec_opt.data import Dataset, Split, evenly_spaced
+from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.errors import StudyError
+from nasrec_opt.retrain import VALIDATION_PASS
 
 EPOCHS = 20
 SCORINGS = 4  # of validation rows, an epoch
@@ -38,10 +40,31 @@ class FittedNetwork:
     Args:
         network: The network, with the weights that were best on validation rows.
         dataset: The log that it was trained on.
+        options: Its hyperparameters.
+        seed: Seed of the order of the rows.
+        moments: Adam's state at the step of those weights.
     """
 
     network: Network
     dataset: Dataset
+    options: BaselineOptions
+    seed: int
+    moments: dict[str, Any]
+
+    def learn_validation(self) -> None:
+        """Let the weights learn the validation rows as well, in one pass, as our own models do.
+
+        Training continues from the step at which the weights were kept. From then on, validation
+        rows can choose nothing more.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            adam = _adam(self.network, self.options)
+            adam.load_state_dict(self.moments)
+            split = self.dataset.split("validation")
+            for batch in _batches(split, self.options, self.seed, VALIDATION_PASS):
+                _step(self.network, adam, batch)
+        self.network.module.eval()
 
     def click_probabilities(self, split: str, rows: int | None = None) -> npt.NDArray[np.float64]:
         """Predict rows of a split.
@@ -100,14 +123,14 @@ def fit(
     """
     with torch.random.fork_rng(devices=[]):  # the libraries draw from torch's own stream
         network = build(dataset.features, options, seed)
-        best = _best_weights(network, options, dataset, seed, progress, report)
+        best, moments = _best_weights(network, options, dataset, seed, progress, report)
     if not best:
         raise StudyError(
             f"{type(network.module).__name__}: expected a finite validation log loss, got none"
         )
     network.module.load_state_dict(best)
     network.module.eval()
-    return FittedNetwork(network, dataset)
+    return FittedNetwork(network, dataset, options, seed, moments)
 
 
 def _best_weights(
@@ -117,47 +140,60 @@ def _best_weights(
     seed: int,
     progress: Callable[[], None] | None,
     report: Report | None,
-) -> dict[str, torch.Tensor]:
-    """The weights at the best scoring; empty if no score was finite."""
-    validation = dataset.split("validation")
-    best, weights, waited = math.inf, {}, 0
-    for number, _ in enumerate(_scorings(network, options, dataset, seed, progress), start=1):
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The weights at the best scoring, and Adam's state; empty if no score was finite."""
+    validation, adam = dataset.split("validation"), _adam(network, options)
+    best, weights, moments, waited = math.inf, {}, {}, 0
+    scorings = _scorings(network, adam, options, dataset, seed, progress)
+    for number, _ in enumerate(scorings, start=1):
         value = log_loss(network, validation, CHOICE_ROWS)
         waited += 1
         if value < best:
             best, weights, waited = value, copy.deepcopy(network.module.state_dict()), 0
+            moments = copy.deepcopy(adam.state_dict())
         if report:
             report(number, value)
         if waited == PATIENCE:
             break
-    return weights
+    return weights, moments
 
 
 def _scorings(
     network: Network,
+    adam: torch.optim.Adam,
     options: BaselineOptions,
     dataset: Dataset,
     seed: int,
     progress: Callable[[], None] | None,
 ) -> Iterator[None]:
     """Train; a pause for each scoring."""
-    adam = torch.optim.Adam(network.module.parameters(), options.learning_rate)
     split = dataset.split("train")
     steps = max(1, split.num_rows // options.batch_size)
     pauses = {round(steps * (i + 1) / SCORINGS) for i in range(SCORINGS)} - {0}
     for epoch in range(EPOCHS):
-        order = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-        drop = split.num_rows >= options.batch_size
-        batches = split.batches(options.batch_size, seed=order, drop_last=drop)
-        for step, batch in enumerate(batches, start=1):
-            network.module.train()
-            adam.zero_grad()
-            network.loss(batch).backward()
-            adam.step()
+        for step, batch in enumerate(_batches(split, options, seed, epoch), start=1):
+            _step(network, adam, batch)
             if progress:
                 progress()
             if step in pauses:
                 yield
+
+
+def _adam(network: Network, options: BaselineOptions) -> torch.optim.Adam:
+    return torch.optim.Adam(network.module.parameters(), options.learning_rate)
+
+
+def _batches(split: Split, options: BaselineOptions, seed: int, epoch: int) -> Iterable[Batch]:
+    order = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    drop = split.num_rows >= options.batch_size
+    return split.batches(options.batch_size, seed=order, drop_last=drop)
+
+
+def _step(network: Network, adam: torch.optim.Adam, batch: Batch) -> None:
+    network.module.train()
+    adam.zero_grad()
+    network.loss(batch).backward()
+    adam.step()
 
 
 def log_loss(network: Network, split: Split, rows: int | None = None) -> float:

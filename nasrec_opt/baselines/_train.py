@@ -26,8 +26,8 @@ class TrainedBaseline:
         name: A key of `BASELINES`.
         seed: Seed of the weights and of the order of the rows.
         hyperparameters: The fields of `BaselineOptions`; for logistic regression `C`.
-        validation_log_loss: On all validation rows, nats.
-        validation_auc: On all validation rows, or None if they are of one class.
+        validation_log_loss: On all validation rows, nats, before the model learnt these rows.
+        validation_auc: The AUC there, or None if they are of one class.
         test_log_loss: On all test rows, nats; no choice depends on them.
         test_auc: On all test rows, or None if they are of one class.
         parameters: Number of weights outside the tables of embeddings and first-order weights; None
@@ -90,8 +90,9 @@ def train_baseline(
 ) -> TrainedBaseline:
     """Train one hand-made model, and score it.
 
-    Validation rows decide when training ends. The test rows are scored once, at the end. The same
-    arguments give the same figures.
+    Validation rows decide when training ends, and are then learnt as well, as
+    `RetrainConfig.validation_pass` has it for our own models. The test rows are scored once, at the
+    end. The same arguments give the same figures.
 
     Args:
         name: A key of `BASELINES`.
@@ -115,7 +116,9 @@ def train_baseline(
     started = time.perf_counter()
     fitted = fit(spec.build, options, dataset, seed, progress=progress)
     network = fitted.network
-    validation, test = (_scored(fitted, split) for split in ("validation", "test"))
+    validation = _scored(fitted, "validation")
+    fitted.learn_validation()
+    test = _scored(fitted, "test")
     return TrainedBaseline(
         name=name,
         seed=seed,

@@ -18,9 +18,10 @@ from nasrec_opt.retrain._expected import Expected, expected_log_loss
 from nasrec_opt.retrain._metrics import auc, log_loss, log_losses, predict
 from nasrec_opt.retrain._partial import PartialModel, epoch_steps, forget_training, train_epochs
 from nasrec_opt.retrain._retrain import RetrainedModel, has_result, retrain
-from nasrec_opt.retrain._training import Training
+from nasrec_opt.retrain._training import VALIDATION_PASS, Training
 
 __all__ = [
+    "VALIDATION_PASS",
     "Baseline",
     "Comparison",
     "Ensemble",

@@ -207,3 +207,15 @@ def test_options_are_checked(change):
     with pytest.raises(StudyError, match=f"^{name}: expected"):
         BaselineOptions(**change)
     assert BaselineOptions.from_dict(SMALL.to_dict()) == SMALL
+
+
+def test_kept_weights_learn_the_validation_rows_after_all_choices(dataset):
+    require("deepfm")
+    alone = fit(BASELINES["deepfm"].build, SMALL, dataset, 0)
+    before = alone.log_loss("validation"), alone.log_loss("test")
+    alone.learn_validation()
+    assert alone.log_loss("validation") < before[0]
+    assert alone.log_loss("test") != before[1]
+    model = train_baseline("deepfm", dataset, SMALL)
+    assert model.validation_log_loss == pytest.approx(before[0], abs=1e-6)
+    assert model.test_log_loss == pytest.approx(alone.log_loss("test"), abs=1e-6)
