@@ -16,14 +16,16 @@ from nasrec_opt.pruning._units import (
     Unit,
     groups_of,
     pruned_genotype,
+    read_by,
     shortcuts_of,
 )
 from nasrec_opt.space import Genotype, balanced_vectors
-from nasrec_opt.supernet import DENSE, PAIRS, SPARSE, VECTORS, Signal, Subnet, axes_of
+from nasrec_opt.supernet import DENSE, PAIRS, VECTORS, Signal, Subnet, axes_of
 
 MIN_UNITS = 4  # of an output: a layer norm of fewer says little
 Scores = Mapping[Signal, Tensor]  # of each unit of an output, `[units]`
 Group = tuple[Unit, ...]  # units that only go together
+Conflict = tuple[int, str]  # index of a block, and which of its shortcuts would change
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +93,62 @@ def choose(
         target: The size to come down to.
 
     Returns:
-        The units that stay. Where the target cannot be reached, those of the smallest model.
+        The units that stay. Where blocks stand against the target, a model of another size that is
+        as near to it as was found, but smaller than before if that is possible at all.
     """
     removal = _Removal(original, kept, scores)
-    found = _attempt(removal, kept, size, target, is_eager=False)
-    if size(found) > target:
-        found = min(found, _attempt(removal, kept, size, target, is_eager=True), key=size)
-    return found
+    before = size(kept)
+    found: list[Kept] = []
+    for wants_more in PREFERENCES:
+        smaller = _attempt(removal, kept, size, target, wants_more)
+        if size(smaller) <= target and not found:
+            return smaller
+        found.append(smaller)
+    return min(found, key=lambda units: (size(units) >= before, abs(size(units) - target)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """Two ways to end a conflict.
+
+    Args:
+        back: Groups to put back; none where that leads nowhere.
+        more: Groups to remove as well; likewise.
+        after_back: Size of the model after the first way.
+        after_more: The same after the second.
+    """
+
+    back: list[Group]
+    more: list[Group]
+    after_back: float
+    after_more: float
+
+
+# Whether a conflict ends by removing more, of its ways and the target. The first leaves the order
+# of scores alone as far as possible. Groups that it puts back are not removed again, so the rest
+# may be too few to come down to the target: then the others are tried.
+PREFERENCES: tuple[Callable[[_Ways, float], bool], ...] = (
+    lambda ways, _: len(ways.more) < len(ways.back),
+    lambda ways, target: abs(ways.after_more - target) < abs(ways.after_back - target),
+    lambda ways, _: True,
+)
 
 
 def _attempt(
-    removal: _Removal, kept: Kept, size: Callable[[Kept], float], target: float, *, is_eager: bool
+    removal: _Removal,
+    kept: Kept,
+    size: Callable[[Kept], float],
+    target: float,
+    wants_more: Callable[[_Ways, float], bool],
 ) -> Kept:
-    """Remove groups, lowest score first, and end the conflict of each block in one of two ways.
+    """Remove groups, lowest score first, and end each conflict in one of two ways.
 
     Args:
         removal: The groups.
         kept: The units that are left.
         size: What is to fall.
         target: The size to come down to.
-        is_eager: Whether a conflict ends by removing more wherever that is possible. Otherwise it
-            ends by what concerns fewer groups; where those are put back, the rest may be too few
-            to come down to the target.
+        wants_more: One of `PREFERENCES`.
 
     Returns:
         The units that stay.
@@ -120,8 +156,8 @@ def _attempt(
     gone: list[Group] = []  # whatever the target
     stay: set[Group] = set()
     for _ in removal.order:
-        rest = [group for group in removal.order if group not in stay and group not in gone]
-        sequence = [*gone, *rest]
+        done = set(gone) | stay
+        sequence = [*gone, *(group for group in removal.order if group not in done)]
         low, high = len(gone), len(sequence)
         while low < high:  # the smallest number of groups that is enough
             middle = (low + high) // 2
@@ -132,13 +168,13 @@ def _attempt(
         conflict = removal.conflict(sequence[:low])
         if conflict is None:
             return removal.after(sequence[:low])
-        back, more = removal.ways_out(conflict, sequence[:low], sequence[low:])
-        if more and (is_eager or len(more) < len(back)):
-            gone += more
+        ways = removal.ways_out(conflict, sequence[:low], sequence[low:], size)
+        if ways.more and wants_more(ways, target):
+            gone += ways.more
         else:
-            stay.update(back)
+            stay.update(ways.back)
             gone = [group for group in gone if group not in stay]
-        if not back and not more:
+        if not ways.back and not ways.more:
             break
     return kept
 
@@ -162,53 +198,62 @@ class _Removal:
         """The units that stay."""
         return _without(kept=self._kept, groups=groups, scores=self._scores)
 
-    def conflict(self, groups: Sequence[Group]) -> int | None:
-        """The first block whose operators would lose or gain a projection, if there is one."""
+    def conflict(self, groups: Sequence[Group]) -> Conflict | None:
+        """The first operator that would lose or gain a projection, if there is one."""
         found = self._shortcuts(self.after(groups))
-        blocks = enumerate(zip(found, self._wanted, strict=True), start=1)
-        return next((number for number, (new, old) in blocks if new != old), None)
+        for index, (new, old) in enumerate(zip(found, self._wanted, strict=True)):
+            for name in old:
+                if new[name] != old[name]:
+                    return index, name
+        return None
 
     def ways_out(
-        self, number: int, groups: Sequence[Group], others: Sequence[Group]
-    ) -> tuple[list[Group], list[Group]]:
-        """Groups to put back, and groups to remove as well, each of which ends a block's conflict.
+        self,
+        conflict: Conflict,
+        groups: Sequence[Group],
+        others: Sequence[Group],
+        size: Callable[[Kept], float],
+    ) -> _Ways:
+        """Groups to put back, and groups to remove as well, each of which ends a conflict.
 
         Args:
-            number: Of the block.
+            conflict: As `conflict` found it.
             groups: What is removed.
             others: What else could be, lowest score first.
+            size: Of the units that stay.
 
         Returns:
-            Both ways; the second is empty where it leads nowhere.
+            Both ways.
         """
-        gene = self._original.genotype.blocks[number - 1]
-        near = {(DENSE, number), (SPARSE, number)}
-        near |= {(kind, source) for kind in (DENSE, SPARSE) for source in gene.all_inputs}
+        index, name = conflict
+        near = read_by(index + 1, self._original.genotype.blocks[index])[name]
 
-        def of_block(some: Iterable[Group]) -> list[Group]:
+        def of_conflict(some: Iterable[Group]) -> list[Group]:
             return [group for group in some if any(signal in near for signal, _ in group)]
 
-        def is_over(removed: Sequence[Group]) -> bool:
-            shortcuts = self._shortcuts(self.after(removed))
-            return shortcuts[number - 1] == self._wanted[number - 1]
+        def is_over(units: Kept) -> bool:
+            return self._shortcuts(units)[index][name] == self._wanted[index][name]
 
-        back: list[Group] = []
-        for group in of_block(reversed(groups)):
-            back.append(group)
+        def without(back: Iterable[Group]) -> Kept:
             left = set(back)
-            if is_over([other for other in groups if other not in left]):
-                break
-        more: list[Group] = []
-        for group in of_block(others):
-            more.append(group)
-            if is_over([*groups, *more]):
-                return back, more
-        return back, []
+            return self.after([group for group in groups if group not in left])
+
+        back = _prefix(of_conflict(reversed(groups)), lambda some: is_over(without(some)))
+        more = _prefix(of_conflict(others), lambda some: is_over(self.after([*groups, *some])))
+        return _Ways(back, more, size(without(back)), size(self.after([*groups, *more])))
 
     def _shortcuts(self, kept: Kept) -> list[dict[str, bool]]:
         original = self._original
         smaller = pruned_genotype(original.genotype, kept)
         return shortcuts_of(smaller, original.features, balance=original.balance)
+
+
+def _prefix(groups: Sequence[Group], is_enough: Callable[[Sequence[Group]], bool]) -> list[Group]:
+    """The fewest first groups that are enough; none where all of them are not."""
+    for count in range(1, len(groups) + 1):
+        if is_enough(groups[:count]):
+            return list(groups[:count])
+    return []
 
 
 def _order(original: Original, kept: Kept, scores: Scores) -> list[Group]:

@@ -28,9 +28,9 @@ from nasrec_opt.pruning._units import (
     pruned_genotype,
     to_json,
 )
-from nasrec_opt.retrain import RetrainedModel, Training, retrain
+from nasrec_opt.retrain import RetrainedModel, Training, retrain, untrained
 from nasrec_opt.space import Genotype
-from nasrec_opt.supernet import Subnet, best_device, start_at_click_rate
+from nasrec_opt.supernet import Subnet, best_device
 
 Progress = Callable[[int, int | None], None]
 Begin = Callable[[str], None]  # told what is trained next
@@ -139,8 +139,7 @@ class _Pruning:
         self._training = training.for_rows(dataset.split("train").num_rows)
         balance = self._training.balance is not False
         self._original = Original(genotype, dataset.features, balance)
-        self._first = Subnet(genotype, dataset.features, self._training.seed, balance=balance)
-        start_at_click_rate(self._first, dataset.split("train").labels)
+        self._first = untrained(genotype, dataset, self._training, balance=balance)
         self._num_weights = num_weights(self._first)
         self.units = all_units(genotype, dataset.features, balance=balance)
         self._begin = begin

@@ -149,6 +149,26 @@ def shortcuts_of(
     return [widths.shortcuts(gene, live) for gene, live in _blocks(genotype)]
 
 
+def read_by(number: int, gene: BlockGene) -> dict[str, set[Signal]]:
+    """Say which widths decide whether an operator of a block does without a projection.
+
+    Args:
+        number: Of the block.
+        gene: The block.
+
+    Returns:
+        For each name that `shortcuts_of` knows, the outputs whose widths are compared.
+    """
+    own: set[Signal] = {(DENSE, number)}
+    sides = {side for side in (gene.left_input, gene.right_input) if side is not None}
+    pairs: set[Signal] = own | {(SPARSE, source) for source in gene.sparse_inputs}
+    two: set[Signal] = own | {(DENSE, source) for source in sides}
+    return {
+        "gate": two, "sum": two, "vector": {(DENSE, source) for source in gene.dense_inputs},
+        "vectors": pairs, "pairs": pairs, "fm": own, "rows": own,
+    }  # fmt: skip
+
+
 def groups_of(
     genotype: Genotype, features: FeatureSpec, kept: Kept, *, balance: bool
 ) -> list[tuple[Unit, ...]]:

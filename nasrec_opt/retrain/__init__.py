@@ -15,6 +15,7 @@ from nasrec_opt.retrain._comparison import Comparison, compare
 from nasrec_opt.retrain._early import forget_early, has_early, retrain_early
 from nasrec_opt.retrain._ensemble import Ensemble, choose_members, refer_to
 from nasrec_opt.retrain._expected import Expected, expected_log_loss
+from nasrec_opt.retrain._job import untrained
 from nasrec_opt.retrain._metrics import auc, log_loss, log_losses, predict
 from nasrec_opt.retrain._partial import PartialModel, epoch_steps, forget_training, train_epochs
 from nasrec_opt.retrain._retrain import RetrainedModel, has_result, retrain
@@ -53,4 +54,5 @@ __all__ = [
     "retrain",
     "retrain_early",
     "train_epochs",
+    "untrained",
 ]

@@ -81,14 +81,7 @@ class Job:
         """The model before its first step."""
         if self.initial is not None:
             return copy.deepcopy(self.initial).to(best_device())
-        subnet = Subnet(
-            self.genotype,
-            self.dataset.features,
-            self.config.seed,
-            balance=self.balance,
-            initialization=self.config.initialization,
-        )
-        start_at_click_rate(subnet, self.dataset.split("train").labels)
+        subnet = untrained(self.genotype, self.dataset, self.config, balance=self.balance)
         return subnet.to(best_device())
 
     def state(self, training: Training) -> TrainingState:
@@ -97,6 +90,31 @@ class Job:
             self.state_file, self.wanted, self.subnet(), self.config, training.steps
         )
         return found or training.begin(self.subnet())
+
+
+def untrained(
+    genotype: Genotype, dataset: Dataset, config: RetrainConfig, *, balance: bool
+) -> Subnet:
+    """Make a model as its training from scratch begins with it.
+
+    Args:
+        genotype: The architecture.
+        dataset: The log; the model begins at its click rate.
+        config: How it is trained; its seed and initialization decide the weights.
+        balance: Whether dot products project their vectors.
+
+    Returns:
+        The model, on the CPU.
+    """
+    subnet = Subnet(
+        genotype,
+        dataset.features,
+        config.seed,
+        balance=balance,
+        initialization=config.initialization,
+    )
+    start_at_click_rate(subnet, dataset.split("train").labels)
+    return subnet
 
 
 def _fingerprint(subnet: Subnet) -> str:

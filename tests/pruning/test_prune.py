@@ -119,12 +119,16 @@ def test_other_settings_are_pruned_anew(pruned, dataset):
     prune(GENOTYPE, dataset, out, config, training=TRAINING, trained_after=(1, 2))
 
 
-def test_units_begin_with_the_weights_that_they_had(dataset, tmp_path):
+@pytest.mark.parametrize("recipe", ["small_log", "paper"])
+def test_units_begin_with_the_weights_that_they_had(recipe, dataset, tmp_path):
     config = PruneConfig(method="magnitude", rounds=1)
-    still = dataclasses.replace(TRAINING, learning_rates=(1e-12,), averaging=0.0)
+    training = TRAINING if recipe == "small_log" else RetrainConfig.paper()
+    still = dataclasses.replace(training, learning_rates=(1e-12,), averaging=0.0)
     (found,) = prune(GENOTYPE, dataset, tmp_path, config, training=still)
     name = "blocks.1.dense.fc.project.weights.0"
-    before = Subnet(GENOTYPE, dataset.features, TRAINING.seed).get_parameter(name)
+    before = Subnet(
+        GENOTYPE, dataset.features, still.seed, initialization=still.initialization
+    ).get_parameter(name)
     after = Subnet.load(found.trained.path / "model").get_parameter(name)
     torch.testing.assert_close(after, before[list(found.kept["dense", 1])])
 
