@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nasrec_opt.oracle import Evaluation, FunctionOracle, Oracle, SupernetOracle, TabularOracle
     from nasrec_opt.samplers import RegularizedEvolutionSampler
     from nasrec_opt.serving import CTRClassifier, Predictor
-    from nasrec_opt.space import BlockGene, Genotype, HardwareGene, SearchSpace
+    from nasrec_opt.space import BlockGene, Genotype, HardwareGene, SearchSpace, published
     from nasrec_opt.supernet import Subnet, Supernet
     from nasrec_opt.tracking import MLflowLogger
 
@@ -46,6 +46,7 @@ __all__ = [
     "SupernetOracle",
     "TabularOracle",
     "lower",
+    "published",
     "search",
 ]
 
@@ -70,6 +71,7 @@ _HOMES = {
     "SupernetOracle": "oracle",
     "TabularOracle": "oracle",
     "lower": "lowering",
+    "published": "space",
     "search": "objective",
 }
 

@@ -31,9 +31,11 @@ class PaddedModel(nn.Module):
         dense = cache(lambda number: self.dense(number, dense_before, sparse_before, features))
         sparse = cache(lambda number: self.sparse(number, dense_before, sparse_before, embeddings))
         dense_before = cache(lambda number: self.operators(number, True, dense, sparse, dim))
-        sparse_before = cache(lambda number: self.operators(number, False, dense, sparse, dim))
+        sparse_before = cache(lambda number: self.sparse_sum(number, dense, sparse, dim))
         last = len(self.blocks)
-        joined = torch.cat([dense(last), sparse(last).flatten(1)], dim=1)
+        joined = dense(last)
+        if self.blocks[-1].sparse_ops:
+            joined = torch.cat([joined, sparse(last).flatten(1)], dim=1)
         return self.linear("logit", joined, 1).squeeze(1)
 
     def dense(self, number, dense_before, sparse_before, features: Tensor) -> Tensor:
@@ -58,6 +60,13 @@ class PaddedModel(nn.Module):
         if vector.shape[1] != MERGER_VECTORS * dim:
             vector = norm(self.linear(f"{number}/rows", vector, MERGER_VECTORS * dim))
         return torch.cat([own, vector.reshape(-1, MERGER_VECTORS, dim)], dim=1)
+
+    def sparse_sum(self, number: int, dense, sparse, dim: int) -> Tensor:
+        """What FM reads: the sparse operators' sum, or without any the block's sparse inputs."""
+        gene = self.blocks[number - 1]
+        if not gene.sparse_ops:
+            return torch.cat([sparse(i) for i in gene.sparse_inputs], dim=1)
+        return self.operators(number, False, dense, sparse, dim)
 
     def operators(self, number: int, is_dense: bool, dense, sparse, dim: int) -> Tensor:
         """The sum of a block's operators in one branch, before the mergers."""

@@ -42,6 +42,12 @@ SPACES = {
         multi_operator=True,
     ),
     "wide": SearchSpace.nasrec_small(3, wide=(False, True)),
+    "autoctr": SearchSpace.autoctr(3),
+    "dnas": SearchSpace.dnas(3, wide=(False, True)),
+    "profit": SearchSpace.profit(3),
+    "no sparse": SearchSpace(
+        num_blocks=3, sparse_ops=(), mergers=("sparse_to_dense",), multi_operator=True
+    ),
 }
 TABLES = ("embedding.table", "embedding.first_order")
 SUPERNETS = {name: Supernet(space, CRITEO) for name, space in SPACES.items()}

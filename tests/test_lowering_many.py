@@ -38,6 +38,12 @@ SPACES = {
     ),
     "codesign": SearchSpace.codesign(2),
     "first order": SearchSpace.codesign(2, wide=(False, True)),
+    "autoctr": SearchSpace.autoctr(3),
+    "dnas": SearchSpace.dnas(3),
+    "profit": SearchSpace.profit(3, codesign=True),
+    "no sparse": SearchSpace(
+        num_blocks=3, sparse_ops=(), mergers=("sparse_to_dense",), multi_operator=True
+    ),
 }
 WITH_FLOATS = SearchSpace(num_blocks=3, bits=(8, 32))
 TOTALS = (

@@ -52,6 +52,7 @@ class Genes(NamedTuple):
             self.dense_inputs | self.left | self.right,
             self.sparse_inputs,
             self.dense_ops & READ_SPARSE > 0,
+            self.sparse_ops > 0,
             self.dense_to_sparse,
             self.sparse_to_dense,
         )

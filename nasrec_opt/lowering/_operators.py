@@ -162,8 +162,11 @@ def attn(s: Shapes) -> Parts:
 
 
 def fm(s: Shapes) -> Parts:
-    """A factorization machine of the sparse output, projected where the width differs."""
-    rows, dim, n = s.vectors, s.dim, s.width
+    """A factorization machine, projected where the width differs.
+
+    Of the sparse output, or in a block without a sparse operator of the sparse inputs.
+    """
+    rows, dim, n = s.vectors + (s.vectors == 0) * s.sparse, s.dim, s.width
     return (
         Work("", (SPARSE,), unit_macs=(rows + 1) * dim, additions=(2 * (rows - 1) + 1) * dim),
         Product("output", ("",), dim, n, extra=2 * n, present=n != dim),

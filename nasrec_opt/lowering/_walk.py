@@ -203,7 +203,11 @@ class Walk:
         )
         dense_pre = self._branch(number, dense, shapes, given, dense_bits)
         sparse_pre = self._branch(number, sparse, shapes, given, sparse_bits)
-        given = {DENSE: dense_pre, SPARSE: sparse_pre, OTHER: dense_pre}
+        of_fm = sparse_pre
+        has_none = genes.sparse_ops == 0
+        if where(has_none) is not None:  # then FM reads the block's sparse inputs
+            of_fm = self.sink.either(sparse_pre, gather(self.sparse_from, has_none * sparse_inputs))
+        given = {DENSE: dense_pre, SPARSE: of_fm, OTHER: dense_pre}
         merged = self._operator(
             number, "fm", where(live.use_sparse_to_dense), shapes, given, dense_bits
         )

@@ -149,7 +149,9 @@ def _connectivity(parts: Live) -> dict[str, float]:
             possible["dense"] += number
         if part.reads_sparse:
             read["sparse"] += len(gene.sparse_inputs)
-            possible["sparse"] += number
+            possible["sparse"] += 1 + sum(
+                bool(before.sparse_ops) for before, _ in parts[: number - 1]
+            )
     count = sum(read.values())
     # An operator of one's own may read no dense input at all.
     each = {f"{s}_connectivity": read[s] / max(possible[s], 1) for s in ("dense", "sparse")}
@@ -157,4 +159,4 @@ def _connectivity(parts: Live) -> dict[str, float]:
 
 
 def _share(values: Sequence[float]) -> float:
-    return float(np.mean(values))
+    return float(np.mean(values)) if values else 0.0  # of no sparse branch

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from nasrec_opt.space import SearchSpace
+from nasrec_opt.space import PresetName, SearchSpace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,9 @@ class SpaceConfig:
     """A preset with its options, or a file of the user's own: `[space]` of a study file.
 
     Args:
-        preset: `nasrec_small`, `nasrec_full` or `codesign`.
+        preset: `nasrec_small`, `nasrec_full` or `codesign`; or the operators and connections of
+            another method (docs/reference/genotype.md#the-spaces-of-other-methods): `autoctr`,
+            `dnas` or `profit`.
         num_blocks: Number of choice blocks.
         codesign: Whether bits and the accelerator are also searched.
         multi_operator: Whether a branch may hold several operators.
@@ -29,13 +31,13 @@ class SpaceConfig:
         file: TOML of a space of your own, instead of all of these.
     """
 
-    preset: Literal["nasrec_small", "nasrec_full", "codesign"] = "nasrec_small"
-    num_blocks: int = 7
+    preset: PresetName = "nasrec_small"
+    num_blocks: int = SearchSpace.num_blocks
     codesign: bool = False
-    multi_operator: bool = False
-    max_inputs: int | None = None
+    multi_operator: bool = SearchSpace.multi_operator
+    max_inputs: int | None = SearchSpace.max_inputs
     bits: tuple[int | tuple[int, int], ...] | None = None
-    wide: tuple[bool, ...] = (False,)
+    wide: tuple[bool, ...] = SearchSpace.wide
     file: Path | None = None
 
     def build(self) -> SearchSpace:

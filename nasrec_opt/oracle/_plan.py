@@ -128,7 +128,9 @@ class Numbering:
             sparse_sums.append(own_sparse)
             merged = (own_dense, own_sparse)
             dense_out = (
-                self._number(block, "fm", *merged) if live.use_sparse_to_dense else own_dense
+                self._number(block, "fm", *merged, () if gene.sparse_ops else rows)
+                if live.use_sparse_to_dense
+                else own_dense
             )
             sparse_out = (
                 self._number(block, "rows", *merged) if live.use_dense_to_sparse else own_sparse
@@ -160,7 +162,8 @@ def job_of(plan: Plan, at_hand: Container[int]) -> Job:
             block,
             reads_dense_sum=(block.dense_out or block.use_dense_to_sparse) and not block.dense_pre,
             reads_sparse_sum=(block.sparse_out or block.use_sparse_to_dense)
-            and not block.sparse_pre,
+            and not block.sparse_pre
+            and bool(plan.genotype.blocks[number - 1].sparse_ops),
         )
         for number, block in enumerate(live.blocks, start=1)
         if block.dense_out or block.sparse_out

@@ -275,7 +275,7 @@ def _is_small(supernet: Supernet, num_rows: int, how: AdagradFit) -> bool:
     It follows from the log and the space alone, as an answer must.
     """
     space = supernet.space
-    width = max(space.sparse_widths) + MERGER_VECTORS * space.mergers
+    width = max(space.sparse_widths) + MERGER_VECTORS * space.has_dense_to_sparse
     width = max(space.dense_widths) + supernet.features.embedding_dim * width
     is_read_again = num_rows < how.steps * how.batch_size
     return is_read_again and num_rows * width * torch.float32.itemsize <= HELD_BYTES

@@ -2,7 +2,8 @@
 
 Blocks form a column from the raw features at the bottom to the logit at the top, with the dense
 branch in blue on the left and the sparse branch in red on the right. Parts that cannot reach the
-logit are striped and pale. A two-input operator that reads one source twice has a bold connection;
+logit are striped and pale. A block without a sparse operator has no red box; its FM comes from the
+sparse inputs. A two-input operator that reads one source twice has a bold connection;
 otherwise, where the two are not interchangeable, L marks the left and R the right one.
 """
 
@@ -96,7 +97,7 @@ def _render(genotype: Genotype, kind: str, features: FeatureSpec | None) -> byte
     _draw_inputs(axes, features)
     for number, live in enumerate(lives, start=1):
         _draw_block(axes, genotype.blocks[number - 1], live, number)
-    _draw_logit(axes, genotype.num_blocks)
+    _draw_logit(axes, genotype.num_blocks, has_sparse=bool(lives[-1].sparse_out))
     if genotype.wide:
         _draw_first_order(axes, genotype.num_blocks)
     stream = io.BytesIO()
@@ -157,16 +158,19 @@ def _draw_block(axes: Any, gene: BlockGene, live: BlockLiveness, number: int) ->
         (DENSE_X, DENSE_FILL, DENSE_EDGE, dense),
         (SPARSE_X, SPARSE_FILL, SPARSE_EDGE, sparse),
     ):
+        if not ops:
+            continue
         text = " + ".join(OPERATORS[op].label for op in ops) + f"  {width}"
         if bits != 8:
             text += _bits(bits)
         _box(axes, x, _y(number), text, fill, edge, is_dead=not is_live)
 
 
-def _draw_logit(axes: Any, count: int) -> None:
+def _draw_logit(axes: Any, count: int, *, has_sparse: bool) -> None:
     y = _y(count + 1)
     middle = (DENSE_X + SPARSE_X) / 2
-    for x, color in ((DENSE_X, DENSE_EDGE), (SPARSE_X, SPARSE_EDGE)):
+    outputs = ((DENSE_X, DENSE_EDGE), (SPARSE_X, SPARSE_EDGE))
+    for x, color in outputs if has_sparse else outputs[:1]:
         side = -0.6 if x < middle else 0.6
         start = (x, _y(count) + BOX_HEIGHT / 2)
         _arrow(axes, _Arrow(start, (middle + side, y - BOX_HEIGHT / 2), color))
@@ -204,8 +208,13 @@ def _draw_connections(axes: Any, gene: BlockGene, live: BlockLiveness, number: i
         (live.use_sparse_to_dense, inner_right, inner_left, 0.13, "FM", SPARSE_EDGE),
         (live.use_dense_to_sparse, inner_left, inner_right, -0.13, "D→S", DENSE_EDGE),
     ):
-        if used:
+        if used and gene.sparse_ops:
             _arrow(axes, _Arrow((start_x, y + dy), (end_x, y + dy), color, is_bold=True))
+        elif used:
+            for i in gene.sparse_inputs:
+                start = (inner_right, _y(i) + 0.12)
+                _arrow(axes, _Arrow(start, (end_x, y + dy), color, is_bold=True))
+        if used:
             axes.text(
                 (inner_left + inner_right) / 2,
                 y + dy * 2.1,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nasrec_opt.data import Batch
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._rules import make_rule
-from nasrec_opt.supernet import Subnet, trained_as
+from nasrec_opt.supernet import Subnet, gradient_of, trained_as
 
 
 class Learner:
@@ -61,9 +61,8 @@ class Learner:
             weight.grad = None
         loss.backward()
         self.steps += 1
-        assert gathered.grad is not None  # set by the backward pass above
         of_first_order = None if weights is None else weights.grad
-        self._rule.step(self.steps, rows, gathered.grad, of_first_order)
+        self._rule.step(self.steps, rows, gradient_of(gathered), of_first_order)
         self._average()
         return loss.detach()
 

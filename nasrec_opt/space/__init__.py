@@ -28,12 +28,18 @@ from nasrec_opt.space._operators import (
     PRESETS,
     SPARSE_OPS,
     OperatorSpec,
+    PresetName,
     attention_heads,
     balanced_vectors,
     preset_ops,
     reads,
 )
-from nasrec_opt.space._published import PublishedModel, published_model, published_models
+from nasrec_opt.space._published import (
+    PublishedModel,
+    published,
+    published_model,
+    published_models,
+)
 from nasrec_opt.space._search_space import SearchSpace
 
 __all__ = [
@@ -54,6 +60,7 @@ __all__ = [
     "HardwareGene",
     "Known",
     "OperatorSpec",
+    "PresetName",
     "PublishedModel",
     "Reading",
     "SearchSpace",
@@ -65,6 +72,7 @@ __all__ = [
     "liveness",
     "mask_of",
     "preset_ops",
+    "published",
     "published_model",
     "published_models",
     "readings_of",

@@ -35,13 +35,14 @@ def _canonical_block(block: BlockGene, live: BlockLiveness, last: BlockGene) -> 
     elif block.left_input is not None and ORDERED_OPS.isdisjoint(block.dense_ops):
         left, right = sorted((block.left_input, block.right_input or 0))
         genes |= {"left_input": left, "right_input": right}
-    if not live.sparse_pre:
+    if not (live.sparse_pre or live.use_sparse_to_dense):  # FM reads operators or, without, inputs
         for name in ("sparse_ops", "sparse_width", "sparse_bits"):
             genes[name] = getattr(last, name)
     if not live.reads_sparse:
         genes["sparse_inputs"] = (0,)
     if not live.sparse_out:
-        genes["dense_to_sparse"] = last.dense_to_sparse
+        has_sparse = bool(genes.get("sparse_ops", block.sparse_ops))
+        genes["dense_to_sparse"] = last.dense_to_sparse and has_sparse
     if not live.dense_out:
         genes["sparse_to_dense"] = last.sparse_to_dense
     # Samplers need many canonical forms, and building a gene validates it again.

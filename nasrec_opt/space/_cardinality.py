@@ -17,13 +17,20 @@ def cardinality(choices: Choices) -> int:
 
 def _block_cardinality(block: BlockChoices) -> int:
     dense = sum(
-        (len(block.inputs) if is_active("dense_inputs", ops) else 1)
+        (len(block.dense_inputs) if is_active("dense_inputs", ops) else 1)
         * (len(block.gate_inputs) if is_active("gate_inputs", ops) else 1)
         for ops in block.dense_ops
     )
-    sparse = len(block.sparse_ops) * len(block.inputs)
-    widths = len(block.dense_widths) * len(block.sparse_widths)
-    return dense * sparse * widths * len(block.mergers) * len(block.bits) ** 2
+    sparse = len(block.sparse_ops) * len(block.sparse_inputs)
+    return dense * sparse * _widths_and_bits(block) * len(block.mergers)
+
+
+def _widths_and_bits(block: BlockChoices) -> int:
+    return prod(
+        len(block.of(gene))
+        for gene in ("dense_width", "sparse_width", "dense_bits", "sparse_bits")
+        if gene in block.genes
+    )
 
 
 def paper_cardinality(choices: Choices, num_dense_ops: int, num_sparse_ops: int) -> int:
@@ -31,12 +38,14 @@ def paper_cardinality(choices: Choices, num_dense_ops: int, num_sparse_ops: int)
 
     Each block counts the non-empty subsets of operators, whatever the search allows, times widths,
     mergers and bits: 5760 in NASRec-Full, 384 in NASRec-Small. All connections together count as
-    `(num_blocks!)**2`. The first-order term and accelerator genes, which the paper's spaces do not
-    have, are not counted.
+    `num_blocks!` for each branch that has a choice of them. The first-order term and accelerator
+    genes, which the paper's spaces do not have, are not counted.
     """
-    subsets = (2**num_dense_ops - 1) * (2**num_sparse_ops - 1)
-    total = factorial(len(choices.blocks)) ** 2
+    subsets = (2**num_dense_ops - 1) * max(2**num_sparse_ops - 1, 1)
+    last = choices.blocks[-1]
+    total: int = prod(
+        factorial(len(sources)) for sources in (last.dense_sources, last.sparse_sources)
+    )
     for block in choices.blocks:
-        widths = len(block.dense_widths) * len(block.sparse_widths)
-        total *= subsets * widths * len(block.mergers) * len(block.bits) ** 2
+        total *= subsets * _widths_and_bits(block) * len(block.mergers)
     return total

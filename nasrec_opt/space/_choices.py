@@ -20,6 +20,7 @@ from nasrec_opt.space._genotype import (
     HardwareGene,
 )
 from nasrec_opt.space._operators import reads
+from nasrec_opt.space._presets import MERGERS
 
 # A function that gets the place ("b3", "hw", "" for the whole model), the gene and its values, and
 # returns one of the values.
@@ -73,7 +74,11 @@ class BlockChoices:
 
     Args:
         number: The block's number, from 1; it reads inputs 0 to `number - 1`.
-        inputs: Subsets of the inputs, for `dense_inputs` and for `sparse_inputs`.
+        sparse_ops: Subsets of the sparse operators, or the empty one alone.
+        dense_sources: Inputs that the dense operators can read.
+        sparse_sources: Inputs whose sparse output can be read.
+        dense_inputs: Subsets of `dense_sources`.
+        sparse_inputs: Subsets of `sparse_sources`.
         gate_inputs: Pairs `(left_input, right_input)`.
         mergers: Pairs `(dense_to_sparse, sparse_to_dense)`.
         bits: For `dense_bits` and for `sparse_bits`.
@@ -84,10 +89,19 @@ class BlockChoices:
     sparse_ops: tuple[tuple[str, ...], ...]
     dense_widths: tuple[int, ...]
     sparse_widths: tuple[int, ...]
-    inputs: tuple[tuple[int, ...], ...]
+    dense_sources: tuple[int, ...]
+    sparse_sources: tuple[int, ...]
+    dense_inputs: tuple[tuple[int, ...], ...]
+    sparse_inputs: tuple[tuple[int, ...], ...]
     gate_inputs: tuple[tuple[int, int], ...]
     mergers: tuple[tuple[bool, bool], ...]
     bits: tuple[Bits, ...]
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        """The genes that a block may have, in the order of `BLOCK_GENES`."""
+        has_sparse = any(self.sparse_ops)
+        return BLOCK_GENES if has_sparse else tuple(g for g in BLOCK_GENES if g not in OF_SPARSE)
 
     def of(self, gene: str) -> tuple[Any, ...]:
         """Values of the gene with that parameter name, for example `dense_width`."""
@@ -98,8 +112,6 @@ class BlockChoices:
 _CHOICES_OF = {
     "dense_width": "dense_widths",
     "sparse_width": "sparse_widths",
-    "dense_inputs": "inputs",
-    "sparse_inputs": "inputs",
     "dense_bits": "bits",
     "sparse_bits": "bits",
 }
@@ -115,6 +127,7 @@ BLOCK_GENES = (
     "dense_bits",
     "sparse_bits",
 )
+OF_SPARSE = ("sparse_width", "sparse_bits")  # that a block without a sparse operator has not
 CONDITIONAL = ("dense_inputs", "gate_inputs")  # that come and go with the dense operators
 WIDE = "wide"
 
@@ -164,7 +177,7 @@ def build_block(choices: BlockChoices, pick: Pick) -> BlockGene:
     """One block whose active genes `pick` chooses."""
     place = f"b{choices.number}"
     genes: dict[str, Any] = {}
-    for gene in BLOCK_GENES:
+    for gene in choices.genes:
         if is_active(gene, genes.get("dense_ops", ())):
             genes[gene] = pick(place, gene, choices.of(gene))
     return block_of(genes)
@@ -200,7 +213,7 @@ def genes_of(block: BlockGene) -> dict[str, Any]:
     return {
         gene: compound[gene] if gene in compound else getattr(block, gene)
         for gene in BLOCK_GENES
-        if is_active(gene, block.dense_ops)
+        if is_active(gene, block.dense_ops) and (block.sparse_ops or gene not in OF_SPARSE)
     }
 
 
@@ -242,6 +255,33 @@ def parameter_name(place: str, gene: str) -> str:
         gene: Its name there.
     """
     return f"{place}.{gene}" if place else gene
+
+
+def merger_pairs(mergers: bool | tuple[str, ...]) -> tuple[tuple[bool, bool], ...]:
+    """Pairs `(dense_to_sparse, sparse_to_dense)` of a block, if some mergers are searched.
+
+    Args:
+        mergers: See `SearchSpace`.
+    """
+    searched = mergers if isinstance(mergers, tuple) else MERGERS if mergers else ()
+    first, second = ((False, True) if name in searched else (False,) for name in MERGERS)
+    return tuple((a, b) for a in first for b in second)
+
+
+def checked_mergers(given: Any) -> bool | tuple[str, ...]:
+    """The mergers that are searched: true for both, false for none, or the name of one.
+
+    Raises:
+        GenotypeError: It is neither a truth value nor a list of mergers.
+    """
+    if isinstance(given, bool):
+        return given
+    named = given in ((), []) or (isinstance(given, (tuple, list)) and set(given) <= set(MERGERS))
+    if not named:
+        known = ", ".join(MERGERS)
+        raise GenotypeError(f"mergers: expected true, false or some of {known}, got {given!r}")
+    found = tuple(name for name in MERGERS if name in given)
+    return found if len(found) == 1 else bool(found)
 
 
 def subsets(values: tuple[Any, ...], largest: int | None = None) -> tuple[tuple[Any, ...], ...]:

@@ -18,9 +18,8 @@ from nasrec_opt.space._choices import WIDE, BlockChoices
 from nasrec_opt.space._genotype import BlockGene, Genotype
 from nasrec_opt.space._liveness import BlockLiveness, liveness
 from nasrec_opt.space._operators import reads
+from nasrec_opt.space._presets import MERGERS
 from nasrec_opt.space._search_space import SearchSpace
-
-_MERGERS = ("dense_to_sparse", "sparse_to_dense")
 
 
 class GenotypeEmbedding:
@@ -157,10 +156,12 @@ class _Members:
     """A subset: a one for each member; all zeros for a gene that is not in use."""
 
     members: tuple[Any, ...]
+    may_be_empty: bool = False  # so that even a single member is a choice
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(f".{member}" for member in self.members) if len(self.members) > 1 else ()
+        has_choice = len(self.members) > 1 or self.may_be_empty
+        return tuple(f".{member}" for member in self.members) if has_choice else ()
 
     def place(self, value: Sequence[Any] | None) -> list[float]:
         return [float(m in (value or ())) for m in self.members] if self.names else []
@@ -168,7 +169,7 @@ class _Members:
 
 def _block_axes(choices: BlockChoices) -> dict[str, _Axis]:
     """The dimensions of one block, by gene."""
-    inputs = _Members(tuple(range(choices.number)))
+    inputs = _Members(choices.dense_sources)
     axes: dict[str, _Axis] = {
         "dense_ops": _members_of(choices.dense_ops),
         "dense_width": _Scale(choices.dense_widths),
@@ -176,15 +177,17 @@ def _block_axes(choices: BlockChoices) -> dict[str, _Axis]:
         "sparse_ops": _members_of(choices.sparse_ops),
         "sparse_width": _Scale(choices.sparse_widths),
         "sparse_bits": _Bits.of(choices.bits),
-        "sparse_inputs": inputs,
+        "sparse_inputs": _Members(choices.sparse_sources),
     }
+    axes = {gene: axis for gene, axis in axes.items() if gene in choices.genes}
     ops = {op for subset in choices.dense_ops for op in subset}
     if reads("dense_inputs", ops):
         axes["dense_inputs"] = inputs
     if reads("gate_inputs", ops):
         axes["left_input"] = axes["right_input"] = inputs
-    if len(choices.mergers) > 1:
-        axes["mergers"] = _Members(_MERGERS)
+    searched = tuple(m for m, on in zip(MERGERS, choices.mergers[-1], strict=True) if on)
+    if searched:
+        axes["mergers"] = _Members(searched, may_be_empty=True)
     return axes
 
 
@@ -209,5 +212,5 @@ def _live_genes(block: BlockGene, live: BlockLiveness) -> dict[str, Any]:
         "dense_to_sparse": live.use_dense_to_sparse,
         "sparse_to_dense": live.use_sparse_to_dense,
     }
-    genes["mergers"] = tuple(merger for merger in _MERGERS if used[merger])
+    genes["mergers"] = tuple(merger for merger in MERGERS if used[merger])
     return genes

@@ -8,22 +8,27 @@ from nasrec_opt._plain import plain
 from nasrec_opt.errors import GenotypeError
 
 
-def operators_of(name: str, given: Any, known: tuple[str, ...]) -> tuple[str, ...]:
+def operators_of(
+    name: str, given: Any, known: tuple[str, ...], *, may_be_empty: bool = False
+) -> tuple[str, ...]:
     """Put the operators of a branch into the order of their table.
 
     Args:
         name: What the gene is called in an error.
         given: A collection of names, in any order.
         known: The operators that there are, in the order of their table.
+        may_be_empty: Whether a branch may have none.
 
     Returns:
         Each operator once.
 
     Raises:
-        GenotypeError: `given` is empty, no collection, or has a name that is not known.
+        GenotypeError: `given` is empty where it may not, no collection, or has a name that is not known.
     """
-    if isinstance(given, str) or not isinstance(given, (tuple, list, set, frozenset)) or not given:
-        raise GenotypeError(f"{name}: expected a non-empty subset of {known}, got {given!r}")
+    is_set = isinstance(given, (tuple, list, set, frozenset))
+    if not is_set or not (given or may_be_empty):
+        kind = "subset" if may_be_empty else "non-empty subset"
+        raise GenotypeError(f"{name}: expected a {kind} of {known}, got {given!r}")
     for op in given:
         if op not in known:
             raise GenotypeError(f"{name}: expected operators of {', '.join(known)}, got {op!r}")

@@ -12,28 +12,23 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nasrec_opt._files import BYTE_ORDER_MARK
 from nasrec_opt._plain import plain, put_plain
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space._gene_values import check_integer, inputs_of, operators_of
-from nasrec_opt.space._operators import DENSE_OPS, PRESETS, SPARSE_OPS, preset_ops, reads
+from nasrec_opt.space._operators import DENSE_OPS, SPARSE_OPS, reads
+from nasrec_opt.space._presets import check_block, check_name
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-DENSE_WIDTHS = (16, 32, 64, 128, 256, 512, 768, 1024)
-SPARSE_WIDTHS = (16, 32, 48, 64)
 MERGER_VECTORS = 8  # vectors that the dense-to-sparse merger appends to a sparse output
+EMPTY = 0  # width of the sparse output of a block without a sparse operator
 FLOAT_BITS = 32  # floating point: nothing is rounded
 GENOTYPE = "genotype"  # user attribute of a trial: its model, in JSON
 FINAL_BITS = 8  # of the final layer, unless the whole model is floating point
-
-_PRESET_OPS = {
-    preset: (*preset_ops(preset, "dense"), *preset_ops(preset, "sparse")) for preset in PRESETS
-}
 
 Bits = int | tuple[int, int]
 Gene = TypeVar("Gene", "BlockGene", "HardwareGene")
@@ -45,19 +40,23 @@ class BlockGene:
 
     Genes that no operator of this block reads become `()` or `None`, whatever was given:
     `dense_inputs` without FC and dot product, `left_input` and `right_input` without Gate and Sum.
+    A block without a sparse operator has an empty sparse output: its `sparse_width` becomes 0, and
+    its `sparse_bits` those of the dense operators.
 
     Args:
         dense_ops: Non-empty subset of `fc`, `gate`, `sum`, `dot`; outputs are added.
-        sparse_ops: Non-empty subset of `efc`, `attn`; outputs are added.
+        sparse_ops: Subset of `efc`, `attn`; outputs are added. Without any, no block can read the
+            sparse output of this one.
         dense_width: Width of the dense output.
         sparse_width: Vectors of the sparse output, before the dense-to-sparse merger appends 8.
         dense_inputs: Inputs that FC and the dot product concatenate.
         sparse_inputs: Inputs whose vectors the sparse operators and the dot product concatenate.
         left_input: First input of Gate (the one behind the sigmoid) and Sum.
         right_input: Second input of Gate and Sum.
-        dense_to_sparse: Whether the dense output is appended to the sparse one as 8 vectors.
-        sparse_to_dense: Whether a factorization machine of the sparse vectors is added to the dense
-            output.
+        dense_to_sparse: Whether the dense output is appended to the sparse one as 8 vectors; a
+            block without a sparse operator cannot have it.
+        sparse_to_dense: Whether a factorization machine is added to the dense output: of the
+            vectors that the sparse operators make, or without any of the block's sparse inputs.
         dense_bits: Bits of the dense operators and of both mergers, 4 to 8, or `(weight bits,
             activation bits)`; 32 is floating point, which is not rounded.
         sparse_bits: The same of the sparse operators.
@@ -83,9 +82,14 @@ class BlockGene:
         put = object.__setattr__
         put_plain(self)
         put(self, "dense_ops", operators_of("dense_ops", self.dense_ops, DENSE_OPS))
-        put(self, "sparse_ops", operators_of("sparse_ops", self.sparse_ops, SPARSE_OPS))
-        for name in ("dense_width", "sparse_width"):
-            check_integer(name, getattr(self, name), 1, 65536)
+        sparse_ops = operators_of("sparse_ops", self.sparse_ops, SPARSE_OPS, may_be_empty=True)
+        put(self, "sparse_ops", sparse_ops)
+        if not sparse_ops:
+            put(self, "sparse_width", EMPTY)
+            put(self, "sparse_bits", self.dense_bits)
+        check_integer("dense_width", self.dense_width, 1, 65536)
+        if sparse_ops:
+            check_integer("sparse_width", self.sparse_width, 1, 65536)
         reads_all = reads("dense_inputs", self.dense_ops)
         put(self, "dense_inputs", inputs_of("dense_inputs", self.dense_inputs) if reads_all else ())
         put(self, "sparse_inputs", inputs_of("sparse_inputs", self.sparse_inputs))
@@ -98,6 +102,10 @@ class BlockGene:
         for name in ("dense_to_sparse", "sparse_to_dense"):
             if not isinstance(getattr(self, name), bool):
                 raise GenotypeError(f"{name}: expected true or false, got {getattr(self, name)!r}")
+        if self.dense_to_sparse and not sparse_ops:
+            raise GenotypeError(
+                "dense_to_sparse: expected false in a block without a sparse operator, got true"
+            )
         for name in ("dense_bits", "sparse_bits"):
             put(self, name, _bits(name, getattr(self, name)))
 
@@ -135,6 +143,9 @@ class BlockGene:
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         kept = {name: value for name, value in values.items() if value not in (None, ())}
+        if not self.sparse_ops:
+            kept["sparse_ops"] = ()  # left out, it would be the default
+            del kept["sparse_width"], kept["sparse_bits"]
         return {name: list(v) if isinstance(v, tuple) else v for name, v in kept.items()}
 
     @classmethod
@@ -219,16 +230,16 @@ class Genotype:
     Args:
         blocks: The choice blocks, first to last; the logit reads the last.
         hardware: Accelerator genes, or None if the accelerator is not searched.
-        space: Name of the search space. The name of a preset limits operators and widths to those
-            of the preset. Any other name is allowed, unless it looks like a misspelt preset.
+        space: Name of the search space. The name of a preset limits operators, widths and mergers
+            to those of the preset. Any other name is allowed, unless it looks like a misspelt one.
         wide: Whether the logit has a first-order term as well: a weight per value of each sparse
             feature and per dense feature, as in logistic regression and Wide & Deep. The paper's
             models have none.
 
     Raises:
-        GenotypeError: There is no block, or an entry is not a block; a block reads itself or a
-            later one; an operator or a width is not in the preset that `space` names; or `space`
-            is a misspelt preset.
+        GenotypeError: There is no block, or an entry is not a block; a block reads itself, a later
+            one, or the sparse output of a block without a sparse operator; a block is not one of
+            the preset that `space` names; or `space` is a misspelt preset.
 
     Example:
         >>> genotype = Genotype((BlockGene(dense_ops=("fc",), dense_width=64),))
@@ -251,7 +262,7 @@ class Genotype:
             raise GenotypeError("blocks: expected at least one block, got none")
         if not isinstance(self.space, str) or not self.space:
             raise GenotypeError(f"space: expected a name, got {self.space!r}")
-        _check_space(self.space)
+        check_name(self.space)
         for number, block in enumerate(self.blocks, start=1):
             late = [i for i in block.all_inputs if i >= number]
             if late:
@@ -259,7 +270,13 @@ class Genotype:
                     f"block {number}: expected inputs 0 to {number - 1} (0 = raw features, i = "
                     f"output of block i), got {late[0]}"
                 )
-            _check_preset(block, number, self.space)
+            empty = [i for i in block.sparse_inputs if i and not self.blocks[i - 1].sparse_ops]
+            if empty:
+                raise GenotypeError(
+                    f"block {number}: sparse_inputs: expected 0 (the embeddings) or blocks with a "
+                    f"sparse operator, got {empty[0]}"
+                )
+            check_block(block, number, self.space)
 
     @property
     def num_blocks(self) -> int:
@@ -452,41 +469,3 @@ def _check_types(blocks: Any, hardware: Any) -> None:
             raise GenotypeError(f"block {number}: expected a BlockGene, got {block!r}")
     if hardware is not None and not isinstance(hardware, HardwareGene):
         raise GenotypeError(f"hardware: expected a HardwareGene or None, got {hardware!r}")
-
-
-@cache
-def _check_space(name: str) -> None:
-    """Refuse a misspelt preset, whose genotypes would not be checked against the preset.
-
-    Names of one's own may begin with that of a preset, such as `nasrec_full_wide` or `codesign7`.
-    """
-    if name in _PRESET_OPS or any(
-        name.startswith(preset) and not name[len(preset)].isalpha() for preset in _PRESET_OPS
-    ):
-        return
-    near = difflib.get_close_matches(name.lower(), _PRESET_OPS, n=1, cutoff=0.85)
-    if near:
-        raise GenotypeError(
-            f"space: expected a preset, or a name that does not resemble one, got {name!r}; did "
-            f"you mean {near[0]}?"
-        )
-
-
-def _check_preset(block: BlockGene, number: int, space: str) -> None:
-    """Refuse operators and widths outside the preset that the genotype names."""
-    if space not in _PRESET_OPS:
-        return
-    ops = _PRESET_OPS[space]
-    for op in (*block.dense_ops, *block.sparse_ops):
-        if op not in ops:
-            known = ", ".join(ops)
-            raise GenotypeError(
-                f"block {number}: expected an operator of {space} ({known}), got {op!r}"
-            )
-    for name, width, widths in (
-        ("dense_width", block.dense_width, DENSE_WIDTHS),
-        ("sparse_width", block.sparse_width, SPARSE_WIDTHS),
-    ):
-        if width not in widths:
-            known = ", ".join(map(str, widths))
-            raise GenotypeError(f"block {number}: {name}: expected one of {known}, got {width}")

@@ -5,7 +5,8 @@ Each block has four nodes: the sums of its dense and of its sparse operators (`d
 mergers read the sums, not the outputs: the sparse-to-dense merger (FM) reads the sparse vectors
 before eight are appended, and the dense-to-sparse merger reads the dense vector before FM is added.
 The supernet, oracles, the lowering and the drawings all use this module. So work that cannot reach
-the logit is nowhere run, counted or drawn as used.
+the logit is nowhere run, counted or drawn as used. A block without a sparse operator has no sparse
+output, and its FM reads its sparse inputs.
 
 Inputs are bit masks, bit *i* for input *i*. The walk is arithmetic that holds for integers, one
 genotype, and for arrays with an entry for each of many genotypes.
@@ -62,7 +63,7 @@ class BlockLiveness(NamedTuple):
 
     Args:
         dense_pre: The dense operators run.
-        sparse_pre: The sparse operators run.
+        sparse_pre: The sparse operators run; never without any.
         dense_out: The block's dense output is read.
         sparse_out: The block's sparse output is read.
         use_sparse_to_dense: The sparse-to-dense merger is chosen and its result is read.
@@ -86,6 +87,7 @@ class Reading(NamedTuple):
         dense: Inputs whose dense output the dense operators read.
         sparse: Inputs whose sparse output is read: `sparse_inputs`.
         dense_reads_sparse: Some dense operator reads `sparse_inputs`.
+        has_sparse: There is a sparse operator.
         dense_to_sparse: The dense-to-sparse merger is chosen.
         sparse_to_dense: The sparse-to-dense merger is chosen.
     """
@@ -93,6 +95,7 @@ class Reading(NamedTuple):
     dense: Mask
     sparse: Mask
     dense_reads_sparse: Flag
+    has_sparse: Flag
     dense_to_sparse: Flag
     sparse_to_dense: Flag
 
@@ -148,14 +151,16 @@ def live_parts(readings: Sequence[Reading], known: Known = NOTHING) -> Live:
     for number in range(count, 0, -1):
         reading = readings[number - 1]
         dense_out = ((dense_read & ~known.dense) >> number) & 1 > 0
-        sparse_out = ((sparse_read & ~known.sparse) >> number) & 1 > 0
+        sparse_out = (((sparse_read & ~known.sparse) >> number) & 1 > 0) & reading.has_sparse
         use_sparse_to_dense = dense_out & reading.sparse_to_dense
         use_dense_to_sparse = sparse_out & reading.dense_to_sparse
-        dense_pre, sparse_pre = dense_out | use_dense_to_sparse, sparse_out | use_sparse_to_dense
+        dense_pre = dense_out | use_dense_to_sparse
+        sparse_pre = sparse_out | (use_sparse_to_dense & reading.has_sparse)
         if known is not NOTHING:
             dense_pre = dense_pre & ((known.dense_sums >> number) & 1 == 0)
             sparse_pre = sparse_pre & ((known.sparse_sums >> number) & 1 == 0)
         reads_sparse = sparse_pre | (dense_pre & reading.dense_reads_sparse)
+        reads_sparse = reads_sparse | (use_sparse_to_dense > reading.has_sparse)  # FM of the inputs
         dense_read = dense_read | dense_pre * reading.dense
         sparse_read = sparse_read | reads_sparse * reading.sparse
         found.append(
@@ -193,6 +198,7 @@ def _reading(block: BlockGene) -> Reading:
         dense,
         _masks[block.sparse_inputs],
         _masks[block.dense_ops] & READ_SPARSE > 0,
+        bool(block.sparse_ops),
         block.dense_to_sparse,
         block.sparse_to_dense,
     )

@@ -171,9 +171,9 @@ def _resample(
     block: BlockGene, choices: BlockChoices, rng: np.random.Generator, gene: str
 ) -> Iterator[BlockGene]:
     """The block with every other value of one gene, in random order."""
-    if not is_active(gene, block.dense_ops):
-        return
     genes = genes_of(block)
+    if gene not in genes:
+        return
     for value in _others(choices.of(gene), genes[gene], rng):
         child = genes | {gene: value}
         for name in CONDITIONAL:

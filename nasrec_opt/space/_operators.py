@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 Side = Literal["dense", "sparse"]
 Count = Any  # an int, or an int64 array `[genotypes]`
 
-PRESETS = ("nasrec_small", "nasrec_full", "codesign")
+PresetName = Literal["nasrec_small", "nasrec_full", "codesign", "autoctr", "dnas", "profit"]
+PRESETS: tuple[str, ...] = get_args(PresetName)
+PAPER = ("nasrec_small", "nasrec_full", "codesign")
 FULL = ("nasrec_full",)
 READABLE = ("dense_inputs", "gate_inputs", "sparse_inputs")  # as search spaces name these genes
 MAX_HEADS = 8  # of attention
@@ -82,11 +84,14 @@ OPERATORS: dict[str, OperatorSpec] = {
         side="dense",
         reads=frozenset({"dense_inputs", "sparse_inputs"}),
         label="DP",
-        presets=PRESETS,
+        presets=(*PAPER, "autoctr", "dnas"),
         is_balanced=True,
     ),
     "efc": OperatorSpec(
-        side="sparse", reads=frozenset({"sparse_inputs"}), label="EFC", presets=PRESETS
+        side="sparse",
+        reads=frozenset({"sparse_inputs"}),
+        label="EFC",
+        presets=(*PAPER, "autoctr"),
     ),
     "attn": OperatorSpec(
         side="sparse", reads=frozenset({"sparse_inputs"}), label="Attn", presets=FULL

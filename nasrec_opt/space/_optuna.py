@@ -23,7 +23,6 @@ from nasrec_opt.space._asking import (
     enqueued,
 )
 from nasrec_opt.space._choices import (
-    BLOCK_GENES,
     WIDE,
     Choices,
     build,
@@ -134,7 +133,7 @@ def _parameters(choices: Choices) -> list[tuple[str, str, tuple[Any, ...]]]:
     found = [
         (f"b{block.number}.{gene}", gene, block.of(gene))
         for block in choices.blocks
-        for gene in BLOCK_GENES
+        for gene in block.genes
         if any(is_active(gene, ops) for ops in block.dense_ops)
     ]
     found.append((WIDE, WIDE, choices.wide))
@@ -151,4 +150,6 @@ def _label(gene: str, value: Any) -> Label:
         return _MERGERS[value]
     if gene in ("dense_bits", "sparse_bits"):
         return f"w{value[0]}a{value[1]}"
+    if value == ():
+        return "none"  # no sparse operator
     return ("," if gene == "gate_inputs" else "+").join(map(str, value))

@@ -55,6 +55,26 @@ def published_models() -> dict[str, PublishedModel]:
     return found
 
 
+def published(log: str, space: str) -> PublishedModel:
+    """Look up one of the published models by its log and the space that it was found in.
+
+    Args:
+        log: `criteo`, `avazu` or `kdd`.
+        space: `small` or `full`, for NASRec-Small and NASRec-Full.
+
+    Returns:
+        The genotype, with the figures that the paper reports.
+
+    Raises:
+        GenotypeError: There is no such model.
+
+    Example:
+        >>> published("criteo", "full").mflops
+        1.45
+    """
+    return published_model(f"{log}-{space}")
+
+
 def published_model(name: str) -> PublishedModel:
     """Look up one of the published models.
 

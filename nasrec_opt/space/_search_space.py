@@ -20,21 +20,19 @@ from nasrec_opt.space._choices import (
     HardwareChoices,
     build,
     check_positive,
+    checked_mergers,
     every,
+    merger_pairs,
     subsets,
     unique_values,
     visit,
 )
 from nasrec_opt.space._enqueue import enqueue
-from nasrec_opt.space._genotype import (
-    DENSE_WIDTHS,
-    SPARSE_WIDTHS,
-    Bits,
-    BlockGene,
-    Genotype,
-)
-from nasrec_opt.space._operators import PRESETS, preset_ops
+from nasrec_opt.space._genotype import EMPTY, Bits, BlockGene, Genotype
+from nasrec_opt.space._operators import PRESETS, preset_ops, reads
 from nasrec_opt.space._optuna import Parameters
+from nasrec_opt.space._preset_spaces import PresetSpaces
+from nasrec_opt.space._presets import DENSE_WIDTHS, LIMITS, NUM_BLOCKS, SPARSE_WIDTHS
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -45,25 +43,31 @@ MAX_SUBSETS = 4096  # one categorical parameter lists all input subsets of a blo
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchSpace:
+class SearchSpace(PresetSpaces):
     """A set of genotypes (paper, section 3.3), which is also a set of Optuna distributions.
 
     Args:
-        name: Stored in each genotype; a preset's name limits operators and widths to the preset's.
+        name: Stored in each genotype; a preset's name limits operators, widths and mergers to the
+            preset's.
         num_blocks: Choice blocks of every genotype.
         dense_ops: Dense operators to choose from; those of the paper by default.
-        sparse_ops: Sparse operators to choose from; those of the paper by default.
+        sparse_ops: Sparse operators to choose from; those of the paper by default. Without any, no
+            block has a sparse output, and only the embeddings can be read as vectors.
         dense_widths: Widths of the dense output to choose from.
-        sparse_widths: Numbers of vectors of the sparse output to choose from.
+        sparse_widths: Numbers of vectors of the sparse output to choose from; `(0,)` without sparse
+            operators, whatever was given.
         max_inputs: Maximum number of inputs of a branch of a block, or None for any number.
         multi_operator: Whether a branch takes any non-empty subset of operators, or exactly one as
             in the paper's searches.
-        mergers: Whether the two mergers are searched; without, no model has them.
+        mergers: Which mergers are searched: True for both, False for none, or the name of one,
+            `("sparse_to_dense",)` (FM) or `("dense_to_sparse",)`. No model has the others.
         bits: Bit widths of operators to choose from, each 4 to 8, a pair `(weights, activations)`
             of them, or 32 for floating point.
         hardware: Values of the accelerator genes, or None for a fixed accelerator.
         wide: Whether models have a first-order term: `(False,)` for none, as in the paper,
             `(False, True)` to search it, `(True,)` for all.
+        chain: Whether each block reads only the block before it, and the first the raw features.
+            Otherwise it may read any earlier block and the raw features (dense connectivity).
 
     Raises:
         GenotypeError: A choice is empty, repeated, or none that a genotype can have.
@@ -76,17 +80,18 @@ class SearchSpace:
     """
 
     name: str = "custom"
-    num_blocks: int = 7
+    num_blocks: int = NUM_BLOCKS
     dense_ops: tuple[str, ...] = preset_ops("nasrec_full", "dense")
     sparse_ops: tuple[str, ...] = preset_ops("nasrec_full", "sparse")
     dense_widths: tuple[int, ...] = DENSE_WIDTHS
     sparse_widths: tuple[int, ...] = SPARSE_WIDTHS
     max_inputs: int | None = None
     multi_operator: bool = False
-    mergers: bool = True
+    mergers: bool | tuple[str, ...] = True
     bits: tuple[Bits, ...] = (8,)
     hardware: HardwareChoices | None = None
     wide: tuple[bool, ...] = (False,)
+    chain: bool = False
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -96,10 +101,16 @@ class SearchSpace:
         check_positive("num_blocks", self.num_blocks)
         if self.max_inputs is not None:
             check_positive("max_inputs", self.max_inputs)
-        for name in ("multi_operator", "mergers"):
+        for name in ("multi_operator", "chain"):
             if not isinstance(getattr(self, name), bool):
                 raise GenotypeError(f"{name}: expected true or false, got {getattr(self, name)!r}")
-        for name in ("dense_ops", "sparse_ops", "dense_widths", "sparse_widths", "bits", "wide"):
+        put(self, "mergers", checked_mergers(self.mergers))
+        if self.sparse_ops in ((), []):
+            put(self, "sparse_ops", ())
+            put(self, "sparse_widths", (EMPTY,))
+        else:
+            put(self, "sparse_ops", unique_values("sparse_ops", self.sparse_ops))
+        for name in ("dense_ops", "dense_widths", "sparse_widths", "bits", "wide"):
             put(self, name, unique_values(name, getattr(self, name)))
         # Genes validate themselves, and a genotype checks its preset: building one of each is
         # enough.
@@ -112,6 +123,19 @@ class SearchSpace:
             Genotype((replace(block, dense_width=width, sparse_width=16),), space=self.name)
         for rows in self.sparse_widths:
             Genotype((replace(block, dense_width=64, sparse_width=rows),), space=self.name)
+        if self.has_dense_to_sparse and not self.sparse_ops:
+            raise GenotypeError(
+                "mergers: expected sparse_to_dense alone or none in a space without sparse "
+                f"operators, got {self.mergers!r}"
+            )
+        largest = replace(
+            block,
+            sparse_width=self.sparse_widths[0],
+            dense_to_sparse=self.has_dense_to_sparse,
+            sparse_to_dense=self.has_sparse_to_dense,
+        )
+        Genotype((largest,), space=self.name)
+        self._check_chain()
         bits = tuple(replace(block, dense_bits=bits).dense_bits for bits in self.bits)
         put(self, "bits", unique_values("bits", bits))  # [8, 8] is 8
         for is_wide in self.wide:
@@ -119,123 +143,21 @@ class SearchSpace:
         put(self, "wide", tuple(sorted(self.wide)))
         if self.hardware is not None and not isinstance(self.hardware, HardwareChoices):
             raise GenotypeError(f"hardware: expected HardwareChoices, got {self.hardware!r}")
-        if len(subsets(tuple(range(min(self.num_blocks, 13))), self.max_inputs)) > MAX_SUBSETS or (
-            self.num_blocks > 64
-        ):
+        sources = tuple(range(1 if self.chain else min(self.num_blocks, 13)))
+        if len(subsets(sources, self.max_inputs)) > MAX_SUBSETS or self.num_blocks > 64:
             raise GenotypeError(
                 f"num_blocks: expected at most 12 without max_inputs, got {self.num_blocks}"
             )
 
-    @classmethod
-    def nasrec_small(
-        cls,
-        num_blocks: int = 7,
-        *,
-        codesign: bool = False,
-        max_inputs: int | None = None,
-        multi_operator: bool = False,
-        wide: tuple[bool, ...] = (False,),
-    ) -> SearchSpace:
-        """Create NASRec-Small: FC, dot product and EFC.
-
-        Args:
-            num_blocks: Number of choice blocks.
-            codesign: Whether to create the space of `codesign` instead.
-            max_inputs: Maximum number of inputs of a branch, or None for any number.
-            multi_operator: Whether a branch takes any non-empty subset of operators.
-            wide: See the class.
-
-        Returns:
-            The space.
-
-        References:
-            Zhang et al. 2024, section 3.3.
-        """
-        if codesign:
-            return cls.codesign(
-                num_blocks, max_inputs=max_inputs, multi_operator=multi_operator, wide=wide
-            )
-        return cls(
-            name="nasrec_small",
-            num_blocks=num_blocks,
-            dense_ops=preset_ops("nasrec_small", "dense"),
-            sparse_ops=preset_ops("nasrec_small", "sparse"),
-            max_inputs=max_inputs,
-            multi_operator=multi_operator,
-            wide=wide,
-        )
-
-    @classmethod
-    def nasrec_full(
-        cls,
-        num_blocks: int = 7,
-        *,
-        codesign: bool = False,
-        max_inputs: int | None = None,
-        multi_operator: bool = False,
-        wide: tuple[bool, ...] = (False,),
-    ) -> SearchSpace:
-        """Create NASRec-Full: all operators of the paper.
-
-        Args:
-            num_blocks: Number of choice blocks.
-            codesign: Whether bits and accelerator genes are searched too.
-            max_inputs: Maximum number of inputs of a branch, or None for any number.
-            multi_operator: Whether a branch takes any non-empty subset of operators.
-            wide: See the class.
-
-        Returns:
-            The space.
-
-        References:
-            Zhang et al. 2024, section 3.3.
-        """
-        space = cls(
-            name="nasrec_full",
-            num_blocks=num_blocks,
-            max_inputs=max_inputs,
-            multi_operator=multi_operator,
-            wide=wide,
-        )
-        return replace(space, bits=(4, 8), hardware=HardwareChoices()) if codesign else space
-
-    @classmethod
-    def codesign(
-        cls,
-        num_blocks: int = 7,
-        *,
-        max_inputs: int | None = None,
-        multi_operator: bool = False,
-        wide: tuple[bool, ...] = (False,),
-        hardware: HardwareChoices | None = None,
-    ) -> SearchSpace:
-        """Create the paper's space for co-design with an accelerator.
-
-        It is NASRec-Small with dense widths from 64, 4 or 8 bits per operator, and the accelerator
-        genes.
-
-        Args:
-            num_blocks: Number of choice blocks.
-            max_inputs: Maximum number of inputs of a branch, or None for any number.
-            multi_operator: Whether a branch takes any non-empty subset of operators.
-            wide: See the class.
-            hardware: Values of the accelerator genes, or None for the defaults of
-                `HardwareChoices`.
-
-        Returns:
-            The space.
-        """
-        return replace(
-            cls.nasrec_small(
-                num_blocks, max_inputs=max_inputs, multi_operator=multi_operator, wide=wide
-            ),
-            name="codesign",
-            dense_ops=preset_ops("codesign", "dense"),
-            sparse_ops=preset_ops("codesign", "sparse"),
-            dense_widths=tuple(width for width in DENSE_WIDTHS if width >= 64),
-            bits=(4, 8),
-            hardware=hardware or HardwareChoices(),
-        )
+    def _check_chain(self) -> None:
+        """Refuse a preset without its chain, and a chain with an operator that breaks it."""
+        if self.name in LIMITS and LIMITS[self.name].is_chain and not self.chain:
+            raise GenotypeError(f"chain: expected true in {self.name}, got false")
+        for op in self.dense_ops:
+            if self.chain and not (reads("dense_inputs", (op,)) or reads("gate_inputs", (op,))):
+                raise GenotypeError(
+                    f"chain: expected dense operators that read a dense input, got {op}"
+                )
 
     @cached_property
     def choices(self) -> Choices:
@@ -244,24 +166,36 @@ class SearchSpace:
             subsets(ops, None if self.multi_operator else 1)
             for ops in (self.dense_ops, self.sparse_ops)
         )
-        on_off = (False, True)
-        blocks = tuple(
-            BlockChoices(
+        blocks = []
+        for number in range(1, self.num_blocks + 1):
+            sources = (number - 1,) if self.chain else tuple(range(number))
+            sparse_sources = sources if self.sparse_ops else (0,)
+            block = BlockChoices(
                 number=number,
                 dense_ops=dense_ops,
-                sparse_ops=sparse_ops,
+                sparse_ops=sparse_ops or ((),),
                 dense_widths=self.dense_widths,
                 sparse_widths=self.sparse_widths,
-                inputs=subsets(tuple(range(number)), self.max_inputs),
-                gate_inputs=tuple((i, j) for i in range(number) for j in range(number)),
-                mergers=tuple((a, b) for a in on_off for b in on_off)
-                if self.mergers
-                else ((False, False),),
+                dense_sources=sources,
+                sparse_sources=sparse_sources,
+                dense_inputs=subsets(sources, self.max_inputs),
+                sparse_inputs=subsets(sparse_sources, self.max_inputs),
+                gate_inputs=tuple((i, j) for i in sources for j in sources),
+                mergers=merger_pairs(self.mergers),
                 bits=self.bits,
             )
-            for number in range(1, self.num_blocks + 1)
-        )
-        return Choices(self.name, blocks, self.hardware, self.wide)
+            blocks.append(block)
+        return Choices(self.name, tuple(blocks), self.hardware, self.wide)
+
+    @property
+    def has_dense_to_sparse(self) -> bool:
+        """Whether a model may have the dense-to-sparse merger."""
+        return merger_pairs(self.mergers)[-1][0]
+
+    @property
+    def has_sparse_to_dense(self) -> bool:
+        """Whether a model may have the sparse-to-dense merger, the factorization machine."""
+        return merger_pairs(self.mergers)[-1][1]
 
     @cached_property
     def _parameters(self) -> Parameters:
@@ -330,8 +264,8 @@ class SearchSpace:
     def paper_cardinality(self) -> int:
         """Count genotypes as the paper does.
 
-        Operators count as any subset, connections as `(num_blocks!)**2`, and accelerators do not
-        count.
+        Operators count as any subset, connections as `num_blocks!` for each branch that has a
+        choice of them, and accelerators do not count.
 
         Returns:
             Number of genotypes.
@@ -433,6 +367,8 @@ class SearchSpace:
         values["bits"] = [bits if isinstance(bits, int) else list(bits) for bits in self.bits]
         if self.wide == (False,):
             del values["wide"]  # as in records from before the gene existed
+        if not self.chain:
+            del values["chain"]
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     @classmethod
@@ -440,8 +376,8 @@ class SearchSpace:
         """Inverse of `to_dict`; a key `preset` gives the values of the keys that are left out.
 
         Args:
-            values: The fields of a space, and optionally `preset`: `nasrec_small`, `nasrec_full` or
-                `codesign`.
+            values: The fields of a space, and optionally `preset`: `nasrec_small`, `nasrec_full`,
+                `codesign`, `autoctr`, `dnas` or `profit`.
             where: What an error begins with, for example the file.
 
         Returns:

@@ -17,6 +17,7 @@ from nasrec_opt.supernet._optimizer import (
     FIRST_ORDER_PRIOR,
     SliceAdagrad,
     clip_gradients,
+    gradient_of,
     learning_rate_at,
 )
 from nasrec_opt.supernet._paths import (
@@ -97,6 +98,7 @@ __all__ = [
     "choose_precision",
     "clip_gradients",
     "full_supernet",
+    "gradient_of",
     "has_bfloat16",
     "learning_rate_at",
     "learning_rates_at",

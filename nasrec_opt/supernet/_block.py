@@ -92,8 +92,8 @@ class Block(nn.Module):
         """
         joined = None
         if live.reads_sparse:
-            rows = [sparse[i].rows for i in gene.sparse_inputs]
-            joined = rows[0] if len(rows) == 1 else torch.cat(rows, dim=-1)
+            vectors = [sparse[i].rows for i in gene.sparse_inputs]
+            joined = vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
 
         def given(weight_bits: int, activation_bits: int, *, is_dense: bool) -> BlockInput:
             reads_dense = is_dense and live.dense_pre
@@ -122,7 +122,8 @@ class Block(nn.Module):
             )
         dense_out, sparse_out = dense_sum, None
         if live.use_sparse_to_dense:
-            merged = _known(self.fm)(dense_given, _known(sparse_sum), gene.dense_width, reader)
+            rows = _known(sparse_sum if gene.sparse_ops else joined)
+            merged = _known(self.fm)(dense_given, rows, gene.dense_width, reader)
             dense_out = _known(dense_sum) + merged
         if live.sparse_out:
             own = _known(sparse_sum)

@@ -8,6 +8,8 @@ from typing import Any
 from nasrec_opt.errors import GenotypeError, described
 from nasrec_opt.space import FLOAT_BITS, Genotype, SearchSpace
 
+TO_SPARSE, TO_DENSE = "dense_to_sparse", "sparse_to_dense"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -18,7 +20,7 @@ class Limits:
         dense_width: Widest dense output.
         sparse_width: Maximum number of vectors of a sparse output, without those of the merger.
         ops: Dense and sparse operators.
-        mergers: Whether there are mergers.
+        mergers: Those that there are, by name of their gene.
         wide: Whether there are first-order weights.
     """
 
@@ -26,7 +28,7 @@ class Limits:
     dense_width: int
     sparse_width: int
     ops: frozenset[str]
-    mergers: bool
+    mergers: frozenset[str]
     wide: bool
 
     @classmethod
@@ -37,7 +39,14 @@ class Limits:
             dense_width=max(space.dense_widths),
             sparse_width=max(space.sparse_widths),
             ops=frozenset((*space.dense_ops, *space.sparse_ops)),
-            mergers=space.mergers,
+            mergers=frozenset(
+                name
+                for name, has in (
+                    (TO_SPARSE, space.has_dense_to_sparse),
+                    (TO_DENSE, space.has_sparse_to_dense),
+                )
+                if has
+            ),
             wide=any(space.wide),
         )
 
@@ -69,8 +78,12 @@ class Limits:
                     raise GenotypeError(
                         f"block {number}: expected the supernet's operators, got {op}"
                     )
-            if (gene.dense_to_sparse or gene.sparse_to_dense) and not self.mergers:
-                raise GenotypeError(f"block {number}: expected no merger, as the supernet has none")
+            for name, has in ((TO_SPARSE, gene.dense_to_sparse), (TO_DENSE, gene.sparse_to_dense)):
+                if has and name not in self.mergers:
+                    known = " or ".join(sorted(self.mergers)) or "no merger"
+                    raise GenotypeError(
+                        f"block {number}: expected {known}, as the supernet has, got {name}"
+                    )
 
 
 def check_same_model(genotype: Genotype, own: Genotype) -> None:

@@ -25,8 +25,8 @@ def run_masked(
     dense: Mapping[int, Tensor],
     sparse: Mapping[int, SparseOutput],
     reader: WeightReader,
-) -> tuple[Tensor, SparseOutput]:
-    """Both outputs of a block, at full width.
+) -> tuple[Tensor, SparseOutput | None]:
+    """Both outputs of a block, at full width; without sparse operators there is no sparse one.
 
     Args:
         block: A block of a supernet.
@@ -62,17 +62,22 @@ def run_masked(
         operator(dense_given, width, reader) * (name in gene.dense_ops)
         for name, operator in block.dense.items()
     )
-    sparse_out = _prefix(gene.sparse_width, rows, joined) * sum(
-        operator(sparse_given, rows, reader) * (name in gene.sparse_ops)
-        for name, operator in block.sparse.items()
-    )
+    sparse_out = None
+    if block.sparse:
+        sparse_out = _prefix(gene.sparse_width, rows, joined) * sum(
+            operator(sparse_given, rows, reader) * (name in gene.sparse_ops)
+            for name, operator in block.sparse.items()
+        )
     merged_dense, merged_sparse = dense_out, sparse_out
     if block.fm is not None:
-        merged = block.fm(dense_given, sparse_out, width, reader)
+        of_fm = sparse_out if sparse_out is not None and gene.sparse_ops else joined
+        merged = block.fm(dense_given, of_fm, width, reader)
         merged_dense = dense_out + merged * dense_mask * gene.sparse_to_dense
+    if merged_sparse is None:
+        return merged_dense, None
     if block.rows is not None:
         merged = block.rows(dense_given, dense_out, reader) * gene.dense_to_sparse
-        merged_sparse = torch.cat([sparse_out, merged], dim=-1)
+        merged_sparse = torch.cat([merged_sparse, merged], dim=-1)
     return merged_dense, SparseOutput(merged_sparse, has_dense_to_sparse=block.rows is not None)
 
 

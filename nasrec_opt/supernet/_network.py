@@ -29,7 +29,7 @@ class Activations:
 
     Args:
         dense: `[batch, width]` each.
-        sparse: `[batch, dim, rows]` each.
+        sparse: `[batch, dim, rows]` each; a block without a sparse operator has none.
         first_order: Sum of the first-order weights, `[batch]`, of a model that has them.
     """
 
@@ -48,7 +48,7 @@ def best_device() -> torch.device:
 
 
 class FinalLayer(nn.Module):
-    """The final FC: one linear layer with bias on both outputs of the last block.
+    """The final FC: one linear layer with bias on the outputs of the last block.
 
     Stored weights are multiplied by `SCALE / inputs`. So logits have the same size at any width,
     and one learning rate suits 272 inputs as well as 2,176. Only this layer needs the factor: a
@@ -57,7 +57,8 @@ class FinalLayer(nn.Module):
 
     Args:
         dense_width: Widest dense output of the last block.
-        sparse_width: Maximum number of vectors of its sparse output, without the merger's.
+        sparse_width: Maximum number of vectors of its sparse output, without the merger's; 0 where
+            it has none.
         dim: Embedding dimension.
         draw: Draws the weights.
         has_dense_to_sparse: Whether the last block may have a dense-to-sparse merger.
@@ -82,7 +83,8 @@ class FinalLayer(nn.Module):
         inputs = dense_width + dim * (sparse_width + merger_vectors)
         bound, fans = 1 / math.sqrt(inputs), inputs + 1
         self.dense = draw.linear("dense", dense_width, bound=bound, fans=fans)
-        self.sparse = draw.linear("sparse", dim, sparse_width, bound=bound, fans=fans)
+        if sparse_width:
+            self.sparse = draw.linear("sparse", dim, sparse_width, bound=bound, fans=fans)
         if has_dense_to_sparse:
             self.merger = draw.linear("merger", dim, MERGER_VECTORS, bound=bound, fans=fans)
         if num_first_order:
@@ -92,14 +94,18 @@ class FinalLayer(nn.Module):
         self._dim = dim
 
     def weight(
-        self, dense_width: int, sparse: SparseOutput, reader: WeightReader
+        self, dense_width: int, sparse: SparseOutput | None, reader: WeightReader
     ) -> tuple[Tensor, Tensor]:
         """Weights for `last_features`, `[dense_width + dim * rows]`, and the bias `[1]`."""
-        rows = reader.weight(self.sparse, first(self._dim), first(sparse.own_vectors))
-        if sparse.has_dense_to_sparse:
-            merger = reader.weight(self.merger, first(self._dim), first(MERGER_VECTORS))
-            rows = torch.cat([rows, merger], dim=1)
-        weight = torch.cat([reader.weight(self.dense, first(dense_width)), rows.flatten()])
+        rows = None
+        if sparse is not None:
+            rows = reader.weight(self.sparse, first(self._dim), first(sparse.own_vectors))
+            if sparse.has_dense_to_sparse:
+                merger = reader.weight(self.merger, first(self._dim), first(MERGER_VECTORS))
+                rows = torch.cat([rows, merger], dim=1)
+        weight = reader.weight(self.dense, first(dense_width))
+        if rows is not None:
+            weight = torch.cat([weight, rows.flatten()])
         if self._is_scaled:
             weight = weight * (SCALE / len(weight))
         return weight, reader.weight(self.bias, first(1))
@@ -281,8 +287,10 @@ class Network(nn.Module):
             term.
         """
         last = genotype.num_blocks
-        dense, sparse = activations.dense[last], activations.sparse[last]
-        values = wide(torch.cat([dense, sparse.rows.flatten(1)], dim=1))
+        values, sparse = activations.dense[last], activations.sparse.get(last)
+        if sparse is not None:
+            values = torch.cat([values, sparse.rows.flatten(1)], dim=1)
+        values = wide(values)
         values = round_to(values, genotype.final_bits)
         if not genotype.wide:
             return values
@@ -304,7 +312,7 @@ class Network(nn.Module):
         """
         last = genotype.num_blocks
         width = activations.dense[last].shape[1]
-        weight, bias = self.final.weight(width, activations.sparse[last], reader)
+        weight, bias = self.final.weight(width, activations.sparse.get(last), reader)
         return (torch.cat([weight, weight.new_ones(1)]) if genotype.wide else weight), bias
 
     def last_logits(

@@ -62,6 +62,20 @@ def clip_gradients(gradients: Sequence[Tensor], max_norm: float | None) -> None:
         gradient.mul_(scale)
 
 
+def gradient_of(values: Tensor) -> Tensor:
+    """The gradient that a backward pass left: zeros if the loss does not depend on the values.
+
+    For example, a model whose blocks are all FC reads no embedding.
+
+    Args:
+        values: A leaf of the autograd graph.
+
+    Returns:
+        The gradient, in the shape of the values.
+    """
+    return torch.zeros_like(values) if values.grad is None else values.grad
+
+
 class SliceAdagrad:
     """Adagrad (Duchi et al. 2011) for a network whose passes read slices.
 

@@ -245,7 +245,7 @@ class WarmUp:
 
 
 def full_supernet(space: SearchSpace) -> Genotype:
-    """Build the largest genotype: all operators, greatest widths, all inputs, both mergers.
+    """Build the largest genotype: all operators, greatest widths, all inputs, all mergers.
 
     Args:
         space: The space.
@@ -259,12 +259,12 @@ def full_supernet(space: SearchSpace) -> Genotype:
             sparse_ops=space.sparse_ops,
             dense_width=max(space.dense_widths),
             sparse_width=max(space.sparse_widths),
-            dense_inputs=tuple(range(number)),
-            sparse_inputs=tuple(range(number)),
+            dense_inputs=space.choices.blocks[number - 1].dense_sources,
+            sparse_inputs=space.choices.blocks[number - 1].sparse_sources,
             left_input=number - 1,
             right_input=number - 1,
-            dense_to_sparse=space.mergers,
-            sparse_to_dense=space.mergers,
+            dense_to_sparse=space.has_dense_to_sparse,
+            sparse_to_dense=space.has_sparse_to_dense,
             dense_bits=max(space.bits, key=_total_bits),
             sparse_bits=max(space.bits, key=_total_bits),
         )
@@ -293,30 +293,31 @@ def _genotype(
     *,
     any_operator: bool,
     connections: Connections | None,
-    dealt: tuple[list[str], list[str]] | None = None,
+    dealt: tuple[list[tuple[str, ...]], list[tuple[str, ...]]] | None = None,
 ) -> Genotype:
     blocks = []
-    for number in range(1, space.num_blocks + 1):
-        left, right = rng.integers(number, size=2).tolist()
+    for number, choices in enumerate(space.choices.blocks, start=1):
+        sources, sparse_sources = choices.dense_sources, choices.sparse_sources
+        left, right = (sources[i] for i in rng.integers(len(sources), size=2))
         to_sparse, to_dense, *_ = (rng.random(2) < 0.5).tolist()
         dense_bits, sparse_bits = (space.bits[i] for i in rng.integers(len(space.bits), size=2))
         if dealt is None:
             dense_ops = _operators(space.dense_ops, rng, any_operator)
             sparse_ops = _operators(space.sparse_ops, rng, any_operator)
         else:
-            dense_ops, sparse_ops = ((operators[number - 1],) for operators in dealt)
+            dense_ops, sparse_ops = (operators[number - 1] for operators in dealt)
         blocks.append(
             BlockGene(
                 dense_ops=dense_ops,
                 sparse_ops=sparse_ops,
                 dense_width=int(rng.choice(space.dense_widths)),
                 sparse_width=int(rng.choice(space.sparse_widths)),
-                dense_inputs=_inputs(number, space.max_inputs, rng, connections),
-                sparse_inputs=_inputs(number, space.max_inputs, rng, connections),
+                dense_inputs=_inputs(sources, space.max_inputs, rng, connections),
+                sparse_inputs=_inputs(sparse_sources, space.max_inputs, rng, connections),
                 left_input=left,
                 right_input=right,
-                dense_to_sparse=space.mergers and to_sparse,
-                sparse_to_dense=space.mergers and to_dense,
+                dense_to_sparse=space.has_dense_to_sparse and to_sparse,
+                sparse_to_dense=space.has_sparse_to_dense and to_dense,
                 dense_bits=dense_bits,
                 sparse_bits=sparse_bits,
             )
@@ -330,29 +331,41 @@ def _genotype(
 def _operators(
     known: tuple[str, ...], rng: np.random.Generator, any_operator: bool
 ) -> tuple[str, ...]:
+    if not known:
+        return ()
     count = int(rng.integers(1, len(known) + 1)) if any_operator else 1
     return tuple(known[i] for i in rng.choice(len(known), size=count, replace=False))
 
 
-def _deal(known: tuple[str, ...], rng: np.random.Generator, space: SearchSpace) -> list[str]:
-    """Deal an operator to each block from a shuffled deck; a used-up deck is shuffled again."""
-    dealt: list[str] = []
+def _deal(
+    known: tuple[str, ...], rng: np.random.Generator, space: SearchSpace
+) -> list[tuple[str, ...]]:
+    """Deal an operator to each block from a shuffled deck; a used-up deck is shuffled again.
+
+    If there are none, no block has one.
+    """
+    if not known:
+        return [()] * space.num_blocks
+    dealt: list[tuple[str, ...]] = []
     while len(dealt) < space.num_blocks:
-        dealt += [known[i] for i in rng.permutation(len(known))]
+        dealt += [(known[i],) for i in rng.permutation(len(known))]
     return dealt[: space.num_blocks]
 
 
 def _inputs(
-    number: int, most: int | None, rng: np.random.Generator, connections: Connections | None
+    sources: tuple[int, ...],
+    most: int | None,
+    rng: np.random.Generator,
+    connections: Connections | None,
 ) -> tuple[int, ...]:
-    limit = min(number, most or number)
+    limit = min(len(sources), most or len(sources))
     if connections is None:
         count = 1
     elif connections == "uniform":
         count = int(rng.integers(1, limit + 1))
     else:
         count = 1 + int(rng.binomial(limit - 1, 0.5))
-    return tuple(int(i) for i in rng.choice(number, size=count, replace=False))
+    return tuple(sources[i] for i in rng.choice(len(sources), size=count, replace=False))
 
 
 def _space_of(strategy: PathSampling, space: SearchSpace | None) -> SearchSpace:

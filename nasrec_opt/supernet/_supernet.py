@@ -82,16 +82,23 @@ class Supernet(Network):
         draw = Initializer(seed, scheme=initialization)
         dense_width, sparse_width = max(space.dense_widths), max(space.sparse_widths)
         blocks = {}
-        for number in range(1, space.num_blocks + 1):
-            earlier = range(1, number)
+        for number, choices in enumerate(space.choices.blocks, start=1):
+            dense_before, sparse_before = (
+                [i for i in sources if i]
+                for sources in (choices.dense_sources, choices.sparse_sources)
+            )
             widest = dense_width if number > 1 else 1
             widest = max(widest, features.num_dense)
             capacity = Capacity(
                 dense_width=dense_width,
                 sparse_width=sparse_width,
-                dense_sources={0: max(features.num_dense, 1)} | dict.fromkeys(earlier, dense_width),
-                sparse_sources={0: features.num_sparse} | dict.fromkeys(earlier, sparse_width),
-                dense_to_sparse_sources=frozenset(earlier) if space.mergers else frozenset(),
+                dense_sources={0: max(features.num_dense, 1)}
+                | dict.fromkeys(dense_before, dense_width),
+                sparse_sources={0: features.num_sparse}
+                | dict.fromkeys(sparse_before, sparse_width),
+                dense_to_sparse_sources=frozenset(sparse_before)
+                if space.has_dense_to_sparse
+                else frozenset(),
                 dim=features.embedding_dim,
                 two=(widest, widest),
                 balance=balance,
@@ -100,8 +107,8 @@ class Supernet(Network):
                 capacity,
                 dense_ops=space.dense_ops,
                 sparse_ops=space.sparse_ops,
-                has_sparse_to_dense=space.mergers,
-                has_dense_to_sparse=space.mergers,
+                has_sparse_to_dense=space.has_sparse_to_dense,
+                has_dense_to_sparse=space.has_dense_to_sparse,
                 draw=draw.of(f"block{number}"),
             )
         final = FinalLayer(
@@ -109,7 +116,7 @@ class Supernet(Network):
             sparse_width,
             features.embedding_dim,
             draw.of("final"),
-            has_dense_to_sparse=space.mergers,
+            has_dense_to_sparse=space.has_dense_to_sparse,
             num_first_order=features.num_dense if any(space.wide) else 0,
         )
         super().__init__(
@@ -173,13 +180,16 @@ class Supernet(Network):
         if self.masking == "slice":
             super().run_block(number, genotype, activations, reader)
             return
-        activations.dense[number], activations.sparse[number] = run_masked(
+        dense, sparse = run_masked(
             self._block(number),
             genotype.blocks[number - 1],
             activations.dense,
             activations.sparse,
             reader,
         )
+        activations.dense[number] = dense
+        if sparse is not None:
+            activations.sparse[number] = sparse
 
     def extract(self, genotype: Genotype, *, embedding: FusedEmbedding | None = None) -> Subnet:
         """Build the standalone model of a genotype, with copies of the weights that it uses here.

@@ -27,7 +27,7 @@ from nasrec_opt.options import Precision, TrainConfig
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet._checkpoint import Checkpoint
 from nasrec_opt.supernet._network import Network
-from nasrec_opt.supernet._optimizer import SliceAdagrad, learning_rate_at
+from nasrec_opt.supernet._optimizer import SliceAdagrad, gradient_of, learning_rate_at
 from nasrec_opt.supernet._paths import PathSampling, make_path_sampling
 from nasrec_opt.supernet._precision import choose_precision
 from nasrec_opt.supernet._quantize import learns_in_floats, trained_as
@@ -287,7 +287,7 @@ def train_step(
         leaves.used,
         learning_rate,
         rows=rows,
-        row_gradients=gathered.grad,
+        row_gradients=gradient_of(gathered),
         first_order_gradients=None if weights is None else weights.grad,
         embedding_rate=embedding_rate,
     )

@@ -24,6 +24,9 @@ SPACES = [
     SearchSpace.codesign(),
     SearchSpace(num_blocks=3, bits=(4, 8, (4, 8)), dense_ops=("fc", "gate"), mergers=False),
     SearchSpace.nasrec_full(3, multi_operator=True, wide=(False, True)),
+    SearchSpace.autoctr(3),
+    SearchSpace.dnas(3),
+    SearchSpace.profit(3),
 ]
 cases = st.tuples(st.sampled_from(SPACES), st.sampled_from(["tree", "flat"]))
 seeds = st.integers(0, 2**32 - 1)

@@ -15,6 +15,7 @@ from nasrec_opt.space import published_model
 
 LOGS = ("criteo", "avazu", "kdd")
 SPACE = SearchSpace.nasrec_full(num_blocks=5, multi_operator=True)
+SPACES = [SPACE, SearchSpace.autoctr(4), SearchSpace.dnas(4), SearchSpace.profit(4)]
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -85,15 +86,15 @@ def test_gating_of_a_later_block_is_not_on_raw_features():
     assert motifs_of(Genotype((BlockGene(), symmetric)))["self_gating"] == 0
 
 
-@given(SEEDS)
-def test_what_does_not_reach_the_logit_does_not_count(seed):
-    genotype = SPACE.sample(np.random.default_rng(seed))
+@given(st.sampled_from(SPACES), SEEDS)
+def test_what_does_not_reach_the_logit_does_not_count(space, seed):
+    genotype = space.sample(np.random.default_rng(seed))
     assert motifs_of(genotype) == motifs_of(genotype.canonical())
 
 
-@given(SEEDS)
-def test_shares_are_shares(seed):
-    found = motifs_of(SPACE.sample(np.random.default_rng(seed)))
+@given(st.sampled_from(SPACES), SEEDS)
+def test_shares_are_shares(space, seed):
+    found = motifs_of(space.sample(np.random.default_rng(seed)))
     assert tuple(found) == tuple(MOTIFS)
     for name, motif in MOTIFS.items():
         assert 0 <= found[name] <= (1 if motif.kind == "share" else 1024), name

@@ -46,6 +46,15 @@ SPACES = {
         sparse_widths=(8, 16),
         wide=(False, True),
     ),
+    "no sparse": SearchSpace(
+        name="tiny without sparse operators",
+        num_blocks=3,
+        sparse_ops=(),
+        dense_widths=(16, 32),
+        mergers=("sparse_to_dense",),
+        multi_operator=True,
+    ),
+    "profit": replace(SearchSpace.profit(3), name="tiny chain", dense_widths=(16, 32)),
 }
 SPACE = SPACES["multi"]
 
@@ -58,7 +67,8 @@ def supernet_of(space: SearchSpace, dataset: Dataset, **options) -> Supernet:
         for weight in supernet.parameters():
             weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.1)
         supernet.final.dense.mul_(3)
-        supernet.final.sparse.mul_(3)
+        if space.sparse_ops:
+            supernet.final.sparse.mul_(3)
     return supernet
 
 

@@ -92,7 +92,8 @@ def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
     job = job_of(plan, at_hand)
     dense, sparse = set(job.dense), set(job.sparse)
     assert {plan.dense[i] for i in dense} | {plan.sparse[i] for i in sparse} <= at_hand
-    read_dense, read_sparse = {plan.genotype.num_blocks}, {plan.genotype.num_blocks}
+    read_dense = {plan.genotype.num_blocks}
+    read_sparse = read_dense.copy() if plan.genotype.blocks[-1].sparse_ops else set()
     for step in job.steps:
         gene, live = plan.genotype.blocks[step.block - 1], step.live
         if live.dense_pre:
@@ -112,7 +113,7 @@ def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
             live.dense_out or live.use_dense_to_sparse
         )
         assert (live.sparse_pre or step.reads_sparse_sum) == (
-            live.sparse_out or live.use_sparse_to_dense
+            bool(gene.sparse_ops) and (live.sparse_out or live.use_sparse_to_dense)
         )
         for is_run, is_read, numbers in (
             (live.dense_pre, step.reads_dense_sum, plan.dense_sums),
@@ -123,7 +124,7 @@ def test_a_job_runs_all_that_is_missing_and_nothing_else(seed, name, share):
             assert not is_run or numbers[step.block] not in at_hand
         dense |= {step.block} if live.dense_out else set()
         sparse |= {step.block} if live.sparse_out else set()
-    # What is read is there, what is there is read, and the logit finds both of its inputs.
+    # What is read is there, what is there is read, and the logit finds all of its inputs.
     assert dense == read_dense
     assert sparse == read_sparse
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -28,6 +30,15 @@ SPACES = {
         sparse_widths=(12, 16),
         bits=(32,),
     ),
+    "no sparse": SearchSpace(
+        num_blocks=3,
+        sparse_ops=(),
+        dense_widths=(16, 24, 64),
+        mergers=("sparse_to_dense",),
+        multi_operator=True,
+        bits=(32,),
+    ),
+    "profit": replace(SearchSpace.profit(3), dense_widths=(16, 32, 64), bits=(32,)),
 }
 
 

@@ -32,8 +32,10 @@ def masked_logits(
         rows.append(two)
     own = genotype.blocks[-1].sparse_width
     last = rows[-1].transpose(1, 2)
-    weight = [weights["final.dense"][: vectors[-1].shape[1]], weights["final.sparse"][:, :own]]
+    weight = [weights["final.dense"][: vectors[-1].shape[1]]]
     hidden = [vectors[-1], last[:, :, :own].flatten(1)]
+    if own:
+        weight.append(weights["final.sparse"][:, :own])
     if last.shape[2] > own:
         weight.append(weights["final.merger"])
         hidden.append(last[:, :, own:].flatten(1))

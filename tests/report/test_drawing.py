@@ -27,14 +27,36 @@ def texts_of(svg: str) -> list[str]:
     return ["".join(e.itertext()).strip() for e in root.iter() if e.tag.endswith("text")]
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_every_operator_is_named_with_its_width(seed):
-    genotype = SPACE.sample(np.random.default_rng(seed))
+SPACES = [SPACE, SearchSpace.autoctr(), SearchSpace.dnas(), SearchSpace.profit()]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(SPACES), st.integers(0, 2**32 - 1))
+def test_every_operator_is_named_with_its_width_and_no_other(space, seed):
+    genotype = space.sample(np.random.default_rng(seed))
     texts = texts_of(drawing_svg(genotype))
-    for gene in genotype.blocks:
-        assert f"{' + '.join(LABELS[op] for op in gene.dense_ops)}  {gene.dense_width}" in texts
-        assert f"{' + '.join(LABELS[op] for op in gene.sparse_ops)}  {gene.sparse_width}" in texts
+    named = [
+        f"{' + '.join(LABELS[op] for op in ops)}  {width}"
+        for gene in genotype.blocks
+        for ops, width in (
+            (gene.dense_ops, gene.dense_width),
+            (gene.sparse_ops, gene.sparse_width),
+        )
+        if ops
+    ]
+    assert sorted(named) == sorted(text for text in texts if "  " in text)
+
+
+def test_without_a_sparse_operator_fm_comes_from_the_embeddings():
+    def lines(**genes):
+        block = BlockGene(sparse_ops=(), **genes)
+        return drawing_svg(Genotype((block,), space="custom")).count("<path")
+
+    drawn = texts_of(
+        drawing_svg(Genotype((BlockGene(sparse_ops=(), sparse_to_dense=True),), space="custom"))
+    )
+    assert "FM" in drawn
+    assert lines(sparse_to_dense=True) > lines()
 
 
 def test_dead_branches_are_striped_and_only_they():

@@ -22,6 +22,9 @@ SPACES = [
     SearchSpace(num_blocks=2, dense_ops=("sum",), sparse_widths=(16,), dense_widths=(8, 24)),
     SearchSpace.nasrec_small(3, wide=(False, True)),
     SearchSpace.codesign(3, wide=(True,)),
+    SearchSpace.autoctr(3),
+    SearchSpace.dnas(4, multi_operator=True),
+    SearchSpace.profit(4, codesign=True),
 ]
 EMBEDDINGS = [GenotypeEmbedding(space) for space in SPACES]
 places = st.integers(0, len(SPACES) - 1)

@@ -19,6 +19,10 @@ SPACES = [
     SearchSpace.nasrec_full(num_blocks=5, multi_operator=True),
     SearchSpace.codesign(num_blocks=3),
     SearchSpace.codesign(num_blocks=3, wide=(False, True)),
+    SearchSpace.autoctr(num_blocks=4),
+    SearchSpace.dnas(num_blocks=4),
+    SearchSpace.profit(num_blocks=3, codesign=True),
+    SearchSpace(num_blocks=4, sparse_ops=(), mergers=("sparse_to_dense",), bits=(4, 8)),
 ]
 cases = st.tuples(st.sampled_from(SPACES), st.integers(0, 2**32 - 1))
 
@@ -60,7 +64,7 @@ def test_canonical_form_is_idempotent_and_stays_in_its_space(case):
 
 @given(cases)
 def test_dead_branches_do_not_make_genotypes_different(case):
-    genotype = drawn(case)
+    genotype = replace(drawn(case), space="custom")  # where any merger may be
     changed = []
     for block, live in zip(genotype.blocks, liveness(genotype), strict=True):
         if not live.dense_pre:
@@ -69,7 +73,7 @@ def test_dead_branches_do_not_make_genotypes_different(case):
             block = replace(block, sparse_width=16 if block.sparse_width != 16 else 32)
         if not live.dense_out:
             block = replace(block, sparse_to_dense=not block.sparse_to_dense)
-        if not live.sparse_out:
+        if not live.sparse_out and block.sparse_ops:
             block = replace(block, dense_to_sparse=not block.dense_to_sparse)
         changed.append(block)
     other = replace(genotype, blocks=tuple(changed))
@@ -97,10 +101,14 @@ def reachable(genotype: Genotype) -> set[tuple[int, str]]:
         seen.add(node)
         number, kind = node
         block = genotype.blocks[number - 1]
-        if kind == "dense_out":
+        if kind.startswith("sparse") and not block.sparse_ops:
+            seen.discard(node)  # there is no such node
+        elif kind == "dense_out":
             todo.append((number, "dense_pre"))
-            if block.sparse_to_dense:
+            if block.sparse_to_dense and block.sparse_ops:
                 todo.append((number, "sparse_pre"))
+            elif block.sparse_to_dense:
+                todo += [(i, "sparse_out") for i in block.sparse_inputs]
         elif kind == "sparse_out":
             todo.append((number, "sparse_pre"))
             if block.dense_to_sparse:
@@ -137,6 +145,31 @@ def test_genes_without_their_operator_are_not_kept():
     assert BlockGene(dense_ops=("gate",), left_input=0, right_input=0).dense_inputs == ()
 
 
+def test_a_block_without_a_sparse_operator_has_no_width_and_no_bits_of_it():
+    block = BlockGene(sparse_ops=(), sparse_width=48, dense_bits=(4, 8), sparse_bits=6)
+    assert (block.sparse_width, block.sparse_bits) == (0, (4, 8))
+    assert {"sparse_width", "sparse_bits"}.isdisjoint(block.to_dict())
+    assert BlockGene.from_dict(block.to_dict()) == block
+    assert Genotype((BlockGene(sparse_ops=()),), space="mine").with_bits(32).final_bits == 32
+
+
+def test_a_dead_sparse_operator_and_none_are_one_model():
+    last = BlockGene(sparse_ops=())
+    models = [
+        Genotype(
+            (BlockGene(sparse_ops=ops), last, replace(last, dense_inputs=(1, 2))), space="mine"
+        )
+        for ops in (("efc",), ("attn",), ())
+    ]
+    assert len({model.canonical() for model in models}) == 1
+    # With FM they are three: it reads what the operator makes, or without any the embeddings.
+    merged = [
+        replace(model, blocks=(replace(model.blocks[0], sparse_to_dense=True), *model.blocks[1:]))
+        for model in models
+    ]
+    assert len({model.canonical() for model in merged}) == 3
+
+
 def test_equal_pair_of_bits_is_one_number():
     assert BlockGene(dense_bits=(4, 4)) == BlockGene(dense_bits=4)
     block = BlockGene(sparse_bits=(4, 6))
@@ -153,6 +186,11 @@ def test_equal_pair_of_bits_is_one_number():
         ({"dense_inputs": (-1,)}, "dense_inputs: expected an integer from 0"),
         ({"dense_ops": ("gate",)}, "left_input: expected an integer"),
         ({"dense_to_sparse": 1}, "dense_to_sparse: expected true or false, got 1"),
+        ({"sparse_ops": "efc"}, "sparse_ops: expected a subset of"),
+        (
+            {"sparse_ops": (), "dense_to_sparse": True},
+            "dense_to_sparse: expected false in a block without a sparse operator",
+        ),
         ({"sparse_bits": (8, 9)}, "sparse_bits: expected 4 to 8"),
     ],
 )
@@ -172,6 +210,19 @@ def test_bad_gene_names_itself(genes, sentence):
         ('{"space": "nasrec_small", "blocks": [{"sparse_ops": ["attn"]}]}', "of nasrec_small"),
         ('{"blocks": [{"sparse_width": 17}]}', "sparse_width: expected one of 16, 32, 48, 64"),
         ('{"blocks": [{}], "hardware": {"adc_bits": 40}}', "hardware: adc_bits: expected"),
+        (
+            '{"space": "mine", "blocks": [{"sparse_ops": []}, {"sparse_inputs": [0, 1]}]}',
+            "block 2: sparse_inputs: expected 0 .the embeddings. or blocks with a sparse operator",
+        ),
+        ('{"blocks": [{"sparse_ops": []}]}', "block 1: expected a sparse operator of nasrec_full"),
+        (
+            '{"space": "profit", "blocks": [{"sparse_ops": []}, {"sparse_ops": []}]}',
+            "block 2: dense_inputs: expected 1 alone in profit, whose blocks form a chain, got 0",
+        ),
+        (
+            '{"space": "dnas", "blocks": [{"sparse_ops": [], "sparse_to_dense": true}]}',
+            "block 1: sparse_to_dense: expected false in dnas, got true",
+        ),
     ],
 )
 def test_bad_json_names_the_place(text, sentence):

@@ -29,6 +29,9 @@ SPACES = [
     SearchSpace.nasrec_full(2, max_inputs=1),
     SearchSpace.nasrec_small(2, wide=(False, True)),
     SearchSpace.codesign(2, wide=(True, False)),
+    SearchSpace.autoctr(3),
+    SearchSpace.dnas(4, multi_operator=True),
+    SearchSpace.profit(4, codesign=True),
 ]
 spaces = st.sampled_from(SPACES)
 seeds = st.integers(0, 2**32 - 1)

@@ -51,6 +51,9 @@ def test_the_order_of_the_papers_operators_is_that_of_stored_encodings():
     for preset in ("nasrec_small", "codesign"):
         assert preset_ops(preset, "dense") == ("fc", "dot")
         assert preset_ops(preset, "sparse") == ("efc",)
+    of_others = {"autoctr": ("fc", "dot", "efc"), "dnas": ("fc", "dot"), "profit": ("fc",)}
+    for preset, ops in of_others.items():
+        assert (*preset_ops(preset, "dense"), *preset_ops(preset, "sparse")) == ops
 
 
 def test_every_operator_has_a_module_and_a_formula():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nasrec_opt import SearchSpace
+from nasrec_opt import SearchSpace, published
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space import published_model, published_models
 
@@ -24,6 +24,13 @@ def test_each_is_of_the_space_that_it_was_found_in(name):
     genotype = published_model(name).genotype
     assert space.contains(genotype)
     assert space.decode(space.encode(genotype)).canonical() == genotype.canonical()
+
+
+def test_a_model_by_its_log_and_space():
+    for name in NAMES:
+        assert published(*name.split("-")) == published_model(name)
+    with pytest.raises(GenotypeError, match=r"expected one of criteo-small, .*, got 'criteo-tiny'"):
+        published("criteo", "tiny")
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -25,6 +25,12 @@ PRESETS = [
     SearchSpace(num_blocks=3, bits=(4, 8, (4, 8)), mergers=False, dense_ops=("gate", "sum")),
     SearchSpace.nasrec_small(4, wide=(False, True)),
     SearchSpace.codesign(3, wide=(True,)),
+    SearchSpace.autoctr(4),
+    SearchSpace.dnas(),
+    SearchSpace.dnas(4, codesign=True, multi_operator=True, max_inputs=2),
+    SearchSpace.profit(),
+    SearchSpace.profit(3, codesign=True, wide=(False, True)),
+    SearchSpace(num_blocks=3, mergers=("dense_to_sparse",), chain=True, multi_operator=True),
 ]
 spaces = st.sampled_from(PRESETS)
 seeds = st.integers(0, 2**32 - 1)
@@ -127,7 +133,18 @@ TINY = [
         num_blocks=1, dense_ops=("fc",), sparse_ops=("efc", "attn"), dense_widths=(16, 32),
         sparse_widths=(16,), mergers=False, wide=(False, True),
     ),
+    replace(SearchSpace.autoctr(2), dense_widths=(16,), sparse_widths=(16, 32)),
+    replace(SearchSpace.dnas(3, multi_operator=True), dense_widths=(16,)),
+    replace(SearchSpace.dnas(2), dense_widths=(16,), bits=(4, 8)),
+    replace(SearchSpace.profit(4), dense_widths=(16, 32)),
+    SearchSpace(
+        num_blocks=3, dense_ops=("fc", "gate"), dense_widths=(16,), sparse_widths=(16,),
+        mergers=("dense_to_sparse",), chain=True,
+    ),
 ]  # fmt: skip
+TINY_NAMES = (
+    "subsets", "two inputs", "codesign", "wide", "autoctr", "dnas", "dnas bits", "profit", "chain",
+)  # fmt: skip
 
 
 def enumerate_all(space: SearchSpace) -> set[Genotype]:
@@ -137,14 +154,15 @@ def enumerate_all(space: SearchSpace) -> set[Genotype]:
     return {space.decode(dict(zip(distributions, values, strict=True))) for values in combinations}
 
 
-@pytest.mark.parametrize("space", TINY, ids=["subsets", "two inputs", "codesign", "wide"])
+@pytest.mark.parametrize("space", TINY, ids=TINY_NAMES)
 def test_cardinality_equals_enumeration(space):
     genotypes = enumerate_all(space)
     assert space.cardinality() == len(genotypes)
+    assert set(space) == genotypes
     assert all(space.contains(genotype) for genotype in genotypes)
 
 
-@pytest.mark.parametrize("space", TINY[::2], ids=["subsets", "codesign"])
+@pytest.mark.parametrize("space", TINY[::2], ids=TINY_NAMES[::2])
 def test_sampling_reaches_the_whole_space(space):
     rng = np.random.default_rng(0)
     everything = enumerate_all(space)
@@ -170,6 +188,65 @@ def test_exact_count_of_nasrec_small():
     for inputs in range(1, 8):
         expected *= 2 * 8 * 4 * 4 * (2**inputs - 1) ** 2
     assert SearchSpace.nasrec_small().cardinality() == expected
+
+
+def test_exact_counts_of_the_spaces_of_table_1():
+    # AutoCTR: as NASRec-Small, with 2 choices of mergers, not 4. DNAS: FC or dot product, 8 widths,
+    # a subset of dense inputs. PROFIT: 8 widths, with or without FM.
+    autoctr, dnas = 1, 1
+    for inputs in range(1, 8):
+        autoctr *= 2 * 8 * 4 * 2 * (2**inputs - 1) ** 2
+        dnas *= 2 * 8 * (2**inputs - 1)
+    assert SearchSpace.autoctr().cardinality() == autoctr
+    assert SearchSpace.dnas().cardinality() == dnas
+    assert SearchSpace.profit().cardinality() == (8 * 2) ** 7
+    # The paper's way: any non-empty subset of operators, and 7! for each branch with connections.
+    assert SearchSpace.autoctr().paper_cardinality() == (3 * 8 * 4 * 2) ** 7 * 5040**2
+    assert SearchSpace.dnas().paper_cardinality() == (3 * 8) ** 7 * 5040
+    assert SearchSpace.profit().paper_cardinality() == (8 * 2) ** 7
+
+
+@pytest.mark.parametrize(
+    ("space", "ops", "mergers"),
+    [
+        (SearchSpace.autoctr(3), {"fc", "dot", "efc"}, {"sparse_to_dense"}),
+        (SearchSpace.dnas(3), {"fc", "dot"}, set()),
+        (SearchSpace.profit(3), {"fc"}, {"sparse_to_dense"}),
+    ],
+    ids=["autoctr", "dnas", "profit"],
+)
+def test_table_1_of_the_paper(space, ops, mergers):
+    """Building operators, of which FM is a merger here, and dense connectivity."""
+    blocks = [block for seed in range(60) for block in drawn_blocks(space, seed)]
+    assert {op for block in blocks for op in (*block.dense_ops, *block.sparse_ops)} == ops
+    used = {m for m in ("dense_to_sparse", "sparse_to_dense") for b in blocks if getattr(b, m)}
+    assert used == mergers
+    read = {b.dense_inputs for b in blocks[2::3]}  # of third blocks
+    every = {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}
+    assert read == ({(2,)} if space.chain else every)
+    if "efc" not in ops:
+        assert {(b.sparse_inputs, b.sparse_width) for b in blocks} == {((0,), 0)}
+
+
+def drawn_blocks(space: SearchSpace, seed: int) -> tuple[BlockGene, ...]:
+    return space.sample(np.random.default_rng(seed)).blocks
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "pairs"),
+    [
+        (["sparse_to_dense"], ("sparse_to_dense",), [(False, False), (False, True)]),
+        (("dense_to_sparse",), ("dense_to_sparse",), [(False, False), (True, False)]),
+        (["sparse_to_dense", "dense_to_sparse"], True, None),
+        ([], False, [(False, False)]),
+    ],
+)
+def test_mergers_are_chosen_one_by_one(given, kept, pairs):
+    space = SearchSpace(num_blocks=1, mergers=given)
+    assert space.mergers == kept
+    assert space == SearchSpace.from_dict({"num_blocks": 1, "mergers": given})
+    if pairs:
+        assert list(space.choices.blocks[0].mergers) == pairs
 
 
 @pytest.mark.parametrize("space", PRESETS, ids=str)
@@ -210,6 +287,18 @@ def test_a_space_from_toml(tmp_path):
         ("bits = [3]", "expected 4 to 8, a pair of them, or 32 for floating point, got 3"),
         ("multi_operator = 1", "multi_operator: expected true or false, got 1"),
         ("preset = 'small'", "preset: expected one of nasrec_small, nasrec_full, codesign"),
+        ("mergers = 'both'", "mergers: expected true, false or some of dense_to_sparse, sparse"),
+        ("mergers = ['fm']", "mergers: expected true, false or some of dense_to_sparse, sparse"),
+        ("chain = 1", "chain: expected true or false, got 1"),
+        ("sparse_ops = []", "mergers: expected sparse_to_dense alone or none in a space without"),
+        ("preset = 'profit'\nchain = false", "chain: expected true in profit, got false"),
+        ("preset = 'dnas'\nmergers = ['sparse_to_dense']", "sparse_to_dense: expected false in dn"),
+        ("preset = 'autoctr'\nmergers = true", "dense_to_sparse: expected false in autoctr, got"),
+        (
+            "preset = 'dnas'\nsparse_ops = ['efc']",
+            "expected an operator of dnas (fc, dot)",
+        ),
+        ("preset = 'autoctr'\nsparse_ops = []", "expected a sparse operator of autoctr (efc), got"),
         ("preset = 'codesign'\ndense_ops = ['gate']", "expected an operator of codesign"),
         ("preset = 'codesign'\ndense_widths = [65]", "dense_width: expected one of 16"),
         ("wide = true", "wide: expected a non-empty list of values, got True"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,23 @@ SPACES = {
         bits=(4, 8, 32),
         wide=(False, True),
     ),
+    "autoctr": replace(
+        SearchSpace.autoctr(3),
+        name="tiny autoctr",
+        dense_widths=(16, 32, 128),
+        sparse_widths=(16, 32),
+    ),
+    "dnas": replace(
+        SearchSpace.dnas(3), name="tiny dnas", dense_widths=(16, 32, 128), bits=(8, 32)
+    ),
+    "profit": replace(SearchSpace.profit(3), name="tiny profit", dense_widths=(16, 32, 128)),
+    "no sparse": SearchSpace(  # every dense operator, in blocks without a sparse one
+        num_blocks=3,
+        sparse_ops=(),
+        dense_widths=(16, 64),
+        mergers=("sparse_to_dense",),
+        multi_operator=True,
+    ),
 }
 TABLES = ("embedding.table", "embedding.first_order")  # read by rows, all else by slices
 seeds = st.integers(0, 2**32 - 1)
@@ -60,6 +77,19 @@ def make_supernet(name: str, features: FeatureSpec = FEATURES, **options) -> Sup
 
 def draw(name: str, seed: int) -> Genotype:
     return SPACES[name].sample(np.random.default_rng(seed))
+
+
+def mixed(name: str, seed: int) -> Genotype:
+    """A genotype some of whose blocks have no sparse operator; nobody reads their sparse output."""
+    rng = np.random.default_rng(seed)
+    blocks = []
+    for block in SPACES[name].sample(rng).blocks:
+        if rng.random() < 0.5:
+            block = replace(block, sparse_ops=(), dense_to_sparse=False)
+        readable = {0, *(i for i, before in enumerate(blocks, start=1) if before.sparse_ops)}
+        inputs = tuple(readable.intersection(block.sparse_inputs)) or (0,)
+        blocks.append(replace(block, sparse_inputs=inputs))
+    return Genotype(tuple(blocks), space="mixed")
 
 
 def make_batch(seed: int, features: FeatureSpec = FEATURES, rows: int = 6) -> list[Tensor]:

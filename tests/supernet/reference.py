@@ -52,8 +52,9 @@ def reference_logits(
     own = genotype.blocks[-1].sparse_width
     last = rows[-1].transpose(1, 2)
     weight = [weights["final.dense"][: vectors[-1].shape[1]]]
-    weight += [weights["final.sparse"][:, :own]]
     hidden = [vectors[-1], last[:, :, :own].flatten(1)]
+    if own:
+        weight += [weights["final.sparse"][:, :own]]
     if last.shape[2] > own:
         weight += [weights["final.merger"]]
         hidden += [last[:, :, own:].flatten(1)]
@@ -97,6 +98,7 @@ class _Reference:
             if part == "dense":  # an output reads its own sum, and with a merger the other's
                 todo += [(number, "dense sum")]
                 todo += [(number, "sparse sum")] if gene.sparse_to_dense else []
+                # Without a sparse operator, what FM reads are the embeddings, which have no bits.
             elif part == "sparse":
                 todo += [(number, "sparse sum")]
                 todo += [(number, "dense sum")] if gene.dense_to_sparse else []
@@ -105,7 +107,7 @@ class _Reference:
                 two = [i for i in (gene.left_input, gene.right_input) if i is not None]
                 todo += [(i, "dense") for i in (*gene.dense_inputs, *two)]
                 todo += [(i, "sparse") for i in gene.sparse_inputs if "dot" in gene.dense_ops]
-            else:
+            elif gene.sparse_ops:
                 found.add(_pair(gene.sparse_bits))
                 todo += [(i, "sparse") for i in gene.sparse_inputs]
         return found
@@ -126,13 +128,18 @@ class _Reference:
             getattr(self, op)(f"{before}.dense.{op}", gene, vectors, rows) for op in gene.dense_ops
         )
         sparse = sum(
-            getattr(self, op)(f"{before}.sparse.{op}", gene, vectors, rows)
-            for op in gene.sparse_ops
+            (
+                getattr(self, op)(f"{before}.sparse.{op}", gene, vectors, rows)
+                for op in gene.sparse_ops
+            ),
+            start=rows[0][:, : gene.sparse_width] * 0 if not gene.sparse_ops else 0,
         )
         self._own_rows.append(gene.sparse_width)
         dense_out, sparse_out = dense, sparse
         if gene.sparse_to_dense:
-            merged = sparse.sum(1) ** 2 - (sparse**2).sum(1)
+            inputs = torch.cat([rows[i] for i in gene.sparse_inputs], dim=1)
+            of_fm = sparse if gene.sparse_ops else inputs
+            merged = of_fm.sum(1) ** 2 - (of_fm**2).sum(1)
             if merged.shape[1] != gene.dense_width:
                 weight = self._weights[f"{before}.fm.output"][: gene.dense_width]
                 merged = self.norm(f"{before}.fm.norm", self.product("dense", merged, weight))

@@ -11,12 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from supernet.cases import FEATURES, SPACES, Log, draw, make_batch, make_supernet, seeds
 
-from nasrec_opt import BlockGene, Genotype, Subnet
+from nasrec_opt import BlockGene, Genotype, SearchSpace, Subnet
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.supernet import SliceAdagrad, TrainConfig, train_step, train_supernet, trained_as
 
 NETS = {name: make_supernet(name) for name in SPACES}
 names = st.sampled_from(sorted(SPACES))
+
+
+MERGERS = ("dense_to_sparse", "sparse_to_dense")
+
+
+def searched_mergers(space: SearchSpace) -> set[str]:
+    if isinstance(space.mergers, bool):
+        return set(MERGERS) if space.mergers else set()
+    return set(space.mergers)
 
 
 def fits(genotype: Genotype, name: str) -> bool:
@@ -28,7 +37,7 @@ def fits(genotype: Genotype, name: str) -> bool:
         and {op for b in blocks for op in b.sparse_ops} <= set(space.sparse_ops)
         and max(b.dense_width for b in blocks) <= max(space.dense_widths)
         and max(b.sparse_width for b in blocks) <= max(space.sparse_widths)
-        and (space.mergers or not any(b.dense_to_sparse or b.sparse_to_dense for b in blocks))
+        and {m for m in MERGERS for b in blocks if getattr(b, m)} <= searched_mergers(space)
         and (any(space.wide) or not genotype.wide)
     )
 
@@ -75,12 +84,12 @@ def misfit(data, genotype: Genotype, name: str) -> Genotype:
     """A genotype that asks for one thing too many, in one place."""
     space = SPACES[name]
     number = data.draw(st.integers(0, space.num_blocks - 1))
-    changes = {
-        "dense_width": st.integers(max(space.dense_widths) + 1, 4096),
-        "sparse_width": st.integers(max(space.sparse_widths) + 1, 4096),
-    }
-    if not space.mergers:
-        changes |= {"dense_to_sparse": st.just(True), "sparse_to_dense": st.just(True)}
+    changes = {"dense_width": st.integers(max(space.dense_widths) + 1, 4096)}
+    changes |= dict.fromkeys(set(MERGERS) - searched_mergers(space), st.just(True))
+    if space.sparse_ops:
+        changes["sparse_width"] = st.integers(max(space.sparse_widths) + 1, 4096)
+    else:
+        changes.pop("dense_to_sparse", None)  # no block without a sparse operator can have it
     kinds = [*changes, "fewer", "more", *([] if any(space.wide) else ["wide"])]
     kind = data.draw(st.sampled_from(kinds))
     blocks = list(genotype.blocks)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from supernet.cases import FEATURES, NO_DENSE, SPACES, draw, make_batch, make_supernet, seeds
+from supernet.cases import FEATURES, NO_DENSE, SPACES, draw, make_batch, make_supernet, mixed, seeds
 from supernet.reference import reference_logits
 
 from nasrec_opt import BlockGene, Genotype
@@ -41,6 +41,14 @@ def assert_parity(supernet, genotype, seed):
 @settings(max_examples=25, deadline=None)
 def test_a_genotype_computes_what_the_table_of_operators_says_at_its_bits(name, seed, bits):
     assert_parity(NETS[name], at(draw(name, seed), bits), seed)
+
+
+@given(seed=seeds, bits=bits)
+@settings(max_examples=25, deadline=None)
+def test_blocks_with_and_without_a_sparse_operator_go_together(seed, bits):
+    genotype = at(mixed("multi", seed), bits)
+    assert_parity(NETS["multi"], genotype, seed)
+    assert_parity(NETS["multi"], genotype.canonical(), seed)
 
 
 @given(seed=seeds, bits=bits)

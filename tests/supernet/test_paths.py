@@ -28,6 +28,9 @@ SPACES = [
     SearchSpace.codesign(3),
     SearchSpace(num_blocks=3, mergers=False, dense_ops=("gate", "sum")),
     SearchSpace.nasrec_small(3, wide=(False, True)),
+    SearchSpace.autoctr(3),
+    SearchSpace.dnas(3),
+    SearchSpace.profit(3),
 ]
 STRATEGIES = [
     SingleOperatorSingleConnection,
@@ -131,9 +134,11 @@ def test_the_full_supernet_holds_everything(space):
     for number, block in enumerate(full.blocks, start=1):
         assert block.dense_ops == space.dense_ops
         assert block.sparse_ops == space.sparse_ops
-        assert block.sparse_inputs == tuple(range(number))
+        assert block.dense_inputs in ((), (number - 1,) if space.chain else tuple(range(number)))
+        assert block.sparse_inputs == (tuple(range(number)) if space.sparse_ops else (0,))
         assert block.dense_width == max(space.dense_widths)
-        assert block.dense_to_sparse == block.sparse_to_dense == space.mergers
+        assert block.dense_to_sparse == (space.mergers is True)
+        assert block.sparse_to_dense == (space.mergers in (True, ("sparse_to_dense",)))
 
 
 def test_a_wrapper_asks_its_strategy_for_the_space():
