@@ -80,9 +80,9 @@ class Limits:
                     )
             for name, has in ((TO_SPARSE, gene.dense_to_sparse), (TO_DENSE, gene.sparse_to_dense)):
                 if has and name not in self.mergers:
-                    known = " or ".join(sorted(self.mergers)) or "no merger"
                     raise GenotypeError(
-                        f"block {number}: expected {known}, as the supernet has, got {name}"
+                        f"block {number}: {name}: expected false, as the supernet has no such "
+                        "merger"
                     )
 
 

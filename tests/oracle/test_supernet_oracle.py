@@ -313,7 +313,7 @@ LAST = BlockGene(dense_ops=("fc",), sparse_ops=("efc",), dense_width=16, sparse_
         (
             "plain",
             (LAST, LAST, replace(LAST, sparse_to_dense=True)),
-            "block 3: expected no merger, as the supernet has none",
+            "block 3: sparse_to_dense: expected false, as the supernet has no such merger",
         ),
     ],
 )
