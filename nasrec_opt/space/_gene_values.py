@@ -23,7 +23,7 @@ def operators_of(
         Each operator once.
 
     Raises:
-        GenotypeError: `given` is empty where it may not, no collection, or has a name that is not known.
+        GenotypeError: `given` is empty where it may not be, no collection, or has an unknown name.
     """
     is_set = isinstance(given, (tuple, list, set, frozenset))
     if not is_set or not (given or may_be_empty):
