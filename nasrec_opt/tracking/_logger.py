@@ -50,6 +50,7 @@ from nasrec_opt.tracking._store import (
     require_reachable,
 )
 from nasrec_opt.tracking._trial import least_record, trial_record
+from nasrec_opt.tracking._view import VIEW
 
 logger = logging.getLogger(__name__)
 
@@ -366,7 +367,7 @@ class MLflowLogger:
             self._parent(study).log_metrics(metrics)
 
     def page(self, experiment: str) -> str:
-        """Locate the runs of an experiment on MLflow's pages.
+        """Locate the studies and baselines of an experiment on MLflow's pages.
 
         Args:
             experiment: Name of the experiment.
@@ -379,7 +380,8 @@ class MLflowLogger:
         """
         number = self._store(experiment).experiment_id
         # Without the type of work, MLflow 3 opens on traces of agents, whatever the experiment is.
-        return f"/#/experiments/{number}/runs?workflowType=machine_learning"
+        page = f"/#/experiments/{number}/runs?workflowType=machine_learning"
+        return f"{page}&viewStateShareKey={VIEW}"
 
     def _end_parents(self, status: str) -> None:
         atexit.unregister(self._close_at_exit)

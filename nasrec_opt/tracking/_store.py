@@ -25,6 +25,7 @@ from nasrec_opt.tracking._record import (
 )
 from nasrec_opt.tracking._relocate import came_along, local_path, relocate
 from nasrec_opt.tracking._values import MAX_TAG, shortened, storable
+from nasrec_opt.tracking._view import VIEW_TAG, view_state
 from nasrec_opt.tracking._writer import ClientWriter, TransactionWriter
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,8 @@ class Store:
             self.client.set_experiment_tag(
                 found.experiment_id, EXPERIMENT_KIND_TAG, EXPERIMENT_KIND
             )
+        if found.tags.get(VIEW_TAG) != view_state():
+            self.client.set_experiment_tag(found.experiment_id, VIEW_TAG, view_state())
         self._has_said = False
         self.through_client = ClientWriter(self.client, self.experiment_id)
         self.writer = self._fast_writer(found) or self.through_client

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from patience import PATIENCE_S
@@ -20,6 +21,20 @@ from nasrec_opt.tracking import NullTracker
 
 SPACE = SearchSpace.nasrec_small(num_blocks=2)
 METRIC_NAMES = ["log_loss", "latency_us", "energy_uj"]
+MODELS = {  # the best retrained model of each study
+    name: {
+        "genotype": SPACE.sample(np.random.default_rng(0)).to_dict(),
+        "test_log_loss": loss,
+        "test_auc": 1.2 - loss,
+        "validation_log_loss": loss + 0.01,
+        "validation_auc": 1.19 - loss,
+    }
+    for name, loss in (("pages", 0.45), ("other", 0.44))
+}
+BASELINES = {
+    "logistic_regression": {"test_log_loss": 0.52, "test_auc": 0.7},
+    "constant": {"test_log_loss": 0.57, "test_auc": 0.5},
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +71,11 @@ def storage(tmp_path_factory) -> Path:
         second = MLflowLogger(f"sqlite:///{folder}/mlflow.db", experiment="pages")
         other.optimize(objective, n_trials=12, callbacks=[second])
         callbacks.append(second)
+        for logger, searched in zip(callbacks, (study, other), strict=True):
+            logger.log_dataset(searched, {"source": "train.txt", "fingerprint": "f0"})
+            logger.log_models(searched, [MODELS[searched.study_name]])
+            logger.log_baselines(searched, BASELINES)
+            logger.log_metrics(searched, {"seconds": 100.0})
     for logger in callbacks:
         logger.close()
     describe(study, {"seed": 7, "search": {"sampler": "random", "n_trials": 24}})
@@ -148,19 +168,50 @@ def mlflow_ui(storage):
 
 @pytest.fixture
 def two_studies(browser, storage, mlflow_ui):
-    """The list of studies, as a person comes to it: the printed page, and a filter typed in."""
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-
+    """The list of studies and baselines, as a person comes to it: the printed page."""
     from nasrec_opt.tracking import MLflowLogger
 
     page = MLflowLogger(f"sqlite:///{storage}/mlflow.db").page("pages")
+    browser.get("about:blank")  # else the page of the test before stays as it is
     browser.get(f"{mlflow_ui}{page}")
-    assert wait_for(browser, "return document.body.innerText.includes('matching run');")
-    field = browser.find_element(By.CSS_SELECTOR, "input[placeholder*='metrics.rmse']")
-    field.send_keys("tags.nasrec.kind = 'study'", Keys.ENTER)
-    assert wait_for(browser, "return document.body.innerText.includes('2 matching runs');")
+    assert wait_for(browser, "return document.body.innerText.includes('4 matching runs');")
     return browser
+
+
+ROWS = """
+const rows = {};
+for (const row of document.querySelectorAll('.ag-row')) {
+  const cells = rows[row.getAttribute('row-index')] ||= {};
+  for (const cell of row.querySelectorAll('.ag-cell'))
+    cells[cell.getAttribute('col-id')] = cell.innerText.trim().split('\\n').pop();
+}
+"""
+
+
+def test_two_studies_and_the_baselines_are_compared_in_the_list_alone(two_studies):
+    scroll = "document.querySelector('.ag-center-cols-viewport').scrollLeft"
+    found: list[dict[str, str]] = [{} for _ in range(4)]
+    for wanted, left in (("metrics.`best_log_loss`", 0), ("params.`sampler`", 5000)):
+        # MLflow draws the columns that are in view.
+        rows = wait_for(
+            two_studies,
+            f"{scroll} = {left};{ROWS}"
+            f"return Object.keys(rows).length === 4 && rows[0][{wanted!r}] && rows;",
+        )
+        for place, cells in rows.items():
+            found[int(place)] |= cells
+    names = [cells["attributes.`Run Name`"] for cells in found]
+    assert names == ["other", "pages", "logistic regression", "constant"]  # best first
+    figures = MODELS | {name.replace("_", " "): BASELINES[name] for name in BASELINES}
+    for name, cells in zip(names, found, strict=True):
+        for metric in ("test_log_loss", "test_auc"):
+            assert float(cells[f"metrics.`{metric}`"]) == pytest.approx(figures[name][metric])
+        assert cells["params.`dataset`"] == "train.txt"
+    assert [cells["params.`sampler`"] for cells in found[:2]] == ["TPESampler", "RandomSampler"]
+    assert [cells["metrics.`trials`"] for cells in found[:2]] == ["12", "24"]
+    for cells in found[:2]:
+        for metric in ("best_log_loss", "front_size", "hypervolume", "seconds", "validation_auc"):
+            assert float(cells[f"metrics.`{metric}`"]) > 0
 
 
 def test_mlflow_lists_studies_and_sorts_them_by_what_was_found(two_studies):
@@ -181,7 +232,7 @@ def test_two_studies_that_are_ticked_are_compared_by_parameters_and_metrics(two_
 
     ticks = "document.querySelectorAll('input[aria-label*=\"toggle row selection\"]')"
     for place in range(2):
-        wait_for(two_studies, f"return {ticks}.length === 2;")
+        wait_for(two_studies, f"return {ticks}.length === 4;")
         WebDriverWait(
             two_studies, 60, ignored_exceptions=[StaleElementReferenceException]
         ).until(  # the list may be drawn again between the two
