@@ -14,7 +14,7 @@ from servers import free_port, serve
 
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.pipeline._dashboard import describe, show_front, show_importances
-from nasrec_opt.report import write_report
+from nasrec_opt.report import ModelRow, write_report
 from nasrec_opt.report._figures import MOST_IMPORTANT
 from nasrec_opt.space import SearchSpace
 from nasrec_opt.tracking import NullTracker
@@ -35,6 +35,16 @@ BASELINES = {
     "logistic_regression": {"test_log_loss": 0.52, "test_auc": 0.7},
     "constant": {"test_log_loss": 0.57, "test_auc": 0.5},
 }
+COMPARISON = [
+    ModelRow(name=name, seeds=2, validation_log_loss=0.5, test_log_loss=0.5, test_auc=0.7)
+    for name in ("model 1", "model 2", "constant")
+]
+FIGURES = {"mflops": 2.0, "parameters": 100, "latency_us": 1.0, "energy_uj": 1.0}
+PRUNING = {
+    "pruning": {"method": "mask"},
+    "model": {"genotype": {}, "test_log_loss": 0.45, **FIGURES},
+    "rounds": [{"round": 1, "genotype": {}, "test_log_loss": 0.46, **FIGURES, "mflops": 1.5}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +58,7 @@ def storage(tmp_path_factory) -> Path:
         sampler=optuna.samplers.RandomSampler(seed=0),
     )
     study.set_metric_names(METRIC_NAMES)
+    study.set_user_attr("space", SPACE.to_dict())  # whose random models the motifs are compared to
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:
         genotype = SPACE.suggest(trial)
@@ -82,7 +93,7 @@ def storage(tmp_path_factory) -> Path:
     show_importances(study)
     features = FeatureSpec(num_dense=2, cardinalities=(10, 20))
     assert show_front(study, folder / "drawings", features, NullTracker()) > 0
-    write_report(folder / "report.html", study=study)
+    write_report(folder / "report.html", study=study, comparison=COMPARISON, prunings=[PRUNING])
     return folder
 
 
@@ -262,3 +273,34 @@ def test_report_works_without_a_network(browser, storage):
     )
     assert [name for name in requests if name.startswith("http")] == []
     assert [e for e in browser.get_log("browser") if e["level"] == "SEVERE"] == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "rows"),
+    [("Comparison", len(COMPARISON)), ("Pruned models", 2), ("Motifs of the front", 3)],
+)
+def test_report_shows_comparison_pruning_and_motifs(browser, storage, heading, rows):
+    browser.get((storage / "report.html").as_uri())
+    width, height, count = browser.execute_script(
+        f"""
+        const heads = [...document.querySelectorAll('h2')];
+        let part = heads.find(head => head.textContent === {heading!r});
+        while (!part.querySelector('table')) part = part.nextElementSibling;
+        const box = part.getBoundingClientRect();
+        return [box.width, box.height, part.querySelectorAll('tbody tr').length];
+        """
+    )
+    assert width > 300
+    assert height > 50
+    assert count >= rows
+    # A wide table scrolls by itself, and the page does not.
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth;")
+
+
+def test_report_plots_log_loss_of_pruned_models_against_mflops(browser, storage):
+    browser.get((storage / "report.html").as_uri())
+    points = "document.querySelectorAll('#pruning .point').length"
+    assert wait_for(browser, f"return {points} === 2;")
+    texts = browser.execute_script("return document.querySelector('#pruning').textContent;")
+    for text in ("MFLOPs", "test log loss", "whole", "mask, 1 round"):
+        assert text in texts
