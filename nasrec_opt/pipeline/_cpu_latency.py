@@ -59,9 +59,11 @@ def cpu_latencies(
 
 
 def measured(
-    models: Sequence[nn.Module], dense: Tensor, sparse: Tensor, clock: Clock = time.perf_counter
+    models: Sequence[nn.Module], dense: Tensor, sparse: Tensor, clock: Clock = time.thread_time
 ) -> list[CpuLatency]:
-    """Time predictions of several models, which take turns, so that other work slows all alike.
+    """Time predictions of several models, which take turns, so that caches treat all alike.
+
+    The time is that of the thread: what it waits while other processes have the core is not in it.
 
     Args:
         models: Called with dense features and ids.
