@@ -185,7 +185,8 @@ def two_studies(browser, storage, mlflow_ui):
     page = MLflowLogger(f"sqlite:///{storage}/mlflow.db").page("pages")
     browser.get("about:blank")  # else the page of the test before stays as it is
     browser.get(f"{mlflow_ui}{page}")
-    assert wait_for(browser, "return document.body.innerText.includes('4 matching runs');")
+    listed = "return document.body.innerText.includes('4 matching runs');"
+    assert wait_for(browser, listed, timeout_s=180)  # the first page of a server takes longest
     return browser
 
 
