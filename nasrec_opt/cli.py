@@ -257,10 +257,13 @@ def export(
     ],
     model: RankOption = "1",
     format_: Annotated[
-        str, typer.Option("--format", metavar="onnx|torch", help="What the graph is written in.")
+        str,
+        typer.Option(
+            "--format", metavar="onnx|torch|mlflow", help="For ONNX Runtime, torch, or MLflow."
+        ),
     ] = "onnx",
 ) -> None:
-    """Write a trained model as a graph, with what reads raw rows beside it."""
+    """Write a trained model for ONNX Runtime, torch or MLflow, with what reads raw rows."""
     from nasrec_opt.serving import Predictor, check_format, check_new
     from nasrec_opt.serving import export as write_export
 
@@ -268,6 +271,24 @@ def export(
     chosen = check_format(format_)
     write_export(Predictor.load(run, model=_rank(model)), out, format=chosen)
     print(out)
+
+
+@app.command()
+def register(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN|results.json", help="A run with retrained models.")
+    ],
+    model: RankOption = "best",
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name in the registry (default: the study's)."),
+    ] = None,
+) -> None:
+    """Make a trained model of a run the champion of its name in MLflow's registry."""
+    from nasrec_opt.pipeline import register_model
+
+    found = register_model(run, model=_rank(model), name=name)
+    print(f"{found.address}: version {found.version}{'' if found.is_new else ', as before'}")
 
 
 @app.command()

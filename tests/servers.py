@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,21 +41,29 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(command: list[str], port: int, cwd: Path | None = None) -> Iterator[str]:
-    """Run a web server while the block lasts; its address."""
+def serve(
+    command: list[str],
+    port: int,
+    cwd: Path | None = None,
+    *,
+    path: str = "",
+    env: dict[str, str] | None = None,
+) -> Iterator[str]:
+    """Run a web server while the block lasts, once a page of it answers; its address."""
     process = subprocess.Popen(
         command,
-        env=os.environ | NO_JOBS,
+        env=(os.environ if env is None else env) | NO_JOBS,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=cwd,
+        start_new_session=True,  # its own workers end with it
     )
     address = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
-                urllib.request.urlopen(address, timeout=2)
+                urllib.request.urlopen(address + path, timeout=2)
                 break
             except OSError:
                 if process.poll() is not None or time.monotonic() > deadline:
@@ -62,7 +71,8 @@ def serve(command: list[str], port: int, cwd: Path | None = None) -> Iterator[st
                 time.sleep(0.2)
         yield address
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=PATIENCE_S)
 
 

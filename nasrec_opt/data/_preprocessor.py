@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -173,6 +175,30 @@ class Preprocessor:
                 )
         cut = [v.cut(size) for v, size in zip(self._vocabularies, wanted, strict=True)]
         return Preprocessor(self.schema, self._minima, cut)
+
+    def example(self) -> dict[str, Any]:
+        """Make a row to try a model with.
+
+        Returns:
+            The most frequent value of each sparse column, or None where no value is known, and 1
+            for each dense column.
+        """
+        row: dict[str, Any] = dict.fromkeys(self.schema.dense, 1)
+        for name, vocabulary in zip(self.schema.sparse, self._vocabularies, strict=False):
+            row[name] = next(iter(vocabulary.table["value"]), None)  # the most frequent comes first
+        return row
+
+    def digest(self) -> str:
+        """Identify what is read, and how.
+
+        Returns:
+            A hexadecimal SHA-256 of columns, minima and vocabularies.
+        """
+        found = hashlib.sha256(json.dumps(self.schema.to_dict(), sort_keys=True).encode())
+        found.update(self._minima.tobytes())
+        for vocabulary in self._vocabularies:
+            found.update(json.dumps(vocabulary.table["value"].to_list()).encode())
+        return found.hexdigest()
 
     def transform(self, rows: Any) -> Inputs:
         """Encode raw rows.

@@ -20,6 +20,8 @@ class MLflowConfig:
         tags: Table of tags of all runs.
         reference_point: Table of the hypervolume's reference point, a value for each objective.
             None means the experiment's, which its first study sets.
+        register: Whether the best model of a run is registered under the study's name, with the
+            alias `champion`.
 
     Raises:
         StudyError: An option is no address, no name or no number.
@@ -29,6 +31,7 @@ class MLflowConfig:
     experiment: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     reference_point: Mapping[str, float] | None = None
+    register: bool = True
 
     def __post_init__(self) -> None:
         if self.uri is not None and "://" not in self.uri and self.uri != "databricks":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._one_model import OneModel, genotype_named
     from nasrec_opt.pipeline._opening import how_to_open, open_run
     from nasrec_opt.pipeline._pruning import print_pruning, prune_model
+    from nasrec_opt.pipeline._registering import register_model
     from nasrec_opt.pipeline._run import Run
     from nasrec_opt.pipeline._run_study import run_study
     from nasrec_opt.pipeline._stage import Stage
@@ -51,6 +52,7 @@ __all__ = [
     "print_pruning",
     "prune_model",
     "read_target",
+    "register_model",
     "run_study",
     "write_table",
 ]
@@ -79,6 +81,7 @@ _HOMES = {
     "print_pruning": "_pruning",
     "prune_model": "_pruning",
     "read_target": "_target",
+    "register_model": "_registering",
     "run_study": "_run_study",
     "write_table": "_model_table",
 }

@@ -170,6 +170,17 @@ class RunFolder:
         """
         return self.results_of(search).parent / "ensemble"
 
+    def registered_of(self, search: str) -> Path:
+        """Locate the record of the version under which the best model of a search is registered.
+
+        Args:
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            Path of a JSON file.
+        """
+        return self.results_of(search).with_name("registered.json")
+
     def probes_of(self, search: str) -> Path:
         """Locate the results of the models that were trained before the supernet.
 

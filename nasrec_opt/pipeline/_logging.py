@@ -43,7 +43,7 @@ def open_tracker(config: StudyConfig, folder: RunFolder, fingerprint: str) -> Tr
         reference_point=where.reference_point,
     )
     page = logger.page(experiment)
-    write_json(folder.mlflow_record, {"uri": where.uri, "page": page})
+    write_json(folder.mlflow_record, {"uri": where.uri, "experiment": experiment, "page": page})
     return logger
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from nasrec_opt._files import read_json
@@ -81,6 +82,9 @@ def how_to_open(folder: RunFolder, search: str = "") -> str:
         ),
         _mlflow(folder),
     ]
+    served = _served(folder, search)
+    if served:
+        lines.append(served)
     if folder.comparison.exists():
         page = folder.comparison
         lines.insert(1, ("All searches", page, f"open {page.absolute().as_uri()} in a browser"))
@@ -92,20 +96,42 @@ def how_to_open(folder: RunFolder, search: str = "") -> str:
 
 def _mlflow(folder: RunFolder) -> tuple[object, ...]:
     """The lines on the MLflow store; a tracking server has a page without starting anything."""
-    try:
-        logged = {"uri": None, "page": "", **read_json(folder.mlflow_record)}
-    except (OSError, ValueError, TypeError):
-        logged = {"uri": None, "page": ""}  # a folder from before
-    server = urlsplit(logged["uri"] or sqlite_url(folder.mlflow_db))
-    address = server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()  # no password
-    if server.scheme in ("http", "https"):
+    logged, address = _logged(folder), _store(folder)
+    if urlsplit(address).scheme in ("http", "https"):
         page = f"{address.rstrip('/')}{logged['page']}"
         return "MLflow server", address, f"open {page} in a browser"
-    if logged["uri"] is None:
-        address = sqlite_url(folder.mlflow_db)
     command = f"mlflow ui --backend-store-uri {shlex.quote(address)}"
     where = folder.mlflow_db if logged["uri"] is None else address
     return "MLflow store", where, command, f"open {MLFLOW_UI}{logged['page']} in a browser"
+
+
+def _served(folder: RunFolder, search: str) -> tuple[object, ...]:
+    """The lines on the registered model; none without one."""
+    try:
+        record = read_json(folder.registered_of(search))
+        address = f"{record['address']} (version {record['version']})"
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
+    where = shlex.quote(_store(folder))
+    model = shlex.quote(record["address"])
+    command = f"MLFLOW_TRACKING_URI={where} mlflow models serve -m {model} --env-manager local"
+    return "Champion", address, command
+
+
+def _store(folder: RunFolder) -> str:
+    """The tracking URI of a run, without a password."""
+    uri: str | None = _logged(folder)["uri"]
+    if uri is None:
+        return sqlite_url(folder.mlflow_db)
+    server = urlsplit(uri)
+    return server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()
+
+
+def _logged(folder: RunFolder) -> dict[str, Any]:
+    try:
+        return {"uri": None, "page": "", **read_json(folder.mlflow_record)}
+    except (OSError, ValueError, TypeError):
+        return {"uri": None, "page": ""}  # a folder from before
 
 
 def _argument(path: Path) -> str:

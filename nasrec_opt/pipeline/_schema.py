@@ -147,7 +147,17 @@ def _usual(key: str) -> Any:
     return value
 
 
-ORDER = ("prepare", "baselines", "probe", "train", "search", "ladder", "retrain", "report")
+ORDER = (
+    "prepare",
+    "baselines",
+    "probe",
+    "train",
+    "search",
+    "ladder",
+    "retrain",
+    "register",
+    "report",
+)
 
 
 def _order(stage: str) -> int:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from nasrec_opt.serving._export import export
     from nasrec_opt.serving._load import load_predictor
     from nasrec_opt.serving._onnx import OnnxPredictor
-    from nasrec_opt.serving._places import Place, find, find_results
+    from nasrec_opt.serving._places import ModelChoice, Place, find, find_results
     from nasrec_opt.serving._predictor import Predictor
     from nasrec_opt.serving._stream import check_out, predict_path, write_probabilities
     from nasrec_opt.serving._torch import TorchPredictor
 
 __all__ = [
     "CTRClassifier",
+    "ModelChoice",
     "OnnxPredictor",
     "Place",
     "Predictor",
@@ -41,6 +42,7 @@ __all__ = [
 
 _HOMES = {
     "OnnxPredictor": "_onnx",
+    "ModelChoice": "_places",
     "Place": "_places",
     "Predictor": "_predictor",
     "RowPredictor": "_base",

@@ -1,10 +1,10 @@
-"""An exported model on disk: its graph, how raw rows are read, and what both are."""
+"""An exported graph on disk, how raw rows are read, and what both are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.data import Preprocessor
@@ -12,10 +12,11 @@ from nasrec_opt.errors import DataError, StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.serving._places import EXPORT, PREPROCESSOR, preprocessor_for
 
-Format = Literal["onnx", "torch"]
+Graph = Literal["onnx", "torch"]
+Format = Literal["onnx", "torch", "mlflow"]
 
-GRAPHS: dict[Format, str] = {"onnx": "model.onnx", "torch": "model.pt2"}
-LOADERS: dict[Format, str] = {"onnx": "OnnxPredictor", "torch": "TorchPredictor"}
+GRAPHS: dict[Graph, str] = {"onnx": "model.onnx", "torch": "model.pt2"}
+LOADERS: dict[Graph, str] = {"onnx": "OnnxPredictor", "torch": "TorchPredictor"}
 VERSION = 1
 
 
@@ -30,7 +31,7 @@ class Bundle:
     """
 
     folder: Path
-    format: Format
+    format: Graph
     features: FeatureSpec
 
     @property
@@ -74,7 +75,7 @@ class Bundle:
         write_json(self.folder / EXPORT, values)
 
     @classmethod
-    def read(cls, folder: Path, wanted: Format | None = None) -> Bundle:
+    def read(cls, folder: Path, wanted: Graph | None = None) -> Bundle:
         """Read what `write` wrote.
 
         Args:
@@ -94,8 +95,8 @@ class Bundle:
             ) from None
         except (OSError, ValueError, KeyError, TypeError, DataError) as error:
             raise StudyError(f"{file}: expected an exported model, got: {error}") from error
-        if found not in get_args(Format):
-            raise StudyError(f"{file}: format: expected {_formats()}, got {found!r}")
+        if found not in get_args(Graph):
+            raise StudyError(f"{file}: format: expected {_either(Graph)}, got {found!r}")
         if wanted not in (None, found):
             raise StudyError(
                 f"{folder}: expected a model exported as {wanted}, got one as {found}, which "
@@ -117,7 +118,7 @@ def check_format(given: str) -> Format:
         StudyError: It is unknown.
     """
     if given not in get_args(Format):
-        raise StudyError(f"format: expected {_formats()}, got {given!r}")
+        raise StudyError(f"format: expected {_either(Format)}, got {given!r}")
     return cast("Format", given)
 
 
@@ -140,5 +141,6 @@ def check_new(out: Path | str) -> Path:
     return out
 
 
-def _formats() -> str:
-    return " or ".join(get_args(Format))
+def _either(names: Any) -> str:
+    *most, last = get_args(names)
+    return f"{', '.join(most)} or {last}"

@@ -1,4 +1,4 @@
-"""Trained models as graphs that run without this library: ONNX and `torch.export`."""
+"""Trained models for others: graphs of ONNX and `torch.export`, and models of MLflow."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from nasrec_opt._files import atomic_directory
 from nasrec_opt.errors import MissingExtraError
 from nasrec_opt.retrain import Ensemble
 from nasrec_opt.serving._bundle import Bundle, Format, check_format, check_new
+from nasrec_opt.serving._mlflow import write_pyfunc
 from nasrec_opt.serving._predictor import Predictor
 from nasrec_opt.supernet import Subnet
 
@@ -24,20 +25,21 @@ ONE_FILE_BYTES = 1 << 30  # a file of ONNX holds 2 GiB: larger weights get a fil
 
 
 def export(predictor: Predictor, out: Path | str, *, format: Format = "onnx") -> None:  # noqa: A002
-    """Write a model as a graph, with what reads raw rows beside it.
+    """Write a model for ONNX Runtime, torch or MLflow, with what reads raw rows.
 
-    The graph takes `dense`, float32 `[rows, num_dense]`, and `sparse`, int32 `[rows, num_sparse]`,
+    A graph takes `dense`, float32 `[rows, num_dense]`, and `sparse`, int32 `[rows, num_sparse]`,
     as `Preprocessor.transform` makes them, for any number of rows, and gives `logit` and
     `probability`, float32 `[rows]` each.
 
     Args:
         predictor: The model.
         out: A new or empty folder; it appears whole or not at all.
-        format: `"onnx"`, for ONNX Runtime, or `"torch"`, for `torch.export.load`.
+        format: `"onnx"`, for ONNX Runtime; `"torch"`, for `torch.export.load`; or `"mlflow"`, for
+            `mlflow.pyfunc.load_model` and `mlflow models serve`.
 
     Raises:
         StudyError: The folder holds something, or the format is unknown.
-        MissingExtraError: The packages that write ONNX are not installed.
+        MissingExtraError: The packages that write ONNX, or MLflow, are not installed.
 
     Example:
         The best model of a run, for ONNX Runtime::
@@ -46,6 +48,10 @@ def export(predictor: Predictor, out: Path | str, *, format: Format = "onnx") ->
             OnnxPredictor.load("ctr-onnx").predict(rows)
     """
     out, format = check_new(out), check_format(format)  # noqa: A001
+    if format == "mlflow":
+        with atomic_directory(out) as folder:
+            write_pyfunc(predictor, folder)
+        return
     if format == "onnx":
         _require_onnx()
     program = _traced(predictor.model)

@@ -20,6 +20,8 @@ DESCRIPTION, MEMBERS = "model.json", "ensemble.json"  # in the folder of a model
 DATASET = Path("dataset") / "dataset.json"
 GENOTYPE = "genotype.json"  # beside the weights of a model
 EXPORT = "export.json"  # in the folder of an exported model
+MLMODEL = "MLmodel"  # in the folder of one that MLflow serves
+PYFUNC_DATA = Path("data") / "predictor"  # in that folder: a saved predictor
 LEVELS = 4  # folders between a run folder and the weights of one of its models, at most
 
 
@@ -46,7 +48,7 @@ def find(path: Path, model: ModelChoice) -> Place:
 
     Args:
         path: A run folder, a run's `results.json`, the folder of one of its models or of its
-            ensemble, or the folder of a saved predictor.
+            ensemble, or the folder of a saved predictor or of a model that MLflow serves.
         model: Which model of a run; 1 for the folder of a single model.
 
     Returns:
@@ -58,11 +60,12 @@ def find(path: Path, model: ModelChoice) -> Place:
     if path.is_file() or (path / RESULTS).exists():
         results, run = find_results(path)
         return Place(_chosen(results, run, model), run / DATASET.parent)
-    for weights in (path, path / MODEL):
+    saved = path / PYFUNC_DATA if (path / MLMODEL).exists() else path
+    for weights in (saved, saved / MODEL):
         if (weights / DESCRIPTION).exists() or (weights / MEMBERS).exists():
             if model != 1:
                 raise StudyError(f"model: expected only with a run, got the model in {path}")
-            own = path / PREPROCESSOR
+            own = saved / PREPROCESSOR
             return Place(weights, own if own.exists() else run_of(weights) / DATASET.parent)
     if is_exported(path):
         raise StudyError(

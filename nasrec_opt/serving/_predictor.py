@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Self, cast
 
@@ -68,6 +69,22 @@ class Predictor(RowPredictor):
         with atomic_directory(folder) as out:
             self.preprocessor.save(out / PREPROCESSOR)
             self.model.save(out / MODEL)
+
+    def digest(self) -> str:
+        """Identify what is predicted: two predictors of one digest have the same answers.
+
+        Returns:
+            A hexadecimal SHA-256 of the preprocessor, the architecture and the weights.
+        """
+        found = hashlib.sha256(self.preprocessor.digest().encode())
+        members = self.model.members if isinstance(self.model, Ensemble) else [self.model]
+        for member in members:
+            assert isinstance(member, Subnet)
+            found.update(member.genotype.to_json().encode())
+        for name, weight in sorted(self.model.state_dict().items()):
+            found.update(name.encode())
+            found.update(weight.detach().cpu().contiguous().numpy())
+        return found.hexdigest()
 
     def _chunk_logits(
         self, dense: npt.NDArray[np.float32], sparse: npt.NDArray[np.int32]

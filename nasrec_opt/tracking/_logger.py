@@ -42,6 +42,7 @@ from nasrec_opt.tracking._record import (
     WINNER_TAG,
     RunRecord,
 )
+from nasrec_opt.tracking._registry import Champion, Registered, register
 from nasrec_opt.tracking._store import (
     Store,
     as_study_error,
@@ -365,6 +366,22 @@ class MLflowLogger:
         """
         with as_study_error(self._uri):
             self._parent(study).log_metrics(metrics)
+
+    def log_champion(self, study: optuna.Study, champion: Champion) -> Registered:
+        """Log a model to the run of a study, and register it with the alias `champion`.
+
+        Args:
+            study: The study that found it.
+            champion: The model; one that is registered gets no new version.
+
+        Returns:
+            The version.
+
+        Raises:
+            StudyError: The store is away or refuses the model.
+        """
+        with as_study_error(self._uri):
+            return register(self._parent(study), champion)
 
     def page(self, experiment: str) -> str:
         """Locate the studies and baselines of an experiment on MLflow's pages.

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.objective import Objective
+from nasrec_opt.tracking._registry import Champion, Registered
 
 
 class Tracker(Protocol):
@@ -147,6 +148,18 @@ class Tracker(Protocol):
             metrics: By name; a later value replaces an earlier one.
         """
         return
+
+    def log_champion(self, study: optuna.Study, champion: Champion) -> Registered | None:
+        """Register the best model of a study for those who serve it.
+
+        Args:
+            study: The study that found it.
+            champion: The model; one that is registered already gets no new version.
+
+        Returns:
+            The version, or None where there is no registry.
+        """
+        return None
 
 
 class NullTracker(Tracker):

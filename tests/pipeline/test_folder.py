@@ -52,6 +52,8 @@ def test_entries_and_outputs_are_those_of_run_folders_before(tmp_path):
         "ladder second": "searches/second/ladder.json",
         "retrain": "retrained/results.json",
         "retrain second": "searches/second/results.json",
+        "register": "retrained/registered.json",
+        "register second": "searches/second/registered.json",
         "report": "report.html",
         "report second": "searches/second/report.html",
     }

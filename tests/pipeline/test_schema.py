@@ -70,7 +70,7 @@ def test_a_finished_run_of_the_first_scheme_has_nothing_to_do(name, tmp_path):
     config, folder, space = run.config, run.folder, run.config.space.build()
     record = folder.record()
     for stage in STAGES:
-        if stage.is_wanted(config):
+        if stage.is_wanted(config) and stage.name != "register":  # which there was not
             assert record[stage.name]["settings"] == stage.inputs(run)
             assert stage.is_done(run)
     if config.search.ladder:

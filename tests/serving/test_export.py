@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from conftest import environment
+from serving.models import everything, predictor_of, rows_of, small
 
-from nasrec_opt import BlockGene, Genotype, Predictor, Subnet
+from nasrec_opt import Genotype, Predictor
 from nasrec_opt.data import Preprocessor, generate_synthetic
 from nasrec_opt.errors import NasrecError, StudyError
-from nasrec_opt.retrain import Ensemble
 from nasrec_opt.serving import OnnxPredictor, TorchPredictor, export, load_predictor
 
 pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
@@ -27,51 +26,11 @@ FORMATS = ("onnx", "torch")
 LOADERS = {"onnx": OnnxPredictor, "torch": TorchPredictor}
 
 
-def everything(bits: int) -> Genotype:
-    """Every operator, both mergers, and the first-order term."""
-    first = BlockGene(
-        dense_ops=("fc", "gate", "sum", "dot"),
-        sparse_ops=("efc", "attn"),
-        dense_width=32,
-        sparse_width=16,
-        dense_inputs=(0,),
-        sparse_inputs=(0,),
-        left_input=0,
-        right_input=0,
-        dense_to_sparse=True,
-        sparse_to_dense=True,
-        dense_bits=bits,
-        sparse_bits=bits,
-    )
-    last = BlockGene(
-        dense_ops=("fc",),
-        sparse_ops=("efc",),
-        dense_width=16,
-        sparse_width=16,
-        dense_inputs=(0, 1),
-        sparse_inputs=(0, 1),
-        dense_bits=bits,
-        sparse_bits=bits,
-    )
-    return Genotype((first, last), wide=True)
-
-
 @pytest.fixture(scope="module")
 def preprocessor(tmp_path_factory) -> Preprocessor:
     folder = tmp_path_factory.mktemp("log") / "dataset"
     generate_synthetic(folder, rows=600)
     return Preprocessor.load(folder, min_count=2, binned_dense=True)
-
-
-def predictor_of(preprocessor: Preprocessor, *genotypes: Genotype) -> Predictor:
-    """A predictor with tables of fewer rows than ids, and weights as large as trained ones."""
-    members = []
-    for seed, genotype in enumerate(genotypes):
-        member = Subnet(genotype, preprocessor.features, seed, max_table_rows=20)
-        for weight in member.embedding.parameters():
-            weight.data.normal_(std=0.5)
-        members.append(member)
-    return Predictor(preprocessor, members[0] if len(members) == 1 else Ensemble(members))
 
 
 @pytest.fixture(scope="module", params=[32, 8], ids=["floats", "8-bits"])
@@ -85,24 +44,6 @@ def exported(request, preprocessor, tmp_path_factory) -> tuple[Predictor, Path, 
     for format_ in FORMATS:
         export(predictor, folder / format_, format=format_)
     return predictor, folder, bits
-
-
-def rows_of(preprocessor: Preprocessor, count: int, seed: int = 0) -> pl.DataFrame:
-    """Raw rows: known values, values that no log has, and missing ones."""
-    rng, schema = np.random.default_rng(seed), preprocessor.schema
-    vocabularies = dict(zip(schema.sparse, preprocessor._vocabularies, strict=False))
-    columns: dict[str, list] = {}
-    for name in schema.dense:
-        numbers = rng.integers(-3, 5000, count).tolist()
-        columns[name] = [None if rng.random() < 0.2 else n for n in numbers]
-    for name in schema.sparse:
-        known = [v for v in vocabularies[name].table["value"].to_list() if v]
-        choices = rng.integers(0, 4, count)
-        columns[name] = [
-            None if c == 0 else f"new{c}" if c == 1 or not known else str(rng.choice(known))
-            for c in choices
-        ]
-    return pl.DataFrame(columns, schema_overrides=dict.fromkeys(schema.sparse, pl.String))
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -172,11 +113,6 @@ def test_a_folder_says_what_it_holds(exported):
         assert len(inputs["sparse"]["columns"]) == features.num_sparse
 
 
-def small(preprocessor: Preprocessor) -> Predictor:
-    gene = BlockGene(dense_ops=("fc",), sparse_ops=("efc",), dense_width=16, sparse_width=16)
-    return predictor_of(preprocessor, Genotype((gene,)))
-
-
 @pytest.mark.parametrize("format_", FORMATS)
 def test_the_commands_export_and_predict(preprocessor, cli, tmp_path, format_):
     predictor = small(preprocessor)
@@ -201,7 +137,10 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(preprocessor, cli, tmp_pat
     for arguments, sentence in (
         (("model", "--out", tmp_path / "full"), "full: expected a new or empty folder, found a f"),
         (("model", "--out", tmp_path / "full" / "file"), "expected a new or empty folder, found a"),
-        (("model", "--out", out, "--format", "tflite"), "expected onnx or torch, got 'tflite'"),
+        (
+            ("model", "--out", out, "--format", "tflite"),
+            "onnx, torch or mlflow, got 'tflite'",
+        ),
         (("model", "--out", out, "--model", "2"), "model: expected only with a run"),
         (("none", "--out", out), "none: expected a run or a trained model, found nothing there"),
     ):

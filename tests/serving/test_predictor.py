@@ -8,12 +8,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from conftest import REPOSITORY, environment
+from servers import free_port, serve
 from sklearn.metrics import log_loss
 from study_files import tiny_study_with
 
@@ -64,6 +66,13 @@ def with_ensemble(run: Path) -> None:
     loss = log_loss(labels, 1 / (1 + np.exp(-logits.astype(float))))
     results["ensemble"] = {"members": [], "test_log_loss": loss}
     (run / "retrained" / "results.json").write_text(json.dumps(results))
+
+
+@pytest.fixture
+def servers():
+    """Ends the servers that a test has started."""
+    with ExitStack() as stack:
+        yield stack
 
 
 def results_of(run: Path) -> dict:
@@ -227,21 +236,33 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, cli, tmp_path):
     assert list(tmp_path.iterdir()) == [rows]
 
 
-def test_the_page_on_serving_runs(run, tmp_path, monkeypatch):
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page asks a server with curl")
+def test_the_page_on_serving_runs(run, servers, tmp_path, monkeypatch):
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
     page = (REPOSITORY / "docs" / "howto" / "serve.md").read_text()
     changed(run, tmp_path / "runs" / "quickstart", winner={"name": "model"})
     shutil.copy(run.parent / "test.txt", tmp_path / "rows.csv")
     monkeypatch.chdir(tmp_path)
     program = f"{shlex.quote(sys.executable)} -m nasrec_opt"
-    names = {"__name__": "page"}
+    names, port = {"__name__": "page"}, str(free_port())
     for language, text in re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         if language == "python":
             exec(text, names)
             continue
+        if language == "text":
+            continue
         for command in text.splitlines():
-            line = command.replace("nasrec-opt", program, 1)
-            subprocess.run(line, shell=True, check=True, env=environment())
+            line = command.replace("nasrec-opt", program, 1).replace("5001", port)
+            if line.startswith("mlflow"):
+                started = shlex.split(f"{shlex.quote(sys.executable)} -m {line}")
+                env = environment() | {"PYTHONPATH": str(REPOSITORY)}
+                servers.enter_context(serve(started, int(port), path="/ping", env=env))
+            elif line.startswith("curl"):
+                answer = subprocess.run(shlex.split(line), capture_output=True, check=True)
+                assert len(json.loads(answer.stdout)["predictions"]) == 2
+            else:
+                subprocess.run(line, shell=True, check=True, env=environment())
     assert pl.read_parquet("p.parquet").height == results_of(run)["clicks"]["test"][1]
     found = load_predictor("ctr-onnx").predict_file("rows.csv")
     np.testing.assert_allclose(found, Predictor.load(run).predict_file("rows.csv"), atol=1e-2)

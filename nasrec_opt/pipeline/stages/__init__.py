@@ -5,6 +5,7 @@ from nasrec_opt.pipeline.stages.baselines import BASELINES
 from nasrec_opt.pipeline.stages.ladder import LADDER
 from nasrec_opt.pipeline.stages.prepare import PREPARE
 from nasrec_opt.pipeline.stages.probe import PROBE
+from nasrec_opt.pipeline.stages.register import REGISTER
 from nasrec_opt.pipeline.stages.report import REPORT
 from nasrec_opt.pipeline.stages.retrain import RETRAIN
 from nasrec_opt.pipeline.stages.search import SEARCH
@@ -18,5 +19,6 @@ STAGES: tuple[Stage, ...] = (
     SEARCH,
     LADDER,
     RETRAIN,
+    REGISTER,
     REPORT,
 )
