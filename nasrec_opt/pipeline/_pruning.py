@@ -62,7 +62,7 @@ def prune_model(
 
     Raises:
         StudyError: There is no such run or model, its training is not written down, another process
-            works on `out`, or nothing is left to remove.
+            works on `out`, or there is nothing to remove.
         GenotypeError: The genotype of the model is not valid.
     """
     results, home = find_results(run)
@@ -88,7 +88,7 @@ def prune_model(
             target.genotype, dataset, out, config,
             training=training, begin=begin, progress=reporter.advance,
         )  # fmt: skip
-        reporter.end(f"{config.rounds} rounds: {out}")
+        reporter.end(f"{len(rounds)} rounds: {out}")
         whole = _figures(target.genotype, target.conditions, figures["figures"], place.weights)
         result = {
             "pruning": asdict(config),

@@ -95,11 +95,13 @@ def prune(
         progress: Called with (steps done, maximum number of steps) of that training.
 
     Returns:
-        The model after each round.
+        The model after each round that removed something. Where nothing is left to remove before
+        the last round, the last of these is trained in its place.
 
     Raises:
         StudyError: `macs` has another length than there are rounds, `trained_after` names a round
-            that there is not, a training reached no finite log loss, or nothing is left to remove.
+            that there is not, a training reached no finite log loss, or there is nothing to remove
+            in the first round.
     """
     config = config or PruneConfig()
     after = {config.rounds} if trained_after is None else set(trained_after)
@@ -115,10 +117,14 @@ def prune(
     for number in range(1, config.rounds + 1):
         folder = Path(out_dir) / f"round-{number}"
         found = work.round(number, folder, kept, None if macs is None else macs[number - 1])
+        if found.kept == kept and macs is None:  # nothing is left to remove
+            break
         if number in after:
             found = work.trained(found, folder)
         rounds.append(found)
         kept = found.kept
+    if config.rounds in after and rounds[-1].trained is None:
+        rounds[-1] = work.trained(rounds[-1], Path(out_dir) / f"round-{rounds[-1].number}")
     return rounds
 
 
@@ -159,8 +165,8 @@ class _Pruning:
         self._say(f"round {number}: training to choose units")
         history = Training(self._dataset, self._training, self._progress).run(subnet)
         smaller = self._smaller(subnet, kept, macs)
-        if smaller == kept and macs is None:
-            raise StudyError(f"round {number}: expected units that can be removed, got none left")
+        if smaller == kept and macs is None and number == 1:
+            raise StudyError("round 1: expected units that can be removed, got none")
         loss = min(value for _, value in history.validation)
         write_json(
             folder / KEPT,

@@ -57,6 +57,22 @@ def test_the_full_models_have_more_kinds_of_operators_and_fewer_connections(log)
     assert full["connectivity"] < small["connectivity"]
 
 
+def test_the_fc_on_avazu_reads_raw_dense_features_and_reaches_the_logit_by_a_merger():
+    """The paper names the Gate alone."""
+    assert published("avazu-full")["fc"] == 0.25  # of four live blocks
+    third = published_model("avazu-full").genotype.blocks[2]
+    assert (third.dense_ops, third.dense_inputs, third.dense_to_sparse) == (("fc",), (0,), True)
+
+
+@pytest.mark.parametrize("space", ["small", "full"])
+def test_the_models_of_kdd_are_not_simpler_than_those_of_criteo(space):
+    """The paper says that they are."""
+    kdd, criteo = published(f"kdd-{space}"), published(f"criteo-{space}")
+    for name in ("live_blocks", "connections"):
+        assert kdd[name] > criteo[name]
+    assert kdd["operator_kinds"] == criteo["operator_kinds"]
+
+
 def test_criteo_full_by_hand():
     """Live are blocks 1, 2, 3 and 7; see published.json."""
     found = published("criteo-full")
