@@ -40,20 +40,35 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     Yields:
         The open temporary file.
     """
+    encoding = None if "b" in mode else "utf-8"
+    with atomic_path(path) as temporary, temporary.open(mode, encoding=encoding) as stream:
+        yield stream
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Name a file that replaces `path` if the block succeeds and is deleted if it raises.
+
+    Args:
+        path: The file; its folder is created.
+
+    Yields:
+        The temporary file, which is there and empty.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _named_in_errors(path):
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(descriptor)
+    temporary = Path(name)
     try:
-        encoding = None if "b" in mode else "utf-8"
-        with os.fdopen(descriptor, mode, encoding=encoding) as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp makes files private; these are meant to be shared
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)  # mkstemp makes files private; these are meant to be shared
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -105,10 +105,9 @@ def train_curve(task: Task, now: Callable[[], float] = time.time) -> dict[str, A
     try:
         check_limit()
         dataset = _dataset(task["log"], **task["view"])
-        subnet = _subnet(genotype, dataset, config)
         training = Training(dataset, config, check_limit)
         clock = Clock()
-        state = training.begin(subnet)
+        state = training.begin(lambda: _subnet(genotype, dataset, config))
     except OutOfTimeError:
         return None
     curve = Curve()

@@ -18,7 +18,9 @@ Names = tuple[str, ...]
 Bits = tuple[int, int]
 
 
-def lower(genotype: Genotype, features: FeatureSpec, *, balance: bool = True) -> Workload:
+def lower(
+    genotype: Genotype, features: FeatureSpec, *, balance: bool = True, layer_norm: bool = True
+) -> Workload:
     """The workload of one sample of a genotype.
 
     Args:
@@ -26,19 +28,26 @@ def lower(genotype: Genotype, features: FeatureSpec, *, balance: bool = True) ->
         features: Shape of the input.
         balance: Whether dot products project their vectors to a smaller number (section 4.2); the
             attribute `balance` of a `Supernet` or a `Subnet` has it.
+        layer_norm: Whether a layer norm follows each operator; the attribute `layer_norm` of a
+            `Subnet` has it.
 
     Returns:
         Operations named `block/operator/part`, e.g. `2/dot/rows`.
     """
     sink = _Operations()
-    Walk(sink, features, balance=balance).run(
+    Walk(sink, features, balance=balance, layer_norm=layer_norm).run(
         genes_of(genotype), liveness(genotype), final_bits=genotype.final_bits, wide=genotype.wide
     )
     return Workload(tuple(sink.operations))
 
 
 def lower_ensemble(
-    genotypes: Sequence[Genotype], features: FeatureSpec, *, at_once: bool, balance: bool = True
+    genotypes: Sequence[Genotype],
+    features: FeatureSpec,
+    *,
+    at_once: bool,
+    balance: bool = True,
+    layer_norm: bool = True,
 ) -> Workload:
     """Lower an ensemble: the workload of all its models and of the mean of their logits.
 
@@ -50,11 +59,14 @@ def lower_ensemble(
         at_once: Whether the models run at the same time, as on crossbars of their own; otherwise
             one after another.
         balance: As for `lower`, of all models.
+        layer_norm: As for `lower`, of all models.
 
     Returns:
         Operations named `member/block/operator/part`, and `mean`.
     """
-    members = [lower(genotype, features, balance=balance) for genotype in genotypes]
+    members = [
+        lower(genotype, features, balance=balance, layer_norm=layer_norm) for genotype in genotypes
+    ]
     together = join(members, at_once=at_once)
     mean = Digital(
         name=MEAN,

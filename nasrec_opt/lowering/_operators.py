@@ -64,6 +64,7 @@ class Shapes(NamedTuple):
         right: Width of the right input.
         balance: Whether dot products project their vectors to a number that fits the width
             (section 4.2), or multiply all of them.
+        layer_norm: Whether a layer norm follows each operator; otherwise only a bias its product.
     """
 
     dim: int
@@ -74,13 +75,19 @@ class Shapes(NamedTuple):
     left: Count = 0
     right: Count = 0
     balance: bool = True
+    layer_norm: bool = True
+
+    @property
+    def vectors_of_norm(self) -> int:
+        """Trained vectors after a product: the gain and bias of its layer norm, or its bias."""
+        return 2 if self.layer_norm else 1
 
 
 def fc(s: Shapes) -> Parts:
     """A fully connected layer, with its activation in the norm."""
     n = s.width
-    product = Product("", (DENSE,), inputs=s.dense, outputs=n, extra=2 * n)
-    return product, norm("norm", "", n, additions=n)
+    product = Product("", (DENSE,), inputs=s.dense, outputs=n, extra=s.vectors_of_norm * n)
+    return product, norm(s, "norm", "", n, additions=n)
 
 
 def gate(s: Shapes) -> Parts:
@@ -93,7 +100,7 @@ def gate(s: Shapes) -> Parts:
         Product(
             "output", ("multiply",), s.right, n, extra=n, paper_macs=padded * n, present=padded != n
         ),
-        norm("norm", "output", n, own_parameters=True),
+        norm(s, "norm", "output", n, own_parameters=True, has_bias=False),
     )
 
 
@@ -103,33 +110,33 @@ def add_two(s: Shapes) -> Parts:
     smaller = s.left + s.right - padded
     return (
         Work("", (TWO,), additions=smaller),
-        Product("output", ("",), padded, n, present=padded != n),
-        norm("norm", "output", n, own_parameters=True),
+        Product("output", ("",), padded, n, extra=_bias(s), present=padded != n),
+        norm(s, "norm", "output", n, own_parameters=True, has_bias=padded != n),
     )
 
 
 def dot(s: Shapes) -> Parts:
     """Dot products of all pairs of sparse vectors and the dense one: half of a Gram matrix."""
-    n, dim = s.width, s.dim
+    n, dim, m = s.width, s.dim, s.vectors_of_norm
     k = balanced_vectors(n) if s.balance else s.sparse
     pairs = (k + 1) * k // 2
     has_vector, has_projection = s.dense != dim, s.sparse != k
     return (
-        Product("vector", (DENSE,), s.dense, dim, extra=2 * dim, present=has_vector),
-        norm("vector_norm", "vector", dim, present=has_vector),
-        Product("rows", (SPARSE,), s.sparse, k, repeats=dim, extra=2 * k, present=has_projection),
-        norm("rows_norm", "rows", k * dim, present=has_projection),
+        Product("vector", (DENSE,), s.dense, dim, extra=m * dim, present=has_vector),
+        norm(s, "vector_norm", "vector", dim, present=has_vector),
+        Product("rows", (SPARSE,), s.sparse, k, repeats=dim, extra=m * k, present=has_projection),
+        norm(s, "rows_norm", "rows", k * dim, present=has_projection),
         Work("gram", ("vector_norm", "rows_norm"), macs=(k + 1) ** 2 * dim, unit_macs=pairs * dim),
-        Product("output", ("gram",), pairs, n, present=pairs != n),
-        norm("norm", "output", n, own_parameters=True),
+        Product("output", ("gram",), pairs, n, extra=_bias(s), present=pairs != n),
+        norm(s, "norm", "output", n, own_parameters=True, has_bias=pairs != n),
     )
 
 
 def efc(s: Shapes) -> Parts:
     """A fully connected layer over vectors, the same for each of their `dim` components."""
     n = s.vectors
-    product = Product("", (SPARSE,), s.sparse, n, repeats=s.dim, extra=2 * n)
-    return product, norm("norm", "", n * s.dim, additions=n * s.dim)
+    product = Product("", (SPARSE,), s.sparse, n, repeats=s.dim, extra=s.vectors_of_norm * n)
+    return product, norm(s, "norm", "", n * s.dim, additions=n * s.dim)
 
 
 def attn(s: Shapes) -> Parts:
@@ -137,13 +144,14 @@ def attn(s: Shapes) -> Parts:
     n, dim = s.vectors, s.dim
     heads = attention_heads(dim)
     units = n * dim
+    inside = s._replace(layer_norm=True)  # of the encoder, in models without layer norms as well
 
     def product(part: str, outputs: int, after: str, extra: int) -> Product:
         return Product(part, (after,), dim, outputs, n, extra=extra)
 
     return (
-        Product("rows", (SPARSE,), s.sparse, n, repeats=dim, extra=2 * n),
-        norm("rows_norm", "rows", units),
+        Product("rows", (SPARSE,), s.sparse, n, repeats=dim, extra=s.vectors_of_norm * n),
+        norm(s, "rows_norm", "rows", units),
         product("query_key_value", 3 * dim, "rows_norm", 3 * dim),
         Work(
             "scores",
@@ -153,11 +161,11 @@ def attn(s: Shapes) -> Parts:
             special=heads * n * (n + 1),
         ),
         product("mix", dim, "scores", dim + 2 * dim),
-        norm("norm", "mix", units, additions=units),  # with the residual
+        norm(inside, "norm", "mix", units, additions=units),  # with the residual
         product("inner", dim, "norm", dim),
         product("outer", dim, "inner", dim + 2 * dim),
         # With the ReLU before the outer product, and the residual.
-        norm("outer_norm", "outer", units, additions=2 * units),
+        norm(inside, "outer_norm", "outer", units, additions=2 * units),
     )
 
 
@@ -169,8 +177,8 @@ def fm(s: Shapes) -> Parts:
     rows, dim, n = s.vectors + (s.vectors == 0) * s.sparse, s.dim, s.width
     return (
         Work("", (SPARSE,), unit_macs=(rows + 1) * dim, additions=(2 * (rows - 1) + 1) * dim),
-        Product("output", ("",), dim, n, extra=2 * n, present=n != dim),
-        norm("norm", "output", n, present=n != dim),
+        Product("output", ("",), dim, n, extra=s.vectors_of_norm * n, present=n != dim),
+        norm(s, "norm", "output", n, present=n != dim),
         Work("add", (OTHER, "norm"), additions=n),  # to the sum of the dense operators
     )
 
@@ -180,9 +188,9 @@ def dense_to_sparse(s: Shapes) -> Parts:
     size = MERGER_VECTORS * s.dim
     projects = s.width != size
     return (
-        Product("", (DENSE,), s.width, size, extra=2 * size, present=projects),
+        Product("", (DENSE,), s.width, size, extra=s.vectors_of_norm * size, present=projects),
         Work("", (DENSE,), present=s.width == size),
-        norm("norm", "", size, present=projects),
+        norm(s, "norm", "", size, present=projects),
     )
 
 
@@ -201,15 +209,22 @@ def first_order(num_dense: int, num_sparse: int) -> Parts:
 
 
 def norm(
+    s: Shapes,
     part: str,
     after: str,
     units: Count,
     *,
     additions: Count = 0,
     own_parameters: bool = False,
+    has_bias: Mask = True,
     present: Mask = True,
 ) -> Work:
-    """Layer norm over `units` values, and the additions and comparisons that go with it."""
+    """Layer norm over `units` values, and the additions and comparisons that go with it.
+
+    Without layer norms it is the bias of the product before it, where that has one.
+    """
+    if not s.layer_norm:
+        return Work(part, (after,), additions=additions + has_bias * units, present=present)
     return Work(
         part,
         (after,),
@@ -219,6 +234,11 @@ def norm(
         extra=2 * units if own_parameters else 0,
         present=present,
     )
+
+
+def _bias(s: Shapes) -> Count:
+    """Entries of the bias of a product whose layer norm counts its own parameters."""
+    return 0 if s.layer_norm else s.width
 
 
 # The formula of each operator of `nasrec_opt.space.OPERATORS`.

@@ -111,13 +111,17 @@ class Walk:
         sink: Takes the operations.
         features: Shape of the input.
         balance: Whether dot products project their vectors (section 4.2).
+        layer_norm: Whether a layer norm follows each operator.
     """
 
-    def __init__(self, sink: Sink, features: FeatureSpec, *, balance: bool) -> None:
+    def __init__(
+        self, sink: Sink, features: FeatureSpec, *, balance: bool, layer_norm: bool = True
+    ) -> None:
         self.sink = sink
         self.features = features
         self.dim = features.embedding_dim
         self.balance = balance
+        self.layer_norm = layer_norm
         self.dense: list[Count] = [max(features.num_dense, 1)]
         self.sparse: list[Count] = [features.num_sparse]
         self.dense_from: list[Made] = [()]  # raw dense features need no operation
@@ -185,6 +189,7 @@ class Walk:
             left=total(self.dense, left),
             right=total(self.dense, right),
             balance=self.balance,
+            layer_norm=self.layer_norm,
         )
         given = {
             DENSE: gather(self.dense_from, dense_inputs),

@@ -32,6 +32,7 @@ def cut(subnet: Subnet, kept: Kept) -> Subnet:
         max_table_rows=subnet.max_table_rows,
         balance=subnet.balance,
         initialization=subnet.initialization,
+        layer_norm=subnet.layer_norm,
     )
     weights: dict[str, Tensor] = {}
     for name, weight in subnet.state_dict().items():

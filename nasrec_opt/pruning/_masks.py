@@ -110,6 +110,7 @@ class MaskedSubnet(Subnet):
             max_table_rows=subnet.max_table_rows,
             balance=subnet.balance,
             initialization=subnet.initialization,
+            layer_norm=subnet.layer_norm,
         )
         self.load_state_dict(subnet.state_dict())
         self.masks = nn.ModuleDict()

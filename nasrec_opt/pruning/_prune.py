@@ -201,7 +201,12 @@ class _Pruning:
     def _round(self, number: int, kept: Kept, validation_log_loss: float) -> Round:
         original = self._original
         genotype = pruned_genotype(original.genotype, kept)
-        workload = lower(genotype, original.features, balance=original.balance)
+        workload = lower(
+            genotype,
+            original.features,
+            balance=original.balance,
+            layer_norm=self._training.layer_norm,
+        )
         return Round(
             number, genotype, kept, workload.macs, workload.parameters, validation_log_loss
         )

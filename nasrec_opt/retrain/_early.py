@@ -12,7 +12,7 @@ from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._job import Job
 from nasrec_opt.retrain._partial import require_epochs
 from nasrec_opt.retrain._retrain import RetrainedModel, finished_model, train_and_save
-from nasrec_opt.retrain._training import Progress, Training
+from nasrec_opt.retrain._training import Progress
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Supernet
 
@@ -55,7 +55,7 @@ def retrain_early(
     known = finished_early(job, epochs)
     if known:
         return known
-    training = Training(dataset, job.config, progress)
+    training = job.training(progress)
     steps = math.ceil(epochs * training.epoch_steps)
     return train_and_save(job, training, job.out_dir / EARLY, _wanted(job, epochs), steps)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 from nasrec_opt.data import Dataset
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._state import TrainingState
-from nasrec_opt.retrain._training import Training
+from nasrec_opt.retrain._training import Progress, Training
 from nasrec_opt.space import Genotype
 from nasrec_opt.supernet import Subnet, Supernet, best_device, start_at_click_rate
 
 STATE = "training.safetensors"
+LEAST_S, SHARE = 5.0, 50  # between two checkpoints: seconds, and times what one of them takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,45 @@ class Job:
         subnet = untrained(self.genotype, self.dataset, self.config, balance=self.balance)
         return subnet.to(best_device())
 
+    def training(self, progress: Progress | None, *, keeps: bool = True) -> Training:
+        """The course of the training.
+
+        Args:
+            progress: As for `Training`.
+            keeps: Whether the folder gets the state now and then, for a process that is killed.
+        """
+        keep = _Checkpoints(self) if keeps else None
+        return Training(self.dataset, self.config, progress, keep)
+
     def state(self, training: Training) -> TrainingState:
-        """The training from its folder, or a new one."""
+        """The training from its folder, or a new one, with its learning rate chosen."""
         found = TrainingState.load(
-            self.state_file, self.wanted, self.subnet(), self.config, training.steps
+            self.state_file, self.wanted, self.subnet, self.config, training.steps
         )
-        return found or training.begin(self.subnet())
+        if found is None:
+            return training.begin(self.subnet)
+        training.choose(found, self.subnet)
+        return found
+
+
+class _Checkpoints:
+    """Saves the state of a training now and then, at a cost of a fiftieth of the time at most.
+
+    Args:
+        job: The training.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._next = time.monotonic() + LEAST_S
+
+    def __call__(self, state: TrainingState) -> None:
+        began = time.monotonic()
+        if began < self._next:
+            return
+        state.save(self._job.state_file, self._job.wanted)
+        now = time.monotonic()
+        self._next = now + max(LEAST_S, SHARE * (now - began))
 
 
 def untrained(
@@ -100,7 +135,8 @@ def untrained(
     Args:
         genotype: The architecture.
         dataset: The log; the model begins at its click rate.
-        config: How it is trained; its seed and initialization decide the weights.
+        config: How it is trained; its seed and initialization decide the weights, and
+            whether it has layer norms.
         balance: Whether dot products project their vectors.
 
     Returns:
@@ -112,6 +148,7 @@ def untrained(
         config.seed,
         balance=balance,
         initialization=config.initialization,
+        layer_norm=config.layer_norm,
     )
     start_at_click_rate(subnet, dataset.split("train").labels)
     return subnet

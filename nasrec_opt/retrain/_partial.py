@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._job import STATE, Job
 from nasrec_opt.retrain._metrics import log_losses
+from nasrec_opt.retrain._state import forget
 from nasrec_opt.retrain._training import Progress, Training
 from nasrec_opt.retrain._wanted import is_same_training
 from nasrec_opt.space import Genotype
@@ -93,16 +93,17 @@ def train_epochs(
     known = _read(file, job.wanted, labels)
     if known:
         return known
-    training = Training(dataset, job.config, progress)
+    training = job.training(progress)
     steps = math.ceil(epochs * training.epoch_steps)
-    started = time.perf_counter()
     state = job.state(training)
-    is_beyond = state.learner.steps > steps  # its part was removed, or other epochs were asked for
+    # Its part was removed, or other epochs were asked for.
+    is_beyond = state.learner.steps > steps and state.scored >= steps
     if is_beyond:
-        state = training.begin(job.subnet())
+        training = job.training(progress, keeps=False)
+        state = training.begin(job.subnet)
     training.advance(state, steps)
     state.require_finite()
-    state.seconds += time.perf_counter() - started
+    state.count_time()
     if not is_beyond:
         state.save(job.state_file, job.wanted)
     head = {
@@ -152,7 +153,7 @@ def forget_training(out_dir: Path | str) -> None:
     Args:
         out_dir: The model's folder.
     """
-    (Path(out_dir) / STATE).unlink(missing_ok=True)
+    forget(Path(out_dir) / STATE)
 
 
 def head_of(file: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:

@@ -148,7 +148,7 @@ def retrain(
     known = finished_model(out_dir, wanted)
     if known:
         return known
-    training = Training(dataset, job.config, progress)
+    training = job.training(progress)
     model = train_and_save(job, training, out_dir, wanted)
     forget_training(out_dir)
     return model
@@ -174,10 +174,9 @@ def train_and_save(
     Raises:
         StudyError: Training reached no finite log loss.
     """
-    started = time.perf_counter()
     state = job.state(training)
     training.advance(state, steps)
-    state.seconds += time.perf_counter() - started
+    state.count_time()
     if steps is not None:
         state.require_finite()
         state.save(job.state_file, job.wanted)

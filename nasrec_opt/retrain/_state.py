@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nasrec_opt._files import atomic_write
+from nasrec_opt._files import atomic_path
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
@@ -28,7 +29,7 @@ from nasrec_opt.retrain._wanted import is_same_training
 from nasrec_opt.supernet import Subnet
 
 HEAD = "training"  # key of the file's metadata; they are text
-BEST, OTHER, LOGITS = "best.", "other.", "logits"
+BEST, OTHER, AHEAD, LOGITS = "best.", "other.", "ahead.", "logits"
 RULE = "rule."  # within either of the first two
 
 
@@ -70,11 +71,9 @@ class BestWeights:
         """Inverse of `to_tensors`, without logits."""
         found = cls()
         found.step, found.log_loss = step, log_loss
-        for name, tensor in tensors.items():
-            if name.startswith(prefix + RULE):
-                found.rule[name.removeprefix(prefix + RULE)] = tensor
-            elif name.startswith(prefix):
-                found.weights[name.removeprefix(prefix)] = tensor
+        weights = _under(prefix, tensors)
+        found.rule = _under(RULE, weights)
+        found.weights = {n: w for n, w in weights.items() if not n.startswith(RULE)}
         return found
 
 
@@ -84,7 +83,11 @@ class TrainingState:
 
     Args:
         learner: Weights, their average and the optimizers' state.
-        rate_trials: Validation log loss of every candidate learning rate; empty with a single one.
+        rate_trials: Validation log loss of every candidate learning rate so far; empty with a
+            single one.
+        trial_steps: Steps of each candidate while learning rates are compared, otherwise 0.
+        ahead: While learning rates are compared, the best of those that are done, if it is not
+            `learner`. So there are two models in memory at most, however many rates there are.
         best: The weights that would be kept if training ended now.
         other: The best weights of another epoch. Each epoch begins with a fresh table, so the mean
             of both epochs' logits has less noise than those of one epoch.
@@ -96,11 +99,25 @@ class TrainingState:
 
     learner: Learner
     rate_trials: dict[float, float]
+    trial_steps: int = 0
+    ahead: Learner | None = None
     best: BestWeights = field(default_factory=BestWeights)
     other: BestWeights = field(default_factory=BestWeights)
     validation: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
     is_continued: bool = False
+    _since: float = field(default_factory=time.perf_counter)
+
+    @property
+    def scored(self) -> int:
+        """The last step that was scored; 0 before the first."""
+        return self.validation[-1][0] if self.validation else 0
+
+    def count_time(self) -> None:
+        """Add the wall time since the state was made, read, or counted last."""
+        now = time.perf_counter()
+        self.seconds += now - self._since
+        self._since = now
 
     def offer(
         self,
@@ -148,32 +165,35 @@ class TrainingState:
             file: A safetensors file.
             wanted: Everything that the training depends on, as JSON values.
         """
-        best, other = self.best, self.other
+        self.count_time()
+        best, other, ahead = self.best, self.other, self.ahead
         tensors = self.learner.state_dict() | {LOGITS: torch.from_numpy(best.logits)}
         tensors |= best.to_tensors(BEST) | other.to_tensors(OTHER)
+        if ahead is not None:
+            tensors |= {AHEAD + name: tensor for name, tensor in ahead.state_dict().items()}
         head = {
             "wanted": wanted,
             "learning_rate": self.learner.learning_rate,
             "rate_trials": list(self.rate_trials.items()),
+            "trial_steps": self.trial_steps,
+            "ahead": None if ahead is None else [ahead.learning_rate, ahead.steps],
             "steps": self.learner.steps,
             "best": [best.step, best.log_loss],
             "other": [other.step, other.log_loss],
             "validation": self.validation,
             "seconds": self.seconds,
         }
-        content = save(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            {HEAD: json.dumps(head)},
-        )
-        with atomic_write(file, "wb") as stream:
-            stream.write(content)
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        forget(file, only_torn=True)
+        with atomic_path(file) as temporary:  # straight from memory: tables may be large
+            save_file(tensors, temporary, {HEAD: json.dumps(head)})
 
     @classmethod
     def load(
         cls,
         file: Path,
         wanted: Mapping[str, Any],
-        subnet: Subnet,
+        fresh: Callable[[], Subnet],
         config: RetrainConfig,
         steps: int,
     ) -> TrainingState | None:
@@ -182,7 +202,7 @@ class TrainingState:
         Args:
             file: The file.
             wanted: All that the training depends on.
-            subnet: Of the training's shape; it gets the weights, and is trained in place.
+            fresh: Makes a model of the training's shape, which gets the weights.
             config: That of the training.
             steps: Steps of the whole training.
 
@@ -195,8 +215,13 @@ class TrainingState:
                 if not is_same_training(head["wanted"], wanted):
                     return None
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            learner = Learner(subnet, config, float(head["learning_rate"]), steps)
+            learner = Learner(fresh(), config, float(head["learning_rate"]), steps)
             learner.load_state_dict(tensors, int(head["steps"]))
+            ahead = None
+            if head.get("ahead"):  # a file from before has none
+                rate, done = head["ahead"]
+                ahead = Learner(fresh(), config, float(rate), steps)
+                ahead.load_state_dict(_under(AHEAD, tensors), int(done))
             best = BestWeights.from_tensors(BEST, tensors, *_place(head["best"]))
             best.logits = tensors[LOGITS].numpy()
             none = [0, math.inf]  # in a file from before a second epoch's weights were kept
@@ -204,6 +229,8 @@ class TrainingState:
             return cls(
                 learner,
                 {float(rate): float(value) for rate, value in head["rate_trials"]},
+                int(head.get("trial_steps", 0)),
+                ahead,
                 best,
                 other,
                 [(int(step), float(value)) for step, value in head["validation"]],
@@ -212,6 +239,24 @@ class TrainingState:
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
             return None  # missing or of another training: a new training replaces it
+
+
+def forget(file: Path, *, only_torn: bool = False) -> None:
+    """Remove the file of a state, and what a killed process left of one that it was writing.
+
+    Args:
+        file: The file.
+        only_torn: Whether a whole state stays.
+    """
+    for torn in file.parent.glob(f".{file.name}.*"):
+        torn.unlink(missing_ok=True)
+    if not only_torn:
+        file.unlink(missing_ok=True)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin so, without it."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def _place(values: list[Any]) -> tuple[int, float]:

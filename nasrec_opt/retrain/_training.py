@@ -1,10 +1,13 @@
-"""The training of one model; validation rows choose its learning rate and its end."""
+"""The training of one model; validation rows choose its learning rate and its end.
+
+Learning rates are compared one after the other, so that a second model is all that this needs.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +21,7 @@ from nasrec_opt.retrain._state import BestWeights, TrainingState
 from nasrec_opt.supernet import Subnet, log_odds
 
 Progress = Callable[[int, int | None], None]
+Keep = Callable[[TrainingState], None]
 
 TRIAL_STEPS = 100  # on which learning rates are compared, unless a quarter of an epoch is more
 TRIAL_GROWTH = 4  # maximum extension of the comparison, until a rate beats the constant
@@ -51,10 +55,15 @@ class Training:
             are never read.
         config: How models are trained; what is left open follows the number of training rows.
         progress: Called with (steps done, maximum number of steps).
+        keep: Called with the state after each step, to save it now and then.
     """
 
     def __init__(
-        self, dataset: Dataset, config: RetrainConfig, progress: Progress | None = None
+        self,
+        dataset: Dataset,
+        config: RetrainConfig,
+        progress: Progress | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self._train, self._validation = dataset.split("train"), dataset.split("validation")
         rows = self._train.num_rows
@@ -70,6 +79,7 @@ class Training:
         losers = len(config.learning_rates) - 1
         self._most_steps = self.steps + self.trial_steps * losers
         self._progress = progress
+        self._keep = keep
         self._done = 0
 
     def run(self, subnet: Subnet) -> History:
@@ -84,24 +94,52 @@ class Training:
         Raises:
             StudyError: No candidate learning rate gave a finite log loss.
         """
-        state = self.begin(subnet)
+        several = len(self._config.learning_rates) > 1
+        state = self.begin(lambda: copy.deepcopy(subnet) if several else subnet)
         self.advance(state)
         return self.finish(state, subnet)
 
-    def begin(self, subnet: Subnet) -> TrainingState:
+    def begin(self, fresh: Callable[[], Subnet]) -> TrainingState:
         """Choose the learning rate on the first steps.
 
         Args:
-            subnet: The model; it may be trained in place.
+            fresh: Makes the model before its first step, which is trained in place; called once for
+                each candidate.
 
         Returns:
             The state of the training after these steps.
         """
-        learner, trials = self._choose_rate(subnet)
-        state = TrainingState(learner, trials, is_continued=self._config.learns_validation)
-        if trials:  # the log loss of the comparison is a score like any other
-            self._evaluate(state)
+        rates = self._config.learning_rates
+        state = TrainingState(
+            Learner(fresh(), self._config, rates[0], self.steps),
+            {},
+            self.trial_steps if len(rates) > 1 else 0,
+            is_continued=self._config.learns_validation,
+        )
+        self.choose(state, fresh)
         return state
+
+    def choose(self, state: TrainingState, fresh: Callable[[], Subnet]) -> None:
+        """Bring the comparison of learning rates to its end, if it is not over.
+
+        Args:
+            state: The state from `begin`, or from a file; changed in place.
+            fresh: As for `begin`.
+        """
+        rates, trials = self._config.learning_rates, state.rate_trials
+        while state.trial_steps:
+            self._learn(state, state.trial_steps)
+            self._compare(state)
+            waiting = [rate for rate in rates if rate not in trials]
+            if not waiting and self._can_tell(trials, state.trial_steps):
+                state.trial_steps, state.ahead = 0, None
+                self._evaluate(state)  # the log loss of the comparison is a score like any other
+            elif waiting:
+                state.ahead = state.learner
+                state.learner = Learner(fresh(), self._config, waiting[0], self.steps)
+            else:
+                self._extend(state)
+                state.learner = Learner(fresh(), self._config, rates[0], self.steps)
 
     def advance(self, state: TrainingState, steps: int | None = None) -> None:
         """Train until a number of steps is done and scored, or until training is over.
@@ -112,9 +150,8 @@ class Training:
             state: The state from `begin` or from a file; changed in place.
             steps: Minimum number of steps, or None for all.
         """
-        learner = state.learner
-        while not self.is_over(state) and (steps is None or learner.steps < steps):
-            self._learn(learner, self._next_scored(learner.steps))
+        while not self.is_over(state) and (steps is None or state.scored < steps):
+            self._learn(state, self._next_scored(state.learner.steps))
             self._evaluate(state)
 
     def learn(self, state: TrainingState, steps: int) -> None:
@@ -128,7 +165,7 @@ class Training:
             steps: Number of steps.
         """
         if not self.is_over(state):
-            self._learn(state.learner, min(steps, self._next_scored(state.learner.steps) - 1))
+            self._learn(state, min(steps, self._next_scored(state.learner.steps) - 1))
 
     def is_over(self, state: TrainingState) -> bool:
         """Check whether training is over; it only ends with an epoch, where a fresh table is best.
@@ -194,29 +231,28 @@ class Training:
             state.offer(value, state.learner.steps, self.epoch_steps, averaged, logits)
         state.validation.append((state.learner.steps, value))
 
-    def _choose_rate(self, subnet: Subnet) -> tuple[Learner, dict[float, float]]:
-        """The learner with the best rate, already begun, and the log loss of every rate."""
-        rates = self._config.learning_rates
-        if len(rates) == 1:
-            return Learner(subnet, self._config, rates[0], self.steps), {}
-        learners = [
-            Learner(copy.deepcopy(subnet), self._config, rate, self.steps) for rate in rates
-        ]
-        constant = self._constant_log_loss()
-        steps = self.trial_steps
-        while True:
-            trials: dict[float, float] = {}
-            for learner in learners:
-                self._learn(learner, steps)
-                with learner.averaged() as averaged:
-                    trials[learner.learning_rate] = self._score(averaged)[1]
-            # If no rate is better than a constant, none of them can be called the best.
-            if min(trials.values()) < BEATEN * constant or steps >= self._longest_trial:
-                break
-            longer = min(2 * steps, self._longest_trial)
-            self._most_steps += (longer - steps) * (len(rates) - 1)
-            steps = longer
-        return min(learners, key=lambda learner: trials[learner.learning_rate]), trials
+    def _compare(self, state: TrainingState) -> None:
+        """Score a candidate; of it and the best so far, the better one becomes `learner`."""
+        learner, ahead, trials = state.learner, state.ahead, state.rate_trials
+        with learner.averaged() as averaged:
+            trials[learner.learning_rate] = self._score(averaged)[1]
+        if ahead is not None and trials[ahead.learning_rate] <= trials[learner.learning_rate]:
+            state.learner = ahead
+        state.ahead = None  # whichever is worse goes before the next one comes
+
+    def _can_tell(self, trials: Mapping[float, float], steps: int) -> bool:
+        """Whether one of the rates can be called the best: it is better than a constant."""
+        is_better = min(trials.values()) < BEATEN * self._constant_log_loss()
+        return is_better or steps >= self._longest_trial
+
+    def _extend(self, state: TrainingState) -> None:
+        """Compare the rates anew, on more steps."""
+        steps, others = state.trial_steps, len(self._config.learning_rates) - 1
+        state.trial_steps = min(2 * steps, self._longest_trial)
+        # The steps so far are done again; those of all rates but the chosen one are extra.
+        self._most_steps += steps * (others + 1) + (state.trial_steps - steps) * others
+        state.rate_trials.clear()
+        state.ahead = None
 
     def _trial(self, fraction: float | None) -> tuple[int, int]:
         """Steps on which learning rates are compared, and the maximum after extension."""
@@ -233,8 +269,9 @@ class Training:
         ).labels
         return log_loss(np.full(len(labels), log_odds(self._train.labels)), labels)
 
-    def _learn(self, learner: Learner, steps: int) -> None:
+    def _learn(self, state: TrainingState, steps: int) -> None:
         """Train until `steps` steps are done; every epoch begins with a fresh table."""
+        learner = state.learner
         while learner.steps < steps:
             epoch, done = divmod(learner.steps, self.epoch_steps)
             if not done:
@@ -243,6 +280,8 @@ class Training:
                 self._step(learner, batch)
                 if learner.steps == steps:
                     return
+                if self._keep is not None:  # never between the last step and its score
+                    self._keep(state)
 
     def _next_scored(self, steps: int) -> int:
         """The first scored step after a number of steps; the last step of an epoch is scored."""

@@ -27,6 +27,7 @@ class Capacity:
         two: Widest left and right input of Gate and Sum.
         balance: Whether the dot product projects its vectors to a number that fits its width
             (section 4.2), or multiplies all of them.
+        layer_norm: Whether a layer norm follows an operator, or only a bias its linear map.
     """
 
     dense_width: int
@@ -37,6 +38,7 @@ class Capacity:
     dim: int
     two: tuple[int, int] = (0, 0)
     balance: bool = True
+    layer_norm: bool = True
 
     @property
     def dense_total(self) -> int:

@@ -1,4 +1,4 @@
-"""Layers that read weights by slices: layer norm, and the two projections of joined inputs."""
+"""Layers that read weights by slices: layer norm or bias, and projections of joined inputs."""
 
 from __future__ import annotations
 
@@ -28,9 +28,13 @@ class LayerNorm(nn.Module):
 
     if TYPE_CHECKING:  # torch calls `forward`, but forgets its types
 
-        def __call__(self, values: Tensor, reader: WeightReader) -> Tensor: ...
+        def __call__(
+            self, values: Tensor, reader: WeightReader, *, is_product: bool = True
+        ) -> Tensor: ...
 
-    def forward(self, values: Tensor, reader: WeightReader) -> Tensor:  # [..., width]
+    def forward(
+        self, values: Tensor, reader: WeightReader, *, is_product: bool = True
+    ) -> Tensor:  # [..., width]
         width = values.shape[-1]
         gain, bias = reader.weight(self.gain, first(width)), reader.weight(self.bias, first(width))
         # Products may be bfloat16 (autocast); the result has the weights' precision again.
@@ -59,6 +63,36 @@ class LayerNorm(nn.Module):
             wide(values), wide(gain), wide(bias)
         )
         return normal
+
+
+class Bias(nn.Module):
+    """What a model without layer norms has in their place: the bias of the linear map before."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.bias = zeros(width)
+
+    if TYPE_CHECKING:  # torch calls `forward`, but forgets its types
+
+        def __call__(
+            self, values: Tensor, reader: WeightReader, *, is_product: bool = True
+        ) -> Tensor: ...
+
+    def forward(
+        self, values: Tensor, reader: WeightReader, *, is_product: bool = True
+    ) -> Tensor:  # [..., width]
+        if not is_product:  # without a linear map before it
+            return values
+        bias = reader.weight(self.bias, first(values.shape[-1]))
+        return values.to(bias.dtype) + bias
+
+
+Norm = LayerNorm | Bias
+
+
+def norm_of(width: int, capacity: Capacity) -> Norm:
+    """What follows an operator or a linear map inside it, as the capacity says."""
+    return LayerNorm(width) if capacity.layer_norm else Bias(width)
 
 
 def wide(values: Tensor) -> Tensor:
@@ -155,13 +189,13 @@ class SparseProjection(nn.Module):
         return torch.cat(parts, dim=1)
 
     def forward(
-        self, given: BlockInput, width: int, norm: LayerNorm, reader: WeightReader
+        self, given: BlockInput, width: int, norm: Norm, reader: WeightReader
     ) -> Tensor:  # [batch, dim, width]
-        """The product and its layer norm."""
+        """The product and its layer norm or bias."""
         weight = self.weight(given, width, reader)
         assert given.joined is not None
         rows = given.activation(given.joined)
-        if not reader.can_fold:
+        if not reader.can_fold or isinstance(norm, Bias):
             return norm(reader.linear(rows, weight, bits=given.bits), reader)
         # The mean of the products is the product with the mean of the weights, which is small.
         weight = round_to(weight, given.weight_bits)

@@ -4,7 +4,8 @@ An operator is built for its largest inputs and outputs (`Capacity`) and runs on
 weight it takes the rows of the active output width and the columns of the active inputs. A sparse
 tensor is stored as `[batch, dim, rows]`, with its vectors along the last axis, so that products
 over vectors and their layer norms need no transpose. The order of projection, normalisation,
-activation and residual follows the published system.
+activation and residual follows the published system. A standalone model may have no layer norms, as
+the published ones; its linear maps then have a bias. Those inside attention stay.
 """
 
 from __future__ import annotations
@@ -20,19 +21,25 @@ from nasrec_opt.space import MERGER_VECTORS, attention_heads, balanced_vectors
 from nasrec_opt.supernet._attention import attend
 from nasrec_opt.supernet._initializer import Initializer, first, zeros
 from nasrec_opt.supernet._inputs import BlockInput, Capacity
-from nasrec_opt.supernet._layers import DenseProjection, LayerNorm, SparseProjection, wide
+from nasrec_opt.supernet._layers import (
+    DenseProjection,
+    LayerNorm,
+    SparseProjection,
+    norm_of,
+    wide,
+)
 from nasrec_opt.supernet._readers import WeightReader
 
 RESIDUAL_GAIN = 0.17  # initial weight of the layer norms inside the transformer encoder
 
 
 class FullyConnected(nn.Module):
-    """FC: linear without bias, layer norm, ReLU."""
+    """FC: linear without bias, layer norm (or the bias alone), ReLU."""
 
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
         self.project = DenseProjection(capacity.dense_width, capacity, draw)
-        self.norm = LayerNorm(capacity.dense_width)
+        self.norm = norm_of(capacity.dense_width, capacity)
 
     def forward(
         self, given: BlockInput, width: int, reader: WeightReader
@@ -46,7 +53,7 @@ class EmbeddedFullyConnected(nn.Module):
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
         self.project = SparseProjection(capacity.sparse_width, capacity, draw)
-        self.norm = LayerNorm(capacity.sparse_width)
+        self.norm = norm_of(capacity.sparse_width, capacity)
 
     def forward(
         self, given: BlockInput, width: int, reader: WeightReader
@@ -71,7 +78,7 @@ class Gate(nn.Module):
         bound = 1 / math.sqrt(right)
         self.output = draw.linear("output", capacity.dense_width, right, bound=bound)
         self.output_bias = zeros(capacity.dense_width)
-        self.norm = LayerNorm(capacity.dense_width)
+        self.norm = norm_of(capacity.dense_width, capacity)
 
     def forward(
         self, given: BlockInput, width: int, reader: WeightReader
@@ -85,11 +92,12 @@ class Gate(nn.Module):
         chance = reader.linear(given.activation(left), weight, bias, bits=given.bits)
         gated = torch.sigmoid(chance) * right
         if max(left.shape[1], size) == width:
-            return self.norm(functional.pad(gated, (0, width - size)), reader)
+            padded = functional.pad(gated, (0, width - size))
+            return self.norm(padded, reader, is_product=False)
         weight = reader.weight(self.output, first(width), first(size))
         bias = reader.weight(self.output_bias, first(width))
         made = reader.linear(given.activation(gated), weight, bias, bits=given.bits)
-        return self.norm(made, reader)
+        return self.norm(made, reader, is_product=False)  # the product has its bias already
 
 
 class Sum(nn.Module):
@@ -100,7 +108,7 @@ class Sum(nn.Module):
         widest = max(capacity.two)
         bound = 1 / math.sqrt(widest)
         self.output = draw.linear("output", capacity.dense_width, widest, bound=bound)
-        self.norm = LayerNorm(capacity.dense_width)
+        self.norm = norm_of(capacity.dense_width, capacity)
 
     def forward(
         self, given: BlockInput, width: int, reader: WeightReader
@@ -115,7 +123,7 @@ class Sum(nn.Module):
         if size != width:
             weight = reader.weight(self.output, first(width), first(size))
             total = reader.linear(given.activation(total), weight, bits=given.bits)
-        return self.norm(total, reader)
+        return self.norm(total, reader, is_product=size != width)
 
 
 class DotProduct(nn.Module):
@@ -132,13 +140,13 @@ class DotProduct(nn.Module):
         if capacity.balance:
             rows = balanced_vectors(capacity.dense_width)
             self.balance = SparseProjection(rows, capacity, draw.of("balance"))
-            self.balance_norm = LayerNorm(rows)
+            self.balance_norm = norm_of(rows, capacity)
         self.vector = DenseProjection(capacity.dim, capacity, draw.of("vector"))
-        self.vector_norm = LayerNorm(capacity.dim)
+        self.vector_norm = norm_of(capacity.dim, capacity)
         pairs = rows * (rows + 1) // 2
         bound = 1 / math.sqrt(pairs)
         self.output = draw.linear("output", capacity.dense_width, pairs, bound=bound)
-        self.norm = LayerNorm(capacity.dense_width)
+        self.norm = norm_of(capacity.dense_width, capacity)
         self._dim = capacity.dim
         self._is_balanced = capacity.balance
         self._triangles: dict[int, Tensor] = {}
@@ -159,12 +167,13 @@ class DotProduct(nn.Module):
         # [batch, dim, rows + 1] to [batch, rows + 1, rows + 1]; to pick from, float32 is fastest
         gram = wide(stacked.transpose(1, 2) @ stacked)
         pairs = gram.flatten(1).index_select(1, self._triangle(gram.shape[1], gram.device))
-        if pairs.shape[1] != width:
+        projects = pairs.shape[1] != width
+        if projects:
             # With the dense vector first, the triangle of few vectors is a prefix of that of many.
             weight = reader.weight(self.output, first(width), first(pairs.shape[1]))
             values = given.activation(pairs).to(weight.dtype)
             pairs = reader.linear(values, weight, bits=given.bits)
-        return self.norm(pairs, reader)
+        return self.norm(pairs, reader, is_product=projects)
 
     def _triangle(self, rows: int, device: torch.device) -> Tensor:
         """Places of the strict lower triangle in a flattened matrix of `rows` x `rows`."""
@@ -184,7 +193,7 @@ class Attention(nn.Module):
         bound = 1 / math.sqrt(dim)
         self.heads = attention_heads(dim)
         self.project = SparseProjection(capacity.sparse_width, capacity, draw)
-        self.project_norm = LayerNorm(capacity.sparse_width)
+        self.project_norm = norm_of(capacity.sparse_width, capacity)
         self.query_key_value = draw.linear("query_key_value", 3 * dim, dim, bound=bound)
         self.query_key_value_bias = zeros(3 * dim)
         self.mix = draw.linear("mix", dim, dim, bound=bound)
@@ -233,7 +242,7 @@ class FactorizationMachine(nn.Module):
         super().__init__()
         dim, width = capacity.dim, capacity.dense_width
         self.output = draw.linear("output", width, dim, bound=1 / math.sqrt(dim))
-        self.norm = LayerNorm(width)
+        self.norm = norm_of(width, capacity)
 
     def forward(
         self, given: BlockInput, sparse: Tensor, width: int, reader: WeightReader
@@ -256,7 +265,7 @@ class DenseToSparse(nn.Module):
         size = MERGER_VECTORS * capacity.dim
         bound = 1 / math.sqrt(capacity.dense_width)
         self.output = draw.linear("output", size, capacity.dense_width, bound=bound)
-        self.norm = LayerNorm(size)
+        self.norm = norm_of(size, capacity)
         self._dim = capacity.dim
 
     def forward(self, given: BlockInput, dense: Tensor, reader: WeightReader) -> Tensor:

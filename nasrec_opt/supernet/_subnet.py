@@ -37,6 +37,9 @@ class Subnet(Network):
         balance: Whether dot products project their vectors (section 4.2).
         initialization: Initial weights: `uniform`, or the published `xavier`, whose final layer is
             not scaled.
+        layer_norm: Whether a layer norm follows each operator, as in a supernet. Published models
+            were trained without: their linear maps have a bias instead, and only attention has
+            layer norms inside.
 
     Raises:
         GenotypeError: `genotype` is something else.
@@ -52,6 +55,7 @@ class Subnet(Network):
         max_table_rows: int | None = None,
         balance: bool = True,
         initialization: Initialization = "uniform",
+        layer_norm: bool = True,
     ) -> None:
         check_is_genotype(genotype)
         check_initialization(initialization)
@@ -81,6 +85,7 @@ class Subnet(Network):
                 dim=features.embedding_dim,
                 two=(widths[two[0]], widths[two[1]]) if two else (0, 0),
                 balance=balance,
+                layer_norm=layer_norm,
             )
             blocks[number] = Block(
                 capacity,
@@ -109,6 +114,7 @@ class Subnet(Network):
         )
         self.genotype = genotype
         self.balance = balance
+        self.layer_norm = layer_norm
         self._checked = genotype
         self._trim()
 
@@ -164,6 +170,8 @@ class Subnet(Network):
         """
         values: dict[str, Any] = {"kind": "subnet", "genotype": self.genotype.to_dict()}
         values |= {"balance": self.balance, "initialization": self.initialization}
+        if not self.layer_norm:  # absent otherwise, as in older files
+            values["layer_norm"] = False
         save_network(self, path, values, {"genotype": self.genotype.to_dict()})
 
     @classmethod
@@ -192,6 +200,7 @@ class Subnet(Network):
                 max_table_rows=description["max_table_rows"],
                 balance=description["balance"],
                 initialization=description.get("initialization", "uniform"),
+                layer_norm=description.get("layer_norm", True),
             )
         load_weights(subnet, path)
         return subnet

@@ -52,6 +52,23 @@ def test_pruning_nothing_changes_nothing(net, seed):
     )
 
 
+@given(name=st.sampled_from(sorted(SPACES)), seed=seeds, share=st.floats(0.05, 0.9))
+@settings(max_examples=20, deadline=None)
+def test_a_model_without_layer_norms_is_pruned_to_one(name, seed, share):
+    subnet = Subnet(draw(name, seed), FEATURES, seed, layer_norm=False)
+    for weight in subnet.parameters():
+        weight.data.add_(0.1)
+    dense, sparse, _ = make_batch(seed)
+    whole = cut(subnet, all_units(subnet.genotype, FEATURES, balance=True))
+    assert torch.equal(whole(dense, sparse), subnet(dense, sparse))
+    pruned = cut(subnet, some_units(subnet, share, seed))
+    assert not pruned.layer_norm
+    workload = lower(pruned.genotype, FEATURES, layer_norm=False)
+    assert workload.parameters == sum(
+        weight.numel() for name, weight in pruned.named_parameters() if "embedding" not in name
+    )
+
+
 @given(net=nets, seed=seeds, share=st.floats(0.05, 0.9))
 @settings(max_examples=30, deadline=None)
 def test_macs_and_parameters_of_the_widths_are_those_of_the_model(net, seed, share):

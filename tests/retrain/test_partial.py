@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import signal
 import subprocess
@@ -195,7 +196,7 @@ def test_a_look_between_two_scores_changes_nothing(dataset, whole):
     training = Training(dataset, CONFIG)
     subnet = Subnet(GENOTYPE, dataset.features, CONFIG.seed)
     start_at_click_rate(subnet, dataset.split("train").labels)
-    state = training.begin(subnet)
+    state = training.begin(lambda: copy.deepcopy(subnet))
     while not training.is_over(state):
         scored, scores = state.learner.steps, len(state.validation)
         training.learn(state, scored + 2)

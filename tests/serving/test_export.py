@@ -114,6 +114,18 @@ def test_a_folder_says_what_it_holds(exported):
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+def test_a_model_without_layer_norms_is_exported(preprocessor, tmp_path, format_):
+    model = Subnet(everything(32), preprocessor.features, 0, layer_norm=False)
+    for weight in model.parameters():
+        weight.data.add_(0.01)
+    predictor = Predictor(preprocessor, model)
+    export(predictor, tmp_path / "out", format=format_)
+    rows = rows_of(preprocessor, 50)
+    found = load_predictor(tmp_path / "out").predict(rows)
+    np.testing.assert_allclose(found, predictor.predict(rows), atol=1e-5)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
 def test_the_commands_export_and_predict(preprocessor, cli, tmp_path, format_):
     predictor = small(preprocessor)
     predictor.save(tmp_path / "model")

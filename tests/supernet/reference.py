@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nasrec_opt.space import BlockGene, Genotype
-from nasrec_opt.supernet import Supernet
+from nasrec_opt.supernet import Subnet, Supernet
 
 HEADS = 8
 
@@ -33,10 +33,25 @@ def rounded(values: Tensor, bits: int) -> Tensor:
 
 
 def reference_logits(
-    supernet: Supernet, genotype: Genotype, dense: Tensor, sparse: Tensor
+    supernet: Supernet | Subnet,
+    genotype: Genotype,
+    dense: Tensor,
+    sparse: Tensor,
+    others: dict[str, Tensor] | None = None,
 ) -> Tensor:
-    """Logits `[batch]` of a genotype, from the supernet's weights."""
+    """Logits `[batch]` of a genotype, from the weights of a supernet.
+
+    A subnet lacks those of blocks that reach no logit, and the parts of a Gate that only meet
+    padding: `others` has some of the right shapes.
+    """
     weights = dict(supernet.named_parameters())
+    for name, other in (others or {}).items():
+        if name not in weights:
+            weights[name] = other
+        elif ".gate." in name:
+            own = weights[name]
+            weights[name] = torch.zeros_like(other)
+            weights[name][tuple(slice(size) for size in own.shape)] = own
     offset, columns = 0, []
     for column, size in enumerate(supernet.features.cardinalities):
         columns.append(weights["embedding.table"][offset : offset + size][sparse[:, column].long()])
@@ -154,6 +169,9 @@ class _Reference:
 
     def norm(self, name: str, values: Tensor) -> Tensor:
         width = values.shape[-1]
+        if f"{name}.gain" not in self._weights:  # a model without layer norms
+            bias = self._weights.get(f"{name}.bias")  # of a linear map that is there
+            return values if bias is None else values + bias[:width]
         mean = values.mean(-1, keepdim=True)
         spread = ((values - mean) ** 2).mean(-1, keepdim=True)
         gain, bias = self._weights[f"{name}.gain"], self._weights[f"{name}.bias"]
