@@ -54,10 +54,11 @@ OutOption = Annotated[
     typer.Option("--out", metavar="DIR", help="The run folder (default: runs/<study name>)."),
 ]
 TargetPath = Annotated[
-    Path,
+    str,
     typer.Argument(
-        metavar="GENOTYPE.json|RUN|results.json",
-        help="A genotype, a run folder, or the results.json of a run.",
+        metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME",
+        help="A genotype, a run folder, the results.json of a run, the folder of a trained model, "
+        "or a model of the paper, such as published:criteo-small.",
     ),
 ]
 ModelOption = Annotated[
@@ -165,12 +166,12 @@ def retrain(
         typer.Argument(metavar="[STUDY.toml]", help="The study file; optional with --genotype."),
     ] = None,
     genotype: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--genotype",
-            metavar="GENOTYPE.json|RUN|results.json|published:NAME",
-            help="Train this model instead, without a search; published:criteo-small, say, is a "
-            "model of the paper.",
+            metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME",
+            help="Train this model instead, without a search; may be given several times. "
+            "published:criteo-small, say, is a model of the paper; published means all six.",
         ),
     ] = None,
     model: ModelOption = None,
@@ -178,16 +179,15 @@ def retrain(
         str | None,
         typer.Option(
             metavar="small_log|paper",
-            help="How the model of --genotype is trained (default: as the study says, or "
-            "small_log).",
+            help="How models of --genotype are trained (default: as the study says, or small_log).",
         ),
     ] = None,
     data: DataOption = None,
     out: OutOption = None,
 ) -> None:
-    """Train the best found models from scratch, or one given model without a search."""
-    if genotype is not None:
-        _train_one(genotype, model, recipe, study, data, out)
+    """Train the best found models from scratch, or given models without a search."""
+    if genotype:
+        _train_given(genotype, model, recipe, study, data, out)
         return
     if study is None:
         raise StudyError("retrain: expected a study file, or --genotype, got neither")
@@ -376,9 +376,9 @@ def motifs(
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN|GENOTYPE.json|published...",
-            help="Runs, genotypes, the paper's six models (published) or one of them "
-            "(published:criteo-full).",
+            metavar="RUN|results.json|GENOTYPE.json|published...",
+            help="Runs (trials of their searches), their results.json (their retrained models), "
+            "genotypes, the paper's six models (published) or one of them (published:criteo-full).",
         ),
     ],
     top: Annotated[
@@ -450,8 +450,8 @@ def prune(
     print_pruning(figures)
 
 
-def _train_one(
-    name: str,
+def _train_given(
+    names: list[str],
     rank: int | None,
     recipe: str | None,
     study: Path | None,
@@ -459,16 +459,16 @@ def _train_one(
     out: Path | None,
 ) -> None:
     _set_threads()
-    from nasrec_opt.pipeline import ConsoleReporter, OneModel, StudyConfig, genotype_named
+    from nasrec_opt.pipeline import ConsoleReporter, GivenModels, StudyConfig, given_genotypes
 
     config = StudyConfig(name="retrained") if study is None else StudyConfig.from_toml(study)
     if recipe is not None:
         config = replace(config, retrain=config.retrain.with_recipe(recipe))  # type: ignore[arg-type]
-    genotype = genotype_named(name, config, model=rank)
-    one = OneModel(genotype, config, out or Path("runs") / config.name)
+    genotypes = given_genotypes(names, config, model=rank)
+    given = GivenModels(genotypes, config, out or Path("runs") / config.name)
     with ConsoleReporter() as reporter:
-        one.train(data, reporter)
-    print(one.in_words())
+        given.train(data, reporter)
+    print(given.in_words())
 
 
 def _rank(model: str) -> Any:
@@ -499,5 +499,8 @@ def _run_stages(study: Path, data: Path | None, out: Path | None, until: str | N
             until=until,
             reporter=reporter,
         )
-    if until in (None, "report"):
+    if not config.has_search:
+        if until not in ("prepare", "baselines"):
+            compare(finished.folder.path)
+    elif until in (None, "report"):
         print(how_to_open(finished.folder, finished.place))

@@ -103,7 +103,7 @@ def train(dataset: Dataset, number: int, file: Path) -> dict[str, Any]:
     subnet = Subnet(genotype, dataset.features, config.seed)
     start_at_click_rate(subnet, dataset.split("train").labels)
     began = time.process_time()
-    state = training.begin(subnet)
+    state = training.begin(lambda: subnet)
     training.advance(state)
     state.require_finite()
     trained, spent = time.process_time() - began, 0.0

@@ -39,6 +39,8 @@ PACKAGES_NEED = {
     "nasrec_opt.measured": "onnxruntime",
     "nasrec_opt.tracking": "mlflow",
 }
+# Pages that need trained models: tests/serving, tests/pipeline and tests/test_tutorial.py run them.
+ELSEWHERE = ("serve", "prune", "served_model")
 FEWER = {"n_trials=512": "n_trials=8"}  # the README's search, at a length that a test can wait for
 
 
@@ -62,8 +64,7 @@ def quickstart(cli, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize(
     "page",
-    # tests/serving and tests/pipeline run the pages that need trained models.
-    [page for page in PAGES if blocks(page, "python") and page.stem not in ("serve", "prune")],
+    [page for page in PAGES if blocks(page, "python") and page.stem not in ELSEWHERE],
     ids=lambda page: page.stem,
 )
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, quickstart, tmp_path, monkeypatch):

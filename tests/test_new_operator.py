@@ -91,7 +91,7 @@ def times(s: Shapes) -> Parts:
     return (
         Work("", (TWO,), unit_macs=size),
         Product("output", ("",), size, n),
-        norm("norm", "output", n, own_parameters=True),
+        norm(s, "norm", "output", n, own_parameters=True),
     )
 
 
@@ -100,7 +100,7 @@ def pool(s: Shapes) -> Parts:
     return (
         Work("", (SPARSE,), unit_macs=s.dim, additions=(s.sparse - 1) * s.dim),
         Product("output", ("",), s.dim, s.width),
-        norm("norm", "output", s.width, own_parameters=True),
+        norm(s, "norm", "output", s.width, own_parameters=True),
     )
 
 
@@ -108,7 +108,7 @@ def line(s: Shapes) -> Parts:
     """A linear layer over rows, the same for each of `dim` columns."""
     n = s.vectors
     product = Product("", (SPARSE,), s.sparse, n, repeats=s.dim, extra=2 * n)
-    return product, norm("norm", "", n * s.dim)
+    return product, norm(s, "norm", "", n * s.dim)
 
 
 '''

@@ -14,8 +14,6 @@ from nasrec_opt.options._bayes import AxConfig, PoolBayesConfig
 from nasrec_opt.options._evolution import EvolutionConfig
 from nasrec_opt.options._ladder import LadderConfig
 
-PUBLISHED = "published:"  # before the name of a model of the paper, in place of a file
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchConfig:

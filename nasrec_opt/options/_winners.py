@@ -35,6 +35,11 @@ class RetrainStageConfig:
             The default is smaller if half of the memory does not hold them; it is 1 with a GPU, and
             below 50,000 training rows, where a model trains as fast as a process starts. None means
             as many as there are cores, at most 8.
+        genotypes: Architectures to train in place of those that a search finds; the run then has no
+            supernet and no search. Each is a JSON file beside the study file, a run folder or its
+            `results.json`, `published:criteo-small`, say, for a model of the paper, or `published`
+            for all six; a published model has the bits of `[space]` if it has one choice of them,
+            and else is in floating point.
         model: Training of one model.
 
     Raises:
@@ -46,6 +51,7 @@ class RetrainStageConfig:
     seeds: int = 1
     ensemble: int = 1
     workers: int | None = None
+    genotypes: tuple[str, ...] = ()
     model: RetrainConfig = field(default_factory=RetrainConfig)
 
     def __post_init__(self) -> None:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._context import Context
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
+    from nasrec_opt.pipeline._given import GivenModels
     from nasrec_opt.pipeline._model_table import compare_models, write_table
     from nasrec_opt.pipeline._motif_table import print_motifs
     from nasrec_opt.pipeline._motifs import MotifGroup, motif_groups
-    from nasrec_opt.pipeline._one_model import OneModel, genotype_named
+    from nasrec_opt.pipeline._named import given_genotypes
     from nasrec_opt.pipeline._opening import how_to_open, open_run
     from nasrec_opt.pipeline._pruning import print_pruning, prune_model
     from nasrec_opt.pipeline._registering import register_model
@@ -32,8 +33,8 @@ __all__ = [
     "STAGES",
     "ConsoleReporter",
     "Context",
+    "GivenModels",
     "MotifGroup",
-    "OneModel",
     "Reporter",
     "Run",
     "RunFolder",
@@ -43,7 +44,7 @@ __all__ = [
     "Target",
     "architecture_cost",
     "compare_models",
-    "genotype_named",
+    "given_genotypes",
     "how_to_open",
     "motif_groups",
     "open_run",
@@ -61,8 +62,8 @@ _HOMES = {
     "STAGES": "stages",
     "ConsoleReporter": "_console",
     "Context": "_context",
+    "GivenModels": "_given",
     "MotifGroup": "_motifs",
-    "OneModel": "_one_model",
     "Reporter": "_console",
     "Run": "_run",
     "RunFolder": "_folder",
@@ -72,7 +73,7 @@ _HOMES = {
     "Target": "_target",
     "architecture_cost": "_cost",
     "compare_models": "_model_table",
-    "genotype_named": "_one_model",
+    "given_genotypes": "_named",
     "how_to_open": "_opening",
     "motif_groups": "_motifs",
     "open_run": "_opening",

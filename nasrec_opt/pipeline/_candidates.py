@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw.errors import HwError
 from nasrec_opt._files import read_json
 from nasrec_opt._results import folder_of
 from nasrec_opt.data import Dataset
-from nasrec_opt.errors import NasrecError, StudyError
-from nasrec_opt.lowering import lower
+from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
-from nasrec_opt.pipeline._cost import architecture_cost
+from nasrec_opt.pipeline._cost import costs_where_possible
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._search_cost import search_cost
 from nasrec_opt.pipeline.stages.baselines import BASELINES
@@ -27,8 +25,6 @@ from nasrec_opt.report import ModelRow, averaged_in_words
 from nasrec_opt.retrain import Ensemble, predict
 from nasrec_opt.space import Genotype, published_models
 from nasrec_opt.supernet import Subnet, best_device
-
-COSTS = ("mflops", "mflops_paper", "parameters", "latency_us", "energy_uj")
 
 Logits = npt.NDArray[np.float32]
 Found = tuple[ModelRow, Logits]
@@ -71,7 +67,10 @@ class Candidates:
         rows = []
         for rank, model in enumerate(self._models, start=1):
             trained = self._seeds(model)
-            row = self._found(_row(f"model {rank} (trial {model['trial']})", trained, model))
+            if "trial" in model:
+                row = self._found(_row(f"model {rank} (trial {model['trial']})", trained, model))
+            else:  # a given one, which no search has found
+                row = _row(f"model {rank} ({model['name']})", trained, model)
             rows.append(
                 (row, self._logits(folder_of(model, self._results, self._folder.path) / "model"))
             )
@@ -98,7 +97,10 @@ class Candidates:
             subnet = Subnet.load(place / "model").to(best_device())
             if subnet.features == self._dataset.features:
                 genotype = Genotype.from_json(key)
-                costs = _costs(genotype, replace(self._conditions, balance=subnet.balance))
+                conditions = replace(
+                    self._conditions, balance=subnet.balance, layer_norm=subnet.layer_norm
+                )
+                costs = costs_where_possible(genotype, conditions)
                 name = _name(genotype, place, is_probe=key in self._probes)
                 row = _row(name, [figures for _, figures in trained], costs)
                 rows.append((row, predict(subnet, self._test)[0]))
@@ -180,14 +182,6 @@ def _seconds(trained: Sequence[Mapping[str, Any]]) -> float | None:
     """Wall time of training all of them, s."""
     spent = [figures.get("seconds") for figures in trained]
     return None if None in spent else sum(float(seconds) for seconds in spent if seconds)
-
-
-def _costs(genotype: Genotype, conditions: Conditions) -> Mapping[str, Any]:
-    try:
-        return architecture_cost(genotype, conditions)
-    except (HwError, NasrecError):  # such as floating point on crossbars
-        workload = lower(genotype, conditions.features, balance=conditions.balance)
-        return {name: getattr(workload, name) for name in COSTS[:3]}
 
 
 def _probes(file: Path) -> set[str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from hw import ReRAM
 from nasrec_opt.data import Schema
-from nasrec_opt.errors import StudyError
+from nasrec_opt.errors import NasrecError, StudyError
 from nasrec_opt.options import check_ranked_bits
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._named import given_genotypes
 from nasrec_opt.pipeline._proposer import make_proposer
 from nasrec_opt.space import FLOAT_BITS
 
@@ -40,6 +41,10 @@ def check_study(config: StudyConfig) -> None:
         )
     check_ranked_bits(config.oracle.bits, space)
     initial_genotypes(config.search, space)
+    try:
+        given_genotypes(config.retrain.genotypes, config)
+    except NasrecError as error:
+        raise StudyError(f"[retrain]: genotypes: {error}") from error
     if config.data.format != "criteo":
         Schema.from_toml(config.data.format)
     make_proposer(config.search, space, config.seed)  # last: some load a package of their own

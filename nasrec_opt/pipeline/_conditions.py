@@ -30,12 +30,24 @@ class Conditions:
         technology: The accelerator's technology file.
         assumed: Whether the number of columns is assumed.
         balance: Whether dot products project their vectors (section 4.2).
+        layer_norm: Whether models have layer norms.
     """
 
     features: FeatureSpec
     technology: TechnologyFile
     assumed: bool = False
     balance: bool = True
+    layer_norm: bool = True
+
+    @property
+    def of_model(self) -> dict[str, bool]:
+        """What a genotype does not say of a model, as `lower` takes it."""
+        return {"balance": self.balance, "layer_norm": self.layer_norm}
+
+    @property
+    def entry(self) -> dict[str, bool]:
+        """What an entry of `results.json` states of a model; nothing of what is usual."""
+        return {} if self.layer_norm else {"layer_norm": False}
 
     @property
     def accelerator(self) -> Accelerator:
@@ -56,7 +68,7 @@ class Conditions:
         }
         if not self.balance:  # absent otherwise, as in older results
             values["balance"] = False
-        return values
+        return values | self.entry
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Conditions:
@@ -66,6 +78,7 @@ class Conditions:
             FeatureSpec.from_dict(values["features"]),
             TechnologyFile(str(technology["name"]), str(technology["toml"])),
             balance=bool(values.get("balance", True)),
+            layer_norm=bool(values.get("layer_norm", True)),
         )
 
     def in_words(self) -> dict[str, Any]:

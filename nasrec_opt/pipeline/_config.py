@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from nasrec_opt.options import (
     SpaceConfig,
     TrainConfig,
 )
-from nasrec_opt.options._search import PUBLISHED
 from nasrec_opt.options._winners import on_recipe
+from nasrec_opt.space import ALL_PUBLISHED, PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,11 @@ class StudyConfig:
                 f"{self.oracle.fidelity!r}, which reports no intermediate log losses"
             )
 
+    @property
+    def has_search(self) -> bool:
+        """Whether models are searched; otherwise `[retrain]` names them."""
+        return not self.retrain.genotypes
+
     @classmethod
     def from_toml(cls, path: Path | str) -> StudyConfig:
         """Read a study file; paths in it are relative to its folder.
@@ -113,14 +118,20 @@ class StudyConfig:
                 space.build()
             except GenotypeError as error:
                 raise StudyError(f"{path}: [space]: {error}") from error
-        search = dataclasses.replace(
-            config.search,
-            initial=tuple(
-                name if name.startswith(PUBLISHED) else str(base / name)
-                for name in config.search.initial
-            ),
+        search = dataclasses.replace(config.search, initial=_beside(base, config.search.initial))
+        given = _beside(base, config.retrain.genotypes)
+        retrain = dataclasses.replace(config.retrain, genotypes=given)
+        return dataclasses.replace(
+            config, data=data, space=space, hardware=hardware, search=search, retrain=retrain
         )
-        return dataclasses.replace(config, data=data, space=space, hardware=hardware, search=search)
+
+
+def _beside(base: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Genotypes that a study file names, as paths that do not depend on the working directory."""
+    return tuple(
+        name if name == ALL_PUBLISHED or name.startswith(PUBLISHED) else str(base / name)
+        for name in names
+    )
 
 
 def _refuse_own_seeds(values: Mapping[str, Any], path: Path) -> None:

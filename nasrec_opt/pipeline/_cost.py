@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hw import Accelerator, Cost, ReRAM, Workload, read_accelerator
+from hw.errors import HwError
 from nasrec_opt._metrics import SHAPE_METRICS, definitions
+from nasrec_opt.errors import NasrecError
 from nasrec_opt.lowering import configure, lower, lower_ensemble
 from nasrec_opt.objective import by_operator
 from nasrec_opt.pipeline._conditions import Conditions
@@ -42,7 +44,7 @@ def architecture_cost(
         `components`: latency, energy and area by component; `conditions` that the figures hold
         for, and `notes` on what they mean.
     """
-    workload = lower(genotype, conditions.features, balance=conditions.balance)
+    workload = lower(genotype, conditions.features, **conditions.of_model)
     accelerator = conditions.accelerator
     if genotype.hardware is not None:
         accelerator = configure(accelerator, genotype.hardware)
@@ -65,6 +67,26 @@ def architecture_cost(
     }
 
 
+def costs_where_possible(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:
+    """Cost a model, of which an accelerator need not be capable, such as crossbars of floats.
+
+    Args:
+        genotype: The architecture.
+        conditions: The columns that it reads, and the accelerator.
+
+    Returns:
+        Totals of `architecture_cost`; only the counts where it cannot run there.
+    """
+    try:
+        figures = architecture_cost(genotype, conditions)
+    except (HwError, NasrecError):
+        workload = lower(genotype, conditions.features, **conditions.of_model)
+        return {name: getattr(workload, name) for name in SHAPE_METRICS}
+    for name in ("breakdown", "conditions", "notes"):  # the last two are the same for all models
+        del figures[name]
+    return figures
+
+
 def ensemble_cost(genotypes: Sequence[Genotype], conditions: Conditions) -> dict[str, Any]:
     """Compute the cost of one sample through several models whose logits are averaged.
 
@@ -82,7 +104,7 @@ def ensemble_cost(genotypes: Sequence[Genotype], conditions: Conditions) -> dict
     # On crossbars each model has its own and all run at once; on a processor they run in turn.
     at_once = isinstance(accelerator, ReRAM)
     workload = lower_ensemble(
-        genotypes, conditions.features, at_once=at_once, balance=conditions.balance
+        genotypes, conditions.features, at_once=at_once, **conditions.of_model
     )
     if genes is not None:
         accelerator = configure(accelerator, genes)

@@ -36,7 +36,7 @@ class CpuLatency:
 
 
 def cpu_latencies(
-    genotypes: Sequence[Genotype], dataset: Dataset, *, balance: bool
+    genotypes: Sequence[Genotype], dataset: Dataset, *, balance: bool, layer_norm: bool = True
 ) -> list[CpuLatency]:
     """Measure how long the models of some genotypes take on test rows.
 
@@ -46,12 +46,19 @@ def cpu_latencies(
         genotypes: The models.
         dataset: The log, opened as the models read it.
         balance: Whether dot products project their vectors.
+        layer_norm: Whether a layer norm follows each operator.
 
     Returns:
         The times of each model.
     """
     models = [
-        Subnet(genotype, dataset.features, max_table_rows=MOST_ROWS, balance=balance)
+        Subnet(
+            genotype,
+            dataset.features,
+            max_table_rows=MOST_ROWS,
+            balance=balance,
+            layer_norm=layer_norm,
+        )
         for genotype in genotypes
     ]
     batch = dataset.split("test").rows(slice(0, BATCH))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,17 +120,19 @@ def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace)
     if config.search.ladder is not None:
         facts["ladder"] = differences(ladder_read(plain(config.search.ladder)), USUAL["ladder"])
     retrain = plain(config.retrain)
-    del retrain["workers"]  # changes no model
+    del retrain["workers"], retrain["genotypes"]  # they change no winner
     return stated(facts, retrain=retrain)
 
 
-def model_settings(config: StudyConfig, folder: RunFolder, genotype: Genotype) -> dict[str, Any]:
-    """All that the models of one given architecture depend on."""
+def model_settings(
+    config: StudyConfig, folder: RunFolder, genotypes: Sequence[Genotype]
+) -> dict[str, Any]:
+    """All that the models of given architectures depend on."""
     data = {"min_count": config.data.min_count, "binned_dense": config.data.binned_dense}
     facts = {
         "seed": config.seed,
         "prepare": _prepared(folder),
-        "genotype": genotype.to_dict(),
+        "genotypes": [genotype.to_dict() for genotype in genotypes],
     }
     retrain = {"seeds": config.retrain.seeds, "model": plain(config.retrain.model)}
     return stated(facts, data=data, retrain=retrain)

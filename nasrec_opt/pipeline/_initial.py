@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nasrec_opt._files import read_text
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.options._search import PUBLISHED, SearchConfig
-from nasrec_opt.space import Genotype, SearchSpace, published_model
+from nasrec_opt.options._search import SearchConfig
+from nasrec_opt.space import PUBLISHED, Genotype, SearchSpace, published_model
 
 
 def initial_genotypes(search: SearchConfig, space: SearchSpace) -> tuple[Genotype, ...]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from nasrec_opt._files import read_text
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.motifs import MotifRow, compare_with_random
 from nasrec_opt.pipeline._folder import RunFolder
-from nasrec_opt.pipeline._searches import studies_of
+from nasrec_opt.pipeline._searches import place_of, studies_of
 from nasrec_opt.pipeline._storage import stored_study
+from nasrec_opt.pipeline._target import models_of, read_genotype, results_at
 from nasrec_opt.report import read_study, space_of
-from nasrec_opt.space import PRESETS, Genotype, SearchSpace, published_model, published_models
+from nasrec_opt.space import (
+    ALL_PUBLISHED,
+    PRESETS,
+    PUBLISHED,
+    Genotype,
+    SearchSpace,
+    published_models,
+)
 
-PUBLISHED = "published"
 MAX_INPUTS = 4  # of a branch, in the searches of the paper
 
 
@@ -60,10 +66,12 @@ def motif_groups(
     """Read models and compare their motifs with those of random models.
 
     Args:
-        targets: Run folders, files with a genotype in JSON, `published` for the paper's models, or
-            `published:NAME` for one of them.
+        targets: Run folders, for trials of their searches, or without one for their models; the
+            `results.json` of runs, for their retrained models; files with a genotype in JSON;
+            folders of trained models; `published` for the paper's models, or `published:NAME` for
+            one of them.
         top: Take that many of the best trials of a run by its first objective, or None for its
-            Pareto front.
+            Pareto front; of a `results.json` that many of the best models, or None for all.
         search: Name of the search of a run, or None for its first.
         space: TOML file of the space that genotypes are compared with, or None for the preset that
             they name, with at most 4 inputs of a branch, as in the paper's searches.
@@ -99,22 +107,32 @@ def _read(
     target: str, top: int | None, search: str | None
 ) -> tuple[SearchSpace | None, list[tuple[str, Genotype]]]:
     """The models of a target, and their space where it is known."""
-    path = Path(target)
-    if path.is_dir():
-        return _of_run(RunFolder(path), top, search)
-    if target == PUBLISHED:
+    if target == ALL_PUBLISHED:
         return None, [(name, model.genotype) for name, model in published_models().items()]
-    if target.startswith(f"{PUBLISHED}:"):
-        name = target.partition(":")[2]
-        return None, [(name, published_model(name).genotype)]
-    try:
-        values = json.loads(read_text(path))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise GenotypeError(
-            f"{target}: expected a run, a genotype in JSON, or {PUBLISHED}, got {reason}"
-        ) from error
-    return None, [(path.name, Genotype.from_dict(values, target))]
+    path, results = Path(target), results_at(target)
+    if results is None:
+        name = target.removeprefix(PUBLISHED)
+        return None, [(path.name if name == target else name, read_genotype(target))]
+    folder = RunFolder(path)
+    if path.is_dir() and (studies_of(folder) or not results.exists()):
+        return _of_run(folder, top, search)
+    if search is not None:
+        raise StudyError(f"--search: expected only with a run folder, got {target}")
+    models = islice(models_of(results), top)
+    return _space_of(results), [(f"model {rank}", g) for rank, g in enumerate(models, start=1)]
+
+
+def _space_of(results: Path) -> SearchSpace | None:
+    """The space that retrained models were searched in; None where their run is not around them."""
+    results = results.absolute()
+    for above in list(results.parents)[1:3]:  # of `retrained/`, and of `searches/NAME/`
+        folder = RunFolder(above)
+        studies = studies_of(folder)
+        for name in studies:
+            if folder.results_of(place_of(name, studies)) == results:
+                with stored_study(folder.study_db, name) as study:
+                    return space_of(study)
+    return None
 
 
 def _of_run(

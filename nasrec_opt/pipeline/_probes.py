@@ -128,7 +128,12 @@ class Probed:
         technology = TechnologyFile.read(config.hardware.technology)
         # There is no supernet yet: models are balanced unless the study says otherwise.
         balance = config.retrain.model.balance is not False
-        self._conditions = Conditions(dataset.features, technology, balance=balance)
+        self._conditions = Conditions(
+            dataset.features,
+            technology,
+            balance=balance,
+            layer_norm=config.retrain.model.layer_norm,
+        )
         self.models: list[RetrainedModel] = []
         self.ensemble: dict[str, Any] | None = None
 

@@ -115,7 +115,7 @@ def _measured(
         )
         entries.append({"round": found.number} | figures)
     genotypes = [target.genotype, *(found.genotype for found in rounds)]
-    times = cpu_latencies(genotypes, dataset, balance=target.conditions.balance)
+    times = cpu_latencies(genotypes, dataset, **target.conditions.of_model)
     for entry, measured in zip(entries, times, strict=True):
         entry |= asdict(measured)
     return {"model": entries[0], "rounds": entries[1:]}

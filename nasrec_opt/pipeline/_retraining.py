@@ -70,7 +70,7 @@ def retrain_winners(
     models = [work.entry(*found) for found in chosen]
     work.add(others, models, members)
     models.sort(key=lambda model: model["mean_validation_log_loss"])
-    results = _results(config, context.dataset(), models, work.judge, work.conditions, ladder)
+    results = results_with(config, context.dataset(), models, work.judge, work.conditions, ladder)
     ensemble = ensemble_of(
         members,
         work.judge,
@@ -103,6 +103,7 @@ class _Retraining:
             dataset.features,
             TechnologyFile.read(config.hardware.technology),
             balance=supernet.balance if balance is None else balance,
+            layer_norm=config.retrain.model.layer_norm,
         )
         self._study = study
         self._workers = config.retrain.workers
@@ -154,18 +155,19 @@ class _Retraining:
             "trial": trial.number,
             "search_log_loss": log_loss_of(self._study, trial),
             **_at_bits(self._at_bits, genotype),
-            **_over_seeds(trained, self.judge),
+            **over_seeds(trained, self.judge),
             **_cost(genotype, self.conditions),
+            **self.conditions.entry,
         }
 
 
-def _results(
+def results_with(
     config: StudyConfig,
     dataset: Dataset,
     models: list[dict[str, Any]],
     judge: Judge,
     conditions: Conditions,
-    ladder: Mapping[str, Any] | None,
+    ladder: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The contents of `results.json`: the models, and everything that explains their figures."""
     labels = {name: dataset.split(name).labels for name in ("train", "test")}
@@ -214,7 +216,7 @@ def _cost(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:
     return figures
 
 
-def _over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str, Any]:
+def over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str, Any]:
     """Figures of the seed that is best on validation, and the expectation for any seed.
 
     That one model is compared with each baseline on the same rows: `against` on test rows,

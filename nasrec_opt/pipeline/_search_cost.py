@@ -9,14 +9,7 @@ from typing import Any
 from nasrec_opt.objective import finished_trials
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._searches import place_of, studies_of
-from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline._storage import stored_study
-from nasrec_opt.pipeline.stages.ladder import LADDER
-from nasrec_opt.pipeline.stages.probe import PROBE
-from nasrec_opt.pipeline.stages.search import SEARCH
-from nasrec_opt.pipeline.stages.train import TRAIN
-
-STAGES: tuple[Stage, ...] = (PROBE, TRAIN, SEARCH, LADDER)  # all that comes before the winners
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +34,15 @@ def search_cost(folder: RunFolder, search: str) -> SearchCost:
         folder: The run folder.
         search: Name of the search's study; empty for the first search of the folder.
     """
+    # Late, since the stage of the report states this cost as well.
+    from nasrec_opt.pipeline.stages.ladder import LADDER
+    from nasrec_opt.pipeline.stages.probe import PROBE
+    from nasrec_opt.pipeline.stages.search import SEARCH
+    from nasrec_opt.pipeline.stages.train import TRAIN
+
     record: Mapping[str, Any] = folder.record()
-    keys = [stage.key(search) for stage in STAGES]
+    # All that comes before the winners.
+    keys = [stage.key(search) for stage in (PROBE, TRAIN, SEARCH, LADDER)]
     spent = [float(record[key]["seconds"]) for key in keys if key in record]
     studies = studies_of(folder)
     name = next((name for name in studies if place_of(name, studies) == search), None)

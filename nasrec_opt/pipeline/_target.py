@@ -1,4 +1,7 @@
-"""Which architecture a command is about: a genotype, or a model of a run by its rank."""
+"""Which architecture a command is about: a genotype, or a model of a run by its rank.
+
+Every command that takes an architecture reads it here, so that all of them take the same.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,11 @@ from nasrec_opt._results import read_results
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.pipeline._conditions import Conditions, assumed_conditions, conditions_of_run
 from nasrec_opt.pipeline._folder import RunFolder
-from nasrec_opt.space import Genotype
+from nasrec_opt.space import PUBLISHED, Genotype, published_model
+
+GENOTYPE = "genotype.json"  # in the folder of a trained or a pruned model
+MODEL = "model"  # in the folder of a trained model
+LEVELS = 5  # folders between a run folder and the genotype of one of its models, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ class Target:
 
 
 def read_target(
-    path: Path,
+    path: Path | str,
     *,
     model: int | None = None,
     run: Path | None = None,
@@ -41,7 +48,8 @@ def read_target(
     """Read the model that a user points at.
 
     Args:
-        path: A genotype in JSON, a run folder, or a run's `results.json`.
+        path: A genotype in JSON, the folder of a trained model, a run folder, a run's
+            `results.json`, or `published:` and the name of a model of the paper.
         model: Rank of the retrained model in a run, from 1, or None for the best.
         run: The run folder whose conditions hold for a genotype.
         technology: Technology TOML in place of the run's, or None for the run's.
@@ -49,7 +57,8 @@ def read_target(
         num_sparse: Number of sparse columns, for a genotype without a run.
 
     Returns:
-        The genotype, with the columns and the accelerator of its run where it has one.
+        The genotype, with the columns and the accelerator of its run where it has one. A published
+        model has the columns of the paper's log.
 
     Raises:
         NasrecError: There is no such thing, or the options contradict each other.
@@ -58,29 +67,112 @@ def read_target(
         GenotypeError: The genotype is not valid.
     """
     counts = {"--num-dense": num_dense, "--num-sparse": num_sparse}
-    values: Any = None if path.is_dir() else _read(path)
-    is_run = path.is_dir() or (isinstance(values, dict) and "models" in values)
-    if is_run and run is not None:
+    results = results_at(path)
+    if results is not None and run is not None:
         raise StudyError(f"--run: expected only with a genotype, got the run {path}")
-    if not is_run and model is not None:
+    if results is None and model is not None:
         raise StudyError(f"--model: expected only with a run, got the genotype {path}")
-    if is_run or run is not None:
+    if results is None and run is None:
+        run = _run_above(path)
+    if results is not None or run is not None:
         for option, count in counts.items():
             if count is not None:
                 raise StudyError(
                     f"{option}: expected only without a run, since the columns of a run are known"
                 )
-    if is_run:
-        results = RunFolder(path).results if path.is_dir() else path
+    if results is not None:
         return _model_of(results, 1 if model is None else model, technology)
-    genotype = Genotype.from_dict(values, str(path))
-    if run is None:
-        return Target(genotype, assumed_conditions(technology, num_dense, num_sparse))
-    return Target(genotype, _conditions_of(RunFolder(run), technology))
+    genotype = read_genotype(path)
+    if run is not None:
+        return Target(genotype, _conditions_of(RunFolder(run), technology))
+    if str(path).startswith(PUBLISHED):
+        published = published_model(str(path).removeprefix(PUBLISHED))
+        num_dense = published.num_dense if num_dense is None else num_dense
+        num_sparse = published.num_sparse if num_sparse is None else num_sparse
+    return Target(genotype, assumed_conditions(technology, num_dense, num_sparse))
 
 
-def _model_of(results: Path, rank: int, technology: Path | None) -> Target:
-    """A retrained model of a run, under the run's conditions."""
+def results_at(path: Path | str) -> Path | None:
+    """Find the results of the run that a user points at.
+
+    Args:
+        path: What `read_target` takes.
+
+    Returns:
+        The file, which need not exist, or None where `path` is a single architecture.
+
+    Raises:
+        GenotypeError: It is a file that cannot be read, or is not JSON.
+    """
+    if str(path).startswith(PUBLISHED):
+        return None
+    path = Path(path)
+    if path.is_dir():
+        return None if genotype_in(path) else RunFolder(path).results
+    values = _read(path)
+    return path if isinstance(values, dict) and "models" in values else None
+
+
+def read_genotype(path: Path | str) -> Genotype:
+    """Read a single architecture.
+
+    Args:
+        path: A genotype in JSON, the folder of a trained model, or `published:` and the name of a
+            model of the paper.
+
+    Returns:
+        The genotype.
+
+    Raises:
+        GenotypeError: There is no such model, or it is not valid.
+    """
+    if str(path).startswith(PUBLISHED):
+        return published_model(str(path).removeprefix(PUBLISHED)).genotype
+    file = genotype_in(Path(path)) or Path(path)
+    return Genotype.from_dict(_read(file), str(file))
+
+
+def models_of(results: Path) -> list[Genotype]:
+    """Read the retrained models of a run.
+
+    Args:
+        results: Its `results.json`.
+
+    Returns:
+        Their genotypes, the best on validation rows first.
+
+    Raises:
+        StudyError: The file is missing, or holds something else.
+        GenotypeError: A genotype is not valid.
+    """
+    _require(results)
+    return [
+        Genotype.from_dict(model["genotype"], f"{results}: model {rank}")
+        for rank, model in enumerate(read_results(results)["models"], start=1)
+    ]
+
+
+def genotype_in(folder: Path) -> Path | None:
+    """The genotype of a trained model in its folder."""
+    places = (folder / GENOTYPE, folder / MODEL / GENOTYPE)
+    return next((file for file in places if file.is_file()), None)
+
+
+def _run_above(path: Path | str) -> Path | None:
+    """The finished run that the folder of a model is in, or the genotype in that folder."""
+    path = Path(path)
+    if not (genotype_in(path) or path.name == GENOTYPE):
+        return None
+    above = list(path.absolute().parents)[:LEVELS]
+    return next((place for place in above if RunFolder(place).results.exists()), None)
+
+
+def _require(results: Path) -> None:
+    """Refuse a run without retrained models.
+
+    Raises:
+        StudyError: The file is missing.
+    """
     if not results.exists():
         others = sorted(results.parent.parent.glob("searches/*/results.json"))
         instead = f"one of {', '.join(map(str, others))}" if others else "a run that has some"
@@ -88,11 +180,14 @@ def _model_of(results: Path, rank: int, technology: Path | None) -> Target:
             f"{results}: expected the retrained models of a run, found nothing there; give "
             f"{instead}, or a genotype"
         )
-    found = read_results(results)
-    models = found["models"]
+
+
+def _model_of(results: Path, rank: int, technology: Path | None) -> Target:
+    """A retrained model of a run, under the run's conditions."""
+    models = models_of(results)
     if not 1 <= rank <= len(models):
         raise StudyError(f"{results}: --model: expected 1 to {len(models)}, got {rank}")
-    genotype = Genotype.from_dict(models[rank - 1]["genotype"], f"{results}: model {rank}")
+    genotype, found = models[rank - 1], read_results(results)
     if "conditions" in found:
         return Target(genotype, _recorded(found, results).on(technology))
     folder = RunFolder(results.parent.parent)  # of a version that did not write them down

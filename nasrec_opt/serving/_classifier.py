@@ -24,7 +24,7 @@ from nasrec_opt.retrain import retrain
 from nasrec_opt.serving._frames import frame_of
 from nasrec_opt.serving._places import GENOTYPE, find
 from nasrec_opt.serving._predictor import Predictor
-from nasrec_opt.space import Genotype
+from nasrec_opt.space import FLOAT_BITS, PUBLISHED, Genotype, published_model
 from nasrec_opt.supernet import Subnet
 
 LABEL = "label"
@@ -38,8 +38,9 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     of training, and 10 % are held out for `test_log_loss_`.
 
     Args:
-        genotype: The architecture: a `Genotype`, the path of one in JSON, a run folder or its
-            `results.json`.
+        genotype: The architecture: a `Genotype`, the path of one in JSON, a run folder, its
+            `results.json`, the folder of a trained model, or `published:` and the name of a model
+            of the paper, which is in floating point.
         model: Which model of a run: its rank from 1.
         sparse: Names of the columns that are read as categories; None means all columns that are
             not numbers. Numbers in them are categories as well.
@@ -202,6 +203,8 @@ def _genotype(given: Genotype | Path | str, model: int) -> Genotype:
         return given
     if not isinstance(given, (str, Path)):
         raise StudyError(f"genotype: expected a Genotype or a path, got {given!r}")
+    if str(given).startswith(PUBLISHED):
+        return published_model(str(given).removeprefix(PUBLISHED)).genotype.with_bits(FLOAT_BITS)
     path = Path(given)
     if path.is_file() and path.suffix == ".json":
         try:

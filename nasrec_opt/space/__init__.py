@@ -35,6 +35,8 @@ from nasrec_opt.space._operators import (
     reads,
 )
 from nasrec_opt.space._published import (
+    ALL_PUBLISHED,
+    PUBLISHED,
     PublishedModel,
     published,
     published_model,
@@ -43,6 +45,7 @@ from nasrec_opt.space._published import (
 from nasrec_opt.space._search_space import SearchSpace
 
 __all__ = [
+    "ALL_PUBLISHED",
     "BALANCED_OPS",
     "DENSE_OPS",
     "FLOAT_BITS",
@@ -50,6 +53,7 @@ __all__ = [
     "OPERATORS",
     "ORDERED_OPS",
     "PRESETS",
+    "PUBLISHED",
     "READ_SPARSE",
     "SPARSE_OPS",
     "BlockGene",

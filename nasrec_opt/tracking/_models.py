@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nasrec_opt.tracking._parent import Parent
 from nasrec_opt.tracking._record import (
     GENOTYPE_TAG,
     KIND_TAG,
+    LAYER_NORM_TAG,
     MODEL_TAG,
     SCORED_BITS_TAG,
     TABLE_ROWS_TAG,
@@ -22,7 +24,7 @@ from nasrec_opt.tracking._record import (
     milliseconds,
 )
 
-ENSEMBLE = "ensemble"
+ENSEMBLE, RATE = "ensemble", "learning_rate"
 
 
 def put_files(parent: Parent, files: Mapping[int, Sequence[Path]]) -> None:
@@ -39,11 +41,16 @@ def replace_models(
     files: Sequence[Sequence[Path]],
     ensemble: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a run for each model and the ensemble, and delete the previous ones."""
+    """Write a run for each model, the ensemble and each learning rate that was compared.
+
+    The previous ones are deleted.
+    """
     before = [run for run in parent.nested() if MODEL_TAG in run.data.tags]
     records = [_record(*entry, parent) for entry in enumerate(models, start=1)]
     if ensemble is not None:
         records.append(_record_of_ensemble(ensemble, parent))
+    for place, model in enumerate(models, start=1):
+        records += _records_of_rates(place, model, parent)
     run_ids = parent.store.writer.write(records)
     for run_id, paths in zip(run_ids, files, strict=False):  # files of none, or of each
         _copy(parent, run_id, paths)
@@ -69,6 +76,25 @@ def _record_of_ensemble(ensemble: Mapping[str, Any], parent: Parent) -> RunRecor
     )
 
 
+def _records_of_rates(place: int, model: Mapping[str, Any], parent: Parent) -> list[RunRecord]:
+    """The trials of a model's learning rate; none where there was only one rate."""
+    compared, now = model.get("rate_trials") or [], milliseconds()
+    return [
+        RunRecord(
+            name=f"retrained-{place}-rate-{rate:g}",
+            status="FINISHED" if isfinite(value) else "FAILED",
+            start_ms=now,
+            end_ms=now,
+            params=Notes().params({"learning_rate": f"{rate:g}"}),
+            metrics=Notes().metrics({"log_loss": value}),
+            tags=Notes().tags(
+                {**parent.tags, KIND_TAG: RATE, MODEL_TAG: f"{place}, learning rate {rate:g}"}
+            ),
+        )
+        for rate, value in (compared if len(compared) > 1 else [])
+    ]
+
+
 def _copy(parent: Parent, run_id: str, paths: Sequence[Path]) -> None:
     for path in paths:
         put(parent.store.client, run_id, path)
@@ -80,6 +106,8 @@ def _record(place: int, model: Mapping[str, Any], parent: Parent) -> RunRecord:
     tags = {KIND_TAG: "model", MODEL_TAG: str(place), GENOTYPE_TAG: genotype}
     # It is trained and scored at its bits, with a row for every value.
     tags |= {TABLE_ROWS_TAG: "none", SCORED_BITS_TAG: "genotype"}
+    if not model.get("layer_norm", True):
+        tags[LAYER_NORM_TAG] = "false"
     if "trial" in model:
         tags["nasrec.found_by"] = str(model["trial"])
     return RunRecord(

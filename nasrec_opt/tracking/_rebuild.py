@@ -19,6 +19,7 @@ from nasrec_opt.tracking._record import (
     DATA_TAG,
     FEATURES_TAG,
     GENOTYPE_TAG,
+    LAYER_NORM_TAG,
     SCORED_BITS_TAG,
     SEED_TAG,
     TABLE_ROWS_TAG,
@@ -42,6 +43,7 @@ class Recipe:
         features: Shape of the input, or None if no data was logged.
         data_fingerprint: Fingerprint of the dataset, or None if none was logged.
         balance: Whether dot products project their vectors, or None if it was not logged.
+        layer_norm: Whether a layer norm follows each operator.
         max_table_rows: Maximum rows of one column's embedding table, or None for full tables; a
             supernet's default if it was not logged.
         scored_bits: `float` if the score was computed in floating point whatever the genotype's
@@ -55,6 +57,7 @@ class Recipe:
     features: FeatureSpec | None
     data_fingerprint: str | None
     balance: bool | None
+    layer_norm: bool
     max_table_rows: int | None
     scored_bits: str
     seeds: dict[str, int]
@@ -103,6 +106,7 @@ def recipe_of(run: Any) -> Recipe:
         features=FeatureSpec.from_dict(json.loads(features)) if features else None,
         data_fingerprint=tags.get(DATA_TAG),
         balance=json.loads(tags[BALANCE_TAG]) if BALANCE_TAG in tags else None,
+        layer_norm=tags.get(LAYER_NORM_TAG) != "false",
         max_table_rows=_table_rows(tags.get(TABLE_ROWS_TAG)),
         scored_bits=tags.get(SCORED_BITS_TAG, "genotype"),
         seeds={
@@ -164,6 +168,7 @@ def rebuild(
         seed,
         max_table_rows=recipe.max_table_rows if max_table_rows == "logged" else max_table_rows,
         balance=balance,
+        layer_norm=recipe.layer_norm,
     )
 
 

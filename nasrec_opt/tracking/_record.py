@@ -15,7 +15,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 PARENT_TAG = "mlflow.parentRunId"  # MLflow's own name: the run is nested
-KIND_TAG = "nasrec.kind"  # study, trial, model, ensemble or baseline
+KIND_TAG = "nasrec.kind"  # study, trial, model, ensemble, baseline or learning_rate
 STUDY_TAG = "nasrec.study"
 BEGAN_TAG = "nasrec.began"  # when trial 0 ended: distinguishes studies of one name
 TRIAL_TAG = "nasrec.trial"
@@ -30,6 +30,7 @@ SPACE_NAME_TAG = "nasrec.space_name"
 DATA_TAG = "nasrec.dataset"
 FEATURES_TAG = "nasrec.features"
 BALANCE_TAG = "nasrec.balance"  # whether dot products project their rows: true or false
+LAYER_NORM_TAG = "nasrec.layer_norm"  # of retrained models: true or false; true if missing
 TABLE_ROWS_TAG = "nasrec.max_table_rows"  # of one column's embedding table; none for full tables
 SCORED_BITS_TAG = "nasrec.scored_bits"  # genotype, or float where bits were left out of the score
 SEED_TAG = "nasrec.seed"  # of the whole study; `nasrec.seed.model` and so on of a part

@@ -24,6 +24,7 @@ from nasrec_opt.pipeline._precision import keep_precision
 from nasrec_opt.pipeline._run import Run
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline.stages.ladder import LADDER
+from nasrec_opt.pipeline.stages.models import MODELS
 from nasrec_opt.pipeline.stages.prepare import PREPARE
 from nasrec_opt.pipeline.stages.retrain import RETRAIN
 from nasrec_opt.pipeline.stages.search import SEARCH
@@ -68,6 +69,7 @@ OTHER: dict[str, Any] = {
     "search.objectives": ("log_loss", "energy_uj"),
     "search.constraints": {"area_mm2": 1.0},
     "search.evolution.population_size": 65,
+    "retrain.genotypes": ("published:kdd-small",),
     "retrain.model.learning_rates": (0.01,),
     "mlflow.uri": "http://127.0.0.1:5000",
     "mlflow.experiment": "team/ads",
@@ -197,6 +199,8 @@ def effect(config: StudyConfig, folder: RunFolder) -> str:
         run.study()
     except StudyError as error:
         return "refused" if re.search("other settings|other objectives", str(error)) else str(error)
+    if MODELS.is_wanted(run.config):
+        return "these models are trained, the search stays as it is"
     if not SEARCH.is_done(run):
         return "the search continues"
     if LADDER.is_wanted(run.config) and not LADDER.is_done(run):

@@ -71,6 +71,24 @@ def test_another_search_of_a_run_is_named(run):
         motif_groups([str(run)], search="third")
 
 
+def test_results_are_retrained_models_in_the_space_of_their_search(run, tmp_path):
+    best = genotypes_of(run, "second", range(4))
+    models = [{"genotype": json.loads(genotype)} for genotype in best]
+    results = run / "searches" / "second" / "results.json"
+    results.parent.mkdir(parents=True)
+    results.write_text(json.dumps({"models": models, "baselines": {"constant": {}}}))
+    (group,) = motif_groups([str(results)], samples=20)
+    assert group.space == SPACE
+    assert group.names == ("model 1", "model 2", "model 3", "model 4")
+    assert motif_groups([str(results)], top=2, samples=20)[0].names == group.names[:2]
+    alone = tmp_path / "results.json"
+    alone.write_text(results.read_text())
+    (group,) = motif_groups([str(alone)], samples=20)
+    assert group.space != SPACE  # nobody can tell, so it is the preset that they name
+    with pytest.raises(StudyError, match="--search: expected only with a run folder"):
+        motif_groups([str(results)], search="second")
+
+
 def test_genotypes_of_one_space_stand_in_one_table(tmp_path):
     paths = []
     for name in ("criteo-full", "kdd-full"):
@@ -121,7 +139,7 @@ def test_json_and_tables_have_the_same_figures(cli):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none.json"], "none.json: expected a run, a genotype in JSON, or published, got No such"),
+        (["none.json"], "none.json: expected a genotype in JSON, or a run, got No such"),
         (["published:cirteo"], "published model: expected one of criteo-small"),
         (["."], ": expected a run with a search, found none"),
     ],

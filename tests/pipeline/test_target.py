@@ -113,6 +113,67 @@ def test_what_is_printed_says_what_the_figures_hold_for(run):
     assert "millions of multiply-accumulates of one sample" in text
 
 
+def of_model(run: Path, rank: int = 1) -> Path:
+    """The folder of a retrained model."""
+    return run / results(run)["models"][rank - 1]["folder"]
+
+
+def test_the_folder_of_a_model_is_that_model(run):
+    for place in (of_model(run, 2), of_model(run, 2) / "model", of_model(run, 2) / "model"):
+        assert figures(place) == figures(run, "--model", 2)
+    assert figures(of_model(run) / "model" / "genotype.json") == figures(run)
+    assert "--model: expected only with a run" in refused("cost", of_model(run), "--model", 1)
+
+
+def test_a_published_model_is_costed_with_the_columns_of_its_log(run):
+    found = figures("published:avazu-full")
+    assert found["mflops_paper"] == pytest.approx(1.867, abs=5e-4)
+    conditions = found["conditions"]
+    assert (conditions["num_dense"], conditions["num_sparse"]) == (1, 23)  # a column of zeros
+    assert figures("published:avazu-full", "--num-sparse", 26)["conditions"]["num_sparse"] == 26
+    here = figures("published:avazu-full", "--run", run)
+    assert here["conditions"]["num_sparse"] == 39
+    assert "expected one of criteo-small" in refused("cost", "published:criteo")
+
+
+COMMANDS = {
+    "cost": ("cost", "{}", "--json"),
+    "show": ("show", "{}", "--out", "{out}/x.svg"),
+    "motifs": ("motifs", "{}", "--samples", 5),
+    "prune": ("prune", "{}", "--rounds", 1, "--method", "magnitude", "--out", "{out}/pruned"),
+    "export": ("export", "{}", "--format", "torch", "--out", "{out}/exported"),
+    "predict": ("predict", "{}", "{out}/rows.csv"),
+    "compare": ("compare", "{}"),
+    "retrain": ("retrain", "{study}", "--genotype", "{}", "--out", "{out}/again"),
+}
+
+
+@pytest.mark.parametrize("what", ["run", "results", "model"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_a_run_its_results_and_a_model(run, tmp_path, command, what):
+    given = {"run": run, "results": run / "retrained" / "results.json", "model": of_model(run)}
+    if what == "model" and command in ("compare", "prune"):
+        return  # both are about a run and its log
+    study = tmp_path / "study.toml"
+    study.write_text("[data]\nsynthetic_rows = 1500\n[retrain.model]\nepochs = 1\n")
+    (tmp_path / "rows.csv").write_text("\t".join(["3"] * 13 + ["ab"] * 26) + "\n")
+    words = [str(word).format(given[what], out=tmp_path, study=study) for word in COMMANDS[command]]
+    result = called(*words)
+    assert result.exit_code == 0, result.exception
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"motifs", "compare"}))
+def test_more_models_than_there_are_is_refused_and_leaves_nothing(run, tmp_path, command):
+    study = tmp_path / "study.toml"
+    study.write_text("[retrain.model]\nepochs = 1\n")
+    (tmp_path / "rows.csv").write_text("\t".join(["3"] * 13 + ["ab"] * 26) + "\n")
+    before = sorted(tmp_path.iterdir())
+    words = [str(word).format(run, out=tmp_path, study=study) for word in COMMANDS[command]]
+    assert "model: expected 1 to 2" in refused(*words, "--model", 9)
+    assert sorted(tmp_path.iterdir()) == before
+    assert not (run / "pruned" / "model-9-magnitude").exists()
+
+
 def test_another_accelerator_may_be_tried_for_a_model_of_a_run(run):
     found = figures(run, "--accelerator", "cpu.toml")
     assert found["conditions"]["technology"] == "cpu.toml"

@@ -14,7 +14,7 @@ import pytest
 from conftest import environment
 from serving.models import everything, predictor_of, rows_of, small
 
-from nasrec_opt import Genotype, Predictor
+from nasrec_opt import Genotype, Predictor, Subnet
 from nasrec_opt.data import Preprocessor, generate_synthetic
 from nasrec_opt.errors import NasrecError, StudyError
 from nasrec_opt.serving import OnnxPredictor, TorchPredictor, export, load_predictor

@@ -3,6 +3,7 @@
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline.stages.baselines import BASELINES
 from nasrec_opt.pipeline.stages.ladder import LADDER
+from nasrec_opt.pipeline.stages.models import MODELS
 from nasrec_opt.pipeline.stages.prepare import PREPARE
 from nasrec_opt.pipeline.stages.probe import PROBE
 from nasrec_opt.pipeline.stages.register import REGISTER
@@ -14,6 +15,7 @@ from nasrec_opt.pipeline.stages.train import TRAIN
 STAGES: tuple[Stage, ...] = (
     PREPARE,
     BASELINES,
+    MODELS,
     PROBE,
     TRAIN,
     SEARCH,

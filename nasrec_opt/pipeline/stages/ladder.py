@@ -31,5 +31,5 @@ LADDER = Stage(
     output=RunFolder.ladder_of,
     run=_run,
     detail=lambda _: "models trained for a while",
-    is_wanted=lambda config: config.search.ladder is not None,
+    is_wanted=lambda config: config.has_search and config.search.ladder is not None,
 )

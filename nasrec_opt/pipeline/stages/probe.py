@@ -13,7 +13,7 @@ from nasrec_opt.pipeline._stage import Stage
 
 def _is_wanted(config: StudyConfig) -> bool:
     ladder = config.search.ladder
-    return ladder is not None and ladder.probes > 0
+    return config.has_search and ladder is not None and ladder.probes > 0
 
 
 def _run(context: Context) -> str:

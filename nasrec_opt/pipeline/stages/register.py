@@ -28,5 +28,5 @@ REGISTER = Stage(
     },
     output=RunFolder.registered_of,
     run=_run,
-    is_wanted=lambda config: config.mlflow.register,
+    is_wanted=lambda config: config.has_search and config.mlflow.register,
 )

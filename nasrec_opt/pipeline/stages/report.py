@@ -56,4 +56,5 @@ REPORT = Stage(
     output=RunFolder.report_of,
     run=_run,
     is_repeated=True,
+    is_wanted=lambda config: config.has_search,
 )

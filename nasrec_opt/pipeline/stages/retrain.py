@@ -16,6 +16,7 @@ from nasrec_opt.pipeline._identity import ladder_settings, retrain_settings
 from nasrec_opt.pipeline._ladder import finalists_of
 from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._probes import trained_probes
+from nasrec_opt.pipeline._rates import write_rate_studies
 from nasrec_opt.pipeline._retraining import folder_of_model, retrain_winners
 from nasrec_opt.pipeline._search import Found, winners
 from nasrec_opt.pipeline._stage import Stage
@@ -35,6 +36,7 @@ def _run(context: Context) -> str:
     if ladder is not None:
         key = digest(ladder_settings(config, folder, context.space))
         LadderView(study, folder, key).finish(results["models"])
+    write_rate_studies(folder, results["models"])
     _log(context, study, dataset, results)
     return sentences.retrained(results)
 
@@ -68,4 +70,5 @@ RETRAIN = Stage(
     output=RunFolder.results_of,
     run=_run,
     detail=_detail,
+    is_wanted=lambda config: config.has_search,
 )

@@ -106,4 +106,5 @@ SEARCH = Stage(
     detail=lambda context: name_of_proposer(context.config.search),
     check=_check,
     before=_look_again,
+    is_wanted=lambda config: config.has_search,
 )

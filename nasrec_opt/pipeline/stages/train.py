@@ -37,4 +37,5 @@ TRAIN = Stage(
     is_shared=True,
     keeps=lambda folder: folder.supernet,
     before=lambda context: keep_precision(context.config, context.folder),
+    is_wanted=lambda config: config.has_search,
 )
