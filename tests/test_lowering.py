@@ -97,6 +97,26 @@ def test_the_worked_example_mac_by_mac():
     assert alone["2/attn/rows"] == alone["2/dot/rows"] == 10_240  # 16 x 40 x 16
 
 
+def test_fm_without_a_sparse_operator_reads_the_embeddings():
+    first = BlockGene(sparse_ops=(), dense_width=32, sparse_to_dense=True)
+    last = BlockGene(sparse_ops=(), dense_width=64, dense_inputs=(1,), sparse_to_dense=True)
+    operations = {
+        o.name: o for o in lower(Genotype((first, last), space="mine"), CRITEO).operations
+    }
+    assert {name: o.macs for name, o in operations.items() if o.macs} == {
+        "1/fc": 13 * 32,
+        "1/fm/output": 16 * 32,
+        "2/fc": 32 * 64,
+        "2/fm/output": 16 * 64,
+        "final": 64,  # the dense output alone
+    }
+    for number in (1, 2):
+        fm = operations[f"{number}/fm"]
+        assert fm.after == ("embedding",)
+        # Squares of 26 vectors and of their sum; 2 x 25 additions for the sums, 1 subtraction.
+        assert (fm.unit_macs, fm.additions) == (27 * 16, 51 * 16)
+
+
 def test_gate_and_sum_by_hand():
     wide = BlockGene(dense_width=64)
     two = BlockGene(
