@@ -262,13 +262,27 @@ def export(
             "--format", metavar="onnx|torch|mlflow", help="For ONNX Runtime, torch, or MLflow."
         ),
     ] = "onnx",
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="Compute products of 8 bits in int8; prints what that costs in log loss on the "
+            "run's rows.",
+        ),
+    ] = False,
 ) -> None:
     """Write a trained model for ONNX Runtime, torch or MLflow, with what reads raw rows."""
-    from nasrec_opt.serving import Predictor, check_format, check_new
+    from nasrec_opt.serving import Predictor, check_format, check_new, export_int8
     from nasrec_opt.serving import export as write_export
 
     check_new(out)  # first: loading a model takes a while
     chosen = check_format(format_)
+    if int8:
+        if chosen != "onnx":
+            raise StudyError(f"--int8: expected --format onnx, got {chosen}")
+        print(export_int8(run, out, model=_rank(model)).in_words())
+        print(out)
+        return
     write_export(Predictor.load(run, model=_rank(model)), out, format=chosen)
     print(out)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nasrec_opt.serving._bundle import check_format, check_new
     from nasrec_opt.serving._classifier import CTRClassifier
     from nasrec_opt.serving._export import export
+    from nasrec_opt.serving._int8_export import Int8Cost, export_int8
     from nasrec_opt.serving._load import load_predictor
     from nasrec_opt.serving._onnx import OnnxPredictor
     from nasrec_opt.serving._places import ModelChoice, Place, find, find_results
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CTRClassifier",
+    "Int8Cost",
     "ModelChoice",
     "OnnxPredictor",
     "Place",
@@ -33,6 +35,7 @@ __all__ = [
     "check_new",
     "check_out",
     "export",
+    "export_int8",
     "find",
     "find_results",
     "load_predictor",
@@ -42,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "OnnxPredictor": "_onnx",
+    "Int8Cost": "_int8_export",
     "ModelChoice": "_places",
     "Place": "_places",
     "Predictor": "_predictor",
@@ -52,6 +56,7 @@ _HOMES = {
     "check_new": "_bundle",
     "check_out": "_stream",
     "export": "_export",
+    "export_int8": "_int8_export",
     "find": "_places",
     "find_results": "_places",
     "load_predictor": "_load",

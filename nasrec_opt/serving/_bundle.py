@@ -47,11 +47,12 @@ class Bundle:
         """
         return preprocessor_for(self.folder / PREPROCESSOR, self.features)
 
-    def write(self, preprocessor: Preprocessor) -> None:
+    def write(self, preprocessor: Preprocessor, **more: Any) -> None:
         """Write everything but the graph.
 
         Args:
             preprocessor: Reads rows as the model does.
+            more: JSON values that describe the graph.
         """
         preprocessor.save(self.folder / PREPROCESSOR)
         schema = preprocessor.schema
@@ -71,6 +72,7 @@ class Bundle:
                 },
             },
             "outputs": ["logit", "probability"],
+            **more,
         }
         write_json(self.folder / EXPORT, values)
 

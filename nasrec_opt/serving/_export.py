@@ -52,16 +52,18 @@ def export(predictor: Predictor, out: Path | str, *, format: Format = "onnx") ->
         with atomic_directory(out) as folder:
             write_pyfunc(predictor, folder)
         return
-    if format == "onnx":
-        _require_onnx()
-    program = _traced(predictor.model)
     with atomic_directory(out) as folder:
         bundle = Bundle(folder, format, predictor.model.features)
-        bundle.write(predictor.preprocessor)
         if format == "torch":
-            torch.export.save(program, bundle.graph)
+            torch.export.save(_traced(predictor.model), bundle.graph)
         else:
-            _save_onnx(program, bundle.graph)
+            save_onnx(predictor.model, bundle.graph)
+        bundle.write(predictor.preprocessor)
+
+
+def weight_bytes(model: Subnet | Ensemble) -> int:
+    """Size of the weights of a model, bytes."""
+    return sum(w.numel() * w.element_size() for w in model.state_dict().values())
 
 
 class _Graph(nn.Module):
@@ -87,18 +89,27 @@ def _traced(model: Subnet | Ensemble) -> torch.export.ExportedProgram:
         )
 
 
-def _save_onnx(program: torch.export.ExportedProgram, file: Path) -> None:
+def save_onnx(model: Subnet | Ensemble, file: Path) -> None:
+    """Write the graph of a model.
+
+    Args:
+        model: The model.
+        file: The file.
+
+    Raises:
+        MissingExtraError: The packages that write ONNX are not installed.
+    """
+    _require_onnx()
     with torch.no_grad(), _quiet():
         written = torch.onnx.export(
-            program,
+            _traced(model),
             dynamo=True,
             input_names=["dense", "sparse"],
             output_names=["logit", "probability"],
             verbose=False,
         )
         assert written is not None  # None is for exporters of before dynamo
-        weights = sum(w.numel() * w.element_size() for w in program.state_dict.values())
-        written.save(file, external_data=weights > ONE_FILE_BYTES)
+        written.save(file, external_data=weight_bytes(model) > ONE_FILE_BYTES)
 
 
 def _require_onnx() -> None:

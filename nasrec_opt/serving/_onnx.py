@@ -40,13 +40,18 @@ class OnnxPredictor(RowPredictor):
 
     @classmethod
     def load(
-        cls, folder: Path | str, *, providers: Sequence[str] = ("CPUExecutionProvider",)
+        cls,
+        folder: Path | str,
+        *,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        thread_count: int | None = None,
     ) -> Self:
         """Load a model that was exported as ONNX.
 
         Args:
             folder: The folder that `export` wrote.
             providers: Execution providers of ONNX Runtime, the preferred one first.
+            thread_count: Threads of one prediction, or None for all cores.
 
         Returns:
             The predictor.
@@ -62,8 +67,13 @@ class OnnxPredictor(RowPredictor):
             raise MissingExtraError("ONNX Runtime", "onnx") from error
         bundle = Bundle.read(Path(folder), "onnx")
         preprocessor = bundle.preprocessor()
+        settings = onnxruntime.SessionOptions()
+        if thread_count is not None:
+            settings.intra_op_num_threads = thread_count
         try:
-            session = onnxruntime.InferenceSession(str(bundle.graph), providers=list(providers))
+            session = onnxruntime.InferenceSession(
+                str(bundle.graph), settings, providers=list(providers)
+            )
         except Exception as error:  # the classes of its errors have no other root
             reason = str(error).strip().partition("\n")[0]
             raise StudyError(f"{bundle.graph}: expected a graph in ONNX, got: {reason}") from error
