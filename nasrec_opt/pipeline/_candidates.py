@@ -20,6 +20,7 @@ from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._cost import costs_where_possible
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._search_cost import search_cost
+from nasrec_opt.pipeline.stages import STAGES
 from nasrec_opt.pipeline.stages.baselines import BASELINES
 from nasrec_opt.report import ModelRow, averaged_in_words
 from nasrec_opt.retrain import Ensemble, predict
@@ -43,7 +44,7 @@ class Candidates:
         self._models, self._ensemble = found["models"], found.get("ensemble")
         self._results, self._folder = results, folder
         search = folder.search_of(results)
-        self._search_cost = search_cost(folder, search)
+        self._search_cost = search_cost(folder, search, STAGES)
         self._probes = _probes(folder.probes_of(search))
         if "conditions" not in found:
             raise StudyError(

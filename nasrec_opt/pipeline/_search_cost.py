@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nasrec_opt.objective import finished_trials
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._searches import place_of, studies_of
+from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline._storage import stored_study
+
+CHOOSING = ("probe", "train", "search", "ladder")  # stages that come before the winners
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class SearchCost:
     trials: int | None
 
 
-def search_cost(folder: RunFolder, search: str) -> SearchCost:
+def search_cost(folder: RunFolder, search: str, stages: Sequence[Stage]) -> SearchCost:
     """Add up what a search has taken.
 
     The time of a process that was killed in the middle of a stage is not known.
@@ -33,16 +36,10 @@ def search_cost(folder: RunFolder, search: str) -> SearchCost:
     Args:
         folder: The run folder.
         search: Name of the search's study; empty for the first search of the folder.
+        stages: The stages of the run.
     """
-    # Late, since the stage of the report states this cost as well.
-    from nasrec_opt.pipeline.stages.ladder import LADDER
-    from nasrec_opt.pipeline.stages.probe import PROBE
-    from nasrec_opt.pipeline.stages.search import SEARCH
-    from nasrec_opt.pipeline.stages.train import TRAIN
-
     record: Mapping[str, Any] = folder.record()
-    # All that comes before the winners.
-    keys = [stage.key(search) for stage in (PROBE, TRAIN, SEARCH, LADDER)]
+    keys = [stage.key(search) for stage in stages if stage.name in CHOOSING]
     spent = [float(record[key]["seconds"]) for key in keys if key in record]
     studies = studies_of(folder)
     name = next((name for name in studies if place_of(name, studies) == search), None)

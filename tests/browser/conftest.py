@@ -35,6 +35,6 @@ def browser(tmp_path_factory):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     window = Chrome(options=options, service=Service(driver))
-    window.set_page_load_timeout(60)
+    window.set_page_load_timeout(180)
     yield window
     window.quit()

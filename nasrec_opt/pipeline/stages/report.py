@@ -35,7 +35,7 @@ def _run(context: Context) -> str:
     path = write_page(folder, place, study)
     tracker = context.tracker()
     tracker.log_artifact(study, path)
-    found = search_cost(folder, place)
+    found = search_cost(folder, place, context.stages)
     spent = {"seconds": sum(stages.values()), "search_seconds": found.seconds}
     tracker.log_metrics(study, {name: value for name, value in spent.items() if value is not None})
     more = f", all searches in {folder.comparison}" if compare(folder) else ""
