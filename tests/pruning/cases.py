@@ -40,15 +40,21 @@ SPACES = {
     ),
     "profit": replace(SearchSpace.profit(3), dense_widths=(16, 32, 64), bits=(32,)),
 }
+# Of other methods; those of the last two have no sparse operator.
+OTHERS = {
+    "autoctr": replace(SearchSpace.autoctr(num_blocks=3), bits=(32,)),
+    "dnas": replace(SearchSpace.dnas(num_blocks=3), bits=(32,)),
+    "profit": replace(SearchSpace.profit(num_blocks=3), bits=(32,)),
+}
 
 
 def draw(name: str, seed: int) -> Genotype:
-    return SPACES[name].sample(np.random.default_rng(seed))
+    return (SPACES | OTHERS)[name].sample(np.random.default_rng(seed))
 
 
 def make_supernet(name: str, *, balance: bool = True) -> Supernet:
     """A supernet whose every weight matters: no bias is zero and no gain is one."""
-    supernet = Supernet(SPACES[name], FEATURES, seed=1, balance=balance)
+    supernet = Supernet((SPACES | OTHERS)[name], FEATURES, seed=1, balance=balance)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for weight in supernet.parameters():

@@ -7,7 +7,7 @@ import torch
 from counted_macs import attention_macs, macs_of
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from pruning.cases import FEATURES, SPACES, draw, make_supernet, some_units
+from pruning.cases import FEATURES, OTHERS, SPACES, draw, make_supernet, some_units
 from pruning.masked_model import masked_logits
 from supernet.cases import make_batch
 
@@ -37,6 +37,19 @@ def test_a_pruned_model_equals_the_masked_one(net, seed, share):
     pruned = cut(subnet, kept)(dense, sparse)
     masked = masked_logits(supernet, genotype, kept, dense, sparse)
     torch.testing.assert_close(pruned, masked, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_so_does_a_model_of_another_methods_space(name):
+    supernet = make_supernet(name)
+    for seed in range(4):
+        genotype = draw(name, seed)
+        subnet = supernet.extract(genotype)
+        kept = some_units(subnet, 0.4, seed)
+        dense, sparse, _ = make_batch(seed)
+        pruned = cut(subnet, kept)(dense, sparse)
+        masked = masked_logits(supernet, genotype, kept, dense, sparse)
+        torch.testing.assert_close(pruned, masked, atol=1e-5, rtol=1e-5)
 
 
 @given(net=nets, seed=seeds)
