@@ -173,7 +173,7 @@ def mlflow_ui(storage):
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--backend-store-uri", f"sqlite:///{storage}/mlflow.db"]
-    with serve([*command, "--port", str(port), "--workers", "1"], port, 240) as address:
+    with serve([*command, "--port", str(port), "--workers", "1"], port) as address:
         yield address
 
 
