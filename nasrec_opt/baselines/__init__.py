@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nasrec_opt.baselines._options import BaselineOptions
     from nasrec_opt.baselines._registry import BASELINES, BaselineSpec, baseline_spec
     from nasrec_opt.baselines._train import TrainedBaseline, train_baseline
-    from nasrec_opt.baselines._tune import TunedBaseline, tune_baseline
+    from nasrec_opt.baselines._tune import TunedBaseline, Tuning, tune_baseline
 
 __all__ = [
     "BASELINES",
@@ -25,6 +25,7 @@ __all__ = [
     "Network",
     "TrainedBaseline",
     "TunedBaseline",
+    "Tuning",
     "baseline_spec",
     "fit",
     "train_baseline",
@@ -39,6 +40,7 @@ _HOMES = {
     "Network": "_network",
     "TrainedBaseline": "_train",
     "TunedBaseline": "_tune",
+    "Tuning": "_tune",
     "baseline_spec": "_registry",
     "fit": "_fit",
     "train_baseline": "_train",

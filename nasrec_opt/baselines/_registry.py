@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 
 from nasrec_opt.baselines._network import Network
 from nasrec_opt.baselines._options import BaselineOptions
-from nasrec_opt.errors import StudyError
+from nasrec_opt.errors import MissingExtraError, StudyError
 from nasrec_opt.features import FeatureSpec
 
 Build = Callable[[FeatureSpec, BaselineOptions, int], Network]
@@ -44,6 +44,18 @@ class BaselineSpec:
     load: Callable[[], Any]
     build: Build | None
     space: Mapping[str, BaseDistribution] = field(default_factory=_tuned)
+
+    def is_installed(self) -> bool:
+        """Check whether the library is there.
+
+        Returns:
+            True if it can be imported.
+        """
+        try:
+            self.load()
+        except MissingExtraError:
+            return False
+        return True
 
 
 def _load_deepctr() -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
     from nasrec_opt.pipeline._given import GivenModels
-    from nasrec_opt.pipeline._model_table import compare_models, write_table
+    from nasrec_opt.pipeline._model_table import compare_models, train_baselines, write_table
     from nasrec_opt.pipeline._motif_table import print_motifs
     from nasrec_opt.pipeline._motifs import MotifGroup, motif_groups
     from nasrec_opt.pipeline._named import given_genotypes
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._run_study import run_study
     from nasrec_opt.pipeline._stage import Stage
     from nasrec_opt.pipeline._target import Target, read_target
+    from nasrec_opt.pipeline._tuned_baselines import Budget
     from nasrec_opt.pipeline.stages import STAGES
 
 __all__ = [
     "STAGES",
+    "Budget",
     "ConsoleReporter",
     "Context",
     "GivenModels",
@@ -55,11 +57,13 @@ __all__ = [
     "read_target",
     "register_model",
     "run_study",
+    "train_baselines",
     "write_table",
 ]
 
 _HOMES = {
     "STAGES": "stages",
+    "Budget": "_tuned_baselines",
     "ConsoleReporter": "_console",
     "Context": "_context",
     "GivenModels": "_given",
@@ -84,6 +88,7 @@ _HOMES = {
     "read_target": "_target",
     "register_model": "_registering",
     "run_study": "_run_study",
+    "train_baselines": "_model_table",
     "write_table": "_model_table",
 }
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nasrec_opt._files import read_json
 from nasrec_opt._results import folder_of
+from nasrec_opt.baselines import BaselineOptions
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._baselines import fitted_baselines
@@ -20,12 +21,15 @@ from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._cost import costs_where_possible
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._search_cost import search_cost
+from nasrec_opt.pipeline._tuned_baselines import KeptBaseline, TunedBaselines
 from nasrec_opt.pipeline.stages import STAGES
 from nasrec_opt.pipeline.stages.baselines import BASELINES
 from nasrec_opt.report import ModelRow, averaged_in_words
 from nasrec_opt.retrain import Ensemble, predict
 from nasrec_opt.space import Genotype, published_models
 from nasrec_opt.supernet import Subnet, best_device
+
+BATCH_SIZE = 512  # of a run whose results do not say
 
 Logits = npt.NDArray[np.float32]
 Found = tuple[ModelRow, Logits]
@@ -38,6 +42,10 @@ class Candidates:
         found: Contents of the results.
         results: Their file.
         folder: The run folder.
+
+    Attributes:
+        labels: Of the test rows, `[rows]`.
+        handmade: The hand-made models of the run.
     """
 
     def __init__(self, found: Mapping[str, Any], results: Path, folder: RunFolder) -> None:
@@ -60,6 +68,13 @@ class Candidates:
                 folder.dataset, min_count=int(dataset.view["min_count"]), binned_dense=True
             )
         self._dataset = dataset
+        training = found.get("training", {})
+        self.handmade = TunedBaselines(
+            folder,
+            dataset,
+            BaselineOptions(batch_size=int(training.get("batch_size") or BATCH_SIZE)),
+            _first_seed(self._models),
+        )
         self._test = dataset.split("test")
         self.labels = self._test.labels
 
@@ -108,18 +123,19 @@ class Candidates:
         return rows
 
     def baselines(self) -> list[Found]:
-        """The click rate and logistic regression."""
+        """The click rate, logistic regression, and the hand-made models that have been trained."""
         fitted = fitted_baselines(self._folder, self._dataset)
         # The click rate is counted: the time is that of the fits of logistic regression.
         seconds = self._folder.record().get(BASELINES.key(""), {}).get("seconds")
         spent = {"constant": None, "logistic_regression": seconds}
-        return [
+        rows = [
             (
                 _row(name.replace("_", " "), [{**baseline.to_dict(), "seconds": spent[name]}], {}),
                 baseline.test_logits,
             )
             for name, baseline in fitted.items()
         ]
+        return rows + [_handmade(kept) for kept in self.handmade.kept()]
 
     def _found(self, row: ModelRow) -> ModelRow:
         """The row of a model of the search."""
@@ -170,6 +186,22 @@ def _row(name: str, trained: Sequence[Mapping[str, Any]], costs: Mapping[str, An
         energy_uj=costs.get("energy_uj"),
         training_seconds=_seconds(trained),
     )
+
+
+def _first_seed(models: Sequence[Mapping[str, Any]]) -> int:
+    """The seed of the study, which the first trained model of an architecture has."""
+    if not models:
+        return 0
+    seeds = models[0].get("seeds") or [{"seed": models[0].get("seed", 0)}]
+    return min(int(entry["seed"]) for entry in seeds)
+
+
+def _handmade(kept: KeptBaseline) -> Found:
+    """The row of a hand-made model; the search that found it is its tuning."""
+    best = min(kept.models, key=lambda model: model.validation_log_loss)
+    figures = [model.to_dict() for model in kept.models]
+    row = _row(kept.label, figures, {"mflops": best.mflops, "parameters": best.parameters})
+    return replace(row, search_seconds=kept.seconds, search_trials=kept.trials), best.test_logits
 
 
 def _figures(file: Path) -> dict[str, Any]:

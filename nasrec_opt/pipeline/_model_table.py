@@ -13,8 +13,10 @@ from pathlib import Path
 from nasrec_opt._files import atomic_write
 from nasrec_opt._results import read_results
 from nasrec_opt.pipeline._candidates import Candidates
+from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._report import keep_comparison, refresh_report
+from nasrec_opt.pipeline._tuned_baselines import Budget, chosen_baselines
 from nasrec_opt.report import ModelRow, to_csv, to_markdown
 from nasrec_opt.retrain import Comparison, compare
 from nasrec_opt.serving import find_results
@@ -37,12 +39,42 @@ def compare_models(run: Path) -> list[ModelRow]:
     Raises:
         StudyError: The run is not finished, or a model of it is missing or damaged.
     """
-    results, folder = find_results(run)
-    candidates = Candidates(read_results(results), results, RunFolder(folder))
+    candidates = _candidates(run)
     rows = [*candidates.searched(), *candidates.others(), *candidates.baselines()]
     rows.sort(key=lambda entry: entry[0].validation_log_loss)
     (best, logits), labels = rows[0], candidates.labels
     return [best] + [_against(row, compare(others, logits, labels)) for row, others in rows[1:]]
+
+
+def train_baselines(
+    run: Path, names: str, budget: Budget, reporter: Reporter | None = None
+) -> None:
+    """Tune and train hand-made models on the log of a run; `compare_models` then has them as rows.
+
+    What the folder already has is read; a killed process continues.
+
+    Args:
+        run: A run folder, or a `results.json` in one.
+        names: Keys of `nasrec_opt.baselines.BASELINES`, separated by commas; `all` for those whose
+            library is installed.
+        budget: What the tuning of each may cost, and the number of seeds.
+        reporter: Receives the progress, or None for no output.
+
+    Raises:
+        MissingExtraError: The library of a model is not installed; nothing has been trained then.
+        StudyError: The run is not finished, a name is unknown, or another process works in the
+            folder.
+    """
+    candidates = _candidates(run)
+    specs = chosen_baselines(names)
+    _, folder = find_results(run)
+    with RunFolder(folder).locked():
+        candidates.handmade.train(specs, budget, reporter or SilentReporter())
+
+
+def _candidates(run: Path) -> Candidates:
+    results, folder = find_results(run)
+    return Candidates(read_results(results), results, RunFolder(folder))
 
 
 def write_table(rows: Sequence[ModelRow], run: Path) -> list[Path]:
