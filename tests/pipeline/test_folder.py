@@ -42,6 +42,7 @@ def test_entries_and_outputs_are_those_of_run_folders_before(tmp_path):
     }
     assert places == {
         "prepare": "dataset/dataset.json",
+        "models": "dataset/dataset.json",
         "baselines": "baselines/figures.json",
         "probe": "probes.json",
         "probe second": "searches/second/probes.json",
