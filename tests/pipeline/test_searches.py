@@ -87,6 +87,7 @@ def test_the_results_of_searches_stand_side_by_side(searched):
     for name in ("tiny-nsga2-evolution", "other"):
         assert {file.name for file in (out / "searches" / name).iterdir()} == {
             "report.html",
+            "report.json",
             "results.json",
         }
     for path, name, sampler in (
