@@ -124,9 +124,10 @@ def train_curve(task: Task, now: Callable[[], float] = time.time) -> dict[str, A
     except OutOfTimeError:
         pass
     seconds, cpu_seconds = clock.read()
+    subnet, steps_done = state.learner.subnet, state.learner.steps
     if is_over and state.best.weights:
-        subnet = state.learner.subnet
         training.finish(state, subnet)
+        training.learn_validation(state, state.best)
         final = _test(subnet, dataset)
     tables = {id(weight) for weight in subnet.embedding.parameters()}
     return {
@@ -138,7 +139,7 @@ def train_curve(task: Task, now: Callable[[], float] = time.time) -> dict[str, A
         "learning_rate": state.learner.learning_rate,
         "epoch_steps": training.epoch_steps,
         **vars(curve),
-        "steps_done": state.learner.steps,
+        "steps_done": steps_done,
         "seconds": seconds,
         "seconds_of_cpu": cpu_seconds,
         "best_step": state.best.step,
