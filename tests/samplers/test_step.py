@@ -126,6 +126,7 @@ def test_another_value_is_in_the_distribution_and_soon_found(distribution, seed,
 
 @given(distribution=distributions(), seed=st.integers(0, 2**32 - 1))
 @example(distribution=FloatDistribution(2.0**53, 2.0**53 + 2, step=0.5), seed=0)
+@example(distribution=IntDistribution(2**60 + 1, 2**60 + 1001, step=1000), seed=0)
 def test_where_there_is_another_value_it_is_found(distribution, seed):
     rng = np.random.default_rng(seed)
     value = draw(distribution, rng)
