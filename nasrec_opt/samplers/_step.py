@@ -98,7 +98,7 @@ def _neighbours(distribution: BaseDistribution, value: Any) -> Iterator[Any]:
         found = _next(distribution, value, sign)
         if not contains(distribution, found):  # floats round integers of 2**53 or more
             found = distribution.low if sign < 0 else distribution.high
-        if contains(distribution, found) and _place(distribution, found) != now:
+        if _place(distribution, found) != now:
             yield found
 
 
