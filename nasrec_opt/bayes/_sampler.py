@@ -199,7 +199,7 @@ class PoolBayesSampler(StreamSampler):
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One round, of which more and more is chosen.
+    """One round, from which more and more is chosen.
 
     Args:
         key: The study and the trials that the round learns from.

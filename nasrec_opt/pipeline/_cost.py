@@ -68,7 +68,7 @@ def architecture_cost(
 
 
 def costs_where_possible(genotype: Genotype, conditions: Conditions) -> dict[str, Any]:
-    """Cost a model, of which an accelerator need not be capable, such as crossbars of floats.
+    """Cost a model that the accelerator may be unable to run, as crossbars are with floats.
 
     Args:
         genotype: The architecture.

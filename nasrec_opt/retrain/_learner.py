@@ -99,8 +99,10 @@ class Learner:
         self._rule.load_state_dict(tensors)
         self.steps = steps
 
-    def rule_state(self) -> dict[str, Tensor]:
-        """A copy of the optimizers' state."""
+    def rule_to_keep(self) -> dict[str, Tensor]:
+        """A copy of the optimizers' state; empty where kept weights learn no further rows."""
+        if not self._config.learns_validation:
+            return {}
         return {name: tensor.clone() for name, tensor in self._rule.state_dict().items()}
 
     def go_back(
@@ -110,7 +112,7 @@ class Learner:
 
         Args:
             averaged: State of the subnet inside `averaged`.
-            rule: Result of `rule_state` at that time.
+            rule: Result of `rule_to_keep` at that time.
             steps: Steps done at that time.
         """
         self.subnet.load_state_dict(averaged)

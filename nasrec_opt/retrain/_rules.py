@@ -37,8 +37,8 @@ class Rule(Protocol):
             number: Number of the step, from 1.
             rows: Rows of the table that the batch has read, `[batch, num_sparse]`.
             gradients: Of the mean log loss by what was read, `[batch, num_sparse, dim]`.
-            of_first_order: The same of the first-order weights, `[batch, num_sparse]`, or None for
-                a model without.
+            of_first_order: Gradients by the first-order weights that were read,
+                `[batch, num_sparse]`, or None for a model without.
         """
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -49,7 +49,7 @@ class Rule(Protocol):
 
 
 class AdamRule:
-    """Adam for the weights; row-wise Adagrad for tables, of which each epoch gets a fresh one.
+    """Adam for the weights; row-wise Adagrad for tables, which are fresh in each epoch.
 
     Args:
         weights: All weights but the tables.

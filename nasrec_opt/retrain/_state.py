@@ -93,8 +93,6 @@ class TrainingState:
             of both epochs' logits has less noise than those of one epoch.
         validation: `(steps, validation log loss)` so far.
         seconds: Wall time so far.
-        is_continued: Whether kept weights learn on from where they were, so that the optimizers'
-            state is kept with them.
     """
 
     learner: Learner
@@ -105,7 +103,6 @@ class TrainingState:
     other: BestWeights = field(default_factory=BestWeights)
     validation: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
-    is_continued: bool = False
     _since: float = field(default_factory=time.perf_counter)
 
     @property
@@ -140,7 +137,7 @@ class TrainingState:
         def epoch_of(number: int) -> int:
             return (number - 1) // epoch_steps
 
-        rule = self.learner.rule_state if self.is_continued else dict
+        rule = self.learner.rule_to_keep
         is_elsewhere = bool(self.best.weights) and epoch_of(step) != epoch_of(self.best.step)
         if value < self.best.log_loss:
             if is_elsewhere:
@@ -235,7 +232,6 @@ class TrainingState:
                 other,
                 [(int(step), float(value)) for step, value in head["validation"]],
                 float(head["seconds"]),
-                config.learns_validation,
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
             return None  # missing or of another training: a new training replaces it

@@ -114,7 +114,6 @@ class Training:
             Learner(fresh(), self._config, rates[0], self.steps),
             {},
             self.trial_steps if len(rates) > 1 else 0,
-            is_continued=self._config.learns_validation,
         )
         self.choose(state, fresh)
         return state

@@ -37,7 +37,7 @@ class Int8Cost:
         calibration_rows: Training rows that the ranges of activations are from.
         rows: Rows by split, `validation` and `test`.
         log_loss: Log loss of the model at its own bits by split, nats.
-        log_loss_int8: The same of the graph of int8.
+        log_loss_int8: Log loss of the int8 graph by split, nats.
     """
 
     products: int

@@ -59,7 +59,7 @@ class BlockGene:
             vectors that the sparse operators make, or without any of the block's sparse inputs.
         dense_bits: Bits of the dense operators and of both mergers, 4 to 8, or `(weight bits,
             activation bits)`; 32 is floating point, which is not rounded.
-        sparse_bits: The same of the sparse operators.
+        sparse_bits: Bits of the sparse operators, in the same form.
 
     Raises:
         GenotypeError: A gene is outside what a block can be.

@@ -125,7 +125,7 @@ class Live(NamedTuple):
     Args:
         blocks: Of each block, first block first.
         dense_read: Dense outputs that are read, a mask of block numbers.
-        sparse_read: The same of sparse outputs.
+        sparse_read: Sparse outputs that are read, a mask of block numbers.
     """
 
     blocks: tuple[BlockLiveness, ...]

@@ -154,7 +154,7 @@ def train_supernet(
 
 @dataclass(frozen=True, slots=True)
 class _Training:
-    """The steps of a training, of which each follows from its number.
+    """The steps of a training; each follows from its number.
 
     Args:
         supernet: Is trained in place.

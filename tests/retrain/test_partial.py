@@ -17,6 +17,7 @@ from conftest import environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from patience import PATIENCE_S
+from retrain.cases import GENOTYPE
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -29,19 +30,8 @@ from nasrec_opt.retrain import (
     retrain,
     train_epochs,
 )
-from nasrec_opt.space import BlockGene, Genotype
 from nasrec_opt.supernet import Subnet, start_at_click_rate
 
-GENOTYPE = Genotype(
-    (
-        BlockGene(dense_ops=("fc",), dense_width=16, sparse_width=16),
-        BlockGene(
-            dense_ops=("dot",), dense_width=16, sparse_width=16, sparse_inputs=(0, 1), dense_bits=4
-        ),
-    ),
-    space="nasrec_small",
-    wide=True,
-)
 OTHER = dataclasses.replace(GENOTYPE, blocks=GENOTYPE.blocks[:1])
 CONFIG = RetrainConfig(
     batch_size=64, epochs=4, learning_rates=(1e-3, 3e-3), trial_fraction=0.5, seed=2

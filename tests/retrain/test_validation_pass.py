@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from retrain.cases import GENOTYPE
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from nasrec_opt.data import Dataset, generate_synthetic
@@ -14,19 +15,8 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.retrain import RetrainConfig, answers_of, predict, retrain, train_epochs
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._training import VALIDATION_PASS, Training
-from nasrec_opt.space import BlockGene, Genotype
 from nasrec_opt.supernet import Subnet, start_at_click_rate
 
-GENOTYPE = Genotype(
-    (
-        BlockGene(dense_ops=("fc",), dense_width=16, sparse_width=16),
-        BlockGene(
-            dense_ops=("dot",), dense_width=16, sparse_width=16, sparse_inputs=(0, 1), dense_bits=4
-        ),
-    ),
-    space="nasrec_small",
-    wide=True,
-)
 CONFIG = RetrainConfig(batch_size=64, epochs=3, seed=2)
 
 
