@@ -65,6 +65,7 @@ GUIDE = {
         "ranking",
         "curves",
         "motifs",
+        "pruning",
         "samplers",
         "pim_claims",
         "performance",
