@@ -12,7 +12,7 @@ def files() -> set[str]:
     # A wheel leaves a RECORD; what building leaves in a checkout has none.
     wheels = [d for d in distributions(name="nasrec-opt") if d.read_text("RECORD")]
     found = {str(path) for wheel in wheels for path in wheel.files or ()}
-    if "nasrec_opt/cli.py" not in found:
+    if "nasrec_opt/cli/__init__.py" not in found:
         pytest.skip("installed in editable mode: the files are those of the checkout")
     return found
 

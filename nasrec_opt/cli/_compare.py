@@ -1,0 +1,79 @@
+"""The command that compares the models of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasrec_opt.cli._reporting import reporting
+from nasrec_opt.errors import StudyError
+
+
+def compare(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|results.json|STUDY.toml",
+            help="A finished run, its results, or the study of the run in runs/<study name>.",
+        ),
+    ],
+    baselines: Annotated[
+        str | None,
+        typer.Option(
+            "--baselines",
+            metavar="NAME,...|all",
+            help="Tune and train these on the run's log first: wide-deep, deepfm, xdeepfm, "
+            "autoint, dcn, dcn-v2, dlrm, finalmlp; all: those whose library is installed.",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Trainings that tune each (default: 10 without --seconds)."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds of tuning for each.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="Trained models of each (default: 3).")
+    ] = None,
+) -> None:
+    """Compare all trained models and baselines of a run; also in its report and as .md and .csv."""
+    from nasrec_opt.pipeline import compare_models, write_table
+    from nasrec_opt.report import to_markdown
+
+    run = _run_of(run)
+    if baselines is not None:
+        _train_baselines(run, baselines, trials, seconds, seeds)
+    for option, value in {"--trials": trials, "--seconds": seconds, "--seeds": seeds}.items():
+        if value is not None and baselines is None:
+            raise StudyError(f"{option}: expected only with --baselines")
+    rows = compare_models(run)
+    files = write_table(rows, run)
+    print(to_markdown(rows))
+    print(*files, sep="\n")
+    if all(file.suffix != ".html" for file in files):
+        print("`nasrec-opt report STUDY.toml` writes the report, with this table in it")
+
+
+def _run_of(target: Path) -> Path:
+    """The run of a study file, or the run itself."""
+    if target.suffix != ".toml":
+        return target
+    from nasrec_opt.pipeline import StudyConfig
+
+    return Path("runs") / StudyConfig.from_toml(target).name
+
+
+def _train_baselines(
+    run: Path, names: str, trials: int | None, seconds: float | None, seeds: int | None
+) -> None:
+    with reporting() as reporter:
+        from nasrec_opt.pipeline import Budget, train_baselines
+
+        budget = Budget(trials=trials, seconds=seconds)
+        if seeds is not None:
+            budget = replace(budget, seeds=seeds)
+        train_baselines(run, names, budget, reporter)

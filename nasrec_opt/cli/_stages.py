@@ -1,0 +1,160 @@
+"""Commands that prepare a log and run the stages of a study."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasrec_opt.cli._arguments import DataOption, ModelOption, OutOption, StudyPath
+from nasrec_opt.cli._compare import compare
+from nasrec_opt.cli._reporting import reporting
+from nasrec_opt.errors import StudyError
+
+
+def prepare(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The click log, plain or .gz.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the dataset.")],
+    log_format: Annotated[
+        str,
+        typer.Option("--format", metavar="criteo|SCHEMA.toml", help="How the log is laid out."),
+    ] = "criteo",
+    seed: Annotated[int, typer.Option(help="Seed of the 80/10/10 split.")] = 0,
+    min_count: Annotated[
+        int | None, typer.Option(help="Rarer values share one id (default: the schema's).", min=1)
+    ] = None,
+) -> None:
+    """Turn a click log into a dataset: split, vocabularies, memory-mapped columns."""
+    from nasrec_opt.data import prepare as prepare_log
+    from nasrec_opt.pipeline import ConsoleReporter
+
+    with ConsoleReporter() as reporter:
+        reporter.begin("prepare", str(data))
+        dataset = prepare_log(
+            data,
+            out,
+            format=log_format if log_format == "criteo" else Path(log_format),
+            seed=seed,
+            min_count=min_count,
+            progress=reporter.advance,
+        )
+    rows = ", ".join(
+        f"{dataset.split(name).num_rows:,} {name}" for name in ("train", "validation", "test")
+    )
+    print(f"{out}: {rows} rows")
+
+
+def run(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Run all stages of a study; finished ones are skipped, an interrupted one continues."""
+    _run_stages(study, data, out)
+
+
+def baselines(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Fit the click rate and logistic regression (prepares the log first if needed)."""
+    _run_stages(study, data, out, "baselines")
+
+
+def train(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Train the supernet of a study (runs missing earlier stages first)."""
+    _run_stages(study, data, out, "train")
+
+
+def search(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Search with the trained supernet (runs missing earlier stages first)."""
+    _run_stages(study, data, out, "search")
+
+
+def retrain(
+    study: Annotated[
+        Path | None,
+        typer.Argument(metavar="[STUDY.toml]", help="The study file; optional with --genotype."),
+    ] = None,
+    genotype: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--genotype",
+            metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME",
+            help="Train this model instead, without a search; may be given several times. "
+            "published:criteo-small, say, is a model of the paper; published means all six.",
+        ),
+    ] = None,
+    model: ModelOption = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="small_log|paper",
+            help="How models of --genotype are trained (default: as the study says, or small_log).",
+        ),
+    ] = None,
+    data: DataOption = None,
+    out: OutOption = None,
+) -> None:
+    """Train the best found models from scratch, or given models without a search."""
+    if genotype:
+        _train_given(genotype, model, recipe, study, data, out)
+        return
+    if study is None:
+        raise StudyError("retrain: expected a study file, or --genotype, got neither")
+    for option, value in {"--model": model, "--recipe": recipe}.items():
+        if value is not None:
+            raise StudyError(f"{option}: expected only with --genotype")
+    _run_stages(study, data, out, "retrain")
+
+
+def report(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+    """Write the HTML report of a run (runs missing earlier stages first)."""
+    _run_stages(study, data, out, "report")
+
+
+def open_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The run folder.")],
+) -> None:
+    """Print the commands that open a run; after a move, point MLflow at its artifacts."""
+    from nasrec_opt.pipeline import open_run
+
+    print(open_run(folder))
+
+
+def _train_given(
+    names: list[str],
+    rank: int | None,
+    recipe: str | None,
+    study: Path | None,
+    data: Path | None,
+    out: Path | None,
+) -> None:
+    from nasrec_opt.pipeline import StudyConfig
+
+    config = StudyConfig(name="retrained") if study is None else StudyConfig.from_toml(study)
+    if recipe is not None:
+        config = replace(config, retrain=config.retrain.with_recipe(recipe))  # type: ignore[arg-type]
+    with reporting() as reporter:
+        from nasrec_opt.pipeline import GivenModels, given_genotypes
+
+        genotypes = given_genotypes(names, config, model=rank)
+        given = GivenModels(genotypes, config, out or Path("runs") / config.name)
+        given.train(data, reporter)
+    print(given.in_words())
+
+
+def _run_stages(study: Path, data: Path | None, out: Path | None, until: str | None = None) -> None:
+    from nasrec_opt.pipeline import StudyConfig
+
+    config = StudyConfig.from_toml(study)  # first, so that a typo is reported at once
+    with reporting() as reporter:
+        from nasrec_opt.pipeline import how_to_open, run_study
+
+        finished = run_study(
+            config,
+            out or Path("runs") / config.name,
+            data=data,
+            until=until,
+            reporter=reporter,
+        )
+    if not config.has_search:
+        if until not in ("prepare", "baselines"):
+            compare(finished.folder.path)
+    elif until in (None, "report"):
+        print(how_to_open(finished.folder, finished.place))
