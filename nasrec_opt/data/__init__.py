@@ -1,5 +1,6 @@
 """Click logs: prepared once, memory-mapped, read in batches; and a synthetic one."""
 
+from nasrec_opt.data._columns import Column
 from nasrec_opt.data._dataset import Batch, Dataset, Split
 from nasrec_opt.data._loader import Loader
 from nasrec_opt.data._prepare import prepare
@@ -10,6 +11,7 @@ from nasrec_opt.data._synthetic import generate_synthetic
 
 __all__ = [
     "Batch",
+    "Column",
     "Dataset",
     "Inputs",
     "Loader",

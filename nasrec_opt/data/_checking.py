@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from nasrec_opt.data._derived import derive
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.errors import DataError
 
@@ -21,7 +22,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+")
 def convert(
     source: Path | str, frame: pl.DataFrame, row: int, schema: Schema, *, has_label: bool = True
 ) -> pl.DataFrame:
-    """A frame with the label as Int8, dense columns as Float64 and sparse ones as String.
+    """Check the types of columns, and derive those that a model reads.
 
     Args:
         source: The log, for the error.
@@ -30,26 +31,29 @@ def convert(
         schema: The columns.
         has_label: Whether the label is read; rows that are to be predicted need none.
 
+    Returns:
+        What `derive` returns.
+
     Raises:
         DataError: A value has another type; the first such row is named.
     """
     columns, bad = {}, {}
-    if has_label:
-        label = frame[schema.label]
-        clicks = label.cast(pl.Int64 if label.dtype == pl.String else pl.Float64, strict=False)
-        columns[schema.label] = clicks.cast(pl.Int8, strict=False)
-        bad[schema.label] = ((clicks != 0) & (clicks != 1)).fill_null(True)
-    for name in schema.dense:
+    for name in schema.clicks(has_label=has_label):
+        clicks = _clicks(frame[name])
+        columns[name] = clicks.cast(pl.Int8, strict=False)
+        bad[name] = ((clicks != 0) & (clicks != 1)).fill_null(True)
+    for name in schema.numbers(has_label=has_label):
         given = frame[name]
         if given.dtype == pl.String:
             given = given.str.strip_chars(" ").replace("", None)
-        columns[name] = numbers = _numbers(given, schema)
+        is_integer = schema.has_integers and name in schema.dense
+        columns[name] = numbers = _numbers(given, is_integer=is_integer)
         is_lost = numbers.is_null() & given.is_not_null()
         bad[name] = is_lost | numbers.is_infinite().fill_null(False)
     if any(mask.any() for mask in bad.values()):
         raise _explain_value(source, frame, row, bad, schema)
-    columns |= {name: frame[name].cast(pl.String) for name in schema.sparse}
-    return pl.DataFrame(columns)
+    columns |= {name: frame[name].cast(pl.String) for name in schema.texts(has_label=has_label)}
+    return derive(source, pl.DataFrame(columns), row, schema, has_label=has_label)
 
 
 def read_lines(
@@ -120,13 +124,27 @@ def split_fields(line: str, schema: Schema) -> list[str]:
     return next(csv.reader([line], delimiter=schema.separator, strict=True))
 
 
-def _numbers(values: pl.Series, schema: Schema) -> pl.Series:
+def _clicks(label: pl.Series) -> pl.Series:
+    """Float64; null where a label is no number, `true` or `false`."""
+    if label.dtype != pl.String:
+        return label.cast(pl.Float64)
+    label = label.str.strip_chars(" ")
+    clicks = label.cast(pl.Float64, strict=False)
+    if clicks.null_count():
+        words = label.str.to_lowercase().replace_strict(
+            ["true", "false"], [1.0, 0.0], default=None, return_dtype=pl.Float64
+        )
+        clicks = clicks.zip_with(clicks.is_not_null(), words)
+    return clicks
+
+
+def _numbers(values: pl.Series, *, is_integer: bool) -> pl.Series:
     """Float64; null where a value is missing or, in an integer column, not an integer."""
     if values.dtype == pl.String:
-        values = values.cast(pl.Int64 if schema.has_integers else pl.Float64, strict=False)
+        values = values.cast(pl.Int64 if is_integer else pl.Float64, strict=False)
         return values.cast(pl.Float64).fill_nan(float("inf"))  # the text "nan" is not a number
     values = values.cast(pl.Float64)
-    if schema.has_integers:  # infinity marks a bad value; null would mean missing
+    if is_integer:  # infinity marks a bad value; null would mean missing
         values = pl.select(
             pl.when(values != values.floor()).then(float("inf")).otherwise(values)
         ).to_series()
@@ -141,9 +159,9 @@ def _explain_value(
     name = min(firsts, key=lambda n: firsts[n])
     value = frame[name][firsts[name]]
     shown = "nothing" if value is None else repr(value if len(str(value)) < 40 else str(value)[:40])
-    if name == schema.label:
+    if name == schema.label and schema.has_plain_label:
         expected = "0 or 1"
-    elif not schema.has_integers:
+    elif not (schema.has_integers and name in schema.dense):
         expected = "a finite number or a missing value"
     elif isinstance(value, str) and INTEGER.fullmatch(value):
         expected = "an integer of 64 bits or a missing value"

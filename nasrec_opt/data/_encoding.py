@@ -88,18 +88,20 @@ def bin_integers(values: pl.Series) -> pl.Series:
 
 def categories(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
     """Categorical columns, then the bins of the dense ones: what vocabularies count."""
-    columns = [frame[name] for name in schema.sparse]
-    return columns + [bin_integers(frame[name]) for name in schema.dense]
+    columns = [frame[name] for name in schema.text_features]
+    return columns + [bin_integers(frame[name]) for name in schema.dense_features]
 
 
 def stacked_texts(frame: pl.DataFrame, schema: Schema) -> pl.Series:
-    """Sparse columns as one, column after column, for `Encoder.sparse`."""
-    return pl.concat([frame[name] for name in schema.sparse], rechunk=True)
+    """Text features as one column, one after the other, for `Encoder.sparse`."""
+    columns = [frame[name].alias("") for name in schema.text_features]
+    return pl.concat(columns, rechunk=True) if columns else pl.Series(dtype=pl.String)
 
 
 def stacked_numbers(frame: pl.DataFrame, schema: Schema) -> npt.NDArray[np.float64]:
-    """Dense columns as an array with NaN for missing, `[num_dense, rows]`, for `Encoder`."""
-    numbers = np.empty((len(schema.dense), len(frame)))
-    for row, name in zip(numbers, schema.dense, strict=True):
+    """Numbers as an array with NaN for missing, those of quantile bins last, for `Encoder`."""
+    names = (*schema.dense_features, *schema.quantile_features)
+    numbers = np.empty((len(names), len(frame)))
+    for row, name in zip(numbers, names, strict=True):
         row[:] = frame[name].to_numpy()
     return numbers

@@ -70,9 +70,9 @@ def check_types(source: Path | str, given: pa.Schema, schema: Schema, used: Sequ
     Raises:
         DataError: A column has a type that is neither text nor numbers.
     """
-    numbers = {schema.label, *schema.dense}
+    texts = schema.texts()
     for name in used:
-        _check_type(source, name, given.field(name).type, is_number=name in numbers)
+        _check_type(source, name, given.field(name).type, is_number=name not in texts)
 
 
 def arrow_frame(
@@ -90,11 +90,11 @@ def arrow_frame(
     Raises:
         DataError: Binary values are no UTF-8 text.
     """
-    numbers, columns = {schema.label, *schema.dense}, {}
+    texts, columns = schema.texts(), {}
     for name in used:
         column = batch.column(name)
         _check_text(source, name, column, row)
-        columns[name] = _plain(column, is_number=name in numbers)
+        columns[name] = _plain(column, is_number=name not in texts)
     return _with_nulls(pl.DataFrame(pa.table(columns)))
 
 

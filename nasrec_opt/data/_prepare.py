@@ -80,6 +80,8 @@ def prepare(
         raise DataError(f"min_count: expected 1 or more, got {least}")
     if seed < 0:
         raise DataError(f"seed: expected 0 or more, got {seed}")
+    if schema.options or schema.is_weighted or schema.counts_shows or schema.time or schema.users:
+        raise DataError("schema: expected no option of this version yet, got one")
     _check_out(out)
 
     def chunks(done: int) -> Iterator[pl.DataFrame]:

@@ -17,6 +17,7 @@ import polars as pl
 
 from nasrec_opt._files import BYTE_ORDER_MARK, other_encoding
 from nasrec_opt.data._checking import convert, found_separator, read_lines, split_fields
+from nasrec_opt.data._derived import derive
 from nasrec_opt.data._parquet import is_parquet, parquet_columns, parquet_frames, parquet_rows
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.errors import DataError
@@ -35,7 +36,7 @@ def read_chunks(
     progress: Progress | None = None,
     has_label: bool = True,
 ) -> Iterator[pl.DataFrame]:
-    """Yield a log as frames: label Int8, dense Float64 with nulls, sparse String with nulls.
+    """Yield a log as frames of the columns that a model reads, as `derive` makes them.
 
     Args:
         source: A text file, plain or .gz, or a .parquet file.
@@ -203,20 +204,24 @@ def _parse(
     has_label: bool,
 ) -> pl.DataFrame:
     """Lines as a frame: parsed with types, or else as text, to find the values of another type."""
-    label = (schema.label,) if has_label else ()
+    label = schema.clicks(has_label=has_label)
+    numbers = schema.numbers(has_label=has_label)
+    texts = schema.texts(has_label=has_label)
     rows = text.count(b"\n")
     is_quoted = schema.has_quotes and b'"' in text
     separators = rows * (len(columns) - 1)
     is_table = b"\0" not in text and (
         is_quoted or text.count(schema.separator.encode()) == separators
     )
-    number = pl.Int64 if schema.has_integers else pl.Float64
-    types = dict.fromkeys(columns, pl.String)
-    typed = types | dict.fromkeys(label, pl.Int8) | dict.fromkeys(schema.dense, number)
+    types: dict[str, type[pl.DataType]] = dict.fromkeys(columns, pl.String)
+    typed = types | dict.fromkeys(label, pl.Int8) | dict.fromkeys(numbers, pl.Float64)
+    if schema.has_integers:
+        typed |= dict.fromkeys(schema.dense, pl.Int64)
     if is_table and not is_quoted:
         frame = _read_csv(text, schema, typed, is_quoted=False)
         if frame is not None and len(frame) == rows and _is_clean(frame, schema, has_label):
-            return frame.select(*label, pl.col(schema.dense).cast(pl.Float64), *schema.sparse)
+            frame = frame.select(*label, pl.col(numbers).cast(pl.Float64), *texts)
+            return derive(source, frame, row, schema, has_label=has_label)
     frame = _read_csv(text, schema, types, is_quoted=is_quoted) if is_table else None
     if is_quoted and frame is not None and frame[columns[-1]].null_count():
         frame = None  # a line that ends early reads as missing values
@@ -243,11 +248,12 @@ def _read_csv(
 
 
 def _is_clean(frame: pl.DataFrame, schema: Schema, has_label: bool) -> bool:
-    if has_label:
-        label = frame[schema.label]
+    for name in schema.clicks(has_label=has_label):
+        label = frame[name]
         if label.null_count() or not 0 <= label.min() <= label.max() <= 1:  # type: ignore[operator]
             return False
-    return schema.has_integers or all(frame[name].is_finite().all() for name in schema.dense)
+    numbers = [frame[name] for name in schema.numbers(has_label=has_label)]
+    return all(values.is_finite().all() for values in numbers if values.dtype == pl.Float64)
 
 
 def _read_parquet(

@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from nasrec_opt.data._checking import convert
+from nasrec_opt.data._derived import derive
 from nasrec_opt.data._encoding import stacked_numbers, stacked_texts
 from nasrec_opt.data._parquet import (
     CHUNK_ROWS,
@@ -91,7 +92,7 @@ def columns_of_file(source: Path, schema: Schema) -> Iterator[Columns]:
     )
     if not is_parquet(source):
         for frame in read_chunks(source, schema, has_label=False):
-            yield Columns(stacked_numbers(frame, schema), stacked_texts(frame, schema))
+            yield _stacked(frame, schema)
         return
     row = 0
     for frame, after in parquet_frames(source, schema, has_label=False):
@@ -101,12 +102,16 @@ def columns_of_file(source: Path, schema: Schema) -> Iterator[Columns]:
 
 def _columns(source: Path | str, frame: pl.DataFrame, row: int, schema: Schema) -> Columns:
     """Columns of a frame that may have numbers among its categories."""
-    converted = convert(source, frame, row, schema, has_label=False)
-    others = None
-    if any(frame[name].dtype not in (pl.String, pl.Null) for name in schema.sparse):
-        respelled = {name: _other_spelling(frame[name]) for name in schema.sparse}
-        others = stacked_texts(pl.DataFrame(respelled), schema)
-    return Columns(stacked_numbers(converted, schema), stacked_texts(converted, schema), others)
+    found = _stacked(convert(source, frame, row, schema, has_label=False), schema)
+    if all(frame[name].dtype in (pl.String, pl.Null) for name in schema.sparse):
+        return found
+    respelled = frame.with_columns(_other_spelling(frame[name]) for name in schema.sparse)
+    others = convert(source, respelled, row, schema, has_label=False)
+    return found._replace(others=stacked_texts(others, schema))
+
+
+def _stacked(frame: pl.DataFrame, schema: Schema) -> Columns:
+    return Columns(stacked_numbers(frame, schema), stacked_texts(frame, schema))
 
 
 def _other_spelling(values: pl.Series) -> pl.Series:
@@ -145,7 +150,14 @@ def _of_plain_values(rows: Sequence[Mapping[str, Any]], schema: Schema) -> Colum
             return None
         if schema.has_integers and (np.floor(array) != array)[is_known].any():
             return None
-    return Columns(array, series)
+    if not schema.options:
+        return Columns(array, series)
+    columns = dict(zip(schema.dense, map(pl.Series, array), strict=True))
+    columns = {name: values.fill_nan(None) for name, values in columns.items()}
+    for place, name in enumerate(schema.sparse):
+        columns[name] = series.slice(place * len(rows), len(rows))
+    frame = pl.DataFrame(columns)
+    return _stacked(derive(WHERE, frame, 0, schema, has_label=False), schema)
 
 
 def _table(rows: Any, used: Sequence[str]) -> pa.Table:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from nasrec_opt._files import read_toml
+from nasrec_opt.data._columns import Column
+from nasrec_opt.data._schema_file import schema_values
 from nasrec_opt.errors import DataError
 
 # Names that pandas gives to an index without a name, in Parquet and for an empty header field.
 PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(\.\d+)*")
+PROFILE = ("gender", "age")  # what is joined to a user
+# Fields of a description of any version; later ones are stored only where they are used.
+FIRST_FIELDS = (
+    "label", "dense", "sparse", "dropped", "columns", "separator", "has_integers", "min_count",
+)  # fmt: skip
+
+Count = Literal["line", "impression", "weight"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +29,23 @@ class Schema:
     """Columns of a table.
 
     Args:
-        label: Column of clicks, 0 or 1.
+        label: Column of clicks: 0 or 1, `false` or `true`.
+        above: A row is clicked where the number in `label` is greater than this.
+        positive: A row is clicked where `label` has one of these values.
+        impressions: Where a line counts several shows: the column of their number; `label` is the
+            number of clicks among them.
+        count: What becomes of such a line: a row (`line`), which is clicked where there was a
+            click; a row for each show (`impression`); or a row for all clicks and one for all
+            others, each with its number as weight (`weight`).
+        weight: Column of the weights of the rows, 0 or more; empty for none.
+        time: Column by which the rows are split: the oldest 80 % train; empty for a random split.
+        users: Column of user ids to which gender and age are joined from a file; empty for none.
         dense: Numeric columns; an empty field is a missing value.
         sparse: Categorical columns; an empty field is a missing value. If none is named, they are
-            all columns of the table except the label, the dense and the dropped ones.
+            all columns of the table except those that are mentioned otherwise.
         dropped: Columns that are not read.
         columns: All columns in order, for a file without a header line; empty for one that has it.
+        options: How single columns are read, where that is not the default.
         separator: Character between the fields of a text file. Fields may be in quotes, unless it
             is a tab.
         has_integers: Whether dense columns hold integers only.
@@ -40,21 +58,38 @@ class Schema:
     """
 
     label: str
+    above: float | None = None
+    positive: tuple[str, ...] = ()
+    impressions: str = ""
+    count: Count = "line"
+    weight: str = ""
+    time: str = ""
+    users: str = ""
     dense: tuple[str, ...] = ()
     sparse: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    options: tuple[Column, ...] = ()
     separator: str = ","
     has_integers: bool = False
     min_count: int = 1
 
     def __post_init__(self) -> None:
+        numeric = [c.name for c in self.options if c.is_dense and c.name not in self.dense]
+        object.__setattr__(self, "dense", (*self.dense, *numeric))
+        if self.sparse:  # otherwise the columns of the table say which there are
+            known = {*self.sparse, *self.dense}
+            others = [c.name for c in self.options if c.is_category and c.name not in known]
+            object.__setattr__(self, "sparse", (*self.sparse, *others))
         check_once("columns", self.columns)
+        check_once("options", [column.name for column in self.options])
         check_once("schema", (self.label, *self.dense, *self.sparse, *self.dropped))
         if len(self.separator.encode()) != 1 or self.separator in '"\r\n\0':
             raise DataError(f"separator: expected one ASCII character, got {self.separator!r}")
         if self.min_count < 1:
             raise DataError(f"min_count: expected 1 or more, got {self.min_count}")
+        _check_label(self)
+        _check_roles(self)
         if self.columns:
             self.resolve(self.columns)
 
@@ -63,16 +98,107 @@ class Schema:
         """Whether quotes enclose fields; in tab-separated logs they are ordinary characters."""
         return self.separator != "\t"
 
+    @property
+    def has_plain_label(self) -> bool:
+        """Whether the label is read as 0 or 1, without a rule."""
+        return self.above is None and not self.positive and not self.impressions
+
+    @property
+    def counts_shows(self) -> bool:
+        """Whether a line becomes the rows of its shows."""
+        return self.count != "line"
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+        return bool(self.weight) or self.count == "weight"
+
+    def clicks(self, *, has_label: bool = True) -> tuple[str, ...]:
+        """List the columns that a reader reads as 0 or 1."""
+        return (self.label,) if has_label and self.has_plain_label else ()
+
+    def numbers(self, *, has_label: bool = True) -> tuple[str, ...]:
+        """List the columns that a reader reads as numbers.
+
+        Args:
+            has_label: Whether what says how a row was clicked is read, and how much it weighs.
+        """
+        others = []
+        if has_label:
+            is_number = self.above is not None or self.impressions
+            others = [self.label if is_number else "", self.weight]
+            others += [self.impressions] if self.counts_shows else []
+        return (*self.dense, *(name for name in others if name))
+
+    def texts(self, *, has_label: bool = True) -> tuple[str, ...]:
+        """List the columns that a reader reads as text.
+
+        Args:
+            has_label: As for `numbers`; then also the time of a row is read.
+        """
+        others = []
+        if has_label:
+            others = [self.label if self.positive else "", self.time]
+        return (*self.sparse, *(name for name in others if name and name not in self.sparse))
+
     def used(self, *, has_label: bool = True) -> tuple[str, ...]:
         """List the columns that are read of a table.
 
         Args:
-            has_label: Whether the label is read.
+            has_label: Whether the label is read, and what else only training needs.
 
         Returns:
-            The label, if it is read, the dense and the sparse columns of a resolved schema.
+            Names of columns of a resolved schema.
         """
-        return (*((self.label,) if has_label else ()), *self.dense, *self.sparse)
+        return (
+            *self.clicks(has_label=has_label),
+            *self.numbers(has_label=has_label),
+            *self.texts(has_label=has_label),
+        )
+
+    def option(self, name: str) -> Column:
+        """Look up how a column is read.
+
+        Args:
+            name: The column.
+
+        Returns:
+            Its settings.
+        """
+        return next((c for c in self.options if c.name == name), None) or Column(name=name)
+
+    @property
+    def dense_features(self) -> tuple[str, ...]:
+        """Names of the numbers that a model reads."""
+        if not self.options:
+            return self.dense
+        return tuple(name for name in self.dense if not self.option(name).bins)
+
+    @property
+    def quantile_features(self) -> tuple[str, ...]:
+        """Dense columns that a model reads as categories of quantile bins."""
+        if not self.options:
+            return ()
+        return tuple(name for name in self.dense if self.option(name).bins)
+
+    @property
+    def text_features(self) -> tuple[str, ...]:
+        """Names of the categories that the sparse columns become."""
+        if not self.options:
+            return self.sparse
+        return tuple(n for name in self.sparse for n in self.option(name).feature_names)
+
+    @property
+    def sparse_features(self) -> tuple[str, ...]:
+        """Names of the categories that a model reads, without those of `binned_dense`."""
+        joined = PROFILE if self.users else ()
+        return (*self.text_features, *joined, *self.quantile_features)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of known ids of the categories that have no vocabulary of values."""
+        columns = [column for column in self.options if column.size]
+        return {name: column.size for column in columns for name in column.feature_names}
 
     def resolve(self, names: Sequence[str]) -> Schema:
         """Fit the schema to a table: the result names every sparse column.
@@ -93,16 +219,25 @@ class Schema:
                 f"columns: expected a name for each, got none for columns {', '.join(nameless)}"
             )
         check_once("columns", names)
-        for name in (self.label, *self.dense, *self.sparse, *self.dropped):
-            if name not in names:
-                raise DataError(f"columns: expected {name!r}, got {', '.join(names)[:200]}")
         others = {self.label, *self.dense, *self.dropped}
+        others |= {name for name in (self.weight, self.impressions) if name}
+        optional = (self.weight, self.impressions, self.time, self.users)
+        options = (column.name for column in self.options)
+        for name in (self.label, *self.dense, *self.sparse, *self.dropped, *options, *optional):
+            if name not in names and (name or name in self.dropped):
+                raise DataError(f"columns: expected {name!r}, got {', '.join(names)[:200]}")
+        if self.time and not self.option(self.time).is_category:
+            others.add(self.time)
         sparse = self.sparse or tuple(name for name in names if name not in others)
         if not self.sparse and not self.columns:
             _check_no_index(names, sparse)
-        if not sparse:
+        if not sparse and not self.quantile_features:
             raise DataError("sparse: expected at least one categorical column, got none")
-        return replace(self, sparse=sparse) if sparse != self.sparse else self
+        found = replace(self, sparse=sparse) if sparse != self.sparse else self
+        if self.users and self.users not in found.sparse:
+            raise DataError(f"users: expected a categorical column, got {self.users!r}")
+        check_once("features", (found.label, *found.dense_features, *found.sparse_features))
+        return found
 
     @classmethod
     def criteo(cls) -> Schema:
@@ -124,7 +259,11 @@ class Schema:
 
     @classmethod
     def from_toml(cls, path: Path | str) -> Schema:
-        """Read a schema from a TOML file that has the fields of this class as keys.
+        """Read a schema from a TOML file.
+
+        Its keys are the fields of this class. `label` may also be a table with `column` and the
+        rule, `[columns.NAME]` has the settings of a column, and `header` names the columns of a
+        file without a header line.
 
         Args:
             path: The file.
@@ -135,17 +274,9 @@ class Schema:
         Raises:
             DataError: The file cannot be read, is not TOML, or has an unknown key or a wrong value.
         """
-        values = read_toml(path, DataError)
-        known = {field.name for field in fields(cls)}
-        for key, value in values.items():
-            if key not in known:
-                near = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.0)[0]
-                raise DataError(f"{path}: unknown key {key!r}; did you mean {near!r}?")
-            _check_type(f"{path}: {key}", key, value)
-        if "label" not in values:
-            raise DataError(f"{path}: expected a key 'label', got none")
+        values = schema_values(path)
         try:
-            return cls(**_with_tuples(values))
+            return cls(**values)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
 
@@ -154,7 +285,7 @@ class Schema:
         """Inverse of `to_dict`.
 
         Args:
-            values: What `to_dict` gave.
+            values: What `to_dict` gave, in this version or an earlier one.
 
         Returns:
             The schema.
@@ -163,20 +294,32 @@ class Schema:
             DataError: A column is named twice, or a setting is out of range.
             KeyError: A field is missing.
         """
-        return cls(**_with_tuples({field.name: values[field.name] for field in fields(cls)}))
+        later = {f.name: f.default for f in fields(cls) if f.name not in FIRST_FIELDS}
+        given = {name: values[name] for name in FIRST_FIELDS}
+        given |= {name: values.get(name, default) for name, default in later.items()}
+        found: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in given.items()
+        }
+        found["options"] = tuple(
+            Column.from_dict(column["name"], {k: v for k, v in column.items() if k != "name"})
+            for column in found["options"]
+        )
+        return cls(**found)
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON values.
 
         Returns:
-            The fields by name; tuples become lists.
+            The fields by name, without most of those at their default; tuples become lists.
         """
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-
-def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a JSON or TOML file as fields of a schema: arrays become tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        values = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name in FIRST_FIELDS or getattr(self, field.name) != field.default
+        }
+        if self.options:
+            values["options"] = [{"name": c.name, **c.to_dict()} for c in self.options]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def check_once(where: str, names: Sequence[str]) -> None:
@@ -184,6 +327,47 @@ def check_once(where: str, names: Sequence[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{where}: expected column {twice[0]!r} once, got it twice")
+
+
+def _check_label(schema: Schema) -> None:
+    """Refuse rules of the label that do not fit together."""
+    if schema.count not in get_args(Count):
+        expected = ", ".join(get_args(Count))
+        raise DataError(f"count: expected one of {expected}, got {schema.count!r}")
+    rules = {"above": schema.above is not None, "positive": bool(schema.positive)}
+    rules["impressions"] = bool(schema.impressions)
+    found = [name for name, is_given in rules.items() if is_given]
+    if len(found) > 1:
+        raise DataError(f"label: expected one rule, got {' and '.join(found)}")
+    if schema.counts_shows and not schema.impressions:
+        raise DataError(f"count: expected a column of impressions for {schema.count}, got none")
+    if schema.counts_shows and schema.weight:
+        raise DataError(f"weight: expected none beside count = {schema.count!r}, got a column")
+
+
+def _check_roles(schema: Schema) -> None:
+    """Refuse columns that have two uses which exclude each other."""
+    features = (*schema.dense, *schema.sparse)
+    alone = {"weight": schema.weight, "label": schema.label}
+    if schema.counts_shows:
+        alone["impressions"] = schema.impressions
+    for role, name in alone.items():
+        if name and name in features:
+            raise DataError(f"{role}: expected a column that is no feature, got {name!r}")
+    others = [schema.label, schema.weight, schema.impressions]
+    check_once("schema", [name for name in others if name])
+    if schema.time and schema.time in (schema.label, schema.weight, *schema.dense):
+        raise DataError(f"time: expected a column of dates, got {schema.time!r}")
+    for column in schema.options:
+        name = column.name
+        if name == schema.label or name in schema.dropped:
+            raise DataError(f"columns: expected settings of a feature, got those of {name!r}")
+        if column.is_dense and name in schema.sparse:
+            raise DataError(f"columns: expected {name!r} under dense, got it under sparse")
+        if column.is_category and name in schema.dense:
+            raise DataError(f"columns: expected {name!r} under sparse, got it under dense")
+        if column.format and not column.parts and name != schema.time:
+            raise DataError(f"columns: {name}: expected parts beside format, got none")
 
 
 def _check_no_index(names: Sequence[str], sparse: Sequence[str]) -> None:
@@ -199,17 +383,3 @@ def _check_no_index(names: Sequence[str], sparse: Sequence[str]) -> None:
                 f"columns: expected categories, got {name!r}, which is a row number of pandas; add "
                 "it to dropped, or name all categorical columns under sparse"
             )
-
-
-def _check_type(where: str, key: str, value: Any) -> None:
-    if key in ("dense", "sparse", "dropped", "columns"):
-        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-            raise DataError(f"{where}: expected a list of column names, got {value!r}")
-    elif key == "has_integers":
-        if not isinstance(value, bool):
-            raise DataError(f"{where}: expected true or false, got {value!r}")
-    elif key == "min_count":
-        if type(value) is not int:
-            raise DataError(f"{where}: expected an integer, got {value!r}")
-    elif not isinstance(value, str):
-        raise DataError(f"{where}: expected text, got {value!r}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
 
 import pytest
 
-from nasrec_opt.data import Schema
+from nasrec_opt.data import Column, Schema
 from nasrec_opt.errors import DataError
 
 FULL = """
@@ -14,10 +14,15 @@ label = "y"
 dense = ["a"]
 sparse = ["u", "v"]
 dropped = ["id"]
-columns = ["id", "y", "a", "u", "v"]
+header = ["id", "y", "a", "u", "v", "w", "t"]
 separator = ";"
 has_integers = true
 min_count = 5
+weight = "w"
+time = "t"
+
+[columns.a]
+transform = "standard"
 """
 
 
@@ -26,13 +31,10 @@ def test_a_toml_file_sets_every_field(tmp_path):
     schema = Schema.from_toml(tmp_path / "schema.toml")
     assert schema == Schema(
         label="y", dense=("a",), sparse=("u", "v"), dropped=("id",),
-        columns=("id", "y", "a", "u", "v"), separator=";", has_integers=True, min_count=5,
+        columns=("id", "y", "a", "u", "v", "w", "t"), separator=";", has_integers=True, min_count=5,
+        weight="w", time="t", options=(Column(name="a", transform="standard"),),
     )  # fmt: skip
-    assert Schema(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in schema.to_dict().items()}
-    )
-    default = Schema(label="y")
-    assert all(getattr(schema, f.name) != getattr(default, f.name) for f in fields(Schema)[1:])
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
 @pytest.mark.parametrize(
