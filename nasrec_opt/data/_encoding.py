@@ -7,6 +7,7 @@ does the bin of a dense value, for readers that want dense columns as categories
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nasrec_opt.data._schema import Schema
-from nasrec_opt.data._vocabulary import Lookup, Vocabulary
+from nasrec_opt.data._vocabulary import FEW, Lookup, Vocabulary
 
 
 class Encoder:
@@ -49,7 +50,7 @@ class Encoder:
         least = self._minima[:, None]
         # log1p of the difference: adding c = 1 - minimum loses the 1 beside a huge minimum.
         above = np.where(numbers < least, least, numbers) - least
-        logs = pl.Series(above.ravel()).log1p().to_numpy().reshape(numbers.shape)
+        logs = _logs_from_one(above.ravel()).reshape(numbers.shape)
         encoded = np.ascontiguousarray(logs.T, np.float32)
         encoded[np.isnan(numbers.T)] = 0.0
         return encoded
@@ -79,11 +80,10 @@ def bin_integers(values: pl.Series) -> pl.Series:
         String with nulls where the value is missing.
     """
     numbers = values.to_numpy()
-    # Logarithms by polars, whose last digit is the same on every machine and for every length.
-    logs = pl.Series(np.where(numbers < 0, 0.0, numbers) + 1.0).log().to_numpy()
+    logs = _logs(np.where(numbers < 0, 0.0, numbers) + 1.0)
     floors = np.maximum(numbers, -(2.0**62))  # what is lower shares a bin
     bins = np.floor(np.where(numbers < 0, floors, logs * logs))
-    return pl.Series(bins, nan_to_null=True).cast(pl.Int64).cast(pl.String)
+    return pl.Series(bins).cast(pl.Int64, strict=False).cast(pl.String)  # NaN becomes null
 
 
 def categories(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
@@ -105,3 +105,19 @@ def stacked_numbers(frame: pl.DataFrame, schema: Schema) -> npt.NDArray[np.float
     for row, name in zip(numbers, names, strict=True):
         row[:] = frame[name].to_numpy()
     return numbers
+
+
+# Logarithms of the C library, of which polars calls the same: numpy's own differ in the last digit
+# from machine to machine, and with the length of an array.
+def _logs(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Natural logarithms, `[values]`."""
+    if len(values) <= FEW:
+        return np.array([math.log(value) for value in values.tolist()], np.float64)
+    return pl.Series(values).log().to_numpy()
+
+
+def _logs_from_one(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Natural logarithms of 1 + x, `[values]`."""
+    if len(values) <= FEW:
+        return np.array([math.log1p(value) for value in values.tolist()], np.float64)
+    return pl.Series(values).log1p().to_numpy()

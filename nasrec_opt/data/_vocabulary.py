@@ -8,6 +8,8 @@ down. So a higher threshold can be applied later with one comparison: ids from a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,8 @@ from nasrec_opt.errors import DataError
 
 RARE, MISSING, FIRST = 0, 1, 2
 _SEEDS = 16  # parts of the hash; the first one is enough
+FEW = 1000  # values that Python encodes in less time than calls of polars take
+MOST_IN_DICTS = 1 << 20  # values, which take about 125 MB in dicts
 MERGE_ROWS = 1 << 17  # fewest pending rows at which counts are merged
 
 
@@ -94,7 +98,8 @@ class Lookup:
 
     Values are looked up in sorted hashes, built once: a vocabulary may hold millions of values, and
     a hash table of them for each chunk would cost more than parsing. All columns are looked up in
-    one pass, so that a single row costs little more than a single value.
+    one pass, so that a single row costs little more than a single value. A few rows are looked up
+    in dicts, which are made when they are first needed, unless they would be too large.
 
     Args:
         vocabularies: One for each column.
@@ -129,6 +134,10 @@ class Lookup:
             `[rows, columns]`.
         """
         rows = len(values) // len(self._columns)
+        if len(values) <= FEW and self._starts[-1] <= MOST_IN_DICTS:
+            listed = iter(values.to_list())
+            few = [[ids.get(v, RARE) for v in islice(listed, rows)] for ids in self._dicts]
+            return np.ascontiguousarray(np.array(few, np.int32).T)
         hashes = self._hash(values).reshape(len(self._columns), rows)
         at = np.empty(hashes.shape, np.int64)
         for place, asked, (known, order) in zip(at, hashes, self._columns, strict=True):
@@ -139,6 +148,13 @@ class Lookup:
         if values.null_count():
             ids[values.is_null().to_numpy().reshape(at.shape)] = MISSING
         return np.ascontiguousarray(ids.T, np.int32)
+
+    @cached_property
+    def _dicts(self) -> list[dict[str | None, int]]:
+        """The id of each value, by column."""
+        ends = zip(self._starts[:-1], self._starts[1:], strict=True)
+        tables = [self._values[first:last].to_list() for first, last in ends]
+        return [{v: i for i, v in enumerate(t, FIRST)} | {None: MISSING} for t in tables]
 
     def _sorted(
         self, hashes: npt.NDArray[np.uint64], column: int

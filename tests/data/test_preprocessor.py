@@ -189,6 +189,29 @@ def test_the_synthetic_log_read_from_its_file_is_the_dataset(tmp_path):
         np.testing.assert_array_equal(read.dense[split == part], expected.dense)
 
 
+def test_a_row_alone_is_encoded_as_among_many(tmp_path):
+    generate_synthetic(tmp_path / "log", rows=2000)
+    preprocessor = Preprocessor.load(tmp_path / "log", min_count=2, binned_dense=True)
+    rng, known = np.random.default_rng(0), preprocessor.example()
+    rows = [
+        {
+            name: None
+            if rng.random() < 0.2
+            else value
+            if rng.random() < 0.3
+            else f"{rng.integers(99)}"
+            for name, value in known.items()
+        }
+        | {f"I{i}": None if rng.random() < 0.2 else int(rng.lognormal(3, 3)) for i in range(1, 14)}
+        for _ in range(300)
+    ]
+    many = preprocessor.transform(rows)
+    alone = [preprocessor.transform(row) for row in rows]
+    np.testing.assert_array_equal(np.concatenate([one.dense for one in alone]), many.dense)
+    np.testing.assert_array_equal(np.concatenate([one.sparse for one in alone]), many.sparse)
+    assert {0, 1, 2} < set(many.sparse.ravel())
+
+
 def typed_log(path, *, as_text):
     """Categories that are numbers, as a CSV or as Parquet with types."""
     frame = pl.DataFrame(

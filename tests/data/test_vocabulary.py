@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Counter, Lookup, Vocabulary
+from nasrec_opt.data._vocabulary import (
+    FEW,
+    FIRST,
+    MISSING,
+    RARE,
+    Counter,
+    Lookup,
+    Vocabulary,
+)
 from nasrec_opt.errors import DataError
 
 VALUE = st.sampled_from(["", "a", "b", "ab", "ü", "zz", "0", "\0", "long " * 9]) | st.none()
@@ -35,8 +43,12 @@ def test_ids_are_those_of_a_counted_dict(chunks, least, asked):
     assert found.counts.tolist() == [-n for n, _ in kept]
     cut = found.cut(FIRST + 2)
     assert cut.counts.tolist() == found.counts[:2].tolist()
-    encoded = Lookup([found, cut, found]).encode(pl.Series(asked * 3, dtype=pl.String))
+    lookup = Lookup([found, cut, found])
+    encoded = lookup.encode(pl.Series(asked * 3, dtype=pl.String))
     assert encoded.dtype == np.int32
+    many = lookup.encode(pl.Series(asked * FEW * 3, dtype=pl.String))  # another way to the same
+    assert many.dtype == np.int32
+    assert many.tolist() == encoded.tolist() * FEW
     expected = [ids.get(v, RARE) for v in asked]
     assert encoded[:, 0].tolist() == encoded[:, 2].tolist() == expected
     assert encoded[:, 1].tolist() == [i if i < cut.cardinality else RARE for i in expected]
