@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from nasrec_opt._weights import refuse_weights
 from nasrec_opt.baselines._network import Network
 from nasrec_opt.baselines._options import BaselineOptions
 from nasrec_opt.baselines._registry import Build
@@ -167,6 +168,7 @@ def _scorings(
     progress: Callable[[], None] | None,
 ) -> Iterator[None]:
     """Train; a pause for each scoring."""
+    refuse_weights(dataset, "a tuned baseline")
     split = dataset.split("train")
     steps = max(1, split.num_rows // options.batch_size)
     pauses = {round(steps * (i + 1) / SCORINGS) for i in range(SCORINGS)} - {0}

@@ -21,6 +21,7 @@ from nasrec_opt.features import FeatureSpec
 META = "dataset.json"
 VERSION = 1
 ARRAYS = {"dense": np.float32, "sparse": np.int32, "labels": np.uint8}
+WEIGHTS = "weights"  # a further array, where rows have weights
 FIELDS = (  # keys of the description that are needed to read a dataset
     "rows", "num_dense", "num_sparse", "dense_columns", "sparse_columns", "cardinalities",
     "checksums",
@@ -34,11 +35,13 @@ class Batch(NamedTuple):
         dense: float32 `[rows, num_dense]`.
         sparse: Ids, int32 `[rows, num_sparse]`.
         labels: float32 `[rows]`, 0 or 1.
+        weights: float32 `[rows]`, or None where each row counts once.
     """
 
     dense: npt.NDArray[np.float32]
     sparse: npt.NDArray[np.int32]
     labels: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32] | None = None
 
 
 class Dataset:
@@ -102,6 +105,11 @@ class Dataset:
         return tuple(self.meta["dense_columns"]), tuple(sparse)
 
     @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+        return bool(self.meta.get("is_weighted", False))
+
+    @property
     def bayes_log_loss(self) -> dict[str, float] | None:
         """Log loss of the true probabilities, by split; only for a synthetic log."""
         return self.meta.get("bayes_log_loss")
@@ -130,6 +138,8 @@ class Dataset:
             array: _load(self.path / name / f"{array}.npy", dtype, (rows, *widths[array]))
             for array, dtype in ARRAYS.items()
         }
+        if self.is_weighted:
+            arrays[WEIGHTS] = _load(self.path / name / f"{WEIGHTS}.npy", np.float32, (rows,))
         return Split(name, arrays, self._num_sparse, self._cutoffs, self._is_cut)
 
     @property
@@ -140,11 +150,16 @@ class Dataset:
     @cached_property
     def _cutoffs(self) -> npt.NDArray[np.int32]:
         """First id of each column that is read as rare: its cardinality for this reader."""
-        values = np.array(self.meta["cardinalities"]) - FIRST
+        fixed = set(self.meta.get("fixed_columns", ()))  # whose ids are not by count
+        is_fixed = np.array([name in fixed for name in self.meta["sparse_columns"]])
+        cardinalities = np.array(self.meta["cardinalities"])
+        values = np.where(is_fixed, 0, cardinalities - FIRST)
         counts = _load(self.path / "counts.npy", np.int64, (int(values.sum()),))
-        columns = np.split(counts, np.cumsum(values)[:-1])[: self._num_sparse]
+        columns = np.split(counts, np.cumsum(values)[:-1])
         least = self.view["min_count"]
-        return np.array([FIRST + int((c >= least).sum()) for c in columns], np.int32)
+        frequent = np.array([FIRST + int((c >= least).sum()) for c in columns], np.int32)
+        found = np.where(is_fixed, cardinalities, frequent).astype(np.int32)
+        return found[: self._num_sparse]
 
     @property
     def _is_cut(self) -> bool:
@@ -156,7 +171,7 @@ class Split:
 
     Args:
         name: Its name.
-        arrays: `dense`, `sparse` and `labels`.
+        arrays: `dense`, `sparse`, `labels` and, where rows have weights, `weights`.
         num_sparse: How many of the stored sparse columns are read.
         cutoffs: First rare id of each.
         is_cut: Whether any id is read as rare.
@@ -186,6 +201,11 @@ class Split:
         """All labels, 0 or 1, memory-mapped, `[rows]`."""
         return self._arrays["labels"]
 
+    @property
+    def weights(self) -> npt.NDArray[np.float32] | None:
+        """Weights of all rows, memory-mapped, `[rows]`, or None where each row counts once."""
+        return self._arrays.get(WEIGHTS)
+
     def rows(self, index: slice | npt.NDArray[np.integer[Any]]) -> Batch:
         """Read some rows, in the order asked for.
 
@@ -193,13 +213,16 @@ class Split:
             index: A slice, or row numbers `[rows]`.
 
         Returns:
-            Dense features `[rows, num_dense]`, sparse ids `[rows, num_sparse]` and labels `[rows]`.
+            Dense features `[rows, num_dense]`, sparse ids `[rows, num_sparse]`, labels `[rows]`,
+            and weights `[rows]` where there are some.
         """
         dense = np.array(self._arrays["dense"][index])
         sparse = np.array(self._arrays["sparse"][index][:, : self._num_sparse])
         if self._is_cut:
             sparse[sparse >= self._cutoffs] = RARE
-        return Batch(dense, sparse, self._arrays["labels"][index].astype(np.float32))
+        labels = self._arrays["labels"][index].astype(np.float32)
+        weights = None if self.weights is None else np.array(self.weights[index])
+        return Batch(dense, sparse, labels, weights)
 
     def batches(
         self,

@@ -19,7 +19,7 @@ from nasrec_opt.data._schema import Schema
 from nasrec_opt.errors import DataError
 
 # Columns beside those of the model; no column of a file has such a name.
-WEIGHT, TIME, SHOWS = "\0weight", "\0time", "\0shows"
+WEIGHT, TIME, SHOWS, USER = "\0weight", "\0time", "\0shows", "\0user"
 
 
 def derive(
@@ -36,7 +36,7 @@ def derive(
 
     Returns:
         The label, if it is read, the dense columns as Float64, the text features as String; and
-        where the schema has them, `WEIGHT`, `TIME` (seconds since 1970) and `SHOWS`.
+        where the schema has them, `WEIGHT`, `TIME` (seconds since 1970), `SHOWS` and `USER`.
 
     Raises:
         DataError: A value is not as its column says; the first such row is named.
@@ -54,6 +54,8 @@ def derive(
         )
     if has_label and schema.time:
         columns[TIME] = _times(where, frame[schema.time], schema.option(schema.time))
+    if schema.users:
+        columns[USER] = plain(frame[schema.users])
     return pl.DataFrame(columns)
 
 

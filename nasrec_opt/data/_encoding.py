@@ -1,73 +1,130 @@
 """The rule by which raw columns become what a model reads; `prepare` and serving share it.
 
 A dense value x becomes log(x + c), where c is 1 minus the smallest training value if that is
-negative, else 1; missing becomes 0. A category becomes its id in the vocabulary of its column. So
-does the bin of a dense value, for readers that want dense columns as categories as well.
+negative, else 1, unless its column says otherwise; missing becomes 0. A category becomes its id in
+the vocabulary of its column, or the number that it is. So does the bin of a dense value, for
+readers that want dense columns as categories as well.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nasrec_opt.data._schema import Schema
-from nasrec_opt.data._vocabulary import FEW, Lookup, Vocabulary
+from nasrec_opt.data._schema import PROFILE, Schema
+from nasrec_opt.data._statistics import Statistics
+from nasrec_opt.data._vocabulary import FEW, FIRST, MISSING, FixedIds, Lookup, Vocabulary
+
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class Encoder:
     """Raw values of rows in, dense values and ids out.
 
     Args:
-        minima: Smallest training value of each dense column, 0 at most, `[num_dense]`.
-        vocabularies: Of each sparse column, and then, where dense columns are read as categories as
-            well, of the bins of each dense column.
-        num_sparse: Number of sparse columns.
+        schema: The columns, resolved.
+        statistics: Of the training rows.
+        vocabularies: Of each sparse feature, and then, where dense columns are read as categories
+            as well, of the bins of each dense feature.
     """
 
     def __init__(
         self,
-        minima: npt.NDArray[np.float64],
-        vocabularies: Sequence[Vocabulary],
-        num_sparse: int,
+        schema: Schema,
+        statistics: Statistics,
+        vocabularies: Sequence[Vocabulary | FixedIds],
     ) -> None:
-        self._minima = minima
-        self._lookup = Lookup(vocabularies)
-        self._has_bins = len(vocabularies) > num_sparse
+        transforms = [schema.option(name).transform or "log" for name in schema.dense_features]
+        self._rows = {kind: _places(transforms, kind) for kind in sorted(set(transforms))}
+        self._statistics = statistics
+        self._num_dense = len(transforms)
+        self._num_texts = len(schema.sparse_features) - len(schema.quantile_features)
+        self._num_columns = len(vocabularies)
+        self._has_bins = len(vocabularies) > len(schema.sparse_features)
+        self._known = [i for i, v in enumerate(vocabularies) if isinstance(v, Vocabulary)]
+        self._fixed = [i for i in range(self._num_texts) if i not in set(self._known)]
+        self._lookup = Lookup([v for v in vocabularies if isinstance(v, Vocabulary)])
 
     def dense(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        """Encode dense columns; values under the training minimum count as the minimum.
+        """Encode dense columns.
 
         Args:
-            numbers: Finite, NaN where missing, `[num_dense, rows]`.
+            numbers: Finite, NaN where missing, `[numbers, rows]`, those of quantile bins last.
 
         Returns:
             `[rows, num_dense]`.
         """
-        least = self._minima[:, None]
-        # log1p of the difference: adding c = 1 - minimum loses the 1 beside a huge minimum.
-        above = np.where(numbers < least, least, numbers) - least
-        logs = _logs_from_one(above.ravel()).reshape(numbers.shape)
-        encoded = np.ascontiguousarray(logs.T, np.float32)
+        numbers = numbers[: self._num_dense]
+        if list(self._rows) == ["log"]:
+            changed = self._transformed("log", slice(None), numbers)
+        else:
+            changed = np.empty(numbers.shape)
+            for kind, rows in self._rows.items():
+                changed[rows] = self._transformed(kind, rows, numbers[rows])
+        encoded = np.ascontiguousarray(changed.T, np.float32)
         encoded[np.isnan(numbers.T)] = 0.0
         return encoded
 
     def sparse(self, texts: pl.Series, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-        """Encode sparse columns, and the bins of dense ones.
+        """Encode text features, quantile bins, and the other bins of dense columns.
 
         Args:
-            texts: Categories with nulls, column after column, `[num_sparse * rows]`.
+            texts: Categories with nulls, column after column, `[num_texts * rows]`.
             numbers: As for `dense`.
 
         Returns:
             Ids, `[rows, columns]`.
         """
-        if self._has_bins and numbers.size:
-            texts = pl.concat([texts, bin_integers(pl.Series(numbers.ravel()))], rechunk=True)
-        return self._lookup.encode(texts)
+        bins = numbers[: self._num_dense]
+        if not self._fixed and self._num_columns == len(self._known):
+            return self._lookup.encode(self._with_bins(texts, bins))
+        rows = numbers.shape[1] if len(numbers) else len(texts) // self._num_texts
+        ids = np.empty((rows, self._num_columns), np.int32)
+        parts = [texts.slice(place * rows, rows) for place in range(self._num_texts)]
+        for place in self._fixed:
+            ids[:, place] = _numbered(parts[place])
+        for place, edges in enumerate(self._statistics.edges):
+            values = numbers[self._num_dense + place]
+            found = np.searchsorted(edges, values, side="right") + FIRST
+            ids[:, self._num_texts + place] = np.where(np.isnan(values), MISSING, found)
+        known = [parts[place] for place in self._known if place < self._num_texts]
+        if self._known:
+            joined = pl.concat(known, rechunk=True) if known else pl.Series(dtype=pl.String)
+            ids[:, self._known] = self._lookup.encode(self._with_bins(joined, bins))
+        return ids
+
+    def _with_bins(self, texts: pl.Series, numbers: npt.NDArray[np.float64]) -> pl.Series:
+        if not (self._has_bins and numbers.size):
+            return texts
+        return pl.concat([texts, bin_integers(pl.Series(numbers.ravel()))], rechunk=True)
+
+    def _transformed(
+        self, kind: str, rows: Any, numbers: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Numbers of the dense features `rows`, of one transform."""
+        learned = self._statistics
+        if kind in ("log", "published"):
+            least = learned.minima[rows, None] if kind == "log" else np.zeros((1, 1))
+            # log1p of the difference: adding c = 1 - minimum loses the 1 beside a huge minimum.
+            above = np.where(numbers < least, least, numbers) - least
+            return _logs_from_one(above.ravel()).reshape(numbers.shape)
+        if kind == "standard":
+            numbers = (numbers - learned.means[rows, None]) / learned.deviations[rows, None]
+        return np.clip(numbers, -LARGEST, LARGEST)
+
+
+def _places(kinds: Sequence[str], wanted: str) -> npt.NDArray[np.intp]:
+    return np.flatnonzero([kind == wanted for kind in kinds])
+
+
+def _numbered(texts: pl.Series) -> npt.NDArray[np.int32]:
+    """Ids of a column whose text is the number of the id."""
+    return (texts.cast(pl.Int32) + FIRST).fill_null(MISSING).to_numpy()
 
 
 def bin_integers(values: pl.Series) -> pl.Series:
@@ -87,15 +144,21 @@ def bin_integers(values: pl.Series) -> pl.Series:
 
 
 def categories(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
-    """Categorical columns, then the bins of the dense ones: what vocabularies count."""
-    columns = [frame[name] for name in schema.text_features]
+    """Columns that have a vocabulary: texts, then the bins of the dense features."""
+    columns = [frame[name] for name in _texts(frame, schema) if name not in schema.sizes]
     return columns + [bin_integers(frame[name]) for name in schema.dense_features]
 
 
 def stacked_texts(frame: pl.DataFrame, schema: Schema) -> pl.Series:
-    """Text features as one column, one after the other, for `Encoder.sparse`."""
-    columns = [frame[name].alias("") for name in schema.text_features]
+    """Texts as one column, one after the other, for `Encoder.sparse`."""
+    columns = [frame[name].alias("") for name in _texts(frame, schema)]
     return pl.concat(columns, rechunk=True) if columns else pl.Series(dtype=pl.String)
+
+
+def _texts(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
+    """Text features, with those that are joined to users once they are in the frame."""
+    is_joined = bool(schema.users) and PROFILE[0] in frame.columns
+    return (*schema.text_features, *(PROFILE if is_joined else ()))
 
 
 def stacked_numbers(frame: pl.DataFrame, schema: Schema) -> npt.NDArray[np.float64]:

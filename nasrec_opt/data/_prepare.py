@@ -7,24 +7,28 @@ a chunk and the vocabularies, never the whole log.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from nasrec_opt._files import atomic_directory, write_json
 from nasrec_opt.data._arrays import ArrayFile
-from nasrec_opt.data._dataset import ARRAYS, META, VERSION, Dataset
+from nasrec_opt.data._dataset import ARRAYS, META, VERSION, WEIGHTS, Dataset
+from nasrec_opt.data._derived import TIME, USER, WEIGHT
 from nasrec_opt.data._encoding import Encoder, categories, stacked_numbers, stacked_texts
-from nasrec_opt.data._preprocessor import write_vocabularies
+from nasrec_opt.data._preprocessor import sparse_names, write_vocabularies
+from nasrec_opt.data._profiles import Profiles
 from nasrec_opt.data._reading import CHUNK_BYTES, column_names, read_chunks
 from nasrec_opt.data._schema import Schema
-from nasrec_opt.data._split import GROUP, SPLITS, split_of
-from nasrec_opt.data._vocabulary import Counter, Vocabulary
+from nasrec_opt.data._shows import rows_of_lines
+from nasrec_opt.data._split import GROUP, SPLITS, RandomSplit, Splitter, TimeCounter, TimeSplit
+from nasrec_opt.data._statistics import Statistics, StatisticsCounter
+from nasrec_opt.data._vocabulary import Counter, FixedIds, Vocabulary
 from nasrec_opt.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -41,6 +45,7 @@ def prepare(
     format: Literal["criteo"] | Path | str | Schema = "criteo",  # noqa: A002 - as on the command line
     seed: int = 0,
     min_count: int | None = None,
+    users: Path | str | None = None,
     progress: Progress | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     annotate: Callable[[Path], dict[str, Any]] | None = None,
@@ -58,7 +63,9 @@ def prepare(
         seed: Seed of the 80/10/10 split.
         min_count: Rarer values are dropped from the vocabularies for good; None means the schema's
             threshold (Criteo: 1). A higher one can be set each time the dataset is opened.
-        progress: Called with (bytes done, bytes of both passes).
+        users: File of user profiles, for a schema whose `users` names the column of user ids:
+            tab-separated user, gender and age, without a header.
+        progress: Called with (bytes done, bytes of all passes).
         chunk_bytes: Text read at a time; it changes nothing in the result.
         annotate: Called with the folder before it appears; its result is added to the description.
 
@@ -80,27 +87,37 @@ def prepare(
         raise DataError(f"min_count: expected 1 or more, got {least}")
     if seed < 0:
         raise DataError(f"seed: expected 0 or more, got {seed}")
-    if schema.options or schema.is_weighted or schema.counts_shows or schema.time or schema.users:
-        raise DataError("schema: expected no option of this version yet, got one")
+    if bool(schema.users) != (users is not None):
+        expected = "a file of user profiles" if schema.users else "none"
+        got = "none" if schema.users else str(users)
+        raise DataError(f"users: expected {expected} with this schema, got {got}")
     _check_out(out)
 
     def chunks(done: int) -> Iterator[pl.DataFrame]:
-        return read_chunks(source, schema, chunk_bytes=chunk_bytes, progress=_half(progress, done))
+        part = _part(progress, done, passes)
+        return read_chunks(source, schema, chunk_bytes=chunk_bytes, progress=part)
 
-    survey = _Survey(schema, seed)
-    for frame in chunks(0):
+    passes = 3 if schema.time else 2
+    splitter: Splitter = RandomSplit(seed)
+    if schema.time:
+        splitter = _time_split(source, schema, seed, chunks(0))
+    profiles = Profiles.read(users) if users is not None else None
+    survey = _Survey(schema, _Splitting(schema, splitter, profiles))
+    for frame in chunks(passes - 2):
         survey.add(frame)
     if not given.sparse:
         survey.warn_of_columns(source)
-    vocabularies = survey.finish(source, least)
-    with atomic_directory(out) as folder, _Writer(folder, schema, survey, vocabularies) as writer:
-        for frame in chunks(1):
+    learned = survey.finish(source, least)
+    with atomic_directory(out) as folder, _Writer(folder, survey, *learned) as writer:
+        for frame in chunks(passes - 1):
             writer.add(frame)
-        if writer.num_rows != survey.num_rows:
+        if writer.num_lines != survey.num_lines:
             raise DataError(
-                f"{source}: expected {survey.num_rows:,} rows again in the second pass, got "
-                f"{writer.num_rows:,}: the file changed meanwhile"
+                f"{source}: expected {survey.num_lines:,} rows again in the second pass, got "
+                f"{writer.num_lines:,}: the file changed meanwhile"
             )
+        if profiles is not None:
+            profiles.save(folder)
         meta = writer.finish() | {"source": source.name, "min_count": least}
         write_json(folder / META, meta | (annotate(folder) if annotate else {}))
     return Dataset.open(out)
@@ -133,35 +150,74 @@ def _is_empty(folder: Path) -> bool:
     return next(folder.iterdir(), None) is None
 
 
-class _Survey:
-    """First pass: rows and clicks by split, vocabularies and smallest values of training rows."""
+def _time_split(
+    source: Path, schema: Schema, seed: int, frames: Iterator[pl.DataFrame]
+) -> TimeSplit:
+    """Read the times of all rows, to split by them."""
+    counter = TimeCounter()
+    for frame in frames:
+        counter.add(frame[TIME].to_numpy())
+    return TimeSplit(seed, schema.time, counter.cuts(f"{source}: field {schema.time}"))
 
-    def __init__(self, schema: Schema, seed: int) -> None:
+
+class _Splitting:
+    """From lines to the rows of the splits: the same in both passes."""
+
+    def __init__(self, schema: Schema, splitter: Splitter, profiles: Profiles | None) -> None:
+        self._schema = schema
+        self._splitter = splitter
+        self._profiles = profiles
+        self.to_dict = splitter.to_dict
+
+    def rows(
+        self, frame: pl.DataFrame, first_line: int
+    ) -> tuple[pl.DataFrame, npt.NDArray[np.int8]]:
+        """Rows of some lines with all columns, and the split of each.
+
+        Args:
+            frame: Lines as they are read.
+            first_line: Number of the first one, from 0.
+        """
+        times = frame[TIME].to_numpy() if self._schema.time else None
+        split = self._splitter.split(first_line, len(frame), times)
+        if self._profiles is not None:
+            frame = frame.with_columns(self._profiles.columns(frame[USER]))
+        return rows_of_lines(frame, split, self._schema)
+
+
+class _Survey:
+    """First pass: rows and clicks by split, vocabularies and statistics of the training rows."""
+
+    def __init__(self, schema: Schema, splitting: _Splitting) -> None:
         self.schema = schema
-        self.seed = seed
+        self.splitting = splitting
         self.rows = np.zeros(3, np.int64)
         self.clicks = np.zeros(3, np.int64)
-        self.minima = np.zeros(len(schema.dense))
-        self._counters = [Counter() for _ in (*schema.sparse, *schema.dense)]
-        self.num_rows = 0
+        self.weights = np.zeros(2)  # of rows without and with a click
+        self.statistics = StatisticsCounter(schema)
+        fixed = {*schema.sizes, *schema.quantile_features}
+        self._counted = [name for name in schema.sparse_features if name not in fixed]
+        self._counters = [Counter() for _ in (*self._counted, *schema.dense_features)]
+        self.num_lines = 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        split = split_of(self.num_rows, len(frame), self.seed)
-        self.num_rows += len(frame)
+        num_lines = len(frame)
+        frame, split = self.splitting.rows(frame, self.num_lines)
+        self.num_lines += num_lines
         labels = frame[self.schema.label].to_numpy()
         self.rows += np.bincount(split, minlength=3)
         self.clicks += np.bincount(split, weights=labels, minlength=3).astype(np.int64)
+        weights = frame[WEIGHT].to_numpy() if self.schema.is_weighted else None
+        self.weights += np.bincount(labels, weights=weights, minlength=2)
         train = frame.filter(pl.Series(split == 0))
-        for i, name in enumerate(self.schema.dense):
-            least = train.select(pl.col(name).min()).item()
-            self.minima[i] = min(self.minima[i], math.inf if least is None else float(least))
+        self.statistics.add(train)
         for counter, values in zip(self._counters, categories(train, self.schema), strict=True):
             counter.add(values)
 
     def warn_of_columns(self, source: Path) -> None:
         """Log a warning for each useless categorical column that the schema does not name."""
         rows = int(self.rows[0])
-        for name, counter in zip(self.schema.sparse, self._counters, strict=False):
+        for name, counter in zip(self._counted, self._counters, strict=False):
             if not counter.num_values:
                 found = f"no value in {rows:,} training rows"
             elif counter.num_values == rows >= LEAST_IDS:
@@ -176,52 +232,74 @@ class _Survey:
                 found,
             )
 
-    def finish(self, source: Path, min_count: int) -> list[Vocabulary]:
-        clicks, rows = int(self.clicks.sum()), self.num_rows
-        if rows < GROUP:  # fewer might leave a split without rows
-            raise DataError(f"{source}: expected at least {GROUP} rows, got {rows}")
-        if clicks in (0, rows):
+    def finish(
+        self, source: Path, min_count: int
+    ) -> tuple[Statistics, list[Vocabulary | FixedIds]]:
+        """Statistics, and the vocabulary of each sparse feature and of each binned dense one."""
+        rows = int(self.rows.sum())
+        if self.num_lines < GROUP:  # fewer might leave a split without rows
+            raise DataError(f"{source}: expected at least {GROUP} rows, got {self.num_lines}")
+        if not self.weights.all():
+            found = int(self.weights[0] == 0)
             raise DataError(
-                f"{source}: expected both classes in the label, got only {min(clicks, 1)} in "
-                f"{rows:,} rows"
+                f"{source}: expected both classes in the label, got only {found} in {rows:,} rows"
             )
-        return [counter.finish(min_count) for counter in self._counters]
+        statistics, sizes = self.statistics.finish(), self.schema.sizes
+        bins = dict(zip(self.schema.quantile_features, statistics.edges, strict=True))
+        counted = (counter.finish(min_count) for counter in self._counters)
+        vocabularies: list[Vocabulary | FixedIds] = []
+        for name in self.schema.sparse_features:
+            if name in bins:
+                vocabularies.append(FixedIds(len(bins[name]) + 1))
+            else:
+                vocabularies.append(FixedIds(sizes[name]) if name in sizes else next(counted))
+        return statistics, [*vocabularies, *counted]
 
 
 class _Writer(ExitStack):
     """Second pass: arrays of each split, vocabularies, and the description."""
 
     def __init__(
-        self, folder: Path, schema: Schema, survey: _Survey, vocabularies: list[Vocabulary]
+        self,
+        folder: Path,
+        survey: _Survey,
+        statistics: Statistics,
+        vocabularies: list[Vocabulary | FixedIds],
     ) -> None:
         super().__init__()
-        self.num_rows = 0
+        self.num_lines = 0
         self._folder = folder
-        self._schema = schema
+        self._schema = schema = survey.schema
         self._survey = survey
+        self._statistics = statistics
         self._vocabularies = vocabularies
-        self._encoder = Encoder(survey.minima, vocabularies, len(schema.sparse))
-        widths = {"dense": len(schema.dense), "sparse": len(vocabularies), "labels": None}
+        self._encoder = Encoder(schema, statistics, vocabularies)
+        widths = {"dense": len(schema.dense_features), "sparse": len(vocabularies), "labels": None}
+        types = dict(ARRAYS)
+        if schema.is_weighted:
+            widths[WEIGHTS], types[WEIGHTS] = None, np.float32
         self._arrays: list[dict[str, ArrayFile]] = []
         for name, rows in zip(SPLITS, survey.rows.tolist(), strict=True):
             (folder / name).mkdir()
             files = {}
             for array, width in widths.items():
                 shape = (rows,) if width is None else (rows, width)
-                file = ArrayFile(folder / name / f"{array}.npy", ARRAYS[array], shape)
+                file = ArrayFile(folder / name / f"{array}.npy", types[array], shape)
                 files[array] = self.enter_context(file)
             self._arrays.append(files)
 
     def add(self, frame: pl.DataFrame) -> None:
-        schema = self._schema
-        split = split_of(self.num_rows, len(frame), self._survey.seed)
-        self.num_rows += len(frame)
+        schema, num_lines = self._schema, len(frame)
+        frame, split = self._survey.splitting.rows(frame, self.num_lines)
+        self.num_lines += num_lines
         numbers = stacked_numbers(frame, schema)
         values = {
             "dense": self._encoder.dense(numbers),
             "sparse": self._encoder.sparse(stacked_texts(frame, schema), numbers),
             "labels": frame[schema.label].to_numpy(),
         }
+        if schema.is_weighted:
+            values[WEIGHTS] = frame[WEIGHT].to_numpy()
         for i, arrays in enumerate(self._arrays):
             chosen = np.flatnonzero(split == i)
             for name, array in arrays.items():
@@ -229,8 +307,7 @@ class _Writer(ExitStack):
 
     def finish(self) -> dict[str, Any]:
         """Write the remaining rows; returns the description."""
-        survey, vocabularies = self._survey, self._vocabularies
-        names = [*self._schema.sparse, *(f"{name} (binned)" for name in self._schema.dense)]
+        survey, vocabularies, schema = self._survey, self._vocabularies, self._schema
         write_vocabularies(vocabularies, self._folder)
         counts = np.concatenate([v.counts for v in vocabularies])
         with ArrayFile(self._folder / "counts.npy", np.int64, counts.shape) as file:
@@ -240,28 +317,32 @@ class _Writer(ExitStack):
             for name, arrays in zip(SPLITS, self._arrays, strict=True)
             for array, opened in arrays.items()
         }
+        fixed = [
+            n for n in schema.sparse_features if n in {*schema.sizes, *schema.quantile_features}
+        ]
         return {
             "version": VERSION,
-            "schema": self._schema.to_dict(),
-            "seed": survey.seed,
+            "schema": schema.to_dict(),
+            **survey.splitting.to_dict(),
             "rows": dict(zip(SPLITS, survey.rows.tolist(), strict=True)),
             "clicks": dict(zip(SPLITS, survey.clicks.tolist(), strict=True)),
-            "click_rate": round(float(survey.clicks.sum() / survey.num_rows), 6),
-            "num_dense": len(self._schema.dense),
-            "num_sparse": len(self._schema.sparse),
-            "dense_columns": list(self._schema.dense),
-            "sparse_columns": names,
+            "click_rate": round(float(survey.weights[1] / survey.weights.sum()), 6),
+            "num_dense": len(schema.dense_features),
+            "num_sparse": len(schema.sparse_features),
+            "dense_columns": list(schema.dense_features),
+            "sparse_columns": list(sparse_names(schema)),
             "cardinalities": [v.cardinality for v in vocabularies],
-            "dense_minima": survey.minima.tolist(),
-            "dense_shifts": (1 - survey.minima).tolist(),
+            **self._statistics.to_dict(),
+            **({"fixed_columns": fixed} if fixed else {}),
+            **({"is_weighted": True} if schema.is_weighted else {}),
             "checksums": checksums | {"counts.npy": file.finish()},
         }
 
 
-def _half(progress: Progress | None, half: int) -> Progress | None:
-    """Progress of one of two passes as progress of both."""
+def _part(progress: Progress | None, part: int, parts: int) -> Progress | None:
+    """Progress of one of several passes as progress of all."""
     if progress is None:
         return None
     return lambda done, total: progress(
-        done + half * (total or 0), None if total is None else 2 * total
+        done + part * (total or 0), None if total is None else parts * total
     )

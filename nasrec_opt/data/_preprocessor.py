@@ -15,10 +15,13 @@ import polars as pl
 
 from nasrec_opt._files import atomic_directory, read_json, write_json
 from nasrec_opt.data._dataset import META
+from nasrec_opt.data._dates import example_of
 from nasrec_opt.data._encoding import Encoder
+from nasrec_opt.data._profiles import Profiles
 from nasrec_opt.data._rows import Columns, columns_of, columns_of_file
 from nasrec_opt.data._schema import Schema
-from nasrec_opt.data._vocabulary import RARE, Vocabulary
+from nasrec_opt.data._statistics import Statistics
+from nasrec_opt.data._vocabulary import FIRST, RARE, FixedIds, Vocabulary
 from nasrec_opt.errors import DataError
 from nasrec_opt.features import FeatureSpec
 
@@ -44,9 +47,10 @@ class Preprocessor:
 
     Args:
         schema: The columns, resolved.
-        minima: Smallest training value of each dense column, 0 at most, `[num_dense]`.
-        vocabularies: Of each sparse column, and then, where dense columns are read as categories as
-            well, of the bins of each dense column.
+        statistics: Of the numeric columns in the training rows.
+        vocabularies: Of each sparse feature, and then, where dense columns are read as categories
+            as well, of the bins of each dense feature.
+        profiles: Gender and age of users, where they are joined.
 
     Example:
         >>> from nasrec_opt.data import generate_synthetic
@@ -60,11 +64,13 @@ class Preprocessor:
     def __init__(
         self,
         schema: Schema,
-        minima: Sequence[float] | npt.NDArray[np.float64],
-        vocabularies: Sequence[Vocabulary],
+        statistics: Statistics,
+        vocabularies: Sequence[Vocabulary | FixedIds],
+        profiles: Profiles | None = None,
     ) -> None:
         self.schema = schema
-        self._minima = np.asarray(minima, np.float64)
+        self._profiles = profiles
+        self._statistics = statistics
         self._vocabularies = list(vocabularies)
 
     @classmethod
@@ -95,8 +101,7 @@ class Preprocessor:
             values = read_json(file)
             schema = Schema.from_dict(values["schema"])
             cardinalities = values["cardinalities"]
-            # Datasets of before the minima were kept have 1 minus them.
-            minima = values.get("dense_minima", [1 - shift for shift in values["dense_shifts"]])
+            statistics = Statistics.from_dict(values)
         except FileNotFoundError:
             raise DataError(
                 f"{folder}: expected a dataset or a preprocessor, found neither {META} nor {FILE}"
@@ -108,16 +113,21 @@ class Preprocessor:
             ) from error
         except (OSError, ValueError) as error:
             raise DataError(f"{file}: expected a description in JSON, got: {error}") from error
-        count = len(schema.sparse) + (len(schema.dense) if binned_dense else 0)
+        names = schema.sparse_features
+        count = len(names) + (len(schema.dense_features) if binned_dense else 0)
         if count > len(cardinalities):
             raise DataError(
                 f"{file}: expected vocabularies of {count} columns, got {len(cardinalities)}"
             )
+        fixed = {*schema.sizes, *schema.quantile_features}
         vocabularies = [
-            _read(folder / VOCABULARIES / f"{i:03d}.parquet", size).at_least(min_count)
+            FixedIds(size - FIRST)
+            if i < len(names) and names[i] in fixed
+            else _read(folder / VOCABULARIES / f"{i:03d}.parquet", size).at_least(min_count)
             for i, size in enumerate(cardinalities[:count])
         ]
-        return cls(schema, minima, vocabularies)
+        profiles = Profiles.load(folder) if schema.users else None
+        return cls(schema, statistics, vocabularies, profiles)
 
     def save(self, folder: Path | str) -> None:
         """Write a folder of JSON and Parquet from which `load` makes the same preprocessor.
@@ -127,11 +137,12 @@ class Preprocessor:
         """
         with atomic_directory(folder) as out:
             write_vocabularies(self._vocabularies, out)
+            if self._profiles is not None:
+                self._profiles.save(out)
             values = {
                 "version": VERSION,
                 "schema": self.schema.to_dict(),
-                "dense_minima": self._minima.tolist(),
-                "dense_shifts": (1 - self._minima).tolist(),
+                **self._statistics.to_dict(),
                 "cardinalities": [v.cardinality for v in self._vocabularies],
             }
             write_json(out / FILE, values)
@@ -139,12 +150,19 @@ class Preprocessor:
     @property
     def binned_dense(self) -> bool:
         """Whether dense columns are read as categories of their bins as well."""
-        return len(self._vocabularies) > len(self.schema.sparse)
+        return len(self._vocabularies) > len(self.schema.sparse_features)
 
     @property
     def features(self) -> FeatureSpec:
         """Shape of the result of `transform`, for which a model is built."""
-        return FeatureSpec(len(self.schema.dense), tuple(v.cardinality for v in self._vocabularies))
+        sizes = tuple(v.cardinality for v in self._vocabularies)
+        return FeatureSpec(len(self.schema.dense_features), sizes)
+
+    @property
+    def column_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the dense and of the sparse features, as those of `Dataset.column_names`."""
+        dense = self.schema.dense_features
+        return dense, sparse_names(self.schema)[: len(self._vocabularies)]
 
     def cut_to(self, features: FeatureSpec) -> Preprocessor:
         """Read rows as a model does that was trained under a threshold for rare values.
@@ -174,18 +192,26 @@ class Preprocessor:
                     f" got {size}: it was trained on another log"
                 )
         cut = [v.cut(size) for v, size in zip(self._vocabularies, wanted, strict=True)]
-        return Preprocessor(self.schema, self._minima, cut)
+        return Preprocessor(self.schema, self._statistics, cut, self._profiles)
 
     def example(self) -> dict[str, Any]:
         """Make a row to try a model with.
 
         Returns:
-            The most frequent value of each sparse column, or None where no value is known, and 1
-            for each dense column.
+            The most frequent value of each sparse column, or None where no value is known; a date
+            of its format, 1 where values are hashed; and 1 for each dense column.
         """
         row: dict[str, Any] = dict.fromkeys(self.schema.dense, 1)
-        for name, vocabulary in zip(self.schema.sparse, self._vocabularies, strict=False):
-            row[name] = next(iter(vocabulary.table["value"]), None)  # the most frequent comes first
+        vocabularies = dict(zip(self.schema.text_features, self._vocabularies, strict=False))
+        for name in self.schema.sparse:
+            column = self.schema.option(name)
+            if column.parts:
+                row[name] = example_of(column.format)
+            elif column.size:
+                row[name] = "1"
+            else:  # the most frequent value comes first
+                values = vocabularies[column.feature_names[0]].table["value"]
+                row[name] = next(iter(values), None)
         return row
 
     def digest(self) -> str:
@@ -195,9 +221,14 @@ class Preprocessor:
             A hexadecimal SHA-256 of columns, minima and vocabularies.
         """
         found = hashlib.sha256(json.dumps(self.schema.to_dict(), sort_keys=True).encode())
-        found.update(self._minima.tobytes())
+        learned = self._statistics
+        found.update(learned.minima.tobytes())
+        if len(learned.to_dict()) > 2:  # as it was before there was more than minima and shifts
+            found.update(json.dumps(learned.to_dict()).encode())
         for vocabulary in self._vocabularies:
             found.update(json.dumps(vocabulary.table["value"].to_list()).encode())
+        if self._profiles is not None:
+            found.update(self._profiles.digest().encode())
         return found.hexdigest()
 
     def transform(self, rows: Any) -> Inputs:
@@ -235,22 +266,32 @@ class Preprocessor:
 
     def _encoded(self, pieces: Iterable[Columns]) -> Iterator[Inputs]:
         encoder = self._encoder
-        for numbers, texts, others in pieces:
-            sparse = encoder.sparse(texts, numbers)
+        for numbers, texts, others, users in pieces:
+            joined = (
+                [] if users is None or self._profiles is None else self._profiles.columns(users)
+            )
+            sparse = encoder.sparse(_with(texts, joined), numbers)
             if others is not None:
-                sparse = np.where(sparse == RARE, encoder.sparse(others, numbers), sparse)
+                respelled = encoder.sparse(_with(others, joined), numbers)
+                sparse = np.where(sparse == RARE, respelled, sparse)
             yield Inputs(encoder.dense(numbers), sparse)
 
     @cached_property
     def _encoder(self) -> Encoder:
-        return Encoder(self._minima, self._vocabularies, len(self.schema.sparse))
+        return Encoder(self.schema, self._statistics, self._vocabularies)
 
 
-def write_vocabularies(vocabularies: Sequence[Vocabulary], folder: Path) -> None:
+def sparse_names(schema: Schema) -> tuple[str, ...]:
+    """Names of the sparse features, then of the dense ones read as categories as well."""
+    return (*schema.sparse_features, *(f"{name} (binned)" for name in schema.dense_features))
+
+
+def write_vocabularies(vocabularies: Sequence[Vocabulary | FixedIds], folder: Path) -> None:
     """Write the vocabularies of all columns into a folder, a Parquet file each."""
     (folder / VOCABULARIES).mkdir()
     for i, vocabulary in enumerate(vocabularies):
-        vocabulary.table.write_parquet(folder / VOCABULARIES / f"{i:03d}.parquet")
+        if isinstance(vocabulary, Vocabulary):
+            vocabulary.table.write_parquet(folder / VOCABULARIES / f"{i:03d}.parquet")
 
 
 def _read(file: Path, cardinality: int) -> Vocabulary:
@@ -264,6 +305,12 @@ def _read(file: Path, cardinality: int) -> Vocabulary:
             f"{file}: expected a vocabulary of {cardinality} ids, got {vocabulary.cardinality}"
         )
     return vocabulary
+
+
+def _with(texts: pl.Series, columns: list[pl.Series]) -> pl.Series:
+    """Texts with further columns behind them."""
+    parts = [column.alias(texts.name) for column in columns]
+    return pl.concat([texts, *parts], rechunk=True) if parts else texts
 
 
 def _joined(parts: Iterable[Inputs]) -> Inputs:

@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from nasrec_opt.data._checking import convert
-from nasrec_opt.data._derived import derive
+from nasrec_opt.data._derived import USER, derive
 from nasrec_opt.data._encoding import stacked_numbers, stacked_texts
 from nasrec_opt.data._parquet import (
     CHUNK_ROWS,
@@ -43,11 +43,13 @@ class Columns(NamedTuple):
         numbers: Dense columns, NaN for missing, `[num_dense, rows]`.
         texts: Sparse columns, column after column, `[num_sparse * rows]`.
         others: Another spelling of the same values, or None where all of them are text.
+        users: Ids of users, or None where nothing is joined to them.
     """
 
     numbers: npt.NDArray[np.float64]
     texts: pl.Series
     others: pl.Series | None = None
+    users: pl.Series | None = None
 
 
 def columns_of(rows: Any, schema: Schema) -> Iterator[Columns]:
@@ -111,7 +113,8 @@ def _columns(source: Path | str, frame: pl.DataFrame, row: int, schema: Schema) 
 
 
 def _stacked(frame: pl.DataFrame, schema: Schema) -> Columns:
-    return Columns(stacked_numbers(frame, schema), stacked_texts(frame, schema))
+    users = frame[USER] if schema.users else None
+    return Columns(stacked_numbers(frame, schema), stacked_texts(frame, schema), users=users)
 
 
 def _other_spelling(values: pl.Series) -> pl.Series:
@@ -150,7 +153,7 @@ def _of_plain_values(rows: Sequence[Mapping[str, Any]], schema: Schema) -> Colum
             return None
         if schema.has_integers and (np.floor(array) != array)[is_known].any():
             return None
-    if not schema.options:
+    if not (schema.options or schema.users):
         return Columns(array, series)
     columns = dict(zip(schema.dense, map(pl.Series, array), strict=True))
     columns = {name: values.fill_nan(None) for name, values in columns.items()}

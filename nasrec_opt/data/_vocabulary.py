@@ -93,6 +93,36 @@ class Vocabulary:
         return Vocabulary(self.table.head(max(cardinality - FIRST, 0)))
 
 
+class FixedIds:
+    """A column whose ids are numbers that need no vocabulary: hashes, remainders, bins.
+
+    Args:
+        size: Number of ids, without the two reserved ones.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.cardinality = FIRST + size
+        self.counts = np.empty(0, np.int64)
+        self.table = pl.DataFrame(schema={"value": pl.String, "count": pl.Int64})
+
+    def at_least(self, min_count: int) -> FixedIds:
+        """The same column: its ids have no counts."""
+        return self
+
+    def cut(self, cardinality: int) -> FixedIds:
+        """The same column.
+
+        Raises:
+            DataError: It has another number of ids.
+        """
+        if cardinality != self.cardinality:
+            raise DataError(
+                f"columns: expected a model of {self.cardinality} ids of a hashed or binned column,"
+                f" got {cardinality}: it was trained on another log"
+            )
+        return self
+
+
 class Lookup:
     """Finds the ids of values in the vocabularies of several columns at once.
 

@@ -165,7 +165,7 @@ class Tuning:
 
     def _tensors(self, batch: Batch) -> list[Tensor]:
         """Dense, sparse and labels of a batch."""
-        return [torch.from_numpy(array).to(self._device) for array in batch]
+        return [torch.from_numpy(array).to(self._device) for array in batch[:3]]
 
 
 def _from_scratch(supernet: Supernet, seed: int, train: Split) -> Callable[[Genotype], Subnet]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from nasrec_opt._weights import refuse_weights
 from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.retrain._metrics import auc, log_loss
 from nasrec_opt.supernet import log_odds
@@ -106,6 +107,7 @@ def constant(dataset: Dataset) -> Baseline:
     Returns:
         Log losses (nats), AUC and logits.
     """
+    refuse_weights(dataset, "the constant baseline")
     logit = log_odds(dataset.split("train").labels)
     validation, test = (
         np.full(dataset.split(name).num_rows, logit, np.float32) for name in ("validation", "test")
@@ -146,6 +148,7 @@ def logistic_regression(
     started = time.perf_counter()
     if progress:
         progress(0, len(PENALTIES))
+    refuse_weights(dataset, "logistic regression")
     dataset = Dataset.open(dataset.path, min_count=1, binned_dense=True)
     split = dataset.split("train")
     index: slice | npt.NDArray[np.int64] = slice(None)

@@ -142,5 +142,5 @@ class Learner:
 
 def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Dense, sparse and labels of a batch on a device."""
-    dense, sparse, labels = (torch.from_numpy(array).to(device) for array in batch)
+    dense, sparse, labels = (torch.from_numpy(array).to(device) for array in batch[:3])
     return dense, sparse, labels

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nasrec_opt._weights import refuse_weights
 from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
@@ -65,6 +66,7 @@ class Training:
         progress: Progress | None = None,
         keep: Keep | None = None,
     ) -> None:
+        refuse_weights(dataset, "training")
         self._train, self._validation = dataset.split("train"), dataset.split("validation")
         rows = self._train.num_rows
         recipe = config.recipe(rows)

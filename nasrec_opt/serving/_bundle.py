@@ -55,21 +55,15 @@ class Bundle:
             more: JSON values that describe the graph.
         """
         preprocessor.save(self.folder / PREPROCESSOR)
-        schema = preprocessor.schema
+        dense, sparse = preprocessor.column_names
         values = {
             "version": VERSION,
             "format": self.format,
             "graph": self.graph.name,
             "features": self.features.to_dict(),
             "inputs": {
-                "dense": {"type": "float32", "columns": list(schema.dense)},
-                "sparse": {
-                    "type": "int32",
-                    "columns": [
-                        *schema.sparse,
-                        *(f"{name} (binned)" for name in schema.dense if preprocessor.binned_dense),
-                    ],
-                },
+                "dense": {"type": "float32", "columns": list(dense)},
+                "sparse": {"type": "int32", "columns": list(sparse)},
             },
             "outputs": ["logit", "probability"],
             **more,

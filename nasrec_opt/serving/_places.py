@@ -112,7 +112,7 @@ def preprocessor_for(folder: Path, features: FeatureSpec) -> Preprocessor:
         DataError: It is damaged, or of other columns.
     """
     preprocessor = Preprocessor.load(folder)
-    if len(features.cardinalities) > len(preprocessor.schema.sparse):
+    if len(features.cardinalities) > len(preprocessor.schema.sparse_features):
         preprocessor = Preprocessor.load(folder, binned_dense=True)
     return preprocessor.cut_to(features)
 

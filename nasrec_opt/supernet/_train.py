@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nasrec_opt._weights import refuse_weights
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import Precision, TrainConfig
 from nasrec_opt.space import Genotype
@@ -129,6 +130,7 @@ def train_supernet(
     _check_initialization(supernet, config)
     out_dir = Path(out_dir)
     started = time.perf_counter()
+    refuse_weights(dataset, "the training of the supernet")
     rows = dataset.split("train")
     precision = choose_precision(
         config.precision,

@@ -60,7 +60,9 @@ def arrays(dataset: Dataset) -> dict[str, np.ndarray]:
     found = {}
     for name in ("train", "validation", "test"):
         batch = dataset.split(name).rows(slice(None))
-        found |= {f"{name}/{key}": value for key, value in batch._asdict().items()}
+        found |= {
+            f"{name}/{key}": value for key, value in batch._asdict().items() if value is not None
+        }
     return found
 
 
