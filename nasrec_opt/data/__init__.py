@@ -1,7 +1,7 @@
 """Click logs: prepared once, memory-mapped, read in batches; and a synthetic one."""
 
 from nasrec_opt.data._columns import Column
-from nasrec_opt.data._dataset import Batch, Dataset, Split
+from nasrec_opt.data._dataset import Batch, Dataset, JoinedSplit, Split
 from nasrec_opt.data._loader import Loader
 from nasrec_opt.data._prepare import prepare
 from nasrec_opt.data._preprocessor import Inputs, Preprocessor
@@ -14,6 +14,7 @@ __all__ = [
     "Column",
     "Dataset",
     "Inputs",
+    "JoinedSplit",
     "Loader",
     "Preprocessor",
     "Schema",

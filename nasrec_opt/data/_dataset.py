@@ -250,6 +250,69 @@ class Split:
         return Loader(self, batch_size, seed=seed, start_step=start_step, drop_last=drop_last)
 
 
+class JoinedSplit:
+    """Rows of several splits as those of one, one split after the other.
+
+    Args:
+        splits: The splits, of one dataset.
+    """
+
+    def __init__(self, *splits: Split) -> None:
+        self._splits = splits
+        self._ends = np.cumsum([split.num_rows for split in splits])
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return int(self._ends[-1])
+
+    def rows(self, index: slice | npt.NDArray[np.integer[Any]]) -> Batch:
+        """Read some rows, in the order asked for.
+
+        Args:
+            index: As for `Split.rows`, counted from the first row of the first split.
+
+        Returns:
+            As for `Split.rows`.
+        """
+        wanted = np.arange(self.num_rows)[index] if isinstance(index, slice) else index
+        whose = np.searchsorted(self._ends, wanted, side="right")
+        parts = [
+            split.rows(wanted[whose == number] - (end - split.num_rows))
+            for number, (split, end) in enumerate(zip(self._splits, self._ends, strict=True))
+        ]
+        place = np.argsort(np.argsort(whose, kind="stable"))  # of each wanted row among the parts
+        joined: list[Any] = [
+            None if arrays[0] is None else np.concatenate(arrays)[place]  # rows without weights
+            for arrays in zip(*parts, strict=True)
+        ]
+        return Batch(*joined)
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        start_step: int = 0,
+        drop_last: bool = False,
+    ) -> Loader:
+        """Iterate over one epoch in batches, in which rows of all splits are mixed.
+
+        Args:
+            batch_size: As for `Split.batches`.
+            seed: As for `Split.batches`.
+            start_step: As for `Split.batches`.
+            drop_last: As for `Split.batches`.
+
+        Returns:
+            An iterable of `Batch`.
+
+        Raises:
+            DataError: `batch_size`, `seed` or `start_step` is out of range.
+        """
+        return Loader(self, batch_size, seed=seed, start_step=start_step, drop_last=drop_last)
+
+
 def _description(path: Path) -> dict[str, Any]:
     file = path / META
     try:

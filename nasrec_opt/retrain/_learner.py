@@ -33,6 +33,7 @@ class Learner:
         self.subnet = subnet
         self._config = config
         self.learning_rate = learning_rate
+        self.schedule = steps
         self._learnt = trained_as(subnet.genotype)
         self._table = subnet.embedding.table
         self._first_order = subnet.embedding.first_order

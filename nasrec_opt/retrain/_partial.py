@@ -97,7 +97,7 @@ def train_epochs(
     steps = math.ceil(epochs * training.epoch_steps)
     state = job.state(training)
     # Its part was removed, or other epochs were asked for.
-    is_beyond = state.learner.steps > steps and state.scored >= steps
+    is_beyond = state.answers is not None or (state.learner.steps > steps and state.scored >= steps)
     if is_beyond:
         training = job.training(progress, keeps=False)
         state = training.begin(job.subnet)

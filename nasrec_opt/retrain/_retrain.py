@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,11 +36,11 @@ class RetrainedModel:
         test_log_loss: Log loss on all test rows, nats; no choice depends on them.
         test_auc: AUC on all test rows, or None if they are of one class.
         validation_log_loss: Log loss of the kept weights on all validation rows, nats, before they
-            learnt these rows.
+            learnt these rows; with `refit`, that of the first training.
         validation_auc: The AUC there, or None if all rows are of one class.
         learning_rate: The learning rate that was chosen on validation rows.
         rate_trials: Validation log loss of each candidate learning rate in the first steps.
-        best_step: Number of steps after which the kept weights were reached.
+        best_step: Number of steps after which the weights were reached that are best on validation.
         validation_history: `(steps, validation log loss)` while training.
         embedding_parameters: Number of weights of the embedding table and of first-order weights of
             values.
@@ -118,7 +117,8 @@ def retrain(
 
     All figures, including those behind a choice, and the saved model are at the genotype's bits.
     The learning rate and the end of training are chosen on validation rows, which the kept weights
-    then learn as well (`RetrainConfig.validation_pass`). The test rows are scored once, at the end.
+    then learn as well (`RetrainConfig.validation_pass`), or a model that is trained anew
+    (`RetrainConfig.refit`). The test rows are scored once, at the end.
     If the folder holds the finished model of the same genotype, data and configuration, it is read
     instead; any other result in it is replaced. A training begun by `train_epochs` is continued,
     with the same result.
@@ -169,7 +169,7 @@ def train_and_save(
         folder: Gets the model.
         wanted: All that the model depends on.
         steps: As for `Training.advance`; None trains to the end. The state is kept if training may
-            continue.
+            continue, and there is no refit.
 
     Raises:
         StudyError: Training reached no finite log loss.
@@ -180,13 +180,17 @@ def train_and_save(
     if steps is not None:
         state.require_finite()
         state.save(job.state_file, job.wanted)
-    started = time.perf_counter()
-    subnet = state.learner.subnet
-    history = training.finish(state, subnet)
     dataset = job.dataset
-    validation = predict(subnet, dataset.split("validation"))
-    training.learn_validation(state, state.best)
+    if steps is None and job.config.refit:
+        answers = training.refit(state, job.subnet)
+    else:
+        training.finish(state, state.learner.subnet)
+        answers, _ = predict(state.learner.subnet, dataset.split("validation"))
+        training.learn_validation(state, state.best)
+    history, subnet = training.history(state), state.learner.subnet
+    validation = answers, dataset.split("validation").labels
     test = predict(subnet, dataset.split("test"))
+    state.count_time()
     model = RetrainedModel(
         genotype=job.genotype,
         path=folder,
@@ -199,10 +203,10 @@ def train_and_save(
         best_step=history.best_step,
         validation_history=history.validation,
         embedding_parameters=sum(weight.numel() for weight in subnet.embedding.parameters()),
-        seconds=state.seconds + time.perf_counter() - started,
+        seconds=state.seconds,
     )
     (folder / RESULT).unlink(missing_ok=True)  # weights and figures never disagree
-    save_weights(subnet, folder / MODEL, validation[0])
+    save_weights(subnet, folder / MODEL, answers)
     shutil.rmtree(folder / OTHER_EPOCH, ignore_errors=True)
     if state.other.weights:
         subnet.load_state_dict(state.other.weights)

@@ -29,7 +29,7 @@ from nasrec_opt.retrain._wanted import is_same_training
 from nasrec_opt.supernet import Subnet
 
 HEAD = "training"  # key of the file's metadata; they are text
-BEST, OTHER, AHEAD, LOGITS = "best.", "other.", "ahead.", "logits"
+BEST, OTHER, AHEAD, LOGITS, ANSWERS = "best.", "other.", "ahead.", "logits", "answers"
 RULE = "rule."  # within either of the first two
 
 
@@ -93,6 +93,8 @@ class TrainingState:
             of both epochs' logits has less noise than those of one epoch.
         validation: `(steps, validation log loss)` so far.
         seconds: Wall time so far.
+        answers: Logits of the best weights on all validation rows, `[rows]`, if `learner` is the
+            second training of a refit; None before. These weights are not needed any more then.
     """
 
     learner: Learner
@@ -103,6 +105,7 @@ class TrainingState:
     other: BestWeights = field(default_factory=BestWeights)
     validation: list[tuple[int, float]] = field(default_factory=list)
     seconds: float = 0.0
+    answers: npt.NDArray[np.float32] | None = None
     _since: float = field(default_factory=time.perf_counter)
 
     @property
@@ -152,7 +155,7 @@ class TrainingState:
         Raises:
             StudyError: No validation log loss so far is finite.
         """
-        if not self.best.weights:
+        if not math.isfinite(self.best.log_loss):
             raise StudyError("training: expected a finite validation log loss, got none")
 
     def save(self, file: Path, wanted: Mapping[str, Any]) -> None:
@@ -168,9 +171,12 @@ class TrainingState:
         tensors |= best.to_tensors(BEST) | other.to_tensors(OTHER)
         if ahead is not None:
             tensors |= {AHEAD + name: tensor for name, tensor in ahead.state_dict().items()}
+        if self.answers is not None:
+            tensors[ANSWERS] = torch.from_numpy(self.answers)
         head = {
             "wanted": wanted,
             "learning_rate": self.learner.learning_rate,
+            "schedule": self.learner.schedule,
             "rate_trials": list(self.rate_trials.items()),
             "trial_steps": self.trial_steps,
             "ahead": None if ahead is None else [ahead.learning_rate, ahead.steps],
@@ -212,7 +218,8 @@ class TrainingState:
                 if not is_same_training(head["wanted"], wanted):
                     return None
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            learner = Learner(fresh(), config, float(head["learning_rate"]), steps)
+            schedule = int(head.get("schedule", steps))  # a file from before has none
+            learner = Learner(fresh(), config, float(head["learning_rate"]), schedule)
             learner.load_state_dict(tensors, int(head["steps"]))
             ahead = None
             if head.get("ahead"):  # a file from before has none
@@ -232,6 +239,7 @@ class TrainingState:
                 other,
                 [(int(step), float(value)) for step, value in head["validation"]],
                 float(head["seconds"]),
+                tensors[ANSWERS].numpy() if ANSWERS in tensors else None,
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
             return None  # missing or of another training: a new training replaces it

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt._weights import refuse_weights
-from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
+from nasrec_opt.data import Batch, Dataset, JoinedSplit, Split, evenly_spaced
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
 from nasrec_opt.retrain._metrics import log_loss, predict
@@ -68,6 +68,7 @@ class Training:
     ) -> None:
         refuse_weights(dataset, "training")
         self._train, self._validation = dataset.split("train"), dataset.split("validation")
+        self._both = JoinedSplit(self._train, self._validation)
         rows = self._train.num_rows
         recipe = config.recipe(rows)
         self._config = config
@@ -75,11 +76,14 @@ class Training:
         # Rows short of a last batch are left out; each epoch leaves out others.
         self.epoch_steps = max(1, rows // recipe.batch_size)
         self.steps = self.epoch_steps * recipe.epochs
+        self._refit_epoch_steps = max(1, self._both.num_rows // recipe.batch_size)
+        self._refit_steps = self._refit_epoch_steps * recipe.epochs
         self._least_steps = recipe.least_steps
         self._patience = max(recipe.patience, self.epoch_steps)
         self.trial_steps, self._longest_trial = self._trial(config.trial_fraction)
         losers = len(config.learning_rates) - 1
         self._most_steps = self.steps + self.trial_steps * losers
+        self._most_steps += self._refit_steps if config.refit else 0
         self._progress = progress
         self._keep = keep
         self._done = 0
@@ -177,6 +181,8 @@ class Training:
         Returns:
             True at the end of the last epoch, or if the patience is used up.
         """
+        if state.answers is not None:
+            return True
         steps = state.learner.steps
         if steps % self.epoch_steps or not steps:
             return False
@@ -198,12 +204,50 @@ class Training:
         """
         state.require_finite()
         subnet.load_state_dict(state.best.weights)
+        return self.history(state)
+
+    @staticmethod
+    def history(state: TrainingState) -> History:
+        """Tell the course of a training.
+
+        Args:
+            state: The state of the training.
+
+        Returns:
+            Learning rate, its alternatives, validation log losses (nats) and the best step.
+        """
         return History(
             state.learner.learning_rate,
             state.rate_trials,
             tuple(state.validation),
             state.best.step,
         )
+
+    def refit(self, state: TrainingState, fresh: Callable[[], Subnet]) -> npt.NDArray[np.float32]:
+        """Train a second model, on training and validation rows together.
+
+        It ends at the same share of its schedule as the best weights did. The subnet of the learner
+        is this model then, with its averaged weights.
+
+        Args:
+            state: A training whose choices are all made, or a refit from a file; changed in place.
+            fresh: As for `begin`.
+
+        Returns:
+            Logits of the first training's best weights on all validation rows, `[rows]`.
+
+        Raises:
+            StudyError: There is no finite validation log loss.
+        """
+        if state.answers is None:
+            self.finish(state, state.learner.subnet)
+            state.answers, _ = predict(state.learner.subnet, self._validation)
+            state.best.weights, state.other = {}, BestWeights()
+            rate = state.learner.learning_rate
+            state.learner = Learner(fresh(), self._config, rate, self._refit_steps)
+        self._learn(state, max(1, round(state.best.step * self._refit_steps / self.steps)))
+        state.learner.keep_average()
+        return state.answers
 
     def learn_validation(self, state: TrainingState, kept: BestWeights) -> None:
         """Let kept weights learn the validation rows as well, in one pass.
@@ -273,11 +317,15 @@ class Training:
     def _learn(self, state: TrainingState, steps: int) -> None:
         """Train until `steps` steps are done; every epoch begins with a fresh table."""
         learner = state.learner
+        rows: Split | JoinedSplit = self._train
+        epoch_steps = self.epoch_steps
+        if state.answers is not None:
+            rows, epoch_steps = self._both, self._refit_epoch_steps
         while learner.steps < steps:
-            epoch, done = divmod(learner.steps, self.epoch_steps)
+            epoch, done = divmod(learner.steps, epoch_steps)
             if not done:
                 learner.begin_epoch(epoch)
-            for _, batch in self._batches(epoch, done):
+            for batch in self._batches_of(rows, epoch, done):
                 self._step(learner, batch)
                 if learner.steps == steps:
                     return
@@ -303,11 +351,10 @@ class Training:
         value = log_loss(logits, labels)
         return logits, value if math.isfinite(value) else math.inf
 
-    def _batches(self, epoch: int, start: int) -> Iterator[tuple[int, Batch]]:
+    def _batches_of(
+        self, split: Split | JoinedSplit, epoch: int, start: int = 0
+    ) -> Iterable[Batch]:
         """Steps `start` to the end of an epoch; every epoch has an order of its own."""
-        return enumerate(self._batches_of(self._train, epoch, start), start=start)
-
-    def _batches_of(self, split: Split, epoch: int, start: int = 0) -> Iterable[Batch]:
         seed = int(np.random.SeedSequence([self._config.seed, epoch]).generate_state(1)[0])
         return split.batches(
             self._batch_size,

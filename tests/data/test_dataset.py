@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from data.logs import SMALL, arrays, small_table, write_csv
 
-from nasrec_opt.data import Dataset, Schema, prepare
+from nasrec_opt.data import Dataset, JoinedSplit, Schema, prepare
 from nasrec_opt.errors import DataError
 
 ROWS = 600
@@ -135,3 +135,32 @@ def test_what_is_no_dataset_is_one_sentence(tmp_path, folder):
         Dataset.open(folder, min_count=0)
     with pytest.raises(DataError, match="expected one of train, validation, test, got 'dev'"):
         Dataset.open(folder).split("dev")
+
+
+def test_joined_splits_have_the_rows_of_one_after_those_of_the_other(folder):
+    dataset = Dataset.open(folder, min_count=3, binned_dense=True)
+    splits = [dataset.split(name) for name in ("train", "validation", "test")]
+    joined = JoinedSplit(*splits)
+    assert joined.num_rows == ROWS
+    parts = [split.rows(slice(None))[:3] for split in splits]
+    whole = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    for index in (slice(None), slice(100, 500), np.array([599, 0, 480, 481, 3, 0, 540])):
+        *arrays, weights = joined.rows(index)
+        assert weights is None
+        for found, values in zip(arrays, whole, strict=True):
+            assert found.dtype == values.dtype
+            np.testing.assert_array_equal(found, values[index])
+    labels = [batch.labels for batch in joined.batches(7, seed=3)]
+    assert sum(map(len, labels)) == ROWS
+    assert np.concatenate(labels).sum() == whole[2].sum()
+
+
+def test_joined_splits_keep_weights(folder):
+    dataset = Dataset.open(folder)
+    splits = [dataset.split(name) for name in ("train", "validation")]
+    numbers = [np.arange(split.num_rows, dtype=np.float32) for split in splits]
+    for split, weights in zip(splits, numbers, strict=True):
+        split._arrays["weights"] = weights
+    found = JoinedSplit(*splits).rows(np.array([500, 2, 481])).weights
+    assert found is not None
+    assert found.tolist() == np.concatenate(numbers)[[500, 2, 481]].tolist()

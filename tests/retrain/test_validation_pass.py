@@ -94,7 +94,7 @@ def test_a_training_that_was_begun_before_the_pass_existed_ends_without_one(
 
 
 def test_adagrad_has_no_pass(dataset, tmp_path):
-    config = RetrainConfig.paper(batch_size=64, learning_rates=(0.1,))
+    config = RetrainConfig.paper(batch_size=64, learning_rates=(0.1,), refit=False)
     model = retrain(GENOTYPE, dataset, tmp_path, config)
     logits, _ = predict(Subnet.load(model.weights()[0]), dataset.split("validation"))
     np.testing.assert_array_equal(answers_of(model.weights()[0], dataset, "validation"), logits)
