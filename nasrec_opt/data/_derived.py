@@ -7,7 +7,7 @@ or the number of clicks where a line counts several shows.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -23,7 +23,13 @@ WEIGHT, TIME, SHOWS, USER = "\0weight", "\0time", "\0shows", "\0user"
 
 
 def derive(
-    source: Path | str, frame: pl.DataFrame, row: int, schema: Schema, *, has_label: bool = True
+    source: object,
+    frame: pl.DataFrame,
+    row: int,
+    schema: Schema,
+    *,
+    has_label: bool = True,
+    lines: Sequence[int] | None = None,
 ) -> pl.DataFrame:
     """Make the columns that a model reads of those of a file.
 
@@ -33,6 +39,7 @@ def derive(
         row: Lines, or rows of Parquet, before the frame.
         schema: The columns, resolved.
         has_label: Whether the label is among them, and what else only training needs.
+        lines: Line of each row of the frame, or None where they follow `row` one by one.
 
     Returns:
         The label, if it is read, the dense columns as Float64, the text features as String; and
@@ -41,7 +48,7 @@ def derive(
     Raises:
         DataError: A value is not as its column says; the first such row is named.
     """
-    where = _Where(source, row)
+    where = _Where(source, range(row + 1, row + 1 + len(frame)) if lines is None else lines)
     columns = _label(where, frame, schema) if has_label else {}
     for name in schema.dense:
         clip = schema.option(name).clip if schema.options else None
@@ -62,9 +69,9 @@ def derive(
 class _Where:
     """Names the first bad row of a column."""
 
-    def __init__(self, source: Path | str, row: int) -> None:
+    def __init__(self, source: object, lines: Sequence[int]) -> None:
         self._source = source
-        self._row = row
+        self._lines = lines
 
     def check(self, values: pl.Series, is_bad: pl.Series, expected: str, name: str = "") -> None:
         """Refuse values.
@@ -78,7 +85,7 @@ class _Where:
             value = values[first]
             text = repr(value if len(str(value)) < 40 else str(value)[:40])
             raise DataError(
-                f"{self._source}:{self._row + first + 1}: field {name or values.name}: expected "
+                f"{self._source}:{self._lines[first]}: field {name or values.name}: expected "
                 f"{expected}, got {'nothing' if value is None else text}"
             )
 

@@ -1,4 +1,4 @@
-"""Parquet columns of any type as text or numbers, or an error that names an unsupported column.
+"""Tables of Parquet and Arrow as text or numbers, or an error that names an unsupported column.
 
 Arrow has more types than polars reads correctly. So Arrow casts columns here to the few types that
 the rest of the package supports: integers, floats, booleans, text.
@@ -6,65 +6,142 @@ the rest of the package supports: integers, floats, booleans, text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import contextmanager
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import types
+from pyarrow import compute, types
 
-from nasrec_opt.data._schema import Schema
+from nasrec_opt.data._schema import PANDAS_INDEX, Schema
+from nasrec_opt.data._sources import DAMAGE, Log, LogFile
 from nasrec_opt.errors import DataError
 
 CHUNK_ROWS = 1 << 17
-MAGIC = b"PAR1"
 
 
-def is_parquet(source: Path) -> bool:
-    """Whether a file is Parquet, by its name or its first bytes."""
-    if source.suffix == ".parquet":
-        return True
+def table_columns(file: LogFile, schema: Schema) -> tuple[str, ...]:
+    """Names of the columns of a table, without an index of pandas that the schema does not name."""
+    return names_of(_Table(file).schema, schema)
+
+
+def names_of(given: pa.Schema, schema: Schema) -> tuple[str, ...]:
+    """The same for a schema of Arrow."""
+    named = {schema.label, schema.weight, schema.impressions, schema.time, schema.users}
+    named |= {*schema.dense, *schema.sparse, *schema.dropped, *(o.name for o in schema.options)}
     try:
-        with source.open("rb") as stream:
-            return stream.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False  # reading it as text then reports why it cannot be read
+        index = json.loads((given.metadata or {})[b"pandas"])["index_columns"]
+        index = {name for name in index if isinstance(name, str)}  # others are not stored
+    except (KeyError, TypeError, ValueError):
+        index = set()
+    return tuple(
+        name
+        for name in given.names
+        if name in named or not (name in index or PANDAS_INDEX.fullmatch(name))
+    )
 
 
-def parquet_columns(source: Path) -> tuple[str, ...]:
-    """Names of the columns of a Parquet file."""
-    return tuple(_open(source).schema_arrow.names)
-
-
-def parquet_frames(
-    source: Path, schema: Schema, *, has_label: bool = True
+def table_frames(
+    file: LogFile, schema: Schema, *, has_label: bool = True
 ) -> Iterator[tuple[pl.DataFrame, int]]:
-    """Yield frames of the columns that a schema uses, and the rows read so far.
+    """Yield frames of the columns that a schema uses, and the bytes of the file read so far.
 
     Args:
-        source: The Parquet file.
+        file: The table.
         schema: Its columns, resolved.
         has_label: Whether the label is read.
 
     Raises:
         DataError: The file is damaged, or a column has a type that is neither text nor numbers.
     """
-    table = _open(source)
+    table = _Table(file)
     used = schema.used(has_label=has_label)
-    check_types(source, table.schema_arrow, schema, used)
-    rows = 0
+    check_types(file, table.schema, schema, used)
+    row = 0
+    with _named_damage(file):
+        for batch, done in table.batches(used):
+            yield arrow_frame(file, batch, row, schema, used), done
+            row += batch.num_rows
+
+
+def require_same_types(log: Log, schema: Schema) -> None:
+    """Refuse a category that another file of the log spells in another way: 5 here, 5.0 there.
+
+    Args:
+        log: Tables.
+        schema: Their columns, resolved.
+
+    Raises:
+        DataError: It names the file and the column.
+    """
+    if len(log.files) == 1:
+        return
+    tables = [(file, _Table(file).schema) for file in log.files]
+    for name in schema.texts():
+        known: tuple[LogFile, pa.DataType] | None = None
+        for file, table in tables:
+            kind = _inner(table.field(name).type)
+            if types.is_null(kind):
+                continue
+            if known and _spelling(kind) != _spelling(known[1]):
+                raise DataError(
+                    f"{file}: field {name}: expected {known[1]} as in {known[0]}, got {kind}"
+                )
+            known = known or (file, kind)
+
+
+class _Table:
+    """A file of Parquet or Arrow, opened."""
+
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+        with _named_damage(file):
+            if file.kind == "Parquet":
+                self._opened = pq.ParquetFile(file.path, page_checksum_verification=True)
+                self.schema = self._opened.schema_arrow
+            else:
+                opens = pa.ipc.open_file if file.kind == "Arrow" else pa.ipc.open_stream
+                self._mapped = pa.memory_map(str(file.path))
+                self._opened = opens(self._mapped)
+                self.schema = self._opened.schema
+
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, int]]:
+        """Batches of at most `CHUNK_ROWS` rows with some of the columns, and the bytes read."""
+        size, row = self._file.size, 0
+        if self._file.kind == "Parquet":
+            rows = max(self._opened.metadata.num_rows, 1)
+            for batch in self._opened.iter_batches(batch_size=CHUNK_ROWS, columns=list(columns)):
+                row += batch.num_rows
+                yield batch, size * row // rows
+            return
+        for batch, done in self._stored():
+            for start in range(0, batch.num_rows, CHUNK_ROWS):
+                yield batch.slice(start, CHUNK_ROWS), done
+
+    def _stored(self) -> Iterator[tuple[pa.RecordBatch, int]]:
+        if self._file.kind == "Arrow stream":
+            for batch in self._opened:
+                yield batch, self._mapped.tell()
+            return
+        count = self._opened.num_record_batches
+        for number in range(count):
+            yield self._opened.get_batch(number), self._file.size * (number + 1) // count
+
+
+@contextmanager
+def _named_damage(file: LogFile) -> Iterator[None]:
     try:
-        for batch in table.iter_batches(batch_size=CHUNK_ROWS, columns=list(used)):
-            frame = arrow_frame(source, batch, rows, schema, used)
-            rows += batch.num_rows
-            yield frame, rows
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{source}: expected a whole Parquet file, got: {reason}") from error
+        yield
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise DataError(f"{file}: expected a readable file, got: {error.strerror}") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{file}: expected a whole {file.kind} file, got: {reason}") from error
 
 
-def check_types(source: Path | str, given: pa.Schema, schema: Schema, used: Sequence[str]) -> None:
+def check_types(source: object, given: pa.Schema, schema: Schema, used: Sequence[str]) -> None:
     """Check the types of columns.
 
     Raises:
@@ -76,7 +153,7 @@ def check_types(source: Path | str, given: pa.Schema, schema: Schema, used: Sequ
 
 
 def arrow_frame(
-    source: Path | str, batch: pa.RecordBatch, row: int, schema: Schema, used: Sequence[str]
+    source: object, batch: pa.RecordBatch, row: int, schema: Schema, used: Sequence[str]
 ) -> pl.DataFrame:
     """Columns of Arrow as integers, floats, booleans or text; NaN and empty text are missing.
 
@@ -88,30 +165,16 @@ def arrow_frame(
         used: Names of the columns to take.
 
     Raises:
-        DataError: Binary values are no UTF-8 text.
+        DataError: Text is not UTF-8, or the column is damaged.
     """
     texts, columns = schema.texts(), {}
     for name in used:
         column = batch.column(name)
-        _check_text(source, name, column, row)
-        columns[name] = _plain(column, is_number=name not in texts)
+        columns[name] = _plain(source, name, column, row, is_number=name not in texts)
     return _with_nulls(pl.DataFrame(pa.table(columns)))
 
 
-def parquet_rows(source: Path) -> int:
-    """Number of rows of a Parquet file."""
-    return int(_open(source).metadata.num_rows)
-
-
-def _open(source: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(source)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{source}: expected a Parquet file, got: {reason}") from error
-
-
-def _check_type(source: Path | str, name: str, given: pa.DataType, *, is_number: bool) -> None:
+def _check_type(source: object, name: str, given: pa.DataType, *, is_number: bool) -> None:
     kind = _inner(given)
     is_plain = (
         types.is_null(kind)
@@ -129,9 +192,17 @@ def _check_type(source: Path | str, name: str, given: pa.DataType, *, is_number:
 
 def _inner(kind: pa.DataType) -> pa.DataType:
     """The type of single values: of a dictionary's entries, of an extension's storage."""
-    if types.is_dictionary(kind):
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return _inner(kind.value_type)
     return _inner(kind.storage_type) if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _spelling(kind: pa.DataType) -> str:
+    """Equal for types whose equal values are equal text."""
+    for name in ("integer", "floating", "boolean"):
+        if getattr(types, f"is_{name}")(kind):
+            return name
+    return "text" if _is_text(kind) else str(kind)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -146,34 +217,31 @@ def _is_bytes(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _check_text(source: Path | str, name: str, column: pa.Array, rows: int) -> None:
-    if not _is_bytes(_inner(column.type)):
-        return
-    for row, value in enumerate(_values(column).to_pylist(), start=rows + 1):
-        try:
-            (value or b"").decode("utf-8")
-        except UnicodeDecodeError as error:
-            found = f"byte 0x{value[error.start]:02x} at position {error.start + 1}"
-            raise DataError(
-                f"{source}:{row}: field {name}: expected UTF-8 text, got {found}"
-            ) from None
-
-
 def _values(column: pa.Array) -> pa.Array:
-    """A column without dictionaries and extension types."""
+    """A column without dictionaries, runs and extension types.
+
+    Raises:
+        ArrowException: The column is damaged.
+    """
     while True:
         if isinstance(column.type, pa.BaseExtensionType):
             column = column.storage
         elif types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
+            column = column.dictionary.take(column.indices)  # unlike a cast, it checks bounds
+        elif types.is_run_end_encoded(column.type):
+            column.validate(full=True)
+            column = compute.run_end_decode(column)
         else:
             return column
 
 
-def _plain(column: pa.Array, *, is_number: bool) -> pa.Array:
+def _plain(source: object, name: str, column: pa.Array, row: int, *, is_number: bool) -> pa.Array:
     """A column as integers, floats of 32 or 64 bits, booleans, nulls or text."""
     column = _values(column)
     kind = column.type
+    if _is_text(kind):
+        return _text(source, name, column, row)
+    column.validate(full=True)
     if types.is_float16(kind):
         return column.cast(pa.float32())
     if types.is_decimal(kind):
@@ -182,9 +250,26 @@ def _plain(column: pa.Array, *, is_number: bool) -> pa.Array:
         return column.cast(pa.int64())  # ticks of its unit: equal durations are equal categories
     if types.is_timestamp(kind) and kind.tz:
         column = column.cast(pa.timestamp(kind.unit))  # UTC: its zone may be unknown here
-    if types.is_temporal(kind) or _is_bytes(kind):
+    return column.cast(pa.large_string()) if types.is_temporal(kind) else column
+
+
+def _text(source: object, name: str, column: pa.Array, row: int) -> pa.Array:
+    """Text or bytes as text: whatever reads it later trusts that it is UTF-8."""
+    try:
+        column.validate(full=True)
         return column.cast(pa.large_string())
-    return column
+    except pa.ArrowInvalid as error:
+        if "UTF" not in str(error).upper():
+            raise  # damaged in another way, so that it cannot be read to find the row
+    for number, value in enumerate(column.cast(pa.large_binary()).to_pylist(), start=row + 1):
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError as error:
+            found = f"byte 0x{value[error.start]:02x} at position {error.start + 1}"
+            raise DataError(
+                f"{source}:{number}: field {name}: expected UTF-8 text, got {found}"
+            ) from None
+    raise DataError(f"{source}: field {name}: expected UTF-8 text, got other bytes")
 
 
 def _with_nulls(frame: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ a chunk and the vocabularies, never the whole log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from nasrec_opt.data._profiles import Profiles
 from nasrec_opt.data._reading import CHUNK_BYTES, column_names, read_chunks
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._shows import rows_of_lines
+from nasrec_opt.data._sources import Log, find_log
 from nasrec_opt.data._split import GROUP, SPLITS, RandomSplit, Splitter, TimeCounter, TimeSplit
 from nasrec_opt.data._statistics import Statistics, StatisticsCounter
 from nasrec_opt.data._vocabulary import Counter, FixedIds, Vocabulary
@@ -39,7 +40,7 @@ Progress = Callable[[int, int | None], None]
 
 
 def prepare(
-    source: Path | str,
+    source: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
     format: Literal["criteo"] | Path | str | Schema = "criteo",  # noqa: A002 - as on the command line
@@ -57,7 +58,9 @@ def prepare(
     rows.
 
     Args:
-        source: The log: text, plain or .gz, or .parquet.
+        source: The log: a file, a folder of files, a pattern such as `day_*.csv`, a file in a .zip
+            archive as `archive.zip/day_0.csv`, or a list of these, read in order of their names.
+            Text may be plain, .gz, .bz2, .xz, .zst, .lz4 or .zip; tables are Parquet or Arrow.
         out: Folder of the dataset; it appears only when it is complete.
         format: `criteo`, a schema, or the path of a schema TOML.
         seed: Seed of the 80/10/10 split.
@@ -79,9 +82,9 @@ def prepare(
     References:
         AutoCTR-style preprocessing; statistics are those of the training rows alone.
     """
-    source, out = Path(source), Path(out)
+    log, out = find_log(source), Path(out)
     given = _schema(format)
-    schema = _resolved(source, given)
+    schema = _resolved(log, given)
     least = schema.min_count if min_count is None else min_count
     if least < 1:
         raise DataError(f"min_count: expected 1 or more, got {least}")
@@ -95,30 +98,30 @@ def prepare(
 
     def chunks(done: int) -> Iterator[pl.DataFrame]:
         part = _part(progress, done, passes)
-        return read_chunks(source, schema, chunk_bytes=chunk_bytes, progress=part)
+        return read_chunks(log, schema, chunk_bytes=chunk_bytes, progress=part)
 
     passes = 3 if schema.time else 2
     splitter: Splitter = RandomSplit(seed)
     if schema.time:
-        splitter = _time_split(source, schema, seed, chunks(0))
+        splitter = _time_split(log, schema, seed, chunks(0))
     profiles = Profiles.read(users) if users is not None else None
     survey = _Survey(schema, _Splitting(schema, splitter, profiles))
     for frame in chunks(passes - 2):
         survey.add(frame)
     if not given.sparse:
-        survey.warn_of_columns(source)
-    learned = survey.finish(source, least)
+        survey.warn_of_columns(log)
+    learned = survey.finish(log, least)
     with atomic_directory(out) as folder, _Writer(folder, survey, *learned) as writer:
         for frame in chunks(passes - 1):
             writer.add(frame)
         if writer.num_lines != survey.num_lines:
             raise DataError(
-                f"{source}: expected {survey.num_lines:,} rows again in the second pass, got "
+                f"{log}: expected {survey.num_lines:,} rows again in the second pass, got "
                 f"{writer.num_lines:,}: the file changed meanwhile"
             )
         if profiles is not None:
             profiles.save(folder)
-        meta = writer.finish() | {"source": source.name, "min_count": least}
+        meta = writer.finish() | {"source": Path(log.name).name, "min_count": least}
         write_json(folder / META, meta | (annotate(folder) if annotate else {}))
     return Dataset.open(out)
 
@@ -129,12 +132,12 @@ def _schema(format: Path | str | Schema) -> Schema:  # noqa: A002
     return Schema.criteo() if str(format) == "criteo" else Schema.from_toml(format)
 
 
-def _resolved(source: Path, schema: Schema) -> Schema:
-    names = column_names(source, schema)
+def _resolved(log: Log, schema: Schema) -> Schema:
+    names = column_names(log, schema)
     try:
         return schema.resolve(names)
     except DataError as error:
-        raise DataError(f"{source}: {error}") from None
+        raise DataError(f"{log}: {error}") from None
 
 
 def _check_out(out: Path) -> None:
@@ -150,14 +153,12 @@ def _is_empty(folder: Path) -> bool:
     return next(folder.iterdir(), None) is None
 
 
-def _time_split(
-    source: Path, schema: Schema, seed: int, frames: Iterator[pl.DataFrame]
-) -> TimeSplit:
+def _time_split(log: Log, schema: Schema, seed: int, frames: Iterator[pl.DataFrame]) -> TimeSplit:
     """Read the times of all rows, to split by them."""
     counter = TimeCounter()
     for frame in frames:
         counter.add(frame[TIME].to_numpy())
-    return TimeSplit(seed, schema.time, counter.cuts(f"{source}: field {schema.time}"))
+    return TimeSplit(seed, schema.time, counter.cuts(f"{log}: field {schema.time}"))
 
 
 class _Splitting:
@@ -214,7 +215,7 @@ class _Survey:
         for counter, values in zip(self._counters, categories(train, self.schema), strict=True):
             counter.add(values)
 
-    def warn_of_columns(self, source: Path) -> None:
+    def warn_of_columns(self, log: Log) -> None:
         """Log a warning for each useless categorical column that the schema does not name."""
         rows = int(self.rows[0])
         for name, counter in zip(self._counted, self._counters, strict=False):
@@ -227,22 +228,20 @@ class _Survey:
             logger.warning(
                 "%s: column %r has %s and is read as a category; add it to dropped, or name all "
                 "categorical columns under sparse",
-                source,
+                log,
                 name,
                 found,
             )
 
-    def finish(
-        self, source: Path, min_count: int
-    ) -> tuple[Statistics, list[Vocabulary | FixedIds]]:
+    def finish(self, log: Log, min_count: int) -> tuple[Statistics, list[Vocabulary | FixedIds]]:
         """Statistics, and the vocabulary of each sparse feature and of each binned dense one."""
         rows = int(self.rows.sum())
         if self.num_lines < GROUP:  # fewer might leave a split without rows
-            raise DataError(f"{source}: expected at least {GROUP} rows, got {self.num_lines}")
+            raise DataError(f"{log}: expected at least {GROUP} rows, got {self.num_lines}")
         if not self.weights.all():
             found = int(self.weights[0] == 0)
             raise DataError(
-                f"{source}: expected both classes in the label, got only {found} in {rows:,} rows"
+                f"{log}: expected both classes in the label, got only {found} in {rows:,} rows"
             )
         statistics, sizes = self.statistics.finish(), self.schema.sizes
         bins = dict(zip(self.schema.quantile_features, statistics.edges, strict=True))

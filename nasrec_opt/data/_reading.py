@@ -6,30 +6,39 @@ Parsing is vectorised. Only a chunk that does not parse is read line by line, to
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import IO
 
 import polars as pl
 
 from nasrec_opt._files import BYTE_ORDER_MARK, other_encoding
-from nasrec_opt.data._checking import convert, found_separator, read_lines, split_fields
+from nasrec_opt.data._checking import convert
 from nasrec_opt.data._derived import derive
-from nasrec_opt.data._parquet import is_parquet, parquet_columns, parquet_frames, parquet_rows
+from nasrec_opt.data._lines import (
+    SEPARATORS,
+    Quoted,
+    end_of_rows,
+    other_separator,
+    printable,
+    read_lines,
+    split_fields,
+)
+from nasrec_opt.data._parquet import (
+    require_same_types,
+    table_columns,
+    table_frames,
+)
 from nasrec_opt.data._schema import Schema
+from nasrec_opt.data._sources import Given, Log, LogFile, TextStream, find_log
 from nasrec_opt.errors import DataError
 
 CHUNK_BYTES = 32 << 20
 LONGEST_LINE = 16 << 20  # bytes; more is no table
-PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 Progress = Callable[[int, int | None], None]
 
 
 def read_chunks(
-    source: Path,
+    source: Given | Log,
     schema: Schema,
     *,
     chunk_bytes: int = CHUNK_BYTES,
@@ -39,29 +48,38 @@ def read_chunks(
     """Yield a log as frames of the columns that a model reads, as `derive` makes them.
 
     Args:
-        source: A text file, plain or .gz, or a .parquet file.
+        source: The log.
         schema: Its columns, resolved.
         chunk_bytes: Text read at a time.
-        progress: Called with (bytes read, bytes of the file).
+        progress: Called with (bytes read, bytes of all files), as they are on the disk.
         has_label: Whether the label is read; without it, lines may lack it.
 
     Raises:
         DataError: A field is bad; the message names file, row, field, what was expected and found.
     """
-    reader = _read_parquet(source, schema, has_label) if is_parquet(source) else None
-    size, rows = source.stat().st_size, 0
-    for frame, done in reader or _read_text(source, schema, chunk_bytes, has_label):
-        rows += len(frame)
-        yield frame
-        if progress:
-            progress(done, size)
+    log = find_log(source)
+    before = rows = 0
+    if not log.is_text:
+        require_same_types(log, schema)
+    for file in log.files:
+        if file.kind == "text":
+            frames = _read_text(file, schema, chunk_bytes, has_label)
+        else:
+            frames = _read_table(file, schema, has_label)
+        for frame, done in frames:
+            rows += len(frame)
+            yield frame
+            if progress:
+                progress(before + done, log.size)
+        before += file.size
     if not rows:
-        found = "an empty file" if schema.columns or reader else "no row below the header"
-        raise DataError(f"{source}: expected a click log, got {found}")
+        has_header = log.is_text and not schema.columns
+        found = "no row below the header" if has_header else "an empty file"
+        raise DataError(f"{log}: expected a click log, got {found}")
 
 
-def column_names(source: Path, schema: Schema, *, has_label: bool = True) -> tuple[str, ...]:
-    """Names of all columns of a log, in order: those of its schema, or of its header.
+def column_names(source: Given | Log, schema: Schema, *, has_label: bool = True) -> tuple[str, ...]:
+    """Names of all columns of a log, in the order of its first file.
 
     Args:
         source: The log.
@@ -69,42 +87,64 @@ def column_names(source: Path, schema: Schema, *, has_label: bool = True) -> tup
         has_label: Whether the label has to be there; otherwise lines without a header may lack it.
 
     Raises:
-        DataError: There is no readable log.
+        DataError: There is no readable log, or its files have different columns.
     """
-    if source.is_dir():
-        raise DataError(f"{source}: expected a click log, found a folder")
-    if not source.exists():
-        raise DataError(f"{source}: expected a click log, found nothing there")
-    if not source.is_file():
-        raise DataError(
-            f"{source}: expected a regular file, which is read twice, found a pipe or device"
-        )
-    if is_parquet(source):
-        return parquet_columns(source)
+    log = find_log(source)
+    names = _names(log.files[0], schema, has_label)
+    for file in log.files[1:]:
+        found = _names(file, schema, has_label)
+        if missing := [name for name in names if name not in found]:
+            raise DataError(
+                f"{file}: expected the columns of {log.files[0]}, got none called {missing[0]!r}"
+            )
+        if added := [name for name in found if name not in names]:
+            raise DataError(
+                f"{file}: expected the columns of {log.files[0]}, got another, {added[0]!r}"
+            )
+    return names
+
+
+def _names(file: LogFile, schema: Schema, has_label: bool) -> tuple[str, ...]:
+    if file.kind != "text":
+        return table_columns(file, schema)
     if schema.columns and has_label:
         return schema.columns
-    with _open_text(source) as stream:
-        line = next(_lines(source, stream, 1 << 16), b"").split(b"\n")[0]
-    if schema.columns:
-        return _without_label(line, schema)
+    with TextStream(file) as stream:
+        line = next(_lines(file, stream, 1 << 16), b"").split(b"\n")[0]
+        return (
+            _without_label(line, schema)
+            if schema.columns
+            else _header(file, line, schema, has_label)
+        )
+
+
+def _header(file: LogFile, line: bytes, schema: Schema, has_label: bool) -> tuple[str, ...]:
+    """Names of columns in the first line."""
     if not line.strip():
-        raise DataError(f"{source}: expected a header line, got an empty file")
+        raise DataError(f"{file}: expected a header line, got an empty file")
     try:
         text = line.decode()
         names = tuple(name.strip() for name in split_fields(text, schema))
     except UnicodeDecodeError:
-        raise DataError(f"{source}: header: expected UTF-8 text, got bytes that are not") from None
+        raise DataError(f"{file}: header: expected UTF-8 text, got bytes that are not") from None
     except csv.Error:
         raise DataError(
-            f"{source}: header: expected quotes that close, got one that does not"
+            f"{file}: header: expected quotes that close, got one that does not"
         ) from None
     if has_label and schema.label not in names:
-        hint = found_separator(text, schema)
         raise DataError(
-            f"{source}: header: expected a column {schema.label!r}, got "
-            f"{', '.join(names)[:200]}{hint}"
+            f"{file}: header: expected a column {schema.label!r}, got "
+            f"{printable(', '.join(names))[:200]}{_header_hint(text, names, schema)}"
         )
     return names
+
+
+def _header_hint(line: str, names: tuple[str, ...], schema: Schema) -> str:
+    if other := other_separator(line, schema):
+        return f" (separated by {SEPARATORS[other]})"
+    if any(name.removeprefix("-").replace(".", "", 1).isdecimal() for name in names):
+        return "; if this is the first row, name all columns in order under columns"
+    return ""
 
 
 def _without_label(line: bytes, schema: Schema) -> tuple[str, ...]:
@@ -117,51 +157,46 @@ def _without_label(line: bytes, schema: Schema) -> tuple[str, ...]:
 
 
 def _read_text(
-    source: Path, schema: Schema, chunk_bytes: int, has_label: bool
+    file: LogFile, schema: Schema, chunk_bytes: int, has_label: bool
 ) -> Iterator[tuple[pl.DataFrame, int]]:
-    columns = column_names(source, schema, has_label=has_label)
+    columns = _names(file, schema, has_label)
     has_header = not schema.columns
-    row = 0  # rows before the chunk
-    with _open_text(source) as stream:
-        raw = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
-        for number, text in enumerate(_up_to_blank_end(_lines(source, stream, chunk_bytes))):
-            if has_header and number == 0:
-                text = text.partition(b"\n")[2]
-            if text:
-                frame = _parse(source, text, row + has_header, schema, columns, has_label)
-                row += len(frame)
-                yield frame, raw.tell()
+    before = int(has_header)  # lines before the chunk
+    with TextStream(file) as stream:
+        lines = _lines(file, stream, chunk_bytes)
+        if has_header:
+            lines = _below_header(lines)
+        for text in _whole_rows(file, _up_to_blank_end(lines), schema):
+            yield _parse(file, text, before, schema, columns, has_label), stream.done
+            before += text.count(b"\n")
 
 
-def _open_text(source: Path) -> IO[bytes]:
-    try:
-        with source.open("rb") as stream:
-            is_gzip = source.suffix == ".gz" or stream.read(2) == b"\x1f\x8b"
-        return gzip.open(source) if is_gzip else source.open("rb")  # type: ignore[return-value]
-    except OSError as error:
-        raise DataError(f"{source}: expected a readable file, got: {error.strerror}") from error
-
-
-def _lines(source: Path, stream: IO[bytes], chunk_bytes: int) -> Iterator[bytes]:
+def _lines(file: LogFile, stream: TextStream, chunk_bytes: int) -> Iterator[bytes]:
     """Whole lines, about `chunk_bytes` at a time, each ended by a line feed."""
     rest: list[bytes] = []  # pieces of a line that has not ended
     is_first = True
-    while piece := _read(source, stream, chunk_bytes):
+    while piece := stream.read(chunk_bytes):
         cut = piece.rfind(b"\n") + 1
         if not cut:
             rest.append(piece)
             if len(rest) * chunk_bytes > LONGEST_LINE and sum(map(len, rest)) > LONGEST_LINE:
                 raise DataError(
-                    f"{source}: expected lines of at most {LONGEST_LINE >> 20} MiB, got a longer"
-                    " one"
+                    f"{file}: expected lines of at most {LONGEST_LINE >> 20} MiB, got a longer one"
                 )
             continue
         text = b"".join([*rest, piece[:cut]])
         rest = [piece[cut:]] if cut < len(piece) else []
-        yield _clean(source, text, is_first)
+        yield _clean(file, text, is_first)
         is_first = False
     if rest:
-        yield _clean(source, b"".join(rest).rstrip(b"\r") + b"\n", is_first)
+        yield _clean(file, b"".join(rest).rstrip(b"\r") + b"\n", is_first)
+
+
+def _below_header(texts: Iterator[bytes]) -> Iterator[bytes]:
+    for number, text in enumerate(texts):
+        below = text if number else text.partition(b"\n")[2]
+        if below:
+            yield below
 
 
 def _up_to_blank_end(texts: Iterator[bytes]) -> Iterator[bytes]:
@@ -175,30 +210,33 @@ def _up_to_blank_end(texts: Iterator[bytes]) -> Iterator[bytes]:
             yield kept + b"\n"
 
 
-def _clean(source: Path, text: bytes, is_first: bool) -> bytes:
+def _whole_rows(file: LogFile, texts: Iterator[bytes], schema: Schema) -> Iterator[bytes]:
+    """The same lines, cut where no quote is open: a quoted field may have line feeds in it."""
+    rest = b""
+    for text in texts:
+        text = rest + text
+        end = end_of_rows(text, schema)
+        if end:
+            yield text[:end]
+        rest = text[end:]
+        if len(rest) > LONGEST_LINE:
+            break
+    if rest:
+        yield rest  # whoever reads the lines says on which one a quote does not close
+
+
+def _clean(file: LogFile, text: bytes, is_first: bool) -> bytes:
     if is_first:
         if encoding := other_encoding(text[:4]):
-            raise DataError(f"{source}: expected UTF-8 text, got {encoding} text; save it as UTF-8")
-        for head, name in PACKED.items():
-            if text.startswith(head):
-                raise DataError(f"{source}: expected text, plain or gzip, got a {name} file")
+            raise DataError(f"{file}: expected UTF-8 text, got {encoding} text; save it as UTF-8")
         text = text.removeprefix(BYTE_ORDER_MARK.encode())
     return text.replace(b"\r\n", b"\n") if b"\r" in text else text
 
 
-def _read(source: Path, stream: IO[bytes], size: int) -> bytes:
-    try:
-        return stream.read(size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{source}: expected a whole gzip file, got: {error}") from error
-    except OSError as error:
-        raise DataError(f"{source}: expected a readable file, got: {error.strerror}") from error
-
-
 def _parse(
-    source: Path,
+    file: LogFile,
     text: bytes,
-    row: int,
+    before: int,
     schema: Schema,
     columns: tuple[str, ...],
     has_label: bool,
@@ -207,12 +245,16 @@ def _parse(
     label = schema.clicks(has_label=has_label)
     numbers = schema.numbers(has_label=has_label)
     texts = schema.texts(has_label=has_label)
-    rows = text.count(b"\n")
     is_quoted = schema.has_quotes and b'"' in text
-    separators = rows * (len(columns) - 1)
-    is_table = b"\0" not in text and (
-        is_quoted or text.count(schema.separator.encode()) == separators
-    )
+    quoted = Quoted(text, schema.separator) if is_quoted else None
+    lines = None  # those on which rows begin, where they are not consecutive
+    if quoted and quoted.is_regular:
+        rows, separators = quoted.num_rows, quoted.num_separators
+        if rows < text.count(b"\n"):
+            lines = quoted.lines(before).tolist()
+    else:
+        rows, separators = text.count(b"\n"), text.count(schema.separator.encode())
+    is_table = b"\0" not in text and separators == rows * (len(columns) - 1)
     types: dict[str, type[pl.DataType]] = dict.fromkeys(columns, pl.String)
     typed = types | dict.fromkeys(label, pl.Int8) | dict.fromkeys(numbers, pl.Float64)
     if schema.has_integers:
@@ -221,15 +263,32 @@ def _parse(
         frame = _read_csv(text, schema, typed, is_quoted=False)
         if frame is not None and len(frame) == rows and _is_clean(frame, schema, has_label):
             frame = frame.select(*label, pl.col(numbers).cast(pl.Float64), *texts)
-            return derive(source, frame, row, schema, has_label=has_label)
-    frame = _read_csv(text, schema, types, is_quoted=is_quoted) if is_table else None
-    if is_quoted and frame is not None and frame[columns[-1]].null_count():
-        frame = None  # a line that ends early reads as missing values
+            return derive(file, frame, before, schema, has_label=has_label)
+    frame = None
+    if is_table and (quoted is None or quoted.is_regular):
+        frame = _read_csv(text, schema, types, is_quoted=is_quoted)
     if frame is None or len(frame) != rows:
-        frame = read_lines(source, text, row, schema, columns)
+        frame, lines = read_lines(file, text, before, schema, columns)
     if is_quoted:
         frame = frame.with_columns(pl.all().replace("", None))
-    return convert(source, frame, row, schema, has_label=has_label)
+    try:
+        return convert(file, frame, before, schema, has_label=has_label, lines=lines)
+    except DataError as error:
+        first = text.partition(b"\n")[0].decode(errors="replace")
+        if before == 0 and schema.columns and _is_header(first, schema):
+            raise DataError(
+                f"{error}; line 1 looks like a header: remove it, or name no columns in the schema"
+            ) from None
+        raise
+
+
+def _is_header(line: str, schema: Schema) -> bool:
+    """Whether a line has names of columns of the schema."""
+    try:
+        names = {name.strip() for name in split_fields(line, schema)}
+    except csv.Error:
+        return False
+    return schema.label in names or len(names & set(schema.columns)) > 1
 
 
 def _read_csv(
@@ -256,11 +315,10 @@ def _is_clean(frame: pl.DataFrame, schema: Schema, has_label: bool) -> bool:
     return all(values.is_finite().all() for values in numbers if values.dtype == pl.Float64)
 
 
-def _read_parquet(
-    source: Path, schema: Schema, has_label: bool
+def _read_table(
+    file: LogFile, schema: Schema, has_label: bool
 ) -> Iterator[tuple[pl.DataFrame, int]]:
-    size, rows = source.stat().st_size, max(parquet_rows(source), 1)
-    before = 0
-    for frame, row in parquet_frames(source, schema, has_label=has_label):
-        yield convert(source, frame, before, schema, has_label=has_label), size * row // rows
-        before = row
+    row = 0
+    for frame, done in table_frames(file, schema, has_label=has_label):
+        yield convert(file, frame, row, schema, has_label=has_label), done
+        row += len(frame)

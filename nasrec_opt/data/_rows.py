@@ -21,15 +21,10 @@ import pyarrow as pa
 from nasrec_opt.data._checking import convert
 from nasrec_opt.data._derived import USER, derive
 from nasrec_opt.data._encoding import stacked_numbers, stacked_texts
-from nasrec_opt.data._parquet import (
-    CHUNK_ROWS,
-    arrow_frame,
-    check_types,
-    is_parquet,
-    parquet_frames,
-)
+from nasrec_opt.data._parquet import CHUNK_ROWS, arrow_frame, check_types, table_frames
 from nasrec_opt.data._reading import column_names, read_chunks
 from nasrec_opt.data._schema import Schema, check_once
+from nasrec_opt.data._sources import Given, find_log
 from nasrec_opt.errors import DataError, described
 
 WHERE = "rows"  # what errors call rows in memory
@@ -79,30 +74,30 @@ def columns_of(rows: Any, schema: Schema) -> Iterator[Columns]:
         row += batch.num_rows
 
 
-def columns_of_file(source: Path, schema: Schema) -> Iterator[Columns]:
-    """Yield the rows of a file in the layout of the log; the label may be missing.
+def columns_of_file(source: Given, schema: Schema) -> Iterator[Columns]:
+    """Yield the rows of files in the layout of the log; the label may be missing.
 
     Args:
-        source: A text file, plain or .gz, or a Parquet file.
+        source: A file, or several, as for `find_log`.
         schema: The columns, resolved.
 
     Raises:
         DataError: It names file, row, field, what was expected and what was found.
     """
-    _check_names(
-        source, column_names(source, schema, has_label=False), schema.used(has_label=False)
-    )
-    if not is_parquet(source):
-        for frame in read_chunks(source, schema, has_label=False):
+    log = find_log(source)
+    _check_names(log.name, column_names(log, schema, has_label=False), schema.used(has_label=False))
+    if log.is_text:
+        for frame in read_chunks(log, schema, has_label=False):
             yield _stacked(frame, schema)
         return
-    row = 0
-    for frame, after in parquet_frames(source, schema, has_label=False):
-        yield _columns(source, frame, row, schema)
-        row = after
+    for file in log.files:
+        row = 0
+        for frame, _ in table_frames(file, schema, has_label=False):
+            yield _columns(file, frame, row, schema)
+            row += len(frame)
 
 
-def _columns(source: Path | str, frame: pl.DataFrame, row: int, schema: Schema) -> Columns:
+def _columns(source: object, frame: pl.DataFrame, row: int, schema: Schema) -> Columns:
     """Columns of a frame that may have numbers among its categories."""
     found = _stacked(convert(source, frame, row, schema, has_label=False), schema)
     if all(frame[name].dtype in (pl.String, pl.Null) for name in schema.sparse):

@@ -25,7 +25,7 @@ DEFECTS = {  # what is done to a good line of Criteo's layout, and what is said 
     "blank": (lambda line: "", "expected 40 columns separated by tab, got an empty line"),
     "separator": (
         lambda line: line.replace("\t", ","),
-        "expected 40 columns separated by tab, got 1 (separated by comma)",
+        "expected 40 columns separated by tab, got 40 separated by comma",
     ),
     "label": (lambda line: "2" + line[1:], "field label: expected 0 or 1, got '2'"),
     "no label": (lambda line: line[1:], "field label: expected 0 or 1, got nothing"),
@@ -153,7 +153,7 @@ def test_a_gzip_with_a_flipped_bit_is_refused(tmp_path):
 def test_what_is_no_file_is_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     sentence = refused(tmp_path, tmp_path / "folder")
-    assert sentence == "folder: expected a click log, found a folder"
+    assert sentence == "folder: expected a click log, found a folder without files"
     os.mkfifo(tmp_path / "pipe")
     sentence = refused(tmp_path, tmp_path / "pipe")
     assert sentence == "pipe: expected a regular file, which is read twice, found a pipe or device"
@@ -235,7 +235,7 @@ def test_a_cut_parquet_file_is_refused(tmp_path, kept):
     data = source.read_bytes()
     source.write_bytes(data[: int(kept * len(data)) if kept < 1 else kept])
     sentence = refused(tmp_path, source, format=SMALL)
-    assert sentence.startswith("log.parquet: expected a Parquet file, got: ")
+    assert sentence.startswith("log.parquet: expected a whole Parquet file, got: ")
 
 
 def test_settings_out_of_range_are_refused(tmp_path):

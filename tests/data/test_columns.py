@@ -46,8 +46,8 @@ def test_the_index_of_pandas_in_parquet_is_no_feature(tmp_path):
         }
     )
     frame.write_parquet(tmp_path / "log.parquet")
-    with pytest.raises(DataError, match="got '__index_level_0__', which is a row number of pandas"):
-        prepare(tmp_path / "log.parquet", tmp_path / "out", format=Schema(label="y"))
+    dataset = prepare(tmp_path / "log.parquet", tmp_path / "out", format=Schema(label="y"))
+    assert dataset.column_names == ((), ("u",))
 
 
 def test_separators_at_the_end_of_lines_are_named(tmp_path):

@@ -18,6 +18,7 @@ from nasrec_opt.errors import DataError
 TEXT = Schema(label="y", sparse=("u", "v"), columns=("y", "u", "v"))
 NUMBERS = Schema(label="y", dense=("a",), sparse=("u",), columns=("y", "a", "u"))
 FIELD = st.text(st.sampled_from('ab" ,ü'), max_size=4)
+LINES = st.text(st.sampled_from('ab" ,ü\n'), max_size=4)
 
 
 def rows_of(source, schema, **options) -> list[tuple]:
@@ -25,7 +26,7 @@ def rows_of(source, schema, **options) -> list[tuple]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(FIELD, FIELD), min_size=1, max_size=8), st.integers(1, 60))
+@given(st.lists(st.tuples(LINES, LINES), min_size=1, max_size=8), st.integers(1, 60))
 def test_quotes_read_as_the_csv_module_reads_them(tmp_path_factory, fields, size):
     source = tmp_path_factory.mktemp("log") / "log.csv"
     with source.open("w", newline="") as stream:
@@ -43,7 +44,8 @@ def test_quotes_written_carelessly_read_as_the_csv_module_reads_them(
     lines = [f"1,{u},{v}" for u, v in fields]
     source.write_text("\n".join(lines) + "\n")
     try:
-        expected = [next(csv.reader([line], strict=True)) for line in lines]
+        with source.open(newline="") as stream:
+            expected = list(csv.reader(stream, strict=True))
     except csv.Error:
         expected = [[]]
     if any(len(row) != 3 for row in expected):
@@ -66,6 +68,24 @@ def test_blank_lines_at_the_end_are_no_rows_and_elsewhere_are_refused(
             rows_of(source, NUMBERS, chunk_bytes=size)
     else:
         assert rows_of(source, NUMBERS, chunk_bytes=size) == [(1, 2.0, "u"), (0, None, "v")]
+
+
+@pytest.mark.parametrize("careless", ["", 'b"'])
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_row_of_several_lines_is_named_by_its_first(tmp_path, careless, size):
+    rows = [f'1,2,"u\n\n{i}"' for i in range(5)] + [f"1,,{careless}", '1,x,"u\nv"', "2,,u"]
+    (tmp_path / "log.csv").write_text("\n".join(rows))
+    with pytest.raises(DataError, match=r"log\.csv:17: field a: expected a finite number"):
+        rows_of(tmp_path / "log.csv", NUMBERS, chunk_bytes=size)
+
+
+@pytest.mark.parametrize("size", [3, 1 << 20])
+def test_a_quote_that_never_closes_is_named_by_its_line(tmp_path, size):
+    (tmp_path / "log.csv").write_text('1,2,"u\nv"\n1,3,"w\n' + "0,4,x\n" * 50)
+    with pytest.raises(
+        DataError, match=r"log\.csv:3: expected quotes that close, got one that doe"
+    ):
+        rows_of(tmp_path / "log.csv", NUMBERS, chunk_bytes=size)
 
 
 def test_a_line_that_ends_early_is_refused_among_quotes(tmp_path):
