@@ -68,6 +68,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build_settings(hint, value, where)
     if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:  # of JSON; TOML has none
+            return None
         for alternative in arguments:
             if alternative is not type(None):
                 try:

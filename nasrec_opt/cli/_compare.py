@@ -39,12 +39,23 @@ def compare(
     seeds: Annotated[
         int | None, typer.Option(metavar="N", help="Trained models of each (default: 3).")
     ] = None,
+    random: Annotated[
+        bool,
+        typer.Option(
+            "--random", help="Run a random search with the budget of the run's search first."
+        ),
+    ] = False,
 ) -> None:
     """Compare all trained models and baselines of a run; also in its report and as .md and .csv."""
     from nasrec_opt.pipeline import compare_models, write_table
     from nasrec_opt.report import to_markdown
 
     run = _run_of(run)
+    if random:
+        with reporting() as reporter:
+            from nasrec_opt.pipeline import train_random
+
+            train_random(run, reporter)
     if baselines is not None:
         _train_baselines(run, baselines, trials, seconds, seeds)
     for option, value in {"--trials": trials, "--seconds": seconds, "--seeds": seeds}.items():

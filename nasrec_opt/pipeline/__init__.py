@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nasrec_opt._lazy import loader
 
 if TYPE_CHECKING:
+    from nasrec_opt.pipeline._competitors import train_random
     from nasrec_opt.pipeline._config import StudyConfig
     from nasrec_opt.pipeline._console import ConsoleReporter, Reporter, SilentReporter, print_cost
     from nasrec_opt.pipeline._context import Context
@@ -58,6 +59,7 @@ __all__ = [
     "register_model",
     "run_study",
     "train_baselines",
+    "train_random",
     "write_table",
 ]
 
@@ -89,6 +91,7 @@ _HOMES = {
     "register_model": "_registering",
     "run_study": "_run_study",
     "train_baselines": "_model_table",
+    "train_random": "_competitors",
     "write_table": "_model_table",
 }
 

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt._files import read_json
-from nasrec_opt._results import folder_of
+from nasrec_opt._results import folder_of, read_results
 from nasrec_opt.baselines import BaselineOptions
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._baselines import fitted_baselines
+from nasrec_opt.pipeline._competitors import random_results
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._cost import costs_where_possible
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
@@ -60,6 +61,8 @@ class Candidates:
                 "older version; `nasrec-opt run` writes them again without training"
             )
         self._conditions = Conditions.from_dict(found["conditions"])
+        file = random_results(folder, search)
+        self._random = None if file is None else Candidates(read_results(file), file, folder)
         dataset = Dataset.open(
             folder.dataset, min_count=int(found.get("training", {}).get("min_count", 1))
         )
@@ -98,9 +101,15 @@ class Candidates:
             rows.append((row, predict(network, self._test)[0]))
         return rows
 
+    def random(self) -> list[Found]:
+        """The models of random search at equal budget, if it was asked for."""
+        found = [] if self._random is None else self._random.searched()
+        return [(replace(row, name=f"random search: {row.name}"), logits) for row, logits in found]
+
     def others(self) -> list[Found]:
-        """Models of the folder that the search has not retrained, such as given ones."""
-        known = {str(Genotype.from_dict(model["genotype"]).to_json()) for model in self._models}
+        """Models of the folder that no search of the table has retrained, such as given ones."""
+        searched = [*self._models, *(self._random._models if self._random else ())]
+        known = {str(Genotype.from_dict(model["genotype"]).to_json()) for model in searched}
         grouped: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
         for file in sorted(self._folder.retrained.glob("*/result.json")):
             figures = _figures(file)

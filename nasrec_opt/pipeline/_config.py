@@ -118,16 +118,21 @@ class StudyConfig:
                 space.build()
             except GenotypeError as error:
                 raise StudyError(f"{path}: [space]: {error}") from error
-        search = dataclasses.replace(config.search, initial=_beside(base, config.search.initial))
-        given = _beside(base, config.retrain.genotypes)
+        search = dataclasses.replace(config.search, initial=beside(base, config.search.initial))
+        given = beside(base, config.retrain.genotypes)
         retrain = dataclasses.replace(config.retrain, genotypes=given)
         return dataclasses.replace(
             config, data=data, space=space, hardware=hardware, search=search, retrain=retrain
         )
 
 
-def _beside(base: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """Genotypes that a study file names, as paths that do not depend on the working directory."""
+def beside(base: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Genotypes that a study names, with files as paths that do not depend on where it is read.
+
+    Args:
+        base: The folder that the paths are relative to.
+        names: Files, and names of models that ship.
+    """
     return tuple(
         name if name == ALL_PUBLISHED or name.startswith(PUBLISHED) else str(base / name)
         for name in names

@@ -58,6 +58,17 @@ class RunFolder:
         """Optuna's storage."""
         return self.path / "study.db"
 
+    def study_of(self, search: str) -> Path:
+        """Locate the settings of a search, as the study file gave them.
+
+        Args:
+            search: Name of the search's study; empty for the first search of the folder.
+
+        Returns:
+            Path of a JSON file.
+        """
+        return self.home_of(search) / "study.json"
+
     @property
     def drawings(self) -> Path:
         """Optuna's artifacts: drawings of the Pareto-optimal trials."""

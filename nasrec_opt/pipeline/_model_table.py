@@ -28,7 +28,8 @@ Z_95 = 1.96  # standard errors to each side of a 95 % interval
 def compare_models(run: Path) -> list[ModelRow]:
     """Compare all trained models of a finished run: searched, averaged, given, and baselines.
 
-    Models of `retrain --genotype` and probes that were trained in the same folder are rows as well.
+    Models of `train_random`, of `retrain --genotype` and probes that were trained in the same
+    folder are rows as well.
 
     Args:
         run: A run folder, or a `results.json` in one.
@@ -40,7 +41,12 @@ def compare_models(run: Path) -> list[ModelRow]:
         StudyError: The run is not finished, or a model of it is missing or damaged.
     """
     candidates = _candidates(run)
-    rows = [*candidates.searched(), *candidates.others(), *candidates.baselines()]
+    rows = [
+        *candidates.searched(),
+        *candidates.random(),
+        *candidates.others(),
+        *candidates.baselines(),
+    ]
     rows.sort(key=lambda entry: entry[0].validation_log_loss)
     (best, logits), labels = rows[0], candidates.labels
     return [best] + [_against(row, compare(others, logits, labels)) for row, others in rows[1:]]

@@ -12,7 +12,8 @@ from nasrec_opt.pipeline._searches import place_of, studies_of
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline._storage import stored_study
 
-CHOOSING = ("probe", "train", "search", "ladder")  # stages that come before the winners
+PROBE = "probe"
+CHOOSING = (PROBE, "train", "search", "ladder")  # stages that come before the winners
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,16 @@ def search_cost(folder: RunFolder, search: str, stages: Sequence[Stage]) -> Sear
     """
     record: Mapping[str, Any] = folder.record()
     keys = [stage.key(search) for stage in stages if stage.name in CHOOSING]
-    spent = [float(record[key]["seconds"]) for key in keys if key in record]
+    spent = [_seconds(record, key) for key in keys if key in record]
     studies = studies_of(folder)
     name = next((name for name in studies if place_of(name, studies) == search), None)
     if name is None:
         return SearchCost(sum(spent) if spent else None, None)
     with stored_study(folder.study_db, name) as study:
         return SearchCost(sum(spent) if spent else None, len(finished_trials(study)))
+
+
+def _seconds(record: Mapping[str, Any], key: str) -> float:
+    """Wall time of a stage, s; a later search of a folder reads the probes of an earlier one."""
+    keys = [k for k in record if k.partition(" ")[0] == PROBE] if key.startswith(PROBE) else [key]
+    return max(float(record[k]["seconds"]) for k in keys)

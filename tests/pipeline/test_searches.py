@@ -89,6 +89,7 @@ def test_the_results_of_searches_stand_side_by_side(searched):
             "report.html",
             "report.json",
             "results.json",
+            "study.json",
         }
     for path, name, sampler in (
         ("report.html", "tiny-nsga2", "nsga2"),

@@ -13,6 +13,7 @@ from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._dashboard import files_of_models
 from nasrec_opt.pipeline._folder import RunFolder, digest
 from nasrec_opt.pipeline._identity import ladder_settings, retrain_settings
+from nasrec_opt.pipeline._kept_study import keep_study
 from nasrec_opt.pipeline._ladder import finalists_of
 from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._probes import trained_probes
@@ -70,5 +71,6 @@ RETRAIN = Stage(
     output=RunFolder.results_of,
     run=_run,
     detail=_detail,
+    after=keep_study,
     is_wanted=lambda config: config.has_search,
 )
