@@ -13,9 +13,10 @@ from nasrec_opt.cli._arguments import ModelOption
 TargetPath = Annotated[
     str,
     typer.Argument(
-        metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME",
+        metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME|like:NAME",
         help="A genotype, a run folder, the results.json of a run, the folder of a trained model, "
-        "or a model of the paper, such as published:criteo-small.",
+        "a model of the paper, such as published:criteo-small, or a hand-made one: like:dlrm, "
+        "like:deepfm or like:wide-deep.",
     ),
 ]
 RunOption = Annotated[
@@ -90,9 +91,10 @@ def motifs(
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN|results.json|GENOTYPE.json|published...",
+            metavar="RUN|results.json|GENOTYPE.json|published...|like...",
             help="Runs (trials of their searches), their results.json (their retrained models), "
-            "genotypes, the paper's six models (published) or one of them (published:criteo-full).",
+            "genotypes, the paper's six models (published) or one of them (published:criteo-full), "
+            "hand-made ones (like, like:deepfm).",
         ),
     ],
     top: Annotated[

@@ -45,22 +45,40 @@ def compare(
             "--random", help="Run a random search with the budget of the run's search first."
         ),
     ] = False,
+    published: Annotated[
+        bool,
+        typer.Option("--published", help="Train the six models of the paper on the log first."),
+    ] = False,
+    like: Annotated[
+        bool,
+        typer.Option(
+            "--like",
+            help="Train genotypes that are like DLRM, DeepFM and Wide & Deep on the log first.",
+        ),
+    ] = False,
 ) -> None:
     """Compare all trained models and baselines of a run; also in its report and as .md and .csv."""
     from nasrec_opt.pipeline import compare_models, write_table
     from nasrec_opt.report import to_markdown
 
     run = _run_of(run)
-    if random:
-        with reporting() as reporter:
-            from nasrec_opt.pipeline import train_random
-
-            train_random(run, reporter)
-    if baselines is not None:
-        _train_baselines(run, baselines, trials, seconds, seeds)
-    for option, value in {"--trials": trials, "--seconds": seconds, "--seeds": seeds}.items():
+    genotypes = [name for name, is_given in (("published", published), ("like", like)) if is_given]
+    for option, value in {"--trials": trials, "--seconds": seconds}.items():
         if value is not None and baselines is None:
             raise StudyError(f"{option}: expected only with --baselines")
+    if seeds is not None and baselines is None and not genotypes:
+        raise StudyError("--seeds: expected only with --baselines, --published or --like")
+    if random or genotypes or baselines is not None:
+        with reporting() as reporter:
+            from nasrec_opt.pipeline import Budget, Competitors, train_competitors
+
+            budget = Budget(trials=trials, seconds=seconds)
+            if seeds is not None:
+                budget = replace(budget, seeds=seeds)
+            competitors = Competitors(
+                random=random, genotypes=tuple(genotypes), baselines=baselines, budget=budget
+            )
+            train_competitors(run, competitors, reporter)
     rows = compare_models(run)
     files = write_table(rows, run)
     print(to_markdown(rows))
@@ -76,15 +94,3 @@ def _run_of(target: Path) -> Path:
     from nasrec_opt.pipeline import StudyConfig
 
     return Path("runs") / StudyConfig.from_toml(target).name
-
-
-def _train_baselines(
-    run: Path, names: str, trials: int | None, seconds: float | None, seeds: int | None
-) -> None:
-    with reporting() as reporter:
-        from nasrec_opt.pipeline import Budget, train_baselines
-
-        budget = Budget(trials=trials, seconds=seconds)
-        if seeds is not None:
-            budget = replace(budget, seeds=seeds)
-        train_baselines(run, names, budget, reporter)

@@ -75,9 +75,10 @@ def retrain(
         list[str] | None,
         typer.Option(
             "--genotype",
-            metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME",
+            metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME|like:NAME",
             help="Train this model instead, without a search; may be given several times. "
-            "published:criteo-small, say, is a model of the paper; published means all six.",
+            "published:criteo-small, say, is a model of the paper, like:deepfm a hand-made one; "
+            "published means all six, like all three.",
         ),
     ] = None,
     model: ModelOption = None,

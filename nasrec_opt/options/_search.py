@@ -34,8 +34,8 @@ class SearchConfig:
             needs `objectives = ["log_loss"]` and a fidelity that trains. Pruned trials count as
             trials.
         initial: Genotypes to enqueue as the first trials, once each: JSON files beside the study
-            file, or `published:criteo-small` for a published model, at the bits of the space if it
-            has one choice of them; each must be in the space
+            file, or `published:criteo-small` for a published model or `like:deepfm` for a hand-made
+            one, at the bits of the space if it has one choice of them; each must be in the space
             (docs/reference/genotype.md#the-published-models).
         evolution: Options of `sampler = "evolution"`.
         pool_bayes: Options of `sampler = "pool_bayes"`.

@@ -37,9 +37,9 @@ class RetrainStageConfig:
             as many as there are cores, at most 8.
         genotypes: Architectures to train in place of those that a search finds; the run then has no
             supernet and no search. Each is a JSON file beside the study file, a run folder or its
-            `results.json`, `published:criteo-small`, say, for a model of the paper, or `published`
-            for all six; a published model has the bits of `[space]` if it has one choice of them,
-            and else is in floating point.
+            `results.json`, `published:criteo-small`, say, for a model of the paper or `like:deepfm`
+            for a hand-made one, or `published` or `like` for all; these have the bits of `[space]`
+            if it has one choice of them, and else are in floating point.
         model: Training of one model.
 
     Raises:

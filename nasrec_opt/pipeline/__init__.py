@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nasrec_opt._lazy import loader
 
 if TYPE_CHECKING:
-    from nasrec_opt.pipeline._competitors import train_random
+    from nasrec_opt.pipeline._competitors import Competitors, train_competitors
     from nasrec_opt.pipeline._config import StudyConfig
     from nasrec_opt.pipeline._console import ConsoleReporter, Reporter, SilentReporter, print_cost
     from nasrec_opt.pipeline._context import Context
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STAGES",
     "Budget",
+    "Competitors",
     "ConsoleReporter",
     "Context",
     "GivenModels",
@@ -59,13 +60,14 @@ __all__ = [
     "register_model",
     "run_study",
     "train_baselines",
-    "train_random",
+    "train_competitors",
     "write_table",
 ]
 
 _HOMES = {
     "STAGES": "stages",
     "Budget": "_tuned_baselines",
+    "Competitors": "_competitors",
     "ConsoleReporter": "_console",
     "Context": "_context",
     "GivenModels": "_given",
@@ -91,7 +93,7 @@ _HOMES = {
     "register_model": "_registering",
     "run_study": "_run_study",
     "train_baselines": "_model_table",
-    "train_random": "_competitors",
+    "train_competitors": "_competitors",
     "write_table": "_model_table",
 }
 

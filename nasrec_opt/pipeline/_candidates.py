@@ -17,17 +17,17 @@ from nasrec_opt.baselines import BaselineOptions
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._baselines import fitted_baselines
-from nasrec_opt.pipeline._competitors import random_results
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._cost import costs_where_possible
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
+from nasrec_opt.pipeline._random_search import random_results
 from nasrec_opt.pipeline._search_cost import search_cost
 from nasrec_opt.pipeline._tuned_baselines import KeptBaseline, TunedBaselines
 from nasrec_opt.pipeline.stages import STAGES
 from nasrec_opt.pipeline.stages.baselines import BASELINES
 from nasrec_opt.report import ModelRow, averaged_in_words
 from nasrec_opt.retrain import Ensemble, predict
-from nasrec_opt.space import Genotype, published_models
+from nasrec_opt.space import Genotype, name_of
 from nasrec_opt.supernet import Subnet, best_device
 
 BATCH_SIZE = 512  # of a run whose results do not say
@@ -236,7 +236,5 @@ def _probes(file: Path) -> set[str]:
 
 
 def _name(genotype: Genotype, place: Path, *, is_probe: bool) -> str:
-    for name, model in published_models().items():
-        if model.genotype.with_bits(32) == genotype.with_bits(32):
-            return f"published:{name}"
-    return f"{'probe' if is_probe else 'trained beside the search'} ({place.name[:8]})"
+    usual = f"{'probe' if is_probe else 'trained beside the search'} ({place.name[:8]})"
+    return name_of(genotype) or usual

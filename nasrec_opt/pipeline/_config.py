@@ -24,7 +24,7 @@ from nasrec_opt.options import (
     TrainConfig,
 )
 from nasrec_opt.options._winners import on_recipe
-from nasrec_opt.space import ALL_PUBLISHED, PUBLISHED
+from nasrec_opt.space import is_named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +133,7 @@ def beside(base: Path, names: Iterable[str]) -> tuple[str, ...]:
         base: The folder that the paths are relative to.
         names: Files, and names of models that ship.
     """
-    return tuple(
-        name if name == ALL_PUBLISHED or name.startswith(PUBLISHED) else str(base / name)
-        for name in names
-    )
+    return tuple(name if is_named(name) else str(base / name) for name in names)
 
 
 def _refuse_own_seeds(values: Mapping[str, Any], path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nasrec_opt._files import read_text
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.options._search import SearchConfig
-from nasrec_opt.space import PUBLISHED, Genotype, SearchSpace, published_model
+from nasrec_opt.space import Genotype, SearchSpace, is_named, named_genotype
 
 
 def initial_genotypes(search: SearchConfig, space: SearchSpace) -> tuple[Genotype, ...]:
@@ -31,9 +31,9 @@ def initial_genotypes(search: SearchConfig, space: SearchSpace) -> tuple[Genotyp
 
 
 def _read(name: str, space: SearchSpace) -> Genotype:
-    if name.startswith(PUBLISHED):
-        genotype = published_model(name.removeprefix(PUBLISHED)).genotype
-        # Published models state no bits.
+    if is_named(name):
+        genotype = named_genotype(name, space)
+        # Models that ship state no bits.
         return genotype.with_bits(space.bits[0]) if len(space.bits) == 1 else genotype
     try:
         text = read_text(name)

@@ -28,7 +28,7 @@ Z_95 = 1.96  # standard errors to each side of a 95 % interval
 def compare_models(run: Path) -> list[ModelRow]:
     """Compare all trained models of a finished run: searched, averaged, given, and baselines.
 
-    Models of `train_random`, of `retrain --genotype` and probes that were trained in the same
+    Models of `train_competitors`, of `retrain --genotype` and probes that were trained in the same
     folder are rows as well.
 
     Args:

@@ -15,14 +15,7 @@ from nasrec_opt.pipeline._searches import place_of, studies_of
 from nasrec_opt.pipeline._storage import stored_study
 from nasrec_opt.pipeline._target import models_of, read_genotype, results_at
 from nasrec_opt.report import read_study, space_of
-from nasrec_opt.space import (
-    ALL_PUBLISHED,
-    PRESETS,
-    PUBLISHED,
-    Genotype,
-    SearchSpace,
-    published_models,
-)
+from nasrec_opt.space import PRESETS, Genotype, SearchSpace, is_named, named_genotypes
 
 MAX_INPUTS = 4  # of a branch, in the searches of the paper
 
@@ -68,8 +61,8 @@ def motif_groups(
     Args:
         targets: Run folders, for trials of their searches, or without one for their models; the
             `results.json` of runs, for their retrained models; files with a genotype in JSON;
-            folders of trained models; `published` for the paper's models, or `published:NAME` for
-            one of them.
+            folders of trained models; `published` for the paper's models and `like` for hand-made
+            ones, or `published:NAME` and `like:NAME` for one of them.
         top: Take that many of the best trials of a run by its first objective, or None for its
             Pareto front; of a `results.json` that many of the best models, or None for all.
         search: Name of the search of a run, or None for its first.
@@ -107,12 +100,11 @@ def _read(
     target: str, top: int | None, search: str | None
 ) -> tuple[SearchSpace | None, list[tuple[str, Genotype]]]:
     """The models of a target, and their space where it is known."""
-    if target == ALL_PUBLISHED:
-        return None, [(name, model.genotype) for name, model in published_models().items()]
+    if is_named(target):
+        return None, [(n.partition(":")[2], g) for n, g in named_genotypes(target).items()]
     path, results = Path(target), results_at(target)
     if results is None:
-        name = target.removeprefix(PUBLISHED)
-        return None, [(path.name if name == target else name, read_genotype(target))]
+        return None, [(path.name, read_genotype(target))]
     folder = RunFolder(path)
     if path.is_dir() and (studies_of(folder) or not results.exists()):
         return _of_run(folder, top, search)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._target import read_target
-from nasrec_opt.space import ALL_PUBLISHED, FLOAT_BITS, PUBLISHED, Genotype, published_models
+from nasrec_opt.space import FLOAT_BITS, Genotype, is_named, named_genotypes
 
 
 def given_genotypes(
@@ -16,9 +16,10 @@ def given_genotypes(
 
     Args:
         names: Genotypes in JSON, run folders or their `results.json`, folders of trained models,
-            `published:` and the name of a model of the paper, or `published` for all six of them.
-            A published model is in floating point unless `[space]` says otherwise.
-        config: The study, whose only choice of bits a published model takes.
+            `published:` and the name of a model of the paper, `like:` and the name of a hand-made
+            one, or `published` or `like` for all of them. These are in floating point unless
+            `[space]` says otherwise.
+        config: The study, whose only choice of bits such a model takes.
         model: Rank of the retrained model of a run, or None for the best.
 
     Returns:
@@ -30,11 +31,12 @@ def given_genotypes(
     """
     found: dict[str, Genotype] = {}
     for name in names:
-        several = [f"{PUBLISHED}{n}" for n in published_models()] if name == ALL_PUBLISHED else []
-        for each in several or [name]:
-            genotype = read_target(each, model=model).genotype
-            if each.startswith(PUBLISHED):
-                genotype = genotype.with_bits(_bits(config))
+        if is_named(name) and model is None:
+            known = named_genotypes(name).items()
+            several = {each: genotype.with_bits(_bits(config)) for each, genotype in known}
+        else:
+            several = {name: read_target(name, model=model).genotype}
+        for each, genotype in several.items():
             if genotype not in found.values():
                 found[each] = genotype
     return found

@@ -16,7 +16,7 @@ from nasrec_opt._results import read_results
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.pipeline._conditions import Conditions, assumed_conditions, conditions_of_run
 from nasrec_opt.pipeline._folder import RunFolder
-from nasrec_opt.space import PUBLISHED, Genotype, published_model
+from nasrec_opt.space import Genotype, is_named, named_genotype, published_models
 
 GENOTYPE = "genotype.json"  # in the folder of a trained or a pruned model
 MODEL = "model"  # in the folder of a trained model
@@ -49,7 +49,8 @@ def read_target(
 
     Args:
         path: A genotype in JSON, the folder of a trained model, a run folder, a run's
-            `results.json`, or `published:` and the name of a model of the paper.
+            `results.json`, `published:` and the name of a model of the paper, or `like:` and the
+            name of a hand-made one.
         model: Rank of the retrained model in a run, from 1, or None for the best.
         run: The run folder whose conditions hold for a genotype.
         technology: Technology TOML in place of the run's, or None for the run's.
@@ -85,8 +86,8 @@ def read_target(
     genotype = read_genotype(path)
     if run is not None:
         return Target(genotype, _conditions_of(RunFolder(run), technology))
-    if str(path).startswith(PUBLISHED):
-        published = published_model(str(path).removeprefix(PUBLISHED))
+    published = published_models().get(str(path).partition(":")[2])
+    if published is not None and is_named(path):
         num_dense = published.num_dense if num_dense is None else num_dense
         num_sparse = published.num_sparse if num_sparse is None else num_sparse
     return Target(genotype, assumed_conditions(technology, num_dense, num_sparse))
@@ -104,7 +105,7 @@ def results_at(path: Path | str) -> Path | None:
     Raises:
         GenotypeError: It is a file that cannot be read, or is not JSON.
     """
-    if str(path).startswith(PUBLISHED):
+    if is_named(path):
         return None
     path = Path(path)
     if path.is_dir():
@@ -117,8 +118,8 @@ def read_genotype(path: Path | str) -> Genotype:
     """Read a single architecture.
 
     Args:
-        path: A genotype in JSON, the folder of a trained model, or `published:` and the name of a
-            model of the paper.
+        path: A genotype in JSON, the folder of a trained model, `published:` and the name of a
+            model of the paper, or `like:` and the name of a hand-made one.
 
     Returns:
         The genotype.
@@ -126,8 +127,8 @@ def read_genotype(path: Path | str) -> Genotype:
     Raises:
         GenotypeError: There is no such model, or it is not valid.
     """
-    if str(path).startswith(PUBLISHED):
-        return published_model(str(path).removeprefix(PUBLISHED)).genotype
+    if is_named(path):
+        return named_genotype(path)
     file = genotype_in(Path(path)) or Path(path)
     return Genotype.from_dict(_read(file), str(file))
 

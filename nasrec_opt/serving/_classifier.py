@@ -24,7 +24,7 @@ from nasrec_opt.retrain import retrain
 from nasrec_opt.serving._frames import frame_of
 from nasrec_opt.serving._places import GENOTYPE, find
 from nasrec_opt.serving._predictor import Predictor
-from nasrec_opt.space import FLOAT_BITS, PUBLISHED, Genotype, published_model
+from nasrec_opt.space import FLOAT_BITS, Genotype, is_named, named_genotype
 from nasrec_opt.supernet import Subnet
 
 LABEL = "label"
@@ -39,8 +39,8 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         genotype: The architecture: a `Genotype`, the path of one in JSON, a run folder, its
-            `results.json`, the folder of a trained model, or `published:` and the name of a model
-            of the paper, which is in floating point.
+            `results.json`, the folder of a trained model, or `published:` or `like:` and the name
+            of a model of the paper or of a hand-made one, which is in floating point.
         model: Which model of a run: its rank from 1.
         sparse: Names of the columns that are read as categories; None means all columns that are
             not numbers. Numbers in them are categories as well.
@@ -203,8 +203,8 @@ def _genotype(given: Genotype | Path | str, model: int) -> Genotype:
         return given
     if not isinstance(given, (str, Path)):
         raise StudyError(f"genotype: expected a Genotype or a path, got {given!r}")
-    if str(given).startswith(PUBLISHED):
-        return published_model(str(given).removeprefix(PUBLISHED)).genotype.with_bits(FLOAT_BITS)
+    if is_named(given):
+        return named_genotype(given).with_bits(FLOAT_BITS)
     path = Path(given)
     if path.is_file() and path.suffix == ".json":
         try:

@@ -9,6 +9,7 @@ from nasrec_opt.space._genotype import (
     Genotype,
     HardwareGene,
 )
+from nasrec_opt.space._hand_made import hand_made
 from nasrec_opt.space._liveness import (
     READ_SPARSE,
     BlockLiveness,
@@ -20,6 +21,7 @@ from nasrec_opt.space._liveness import (
     mask_of,
     readings_of,
 )
+from nasrec_opt.space._named import is_named, name_of, named_genotype, named_genotypes
 from nasrec_opt.space._operators import (
     BALANCED_OPS,
     DENSE_OPS,
@@ -35,8 +37,6 @@ from nasrec_opt.space._operators import (
     reads,
 )
 from nasrec_opt.space._published import (
-    ALL_PUBLISHED,
-    PUBLISHED,
     PublishedModel,
     published,
     published_model,
@@ -45,7 +45,6 @@ from nasrec_opt.space._published import (
 from nasrec_opt.space._search_space import SearchSpace
 
 __all__ = [
-    "ALL_PUBLISHED",
     "BALANCED_OPS",
     "DENSE_OPS",
     "FLOAT_BITS",
@@ -53,7 +52,6 @@ __all__ = [
     "OPERATORS",
     "ORDERED_OPS",
     "PRESETS",
-    "PUBLISHED",
     "READ_SPARSE",
     "SPARSE_OPS",
     "BlockGene",
@@ -70,11 +68,16 @@ __all__ = [
     "SearchSpace",
     "attention_heads",
     "balanced_vectors",
+    "hand_made",
     "is_active",
+    "is_named",
     "live_bits",
     "live_parts",
     "liveness",
     "mask_of",
+    "name_of",
+    "named_genotype",
+    "named_genotypes",
     "preset_ops",
     "published",
     "published_model",

@@ -14,8 +14,6 @@ from pathlib import Path
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space._genotype import Genotype
 
-PUBLISHED = "published:"  # before the name of a model, where a file is expected
-ALL_PUBLISHED = "published"
 FILE = Path(__file__).with_name("published.json")
 
 

@@ -1,4 +1,4 @@
-"""`nasrec-opt compare RUN --random`: random search at equal budget, in the folder of the run."""
+"""`nasrec-opt compare RUN --random --published --like`: what a run is compared with."""
 
 from __future__ import annotations
 
@@ -13,8 +13,17 @@ import pytest
 from conftest import REPOSITORY, environment
 from study_files import tiny_study_with
 
-from nasrec_opt.pipeline import RunFolder, StudyConfig, compare_models, train_random
+from nasrec_opt import lower
+from nasrec_opt.data import Dataset
+from nasrec_opt.pipeline import (
+    Competitors,
+    RunFolder,
+    StudyConfig,
+    compare_models,
+    train_competitors,
+)
 from nasrec_opt.pipeline._kept_study import _portable, kept_study
+from nasrec_opt.space import named_genotypes, published_model
 
 RETRAIN = {"top": 1, "seeds": 2, "model": {"epochs": 1}}
 SEARCH = {"n_trials": 10, "ladder": {"probes": 1, "models": 2}}
@@ -105,7 +114,9 @@ def test_nothing_is_done_twice(cli, compared):
 KILLED = """
 import os, sys
 from pathlib import Path
-from nasrec_opt.pipeline import _trainings, train_random
+from nasrec_opt import lower
+from nasrec_opt.data import Dataset
+from nasrec_opt.pipeline import Competitors, _trainings, train_competitors
 model, calls = _trainings.Trainings.model, []
 def killed(self, genotype, seed):
     calls.append(seed)
@@ -113,7 +124,7 @@ def killed(self, genotype, seed):
         os.kill(os.getpid(), 9)
     return model(self, genotype, seed)
 _trainings.Trainings.model = killed
-train_random(Path(sys.argv[1]))
+train_competitors(Path(sys.argv[1]), Competitors(random=True))
 """
 
 
@@ -124,7 +135,7 @@ def test_a_killed_command_continues(compared, finished, tmp_path):
     assert died.returncode == -9, died.stderr
     assert not random_rows(out)
     before = files_below(out / "retrained")
-    train_random(out)
+    train_competitors(out, Competitors(random=True))
     kept = {p: time for p, time in files_below(out / "retrained").items() if p in before}
     trained = [p for p in kept if p.name in ("weights.safetensors", "result.json")]
     assert trained
@@ -173,6 +184,87 @@ def test_a_study_is_kept_as_it_is(name, tmp_path, monkeypatch):
     assert kept_study(folder, "") == replace(config, data=log)
 
 
+@pytest.fixture(scope="module")
+def given(cli, finished, tmp_path_factory):
+    out = shutil.copytree(finished, tmp_path_factory.mktemp("given") / "run")
+    result = cli("compare", out, "--published", "--like", "--seeds", 2)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+SHIPPED = [*named_genotypes("published"), *named_genotypes("like")]
+
+
+def test_models_that_ship_are_rows_trained_by_the_recipe_of_the_run(given, finished):
+    rows = {row.name: row for row in compare_models(given)}
+    assert set(SHIPPED) <= set(rows)
+    assert {rows[name].seeds for name in SHIPPED} == {2}
+    assert all(rows[name].test_log_loss_deviation is not None for name in SHIPPED)
+    paper = published_model("kdd-full")
+    assert rows["published:kdd-full"].mflops_paper == pytest.approx(
+        lower(paper.genotype, Dataset.open(given / "dataset").features).mflops_paper
+    )
+    assert results_of(given, "retrained") == results_of(finished, "retrained")
+    own = results_of(given, "retrained")["models"][0]
+    folders = {p.parent for p in (given / "retrained").glob("*/result.json")}
+    recipes = []
+    for folder in (given / own["folder"], *folders):
+        recipe = json.loads((folder / "result.json").read_text())["wanted"]["config"]
+        recipes.append(recipe | {"seed": None})
+    assert len(recipes) > 18
+    assert all(recipe == recipes[0] for recipe in recipes)
+
+
+def test_they_are_the_models_of_retrain(cli, given, finished, tmp_path):
+    study = tmp_path / "tiny.toml"
+    study.write_text(tiny_study_with(search=SEARCH, retrain=RETRAIN, data=DATA))
+    out = shutil.copytree(finished, tmp_path / "run")
+    words = ("retrain", study, "--genotype", "like:deepfm", "--out", out)
+    assert cli(*words).returncode == 0
+    rows, other = ({r.name: r for r in compare_models(place)} for place in (given, out))
+    assert other["like:deepfm"].test_log_loss == rows["like:deepfm"].test_log_loss
+
+
+def test_more_models_only_add_what_is_missing(cli, given, tmp_path):
+    out = shutil.copytree(given, tmp_path / "run")
+    before = files_below(out / "retrained")
+    result = cli("compare", out, "--like", "--seeds", 3)
+    assert result.returncode == 0, result.stderr
+    assert {p: t for p, t in files_below(out / "retrained").items() if p in before} == before
+    rows = {row.name: row.seeds for row in compare_models(out)}
+    assert (rows["like:dlrm"], rows["published:kdd-full"]) == (3, 2)
+
+
+def test_all_is_checked_before_anything_is_trained(cli, finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "run")
+    before = files_below(out)
+    for sentence, *words in (
+        ("baseline: expected one of", "--like", "--random", "--baselines", "deepfn"),
+        ("seeds: expected more than 0, got 0", "--published", "--seeds", "0"),
+        ("--seeds: expected only with --baselines, --published or --like", "--seeds", "2"),
+        ("--trials: expected only with --baselines", "--like", "--trials", "2"),
+    ):
+        result = cli("compare", out, *words)
+        assert result.returncode == 2, result.stderr
+        [line] = result.stderr.splitlines()
+        assert sentence in line
+    assert files_below(out) == before
+
+
+def test_a_run_without_a_search_is_refused(cli, tmp_path):
+    study = tmp_path / "given.toml"
+    study.write_text(
+        '[data]\nsynthetic_rows = 600\n[retrain]\ngenotypes = ["like:deepfm"]\n'
+        "[retrain.model]\nepochs = 1\n"
+    )
+    assert cli("run", study, "--out", tmp_path / "run").returncode == 0
+    for option in ("--random", "--published"):
+        result = cli("compare", tmp_path / "run", option)
+        assert result.returncode == 2
+        [line] = result.stderr.splitlines()
+        assert "expected a run with a search" in line
+
+
 def test_bad_input_is_one_sentence(cli, finished, tmp_path):
     def refused(sentence, *words):
         result = cli(*words)
@@ -188,7 +280,7 @@ def test_bad_input_is_one_sentence(cli, finished, tmp_path):
     study = json.loads((out / "study.json").read_text())
     study["search"] |= {"sampler": "random"}
     (out / "study.json").write_text(json.dumps(study))
-    refused("got a random search in", "compare", out, "--random")
+    refused("got a random search", "compare", out, "--random")
     study["search"] |= {"sampler": "best"}
     (out / "study.json").write_text(json.dumps(study))
     refused("study.json: search: sampler: expected one of", "compare", out, "--random")
