@@ -1,15 +1,11 @@
 """The search space: genotypes, their choices, and the Optuna distributions that they are."""
 
+from nasrec_opt.space._block_gene import FLOAT_BITS, BlockGene
 from nasrec_opt.space._choices import HardwareChoices, is_active
 from nasrec_opt.space._embedding import GenotypeEmbedding
-from nasrec_opt.space._genotype import (
-    FLOAT_BITS,
-    MERGER_VECTORS,
-    BlockGene,
-    Genotype,
-    HardwareGene,
-)
+from nasrec_opt.space._genotype import MERGER_VECTORS, Genotype
 from nasrec_opt.space._hand_made import hand_made
+from nasrec_opt.space._hardware_gene import HardwareGene
 from nasrec_opt.space._liveness import (
     READ_SPARSE,
     BlockLiveness,

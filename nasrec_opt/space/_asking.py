@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nasrec_opt._foreign.optuna import fixed_params
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.space._choices import BLOCK_GENES, WIDE, is_active
-from nasrec_opt.space._genotype import HardwareGene
+from nasrec_opt.space._hardware_gene import HardwareGene
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._block_gene import BlockGene
+from nasrec_opt.space._genotype import Genotype
 from nasrec_opt.space._liveness import BlockLiveness, liveness
 from nasrec_opt.space._operators import ORDERED_OPS
 

@@ -13,12 +13,9 @@ from typing import Any
 
 from nasrec_opt._plain import plain
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.space._genotype import (
-    Bits,
-    BlockGene,
-    Genotype,
-    HardwareGene,
-)
+from nasrec_opt.space._block_gene import Bits, BlockGene
+from nasrec_opt.space._genotype import Genotype
+from nasrec_opt.space._hardware_gene import HardwareGene
 from nasrec_opt.space._operators import reads
 from nasrec_opt.space._presets import MERGERS
 

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nasrec_opt.space._block_gene import BlockGene
 from nasrec_opt.space._choices import WIDE, BlockChoices
-from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._genotype import Genotype
 from nasrec_opt.space._liveness import BlockLiveness, liveness
 from nasrec_opt.space._operators import reads
 from nasrec_opt.space._presets import MERGERS

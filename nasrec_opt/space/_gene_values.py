@@ -1,11 +1,20 @@
-"""Values of genes, checked and put into the one form in which they are kept."""
+"""Values of genes, read from JSON, checked and put into the one form in which they are kept."""
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nasrec_opt._plain import plain
 from nasrec_opt.errors import GenotypeError
+
+if TYPE_CHECKING:
+    from nasrec_opt.space._block_gene import BlockGene
+    from nasrec_opt.space._hardware_gene import HardwareGene
+
+Gene = TypeVar("Gene", "BlockGene", "HardwareGene")
 
 
 def operators_of(
@@ -70,3 +79,48 @@ def check_integer(name: str, value: Any, low: int, high: int) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise GenotypeError(f"{name}: expected an integer from {low} to {high}, got {value!r}")
+
+
+def gene_of(cls: type[Gene], values: Mapping[str, Any], where: str) -> Gene:
+    """Build a gene from JSON values.
+
+    Args:
+        cls: The kind of gene.
+        values: Genes by name; those left out have their defaults.
+        where: What an error begins with.
+
+    Returns:
+        The gene.
+
+    Raises:
+        GenotypeError: A key is unknown, or a value is not valid.
+    """
+    if not isinstance(values, Mapping):
+        raise GenotypeError(f"{where}: expected a JSON object, got {type(values).__name__}")
+    check_keys(values, tuple(field.name for field in fields(cls)), where)
+    try:
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**given)
+    except GenotypeError as error:
+        raise GenotypeError(f"{where}: {error}") from None
+
+
+def check_keys(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Refuse a key that is not known, and name the nearest one.
+
+    Args:
+        values: JSON values.
+        known: The keys that there are.
+        where: What the error begins with.
+
+    Raises:
+        GenotypeError: A key is unknown.
+    """
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise GenotypeError(f"{where}: expected one of {', '.join(known)}, got {key!r}{hint}")

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._block_gene import BlockGene
+from nasrec_opt.space._genotype import Genotype
 
 if TYPE_CHECKING:
     from nasrec_opt.space._search_space import SearchSpace

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from nasrec_opt.space._genotype import Bits, BlockGene, Genotype
+from nasrec_opt.space._block_gene import Bits, BlockGene
+from nasrec_opt.space._genotype import Genotype
 from nasrec_opt.space._operators import DENSE_OPS, SPARSE_OPS, reads
 
 Mask = Any  # an int, or an int64 array `[genotypes]`

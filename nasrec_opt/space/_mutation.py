@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nasrec_opt.space._block_gene import BlockGene
 from nasrec_opt.space._choices import (
     CONDITIONAL,
     WIDE,
@@ -22,7 +23,7 @@ from nasrec_opt.space._choices import (
     genes_of,
     is_active,
 )
-from nasrec_opt.space._genotype import BlockGene, Genotype
+from nasrec_opt.space._genotype import Genotype
 from nasrec_opt.space._liveness import BlockLiveness, liveness
 
 Mutation = Callable[[BlockGene, BlockChoices, np.random.Generator], Iterator[BlockGene]]

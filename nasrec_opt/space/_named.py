@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nasrec_opt.errors import GenotypeError
-from nasrec_opt.space._genotype import FLOAT_BITS, Genotype
+from nasrec_opt.space._block_gene import FLOAT_BITS
+from nasrec_opt.space._genotype import Genotype
 from nasrec_opt.space._hand_made import HAND_MADE, hand_made
 from nasrec_opt.space._published import published_model, published_models
 

@@ -15,7 +15,7 @@ from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space._operators import PRESETS, preset_ops
 
 if TYPE_CHECKING:
-    from nasrec_opt.space._genotype import BlockGene
+    from nasrec_opt.space._block_gene import BlockGene
 
 DENSE_WIDTHS = (16, 32, 64, 128, 256, 512, 768, 1024)
 SPARSE_WIDTHS = (16, 32, 48, 64)

@@ -14,6 +14,7 @@ from nasrec_opt._files import read_toml
 from nasrec_opt._plain import put_plain
 from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space import _cardinality, _mutation, _reading
+from nasrec_opt.space._block_gene import EMPTY, Bits, BlockGene
 from nasrec_opt.space._choices import (
     BlockChoices,
     Choices,
@@ -28,7 +29,7 @@ from nasrec_opt.space._choices import (
     visit,
 )
 from nasrec_opt.space._enqueue import enqueue
-from nasrec_opt.space._genotype import EMPTY, Bits, BlockGene, Genotype
+from nasrec_opt.space._genotype import Genotype
 from nasrec_opt.space._operators import PRESETS, preset_ops, reads
 from nasrec_opt.space._optuna import Parameters
 from nasrec_opt.space._preset_spaces import PresetSpaces

@@ -30,7 +30,7 @@ from nasrec_opt.supernet._operators import MODULES
 # Where an operator has a line of its own, and the default of a gene.
 HOMES = {
     "space/_operators.py",
-    "space/_genotype.py",
+    "space/_block_gene.py",
     "supernet/_operators.py",
     "supernet/_axes.py",  # what pruning knows of them; blocks with others are left whole
     "lowering/_operators.py",
