@@ -11,10 +11,11 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.options import Initialization, check_initialization
 from nasrec_opt.space import FLOAT_BITS, Genotype, liveness
 from nasrec_opt.supernet._block import Block
+from nasrec_opt.supernet._final_layer import FinalLayer
 from nasrec_opt.supernet._fits import check_is_genotype, check_same_model
 from nasrec_opt.supernet._initializer import Initializer
 from nasrec_opt.supernet._inputs import Capacity
-from nasrec_opt.supernet._network import FinalLayer, Network, check_batch
+from nasrec_opt.supernet._network import Network, check_batch
 from nasrec_opt.supernet._readers import VIEWS, WeightReader
 from nasrec_opt.supernet._storage import (
     DESCRIPTION,

@@ -18,11 +18,12 @@ from nasrec_opt.options import Initialization, check_initialization
 from nasrec_opt.space import Genotype, SearchSpace
 from nasrec_opt.supernet._block import Block
 from nasrec_opt.supernet._embedding import FusedEmbedding
+from nasrec_opt.supernet._final_layer import FinalLayer
 from nasrec_opt.supernet._fits import Limits
 from nasrec_opt.supernet._initializer import Initializer
 from nasrec_opt.supernet._inputs import Capacity
 from nasrec_opt.supernet._masking import run_masked
-from nasrec_opt.supernet._network import Activations, FinalLayer, Network, check_batch
+from nasrec_opt.supernet._network import Activations, Network, check_batch
 from nasrec_opt.supernet._readers import VIEWS, WeightReader
 from nasrec_opt.supernet._storage import (
     DESCRIPTION,
