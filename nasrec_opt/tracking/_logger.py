@@ -12,7 +12,6 @@ import functools
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,32 +29,30 @@ from nasrec_opt.tracking._baselines import keep_baselines
 from nasrec_opt.tracking._dataset import dataset_input, dataset_params, flat
 from nasrec_opt.tracking._models import put_files, replace_models
 from nasrec_opt.tracking._notes import Notes
-from nasrec_opt.tracking._parent import Parent, began, find_parent, model_tags
+from nasrec_opt.tracking._parent import Parent, began, model_tags
+from nasrec_opt.tracking._parents import Parents
 from nasrec_opt.tracking._record import (
     DATA_TAG,
     FEATURES_TAG,
-    INCOMPLETE_TAG,
     SEED_TAG,
     SPACE_NAME_TAG,
     SPACE_TAG,
-    TRIAL_TAG,
     WINNER_TAG,
     RunRecord,
 )
 from nasrec_opt.tracking._registry import Champion, Registered, register
+from nasrec_opt.tracking._repair import repair
 from nasrec_opt.tracking._store import (
     Store,
     as_study_error,
     is_away,
     require_mlflow,
-    require_reachable,
 )
-from nasrec_opt.tracking._trial import least_record, trial_record
+from nasrec_opt.tracking._trial import safe_record
 from nasrec_opt.tracking._view import VIEW
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_S = 2.0  # seconds between two updates of a study's progress
 _Item = tuple[optuna.Study, FrozenTrial]
 
 
@@ -106,17 +103,16 @@ class MLflowLogger:
     ) -> None:
         require_mlflow()
         self._uri = tracking_uri
-        self._experiment = experiment
-        self._artifact_location = artifact_location
-        self._reference_point = reference_point
         named = {f"{SEED_TAG}.{name}": str(seed) for name, seed in (seeds or {}).items()}
-        self._tags = {**(tags or {}), **named}
-        self._lock = threading.RLock()
+        self._parents = Parents(
+            tracking_uri,
+            experiment,
+            tags={**(tags or {}), **named},
+            artifact_location=artifact_location,
+            reference_point=reference_point,
+        )
+        self._lock = threading.Lock()
         self._is_registered = False  # to be closed at the end of the process
-        self._stores: dict[str, Store] = {}
-        self._parents: dict[str, Parent] = {}
-        self._studies: dict[str, optuna.Study] = {}  # by name, of the parents
-        self._progress_at = -PROGRESS_S  # when it was written last
         self._background: Background[_Item] = Background(
             functools.partial(self._write, Store.write),
             tracking_uri,
@@ -125,7 +121,7 @@ class MLflowLogger:
             patience_s=patience_s,
         )
         if experiment is not None:
-            self._store(experiment)
+            self._parents.store(experiment)
 
     def __enter__(self) -> MLflowLogger:
         return self
@@ -152,10 +148,7 @@ class MLflowLogger:
             study: The trial's study.
             trial: A finished trial.
         """
-        with self._lock:
-            if not self._is_registered:
-                atexit.register(self._close_at_exit)  # a strong reference until `close`
-                self._is_registered = True
+        self._close_when_the_process_ends()
         self._background.submit((study, trial))
 
     def sync(self, study: optuna.Study) -> int:
@@ -181,7 +174,7 @@ class MLflowLogger:
                 for trial in study.get_trials(deepcopy=False)
                 if trial.state.is_finished()
             }
-            logged, repaired = self._repair(parent, trials)
+            logged, repaired = repair(parent, trials)
         missing = [trial for number, trial in trials.items() if number not in logged]
         for trial in missing:
             self(study, trial)
@@ -194,7 +187,7 @@ class MLflowLogger:
             StudyError: One could not be written.
         """
         self._background.flush()
-        self._log_progress(is_last=True)
+        self._parents.log_progress(is_last=True)
 
     def close(self, status: str = "FINISHED") -> None:
         """Write what is queued, and end the parent runs; logging again opens them again.
@@ -395,20 +388,25 @@ class MLflowLogger:
         Raises:
             StudyError: The store cannot be opened.
         """
-        number = self._store(experiment).experiment_id
+        number = self._parents.store(experiment).experiment_id
         # Without the type of work, MLflow 3 opens on traces of agents, whatever the experiment is.
         page = f"/#/experiments/{number}/runs?workflowType=machine_learning"
         return f"{page}&viewStateShareKey={VIEW}"
 
+    def _parent(self, study: optuna.Study) -> Parent:
+        self._close_when_the_process_ends()
+        return self._parents.of(study)
+
     def _end_parents(self, status: str) -> None:
         atexit.unregister(self._close_at_exit)
         self._is_registered = False
-        with self._lock, as_study_error(self._uri):
-            require_reachable(self._uri)
-            self._log_progress(is_last=True)
-            parents, self._parents, self._studies = self._parents, {}, {}
-            for parent in parents.values():
-                parent.store.client.set_terminated(parent.run_id, status)
+        self._parents.end(status)
+
+    def _close_when_the_process_ends(self) -> None:
+        with self._lock:
+            if not self._is_registered:
+                atexit.register(self._close_at_exit)  # a strong reference until `close`
+                self._is_registered = True
 
     def _close_at_exit(self) -> None:
         """At the end of the process, write what is queued; an error is one line."""
@@ -416,62 +414,6 @@ class MLflowLogger:
             self.close()
         except StudyError as error:
             logger.error("%s", error)
-
-    def _repair(self, parent: Parent, trials: Mapping[int, FrozenTrial]) -> tuple[set[int], int]:
-        """Complete half-written runs and delete duplicates; returns the trials that have a run."""
-        logged: set[int] = set()
-        repaired = 0
-        runs = [run for run in parent.nested(with_deleted=True) if TRIAL_TAG in run.data.tags]
-        # Whole runs first, so that of two runs of a trial the half-written one goes.
-        for run in sorted(
-            runs, key=lambda run: (run.info.status == "RUNNING", run.info.start_time)
-        ):
-            number = int(run.data.tags[TRIAL_TAG])
-            if run.info.lifecycle_stage != "active":
-                logged.add(number)  # deleted by a person: it stays so
-            elif number in logged:
-                parent.store.client.delete_run(run.info.run_id)
-            else:
-                logged.add(number)
-                is_half = run.info.status == "RUNNING" or INCOMPLETE_TAG in run.data.tags
-                if is_half and number in trials:
-                    record = _record(trials[number], parent)
-                    parent.store.through_client.complete(run.info.run_id, record)
-                    if INCOMPLETE_TAG in run.data.tags and INCOMPLETE_TAG not in record.tags:
-                        parent.store.client.delete_tag(run.info.run_id, INCOMPLETE_TAG)
-                    repaired += 1
-        return logged, repaired
-
-    def _store(self, study_name: str) -> Store:
-        experiment = self._experiment or study_name
-        if experiment not in self._stores:
-            self._stores[experiment] = Store(self._uri, experiment, self._artifact_location)
-        return self._stores[experiment]
-
-    def _parent(self, study: optuna.Study) -> Parent:
-        with self._lock, as_study_error(self._uri):
-            name = study.study_name
-            if name not in self._parents:
-                if not self._is_registered:
-                    atexit.register(self._close_at_exit)  # a strong reference until `close`
-                    self._is_registered = True
-                self._parents[name] = find_parent(
-                    self._store(name), study, self._tags, self._reference_point
-                )
-                self._studies[name] = study
-            return self._parents[name]
-
-    def _log_progress(self, *, is_last: bool) -> None:
-        """Log the progress of the studies; an error here loses no trial."""
-        with self._lock:
-            for name, parent in self._parents.items():
-                try:
-                    parent.log_progress(self._studies[name], is_last=is_last)
-                except Exception as error:  # the boundary to MLflow, and to the study's storage
-                    if is_away(error):
-                        raise
-                    logger.warning("%s: %s: no progress logged: %s", self._uri, name, error)
-            self._progress_at = time.monotonic()
 
     def _write(
         self, write: Callable[[Store, Sequence[RunRecord]], Any], items: list[_Item]
@@ -482,18 +424,13 @@ class MLflowLogger:
         parents = {name: self._parent(study) for name, study in studies.items()}
         for study, trial in items:
             parent = parents[study.study_name]
-            by_store.setdefault(parent.store, []).append(_record(trial, parent))
+            by_store.setdefault(parent.store, []).append(
+                safe_record(trial, parent.metric_names, parent.tags)
+            )
         for store, records in by_store.items():
             write(store, records)
         for name, parent in parents.items():
             if not parent.is_dated:
                 parent.date(began(studies[name]))
-        if time.monotonic() - self._progress_at >= PROGRESS_S:
-            self._log_progress(is_last=False)
-
-
-def _record(trial: FrozenTrial, parent: Parent) -> RunRecord:
-    try:
-        return trial_record(trial, parent.metric_names, parent.tags)
-    except Exception as error:  # the boundary to what people put into trials
-        return least_record(trial, parent.tags, error)
+        if self._parents.is_progress_due():
+            self._parents.log_progress(is_last=False)

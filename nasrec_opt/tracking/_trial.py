@@ -69,6 +69,14 @@ def trial_record(trial: FrozenTrial, metric_names: list[str], tags: Mapping[str,
     )
 
 
+def safe_record(trial: FrozenTrial, metric_names: list[str], tags: Mapping[str, str]) -> RunRecord:
+    """The record of a finished trial, or the smallest one where that fails."""
+    try:
+        return trial_record(trial, metric_names, tags)
+    except Exception as error:  # the boundary to what people put into trials
+        return least_record(trial, tags, error)
+
+
 def least_record(trial: FrozenTrial, tags: Mapping[str, str], error: BaseException) -> RunRecord:
     """The smallest record of a trial that cannot be written in full: state and error."""
     own = {KIND_TAG: "trial", TRIAL_TAG: str(trial.number), STATE_TAG: trial.state.name}

@@ -123,7 +123,7 @@ def test_a_run_that_was_half_written_when_the_server_went_is_completed(server, r
     logger = MLflowLogger(road.uri, experiment="half")
     study.optimize(studies.objective, n_trials=1, callbacks=[logger])
     logger.flush()
-    client = logger._store("half").client
+    client = logger._parents.store("half").client
     log_batch = client.log_batch
 
     def cut(*args, **kwargs):
