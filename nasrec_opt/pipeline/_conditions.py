@@ -15,6 +15,7 @@ from hw import Accelerator, TechnologyFile, shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._schema import USUAL
 
@@ -112,6 +113,26 @@ def assumed_conditions(
     )
     is_assumed = num_dense is None or num_sparse is None
     return Conditions(features, TechnologyFile.read(technology), is_assumed)
+
+
+def conditions_of_study(config: StudyConfig, features: FeatureSpec, *, balance: bool) -> Conditions:
+    """The conditions of the models that a study trains.
+
+    Args:
+        config: The study.
+        features: The columns of its log.
+        balance: Whether dot products project their vectors, where the study does not say.
+
+    Raises:
+        HwError: The study's technology file cannot be read.
+    """
+    model = config.retrain.model
+    return Conditions(
+        features,
+        TechnologyFile.read(config.hardware.technology),
+        balance=balance if model.balance is None else model.balance,
+        layer_norm=model.layer_norm,
+    )
 
 
 def conditions_of_run(folder: RunFolder, technology: Path | None = None) -> Conditions:

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt.data import Dataset
+from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline._conditions import Conditions
 from nasrec_opt.pipeline._cost import ensemble_cost
-from nasrec_opt.pipeline._folder import folder_in_run
+from nasrec_opt.pipeline._folder import RunFolder, folder_in_run
 from nasrec_opt.retrain import (
     Baseline,
     RetrainedModel,
@@ -42,6 +43,16 @@ class Judge:
         self.labels = {name: dataset.split(name).labels for name in ("validation", "test")}
         self.reference = reference
         self._known: dict[tuple[Path, str], Answers] = {}
+
+    @classmethod
+    def of_run(cls, folder: RunFolder, dataset: Dataset) -> Judge:
+        """Compare with the baselines of a run.
+
+        Args:
+            folder: The run folder, with its baselines.
+            dataset: The log, as the models read it.
+        """
+        return cls(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
 
     def answers(self, weights: Path, split: str) -> Answers:
         """Logits of a trained model, `[rows]`.

@@ -14,13 +14,11 @@ from typing import Any
 
 import optuna
 
-from hw import TechnologyFile
 from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import LadderConfig, early_epochs, first_epochs, probe_genotypes
-from nasrec_opt.pipeline._baselines import fitted_baselines
-from nasrec_opt.pipeline._conditions import Conditions
+from nasrec_opt.pipeline._conditions import conditions_of_study
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
@@ -124,16 +122,9 @@ class Probed:
     ) -> None:
         self._config = config
         self._file, self._where = folder.probes_of(place), folder.ensemble_of(place)
-        self._judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
-        technology = TechnologyFile.read(config.hardware.technology)
+        self._judge = Judge.of_run(folder, dataset)
         # There is no supernet yet: models are balanced unless the study says otherwise.
-        balance = config.retrain.model.balance is not False
-        self._conditions = Conditions(
-            dataset.features,
-            technology,
-            balance=balance,
-            layer_norm=config.retrain.model.layer_norm,
-        )
+        self._conditions = conditions_of_study(config, dataset.features, balance=True)
         self.models: list[RetrainedModel] = []
         self.ensemble: dict[str, Any] | None = None
 

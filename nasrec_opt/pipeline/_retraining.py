@@ -12,13 +12,11 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from hw import TechnologyFile
 from nasrec_opt._files import write_json
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.oracle import Oracle
-from nasrec_opt.pipeline._baselines import fitted_baselines
-from nasrec_opt.pipeline._conditions import Conditions
+from nasrec_opt.pipeline._conditions import Conditions, conditions_of_study
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._cost import architecture_cost
@@ -97,14 +95,8 @@ class _Retraining:
     def __init__(self, context: Context, study: optuna.Study) -> None:
         config, folder, dataset = context.config, context.folder, context.dataset()
         supernet = Supernet.load(folder.supernet)
-        balance = config.retrain.model.balance
-        self.judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
-        self.conditions = Conditions(
-            dataset.features,
-            TechnologyFile.read(config.hardware.technology),
-            balance=supernet.balance if balance is None else balance,
-            layer_norm=config.retrain.model.layer_norm,
-        )
+        self.judge = Judge.of_run(folder, dataset)
+        self.conditions = conditions_of_study(config, dataset.features, balance=supernet.balance)
         self._study = study
         self._workers = config.retrain.workers
         self._trainings = Trainings(config, folder, dataset, supernet.balance)

@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hw import TechnologyFile
 from nasrec_opt._files import read_json, write_json
-from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import _sentences as sentences
-from nasrec_opt.pipeline._baselines import fitted_baselines
-from nasrec_opt.pipeline._conditions import Conditions
+from nasrec_opt.pipeline._conditions import Conditions, conditions_of_study
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._cost import costs_where_possible
 from nasrec_opt.pipeline._ensembling import Judge
@@ -58,13 +55,8 @@ def _train(context: Context, genotypes: Mapping[str, Genotype]) -> str:
     for job in jobs:
         job.model(dataset, advance)
     folder = context.folder
-    conditions = Conditions(
-        dataset.features,
-        TechnologyFile.read(context.config.hardware.technology),
-        balance=trainings.balance,
-        layer_norm=context.config.retrain.model.layer_norm,
-    )
-    judge = Judge(dataset, fitted_baselines(folder, Dataset.open(folder.dataset)))
+    conditions = conditions_of_study(context.config, dataset.features, balance=True)
+    judge = Judge.of_run(folder, dataset)
     models = [
         _entry(name, genotype, trainings, judge, conditions) for name, genotype in genotypes.items()
     ]
@@ -103,10 +95,8 @@ def _entry(
 
 def trainings_of(context: Context) -> Trainings:
     """The trainings of given models."""
-    config = context.config
-    balance = config.retrain.model.balance
-    balance = True if balance is None else balance
-    return Trainings(config, context.folder, context.dataset(), balance=balance)
+    balance = context.config.retrain.model.balance is not False
+    return Trainings(context.config, context.folder, context.dataset(), balance=balance)
 
 
 MODELS = models_stage()
