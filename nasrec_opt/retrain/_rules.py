@@ -6,12 +6,13 @@ A rule never has a dense gradient of a table: it gets those of the rows that the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nasrec_opt.options import AdagradOptions, RetrainConfig
+from nasrec_opt.retrain._steps import Adagrad, Adam
 from nasrec_opt.supernet import FIRST_ORDER_PRIOR, clip_gradients, learning_rate_at
 from nasrec_opt.supernet._embedding import FusedEmbedding
 
@@ -69,7 +70,7 @@ class AdamRule:
         self._learning_rate = learning_rate
         self._table = embedding.table
         self._first_order = embedding.first_order
-        self._adam = torch.optim.Adam(weights, lr=learning_rate)
+        self._adam = Adam(weights)
         self._squares = torch.empty(len(self._table), device=self._table.device)
         self._first_order_squares: Tensor | None = None
         if self._first_order is not None:
@@ -94,9 +95,7 @@ class AdamRule:
     ) -> None:
         """See `Rule`."""
         rise = min(1.0, number / (self._config.rate_warmup_steps + 1))
-        for group in self._adam.param_groups:
-            group["lr"] = self._learning_rate * rise
-        self._adam.step()
+        self._adam.step(self._learning_rate * rise)
         # Summed over the batch, so that the prior means the same whatever the batch size.
         rate = self._config.embedding_rate * rise
         unique, place = torch.unique(rows.reshape(-1), return_inverse=True)  # for both tables
@@ -125,13 +124,13 @@ class AdamRule:
 
     def state_dict(self) -> dict[str, Tensor]:
         """See `Rule`."""
-        return _moments(self._adam, "adam") | self._sums()
+        return self._adam.state_dict() | self._sums()
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """See `Rule`."""
         for name, sums in self._sums().items():
             sums.copy_(tensors[name])
-        _load_moments(self._adam, "adam", tensors)
+        self._adam.load_state_dict(tensors)
 
     def _sums(self) -> dict[str, Tensor]:
         """Adagrad's accumulators; for first-order weights only if the model has them."""
@@ -174,7 +173,7 @@ class AdagradRule:
             rate_warmup_fraction=config.rate_warmup_fraction,
         )
         self._steps = steps
-        self._adagrad = torch.optim.Adagrad(weights, lr=learning_rate, eps=config.epsilon)
+        self._adagrad = Adagrad(weights, config.epsilon)
         tables = [t for t in (embedding.table, embedding.first_order) if t is not None]
         self._tables = [(table, torch.zeros_like(table, requires_grad=False)) for table in tables]
 
@@ -196,9 +195,7 @@ class AdagradRule:
         of_weights = [weight.grad for weight in self._weights if weight.grad is not None]
         clip_gradients([*of_weights, *of_tables], self._options.clip_norm)
         rate = learning_rate_at(number - 1, self._steps, self._options)
-        for group in self._adagrad.param_groups:
-            group["lr"] = rate
-        self._adagrad.step()
+        self._adagrad.step(rate)
         for (table, squares), gradient in zip(self._tables, of_tables, strict=True):
             sums = squares[unique].addcmul_(gradient, gradient)
             squares[unique] = sums
@@ -208,13 +205,13 @@ class AdagradRule:
     def state_dict(self) -> dict[str, Tensor]:
         """See `Rule`."""
         tables = {f"table_squares.{i}": squares for i, (_, squares) in enumerate(self._tables)}
-        return _moments(self._adagrad, "adagrad") | tables
+        return self._adagrad.state_dict() | tables
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """See `Rule`."""
         for i, (_, squares) in enumerate(self._tables):
             squares.copy_(tensors[f"table_squares.{i}"])
-        _load_moments(self._adagrad, "adagrad", tensors)
+        self._adagrad.load_state_dict(tensors)
 
 
 def make_rule(
@@ -234,24 +231,3 @@ def _summed(gradients: Tensor, place: Tensor, count: int) -> Tensor:
     """Gradients of `count` distinct rows: sums over the places where a batch reads them."""
     total = gradients.new_zeros(count, gradients.shape[-1])
     return total.index_add_(0, place, gradients.reshape(-1, gradients.shape[-1]))
-
-
-def _moments(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:
-    """The state of an optimizer by name, for a file that holds others as well."""
-    return {
-        f"{prefix}.{i}.{name}": value
-        for i, moments in optimizer.state_dict()["state"].items()
-        for name, value in moments.items()
-    }
-
-
-def _load_moments(
-    optimizer: torch.optim.Optimizer, prefix: str, tensors: Mapping[str, Tensor]
-) -> None:
-    """Inverse of `_moments`."""
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in tensors.items():
-        if name.startswith(f"{prefix}."):
-            _, i, key = name.split(".")
-            state.setdefault(int(i), {})[key] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
