@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from scipy.stats import mannwhitneyu
 
 from nasrec_opt.tabular import TabularBenchmark
+from studies import _peers
 from studies._contenders import CONTENDERS, records
 from studies._landscapes import LANDSCAPES, Landscape
 from studies._peers import Record
@@ -155,15 +156,16 @@ def test_public_functions_have_the_fronts_that_are_published(problem):
 
 
 @pytest.mark.parametrize(
-    ("peer", "package"),
-    [("pymoo_nsga2", "pymoo"), ("syne_tune", "syne_tune"), ("linas", "pymoo")],
+    ("peer", "package", "num_trials"),  # LINAS searches its surrogate every 50 trials
+    [("pymoo_nsga2", "pymoo", 300), ("syne_tune", "syne_tune", 300), ("linas", "pymoo", 150)],
 )
-def test_peers_search_the_table_and_improve(peer, package):
+def test_peers_search_the_table_and_improve(peer, package, num_trials, monkeypatch):
     pytest.importorskip(package, reason=f"{package} comes with the extra bench")
+    monkeypatch.setattr(_peers, "LINAS_GENERATIONS", 10)
     record = Record(make_problem("table_log_loss"))
-    CONTENDERS[peer].search(record, 300, 0)
+    CONTENDERS[peer].search(record, num_trials, 0)
     values = np.array(record.values)[:, 0]
-    assert len(values) >= 300
+    assert len(values) >= num_trials
     assert values[-50:].mean() < values[:50].mean()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import count
 
@@ -14,6 +15,7 @@ from nasrec_opt.data import Dataset
 from nasrec_opt.lowering import lower
 from nasrec_opt.retrain import RetrainConfig, retrain
 from nasrec_opt.space import Genotype, SearchSpace
+from studies import curves
 from studies._curve import train_curve
 from studies._curves_report import Curves, place_of, report, score_at
 from studies._statistics import tau_of_a_perfect_score
@@ -26,6 +28,20 @@ def arguments(folder, **options):
         "most-macs": "60_000", "rate": 0.003, "workers": 1,
     } | options  # fmt: skip
     return [f"--{name}={value}" for name, value in options.items()]
+
+
+CONFIG = {"learning_rates": (0.003,), "epochs": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_epochs(tmp_path_factory):
+    """The study's models with less training than its study file gives them."""
+    study = tmp_path_factory.mktemp("study") / "study.toml"
+    text = curves.STUDY.read_text()
+    study.write_text(f"{text}\n[retrain.model]\nepochs = {CONFIG['epochs']}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "STUDY", study)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +65,7 @@ def task_of(folder, row, until=None):
         "genotype": row["genotype"],
         "log": str(folder / "log"),
         "view": {"min_count": 1, "binned_dense": True},
-        "config": {"learning_rates": (0.003,)},
+        "config": CONFIG,
         "until": until,
     }
 
@@ -77,16 +93,20 @@ def test_first_seeds_come_first_and_every_curve_has_its_points(folder):
 def test_a_curve_ends_as_a_model_trained_from_scratch(folder, tmp_path):
     row = rows_of(folder)[4]
     dataset = Dataset.open(folder / "log", binned_dense=True)
-    config = RetrainConfig(learning_rates=(0.003,), seed=row["seed"])
-    model = retrain(Genotype.from_json(row["genotype"]), dataset, tmp_path, config)
+    config = RetrainConfig(**CONFIG, seed=row["seed"])
+    genotype = Genotype.from_json(row["genotype"])
+    model = retrain(genotype, dataset, tmp_path / "model", config)
     points = list(zip(row["steps"], row["validation"], strict=True))
     assert tuple(points[1:]) == model.validation_history  # the first look is the study's alone
     assert row["test_log_loss"] == model.test_log_loss
     assert row["best_validation"] == model.validation_log_loss
     assert row["best_step"] == model.best_step
     end = row["best_step"] / row["epoch_steps"]
-    if end == int(end):
-        assert row["epoch_test"][int(end) - 1] == row["test_log_loss"]
+    if end == int(end):  # an epoch is scored before the kept weights learn the validation rows
+        alone = retrain(
+            genotype, dataset, tmp_path / "alone", replace(config, validation_pass=False)
+        )
+        assert row["epoch_test"][int(end) - 1] == alone.test_log_loss
     # Under the true probabilities: near the labels' log loss, and not below the least there is.
     bayes = dataset.bayes_log_loss["test"]
     assert row["expected_log_loss"] == pytest.approx(row["test_log_loss"], abs=0.1)
@@ -174,8 +194,7 @@ def test_the_table_pairs_a_curve_with_the_ends_of_other_seeds():
         for m in range(12)
     ]
     rows[-1] = rows[-1] | {"is_over": False, "expected_log_loss": None}  # seed 1, model 11
-    curves = Curves(rows)
-    lines = report(curves, "a log").splitlines()
+    lines = report(Curves(rows), "a log").splitlines()
     first = next(line for line in lines if line.startswith("| 1/8"))
     of_0 = kendalltau(ends[1, :11], early[0, :11]).statistic  # whose other seed has an end
     of_1 = kendalltau(ends[0], early[1]).statistic  # its curve has come so far

@@ -43,7 +43,7 @@ def arguments(folder, **options):
     space.write_text(SPACE)
     options = {
         "out": folder, "rows": 600, "subnets": 5, "repeated": 4, "workers": 1, "space": space,
-        "techniques": "single-any,unbalanced", "scorings": "supernet,newton,fine-tune",
+        "techniques": "single-any,unbalanced", "scorings": "supernet,newton,folds",
         "supernets": 2, "batch_size": 64,
     } | options  # fmt: skip
     return [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
@@ -202,7 +202,7 @@ def test_subnets_alone_are_trained_and_no_ranking_is_made_up(other_log):
 
 
 def test_ablation_on_the_same_folder(finished, other_log):
-    options = [*arguments(finished)[:1], "--workers=1", "--trials=40", "--top=1"]
+    options = [*arguments(finished)[:1], "--workers=1", "--trials=12", "--top=1"]
     assert ablation([*options, "--logs", str(other_log)]) == 0
     table = pl.read_parquet(finished / "ablation.parquet")
     assert table["method"].to_list() == list(METHODS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
 from nasrec_opt.data import Dataset, generate_synthetic
+from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.space import BlockGene, Genotype
 from nasrec_opt.supernet import Subnet
 from studies import wide
@@ -49,7 +52,8 @@ def test_a_way_that_is_none_is_one_sentence(tmp_path, capsys):
     assert "ways: expected some of without, with, warm, got 'wth'" in capsys.readouterr().err
 
 
-def test_a_training_is_scored_and_begins_where_it_was_told_to(tmp_path):
+def test_a_training_is_scored_and_begins_where_it_was_told_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(wide, "RetrainConfig", partial(RetrainConfig, epochs=1))
     generate_synthetic(tmp_path / "log", rows=200, seed=3)
     found = wide.trained(tmp_path / "log", 0, 0, "warm", 0.1)
     assert 0 < found["test"] < 2

@@ -21,6 +21,7 @@ from scipy import stats
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.retrain import logistic_regression, retrain
+from studies import _workers
 from studies._anytime import OutOfTime, Race
 from studies._statistics import paired_difference
 from studies._worth_contenders import Bench, contenders
@@ -65,6 +66,15 @@ last-layer = { oracle.fidelity = "supernet" }
 study = "study.toml"
 tables = ["search"]
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked_workers():
+    """Fresh workers load all libraries, which takes seconds: one killed test does with them."""
+    own = _workers._context
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_workers, "_context", lambda is_fresh: own(False))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +361,7 @@ def test_seeds(text, seeds):
 def test_a_killed_study_goes_on(plan, tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "studies.worth"]
-    options = arguments(folder, plan, contenders="logistic", logs="brief", seeds="0..2")
+    options = arguments(folder, plan, contenders="logistic", logs="brief", seeds="0,1")
     process = subprocess.Popen([*command, *options], start_new_session=True)
     deadline = time.monotonic() + PATIENCE_S
     while not (folder / "results.parquet").exists() and time.monotonic() < deadline:
@@ -359,9 +369,9 @@ def test_a_killed_study_goes_on(plan, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = pl.read_parquet(folder / "results.parquet")
-    assert 1 <= len(before) < 3
+    assert len(before) == 1
     assert main(options) == 0
     after = pl.read_parquet(folder / "results.parquet")
     assert after.head(len(before)).equals(before)
-    assert after["seed"].sort().to_list() == [0, 1, 2]
+    assert after["seed"].to_list() == [0, 1]
     assert not list(folder.glob(".race-*"))  # nothing is left of who was killed
