@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 
-# torch._dynamo is what torch imports when an optimizer does its first step.
-LIBRARIES = ("torch._dynamo", "sklearn.linear_model", "optuna.storages", "matplotlib.figure")
+LIBRARIES = ("torch", "sklearn.linear_model", "optuna.storages", "matplotlib.figure")
 THREADED = "polars"  # starts threads; MLflow, which would load it, does without
 # pyarrow comes with scikit-learn; its allocator has a thread unless it is told not to.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
@@ -26,6 +25,7 @@ def load_without_threads(names: Iterable[str]) -> None:
         names: Modules that start no thread.
     """
     os.environ |= ENVIRONMENT
+    gc.disable()  # all of it stays
     sys.modules[THREADED] = None  # type: ignore[assignment]  # as if it were not installed
     try:
         for name in names:
@@ -33,4 +33,5 @@ def load_without_threads(names: Iterable[str]) -> None:
                 import_module(name)
     finally:
         del sys.modules[THREADED]
+        gc.enable()
     gc.freeze()  # or each process would write to, and so copy, all of it when it ends

@@ -27,6 +27,17 @@ from tests.patience import PATIENCE_S
 
 LOADED = (
     *LIBRARIES,
+    "torch._dynamo",  # exports a model
+    # What reads no table, and so needs no Polars, which starts threads.
+    "nasrec_opt.bayes",
+    "nasrec_opt.lowering",
+    "nasrec_opt.samplers",
+    "nasrec_opt.supernet",
+    "jinja2",
+    "typer",
+    "wcwidth",
+    "filelock",
+    "optuna.storages._rdb.models",
     "alembic.command",  # makes a store of Optuna or MLflow
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",

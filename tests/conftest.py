@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -18,6 +19,15 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 # Few examples, and the same each time: tests/mutants.py runs tests once for each mutant.
 settings.register_profile("mutants", max_examples=15, derandomize=True, database=None)
+
+
+# What imports and collection make stays: looking through it again and again takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_runtest_setup() -> None:
