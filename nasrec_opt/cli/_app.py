@@ -9,10 +9,11 @@ from typing import Any
 import typer
 import typer.core
 
-from nasrec_opt.cli import _architectures, _compare, _models, _stages
+from nasrec_opt.cli import _architectures, _compare, _generate, _models, _stages
 from nasrec_opt.errors import NasrecError
 
 COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
+    "generate": _generate.generate,
     "prepare": _stages.prepare,
     "run": _stages.run,
     "baselines": _stages.baselines,

@@ -2,7 +2,17 @@
 
 from nasrec_opt.data._columns import Column
 from nasrec_opt.data._dataset import Batch, Dataset, JoinedSplit, Split
+from nasrec_opt.data._generate import (
+    GeneratedLog,
+    LogKind,
+    VocabularyKind,
+    generate_log,
+    generated_features,
+    model_inputs,
+)
 from nasrec_opt.data._loader import Loader
+from nasrec_opt.data._log_files import FileFormat
+from nasrec_opt.data._log_layout import GeneratedRows
 from nasrec_opt.data._prepare import prepare
 from nasrec_opt.data._preprocessor import Inputs, Preprocessor
 from nasrec_opt.data._schema import Schema
@@ -13,13 +23,21 @@ __all__ = [
     "Batch",
     "Column",
     "Dataset",
+    "FileFormat",
+    "GeneratedLog",
+    "GeneratedRows",
     "Inputs",
     "JoinedSplit",
     "Loader",
+    "LogKind",
     "Preprocessor",
     "Schema",
     "Split",
+    "VocabularyKind",
     "evenly_spaced",
+    "generate_log",
     "generate_synthetic",
+    "generated_features",
+    "model_inputs",
     "prepare",
 ]

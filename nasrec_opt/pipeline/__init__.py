@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._run_study import run_study
     from nasrec_opt.pipeline._stage import Stage
     from nasrec_opt.pipeline._target import Target, read_target
+    from nasrec_opt.pipeline._truth import truth_of
     from nasrec_opt.pipeline._tuned_baselines import Budget
     from nasrec_opt.pipeline.stages import STAGES
 
@@ -61,6 +62,7 @@ __all__ = [
     "run_study",
     "train_baselines",
     "train_competitors",
+    "truth_of",
     "write_table",
 ]
 
@@ -94,6 +96,7 @@ _HOMES = {
     "run_study": "_run_study",
     "train_baselines": "_model_table",
     "train_competitors": "_competitors",
+    "truth_of": "_truth",
     "write_table": "_model_table",
 }
 

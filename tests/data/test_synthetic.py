@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from data.logs import content
@@ -26,6 +28,18 @@ def test_the_same_seed_gives_the_same_bytes(dataset, tmp_path):
     assert generate_synthetic(tmp_path / "other", rows=ROWS, seed=2).fingerprint != (
         dataset.fingerprint
     )
+
+
+@pytest.mark.parametrize(
+    ("seed", "digest"),
+    [
+        (0, "3d9def86e9dd94bf47462248bfc998625081ef7f25b8390cbbadc9b8cc39cb40"),
+        (7, "a839a68a0ea8c0ca589782400ec50737e208303d48f3dbc9856ebbb23488fa3f"),
+    ],
+)
+def test_the_log_is_the_one_that_published_results_rest_on(tmp_path, seed, digest):
+    write_log(tmp_path / "log.txt", 3000, seed)
+    assert hashlib.sha256((tmp_path / "log.txt").read_bytes()).hexdigest() == digest
 
 
 def test_it_is_prepared_like_any_log_whatever_the_chunks(dataset, tmp_path):
