@@ -128,11 +128,6 @@ def separator_name(separator: str) -> str:
     return SEPARATORS.get(separator, repr(separator))
 
 
-def printable(text: str) -> str:
-    """Text with escapes for what a terminal cannot show."""
-    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
-
-
 def other_separator(line: str, schema: Schema) -> str:
     """The separator that a line has if it has none of the schema's; else the empty string."""
     if schema.separator in line:

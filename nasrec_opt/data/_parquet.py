@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pyarrow import compute, types
 
 from nasrec_opt.data._schema import PANDAS_INDEX, Schema
-from nasrec_opt.data._sources import DAMAGE, Log, LogFile
+from nasrec_opt.data._sources import DAMAGE, Log, LogFile, damage
 from nasrec_opt.errors import DataError
 
 CHUNK_ROWS = 1 << 17
@@ -135,10 +135,7 @@ def _named_damage(file: LogFile) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise DataError(f"{file}: expected a readable file, got: {error.strerror}") from error
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{file}: expected a whole {file.kind} file, got: {reason}") from error
+        raise damage(file, file.kind, error) from error
 
 
 def check_types(source: object, given: pa.Schema, schema: Schema, used: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from nasrec_opt.data._derived import TIME, USER, WEIGHT
 from nasrec_opt.data._encoding import Encoder, categories, stacked_numbers, stacked_texts
 from nasrec_opt.data._preprocessor import sparse_names, write_vocabularies
 from nasrec_opt.data._profiles import Profiles
-from nasrec_opt.data._reading import CHUNK_BYTES, column_names, read_chunks
+from nasrec_opt.data._reading import CHUNK_BYTES, read_chunks, resolved
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._shows import rows_of_lines
 from nasrec_opt.data._sources import Log, find_log
@@ -84,7 +84,7 @@ def prepare(
     """
     log, out = find_log(source), Path(out)
     given = _schema(format)
-    schema = _resolved(log, given)
+    schema = resolved(log, given)
     least = schema.min_count if min_count is None else min_count
     if least < 1:
         raise DataError(f"min_count: expected 1 or more, got {least}")
@@ -130,14 +130,6 @@ def _schema(format: Path | str | Schema) -> Schema:  # noqa: A002
     if isinstance(format, Schema):
         return format
     return Schema.criteo() if str(format) == "criteo" else Schema.from_toml(format)
-
-
-def _resolved(log: Log, schema: Schema) -> Schema:
-    names = column_names(log, schema)
-    try:
-        return schema.resolve(names)
-    except DataError as error:
-        raise DataError(f"{log}: {error}") from None
 
 
 def _check_out(out: Path) -> None:

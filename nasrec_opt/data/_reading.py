@@ -19,7 +19,6 @@ from nasrec_opt.data._lines import (
     Quoted,
     end_of_rows,
     other_separator,
-    printable,
     read_lines,
     split_fields,
 )
@@ -29,7 +28,7 @@ from nasrec_opt.data._parquet import (
     table_frames,
 )
 from nasrec_opt.data._schema import Schema
-from nasrec_opt.data._sources import Given, Log, LogFile, TextStream, find_log
+from nasrec_opt.data._sources import Given, Log, LogFile, TextStream, find_log, printable
 from nasrec_opt.errors import DataError
 
 CHUNK_BYTES = 32 << 20
@@ -102,6 +101,19 @@ def column_names(source: Given | Log, schema: Schema, *, has_label: bool = True)
                 f"{file}: expected the columns of {log.files[0]}, got another, {added[0]!r}"
             )
     return names
+
+
+def resolved(log: Log, schema: Schema) -> Schema:
+    """The schema with every column of a log, as `Schema.resolve` makes it.
+
+    Raises:
+        DataError: There is no readable log, or its columns do not fit the schema.
+    """
+    names = column_names(log, schema)
+    try:
+        return schema.resolve(names)
+    except DataError as error:
+        raise DataError(printable(f"{log}: {error}")) from None
 
 
 def _names(file: LogFile, schema: Schema, has_label: bool) -> tuple[str, ...]:

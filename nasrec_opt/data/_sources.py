@@ -7,6 +7,7 @@ such as in an empty file.
 from __future__ import annotations
 
 import bz2
+import errno
 import glob
 import gzip
 import hashlib
@@ -85,7 +86,7 @@ class LogFile:
     member: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path}/{self.member}" if self.member else str(self.path)
+        return f"{self.path}/{printable(self.member)}" if self.member else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,8 @@ class TextStream:
         try:
             yield
         except DAMAGE as error:
-            raise _damage(self._file, self._codec, error) from error
+            is_zip = isinstance(error, zipfile.BadZipFile) or not self._codec
+            raise damage(self._file, "zip" if is_zip else self._codec, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -238,6 +240,25 @@ class TextStream:
         for _ in range(0, CHECKED_BYTES, PIECE_BYTES):
             if not self.read(PIECE_BYTES):
                 break
+
+
+def damage(file: LogFile | Path, what: str, error: BaseException) -> DataError:
+    """The error of a file that is damaged, or that cannot be read.
+
+    Args:
+        file: The file.
+        what: What it was taken for.
+        error: What its reader raised: one of `DAMAGE`.
+    """
+    if isinstance(error, OSError) and error.strerror and error.errno != errno.EINVAL:
+        return DataError(f"{file}: expected a readable file, got: {error.strerror}")
+    reason = printable(str(error).partition("\n")[0])[:200] or type(error).__name__
+    return DataError(f"{file}: expected a whole {what} file, got: {reason}")
+
+
+def printable(text: str) -> str:
+    """Text with escapes for what a terminal cannot show."""
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
 def _paths(given: Path) -> Iterator[Path]:
@@ -314,7 +335,7 @@ def _members(archive: Path) -> Iterable[zipfile.ZipInfo]:
         with zipfile.ZipFile(archive) as opened:
             infos = opened.infolist()
     except DAMAGE as error:
-        raise _damage(archive, "zip", error) from error
+        raise damage(archive, "zip", error) from error
     if any(info.filename == WORKBOOK for info in infos):
         raise DataError(f"{archive}: expected a click log, found an Excel workbook; save it as CSV")
     hidden = (".", "_")  # macOS adds a folder __MACOSX
@@ -365,15 +386,6 @@ def _require_text(file: LogFile, head: bytes) -> None:
             )
     if ZIP.match(head):
         raise DataError(f"{file}: expected text, found an archive inside; unpack it")
-
-
-def _damage(file: LogFile | Path, codec: str, error: BaseException) -> DataError:
-    if isinstance(error, OSError) and error.strerror:
-        return DataError(f"{file}: expected a readable file, got: {error.strerror}")
-    is_zip = isinstance(error, zipfile.BadZipFile) or not codec
-    what = "zip" if is_zip else codec
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DataError(f"{file}: expected a whole {what} file, got: {reason}")
 
 
 def _order(file: LogFile) -> list[tuple[int, str]]:
