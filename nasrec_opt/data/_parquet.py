@@ -103,8 +103,9 @@ class _Table:
                 self.schema = self._opened.schema_arrow
             else:
                 opens = pa.ipc.open_file if file.kind == "Arrow" else pa.ipc.open_stream
-                self._mapped = pa.memory_map(str(file.path))
-                self._opened = opens(self._mapped)
+                # Not mapped: a damaged file that says it is longer would end the process.
+                self._stream = pa.OSFile(str(file.path))
+                self._opened = opens(self._stream)
                 self.schema = self._opened.schema
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, int]]:
@@ -123,7 +124,7 @@ class _Table:
     def _stored(self) -> Iterator[tuple[pa.RecordBatch, int]]:
         if self._file.kind == "Arrow stream":
             for batch in self._opened:
-                yield batch, self._mapped.tell()
+                yield batch, self._stream.tell()
             return
         count = self._opened.num_record_batches
         for number in range(count):

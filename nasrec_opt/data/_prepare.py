@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from nasrec_opt.data._arrays import ArrayFile
 from nasrec_opt.data._dataset import ARRAYS, META, VERSION, WEIGHTS, Dataset
 from nasrec_opt.data._derived import TIME, USER, WEIGHT
 from nasrec_opt.data._encoding import Encoder, categories, stacked_numbers, stacked_texts
+from nasrec_opt.data._output import MADE_OF, made_of, making, unchanged
 from nasrec_opt.data._preprocessor import sparse_names, write_vocabularies
 from nasrec_opt.data._profiles import Profiles
 from nasrec_opt.data._reading import CHUNK_BYTES, read_chunks, resolved
@@ -51,7 +52,7 @@ def prepare(
     chunk_bytes: int = CHUNK_BYTES,
     annotate: Callable[[Path], dict[str, Any]] | None = None,
 ) -> Dataset:
-    """Prepare a click log once.
+    """Prepare a click log once; a folder that is made of the same already stays as it is.
 
     Dense values become log(x + c), where c is 1, or 1 minus the smallest training value if that is
     negative. Missing values become 0. Categories become ids by descending count in the training
@@ -96,34 +97,57 @@ def prepare(
         raise DataError(f"users: expected {expected} with this schema, got {got}")
     _check_out(out)
 
-    def chunks(done: int) -> Iterator[pl.DataFrame]:
-        part = _part(progress, done, passes)
-        return read_chunks(log, schema, chunk_bytes=chunk_bytes, progress=part)
-
-    passes = 3 if schema.time else 2
-    splitter: Splitter = RandomSplit(seed)
-    if schema.time:
-        splitter = _time_split(log, schema, seed, chunks(0))
     profiles = Profiles.read(users) if users is not None else None
-    survey = _Survey(schema, _Splitting(schema, splitter, profiles))
-    for frame in chunks(passes - 2):
-        survey.add(frame)
-    if not given.sparse:
-        survey.warn_of_columns(log)
-    learned = survey.finish(log, least)
-    with atomic_directory(out) as folder, _Writer(folder, survey, *learned) as writer:
-        for frame in chunks(passes - 1):
-            writer.add(frame)
-        if writer.num_lines != survey.num_lines:
-            raise DataError(
-                f"{log}: expected {survey.num_lines:,} rows again in the second pass, got "
-                f"{writer.num_lines:,}: the file changed meanwhile"
-            )
-        if profiles is not None:
-            profiles.save(folder)
-        meta = writer.finish() | {"source": Path(log.name).name, "min_count": least}
-        write_json(folder / META, meta | (annotate(folder) if annotate else {}))
-    return Dataset.open(out)
+    joined = find_log(users).stamp() if users is not None else None
+    identity = made_of(log, schema=schema.to_dict(), seed=seed, min_count=least, users=joined)
+    with making(out):
+        dataset = unchanged(out, identity)
+        if dataset is not None:
+            logger.info("%s: made of the same before, nothing to do", out)
+            return dataset
+
+        def chunks(done: int) -> Iterator[pl.DataFrame]:
+            part = _part(progress, done, passes)
+            return read_chunks(log, schema, chunk_bytes=chunk_bytes, progress=part)
+
+        passes = 3 if schema.time else 2
+        splitter: Splitter = RandomSplit(seed)
+        if schema.time:
+            splitter = _time_split(log, schema, seed, chunks(0))
+        survey = _Survey(schema, _Splitting(schema, splitter, profiles))
+        for frame in chunks(passes - 2):
+            survey.add(frame)
+        if not given.sparse:
+            survey.warn_of_columns(log)
+        learned = survey.finish(log, least)
+        with (
+            _room_for(out),
+            atomic_directory(out) as folder,
+            _Writer(folder, survey, *learned) as writer,
+        ):
+            for frame in chunks(passes - 1):
+                writer.add(frame)
+            if writer.num_lines != survey.num_lines:
+                raise DataError(
+                    f"{log}: expected {survey.num_lines:,} rows again in the second pass, got "
+                    f"{writer.num_lines:,}: the file changed meanwhile"
+                )
+            if profiles is not None:
+                profiles.save(folder)
+            meta = writer.finish() | {"source": Path(log.name).name, "min_count": least}
+            meta[MADE_OF] = identity
+            write_json(folder / META, meta | (annotate(folder) if annotate else {}))
+        return Dataset.open(out)
+
+
+@contextmanager
+def _room_for(out: Path) -> Iterator[None]:
+    """Name the folder where its files cannot be written, such as on a full disk."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise DataError(f"{out}: expected room for the dataset, got: {reason}") from error
 
 
 def _schema(format: Path | str | Schema) -> Schema:  # noqa: A002

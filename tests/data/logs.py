@@ -71,4 +71,5 @@ def content(folder: Path) -> dict[str, object]:
     files = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
     found: dict[str, object] = {name: path.read_bytes() for name, path in files.items()}
     meta = json.loads(files["dataset.json"].read_text())
-    return found | {"dataset.json": {k: v for k, v in meta.items() if k != "source"}}
+    kept = {k: v for k, v in meta.items() if k not in ("source", "made_of")}
+    return found | {"dataset.json": kept}
