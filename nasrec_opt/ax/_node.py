@@ -42,7 +42,7 @@ class PoolNode(ExternalGenerationNode):
         encoding: How genotypes become parameters; that of the experiment's search space.
         seed: Seed of all draws.
         batch_size: Trials of a round; None for 8, or the whole of a smaller pool.
-        initial_trials: Trials that must have values before a round learns from them; until then
+        num_startup: Trials that must have values before a round learns from them; until then
             genotypes are random.
         pool_size: Genotypes that a round chooses from; None for 256, or the batch's size where
             that is larger.
@@ -59,14 +59,14 @@ class PoolNode(ExternalGenerationNode):
         encoding: Encoding = "tree",
         seed: int = 0,
         batch_size: int | None = PoolBayesConfig.batch_size,
-        initial_trials: int = 16,
+        num_startup: int = PoolBayesConfig.num_startup,
         pool_size: int | None = PoolBayesConfig.pool_size,
     ) -> None:
         super().__init__(name=NAME, should_deduplicate=False)  # the pool has nothing twice
         self.space = space
         self.encoding = encoding
         self.seed = check_seed(seed)
-        (self.initial_trials,) = check_counts(initial_trials=initial_trials)
+        (self.num_startup,) = check_counts(num_startup=num_startup)
         self.pool_size, self.batch_size = pool_sizes(pool_size, batch_size)
         self._embedding = GenotypeEmbedding(space)
         self._experiment: Experiment | None = None
@@ -109,7 +109,7 @@ class PoolNode(ExternalGenerationNode):
         """The genotypes of a round, given those of the trials before it."""
         goals = Goals(self._of_experiment(), self._data)
         observed = [number for number in range(len(genotypes)) if number in goals.values]
-        if len(observed) < self.initial_trials:
+        if len(observed) < self.num_startup:
             return []
         losses = goals.losses(observed)
         excess = goals.excess(observed)
@@ -184,7 +184,7 @@ def node_to_dict(node: PoolNode) -> dict[str, Any]:
         "encoding": node.encoding,
         "seed": node.seed,
         "batch_size": node.batch_size,
-        "initial_trials": node.initial_trials,
+        "num_startup": node.num_startup,
         "pool_size": node.pool_size,
     }
 
@@ -192,4 +192,6 @@ def node_to_dict(node: PoolNode) -> dict[str, Any]:
 def node_from_dict(values: dict[str, Any]) -> PoolNode:
     """Inverse of `node_to_dict`."""
     given = dict(values)
+    if "initial_trials" in given:  # the name in files of older versions
+        given["num_startup"] = given.pop("initial_trials")
     return PoolNode(SearchSpace.from_dict(given.pop("space")), **given)

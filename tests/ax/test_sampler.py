@@ -36,9 +36,9 @@ def described(study):
 
 def test_a_stopped_study_goes_on_as_one_that_was_not(tmp_path, capfd, recwarn):
     alone = study_at(None)
-    alone.optimize(objective(), n_trials=29)
+    alone.optimize(objective(), n_trials=45)
     url = f"sqlite:///{tmp_path}/study.db"
-    for trials in (7, 12, 10):
+    for trials in (7, 28, 10):
         study_at(url).optimize(objective(), n_trials=trials)
     assert described(study_at(url)) == described(alone)
     assert capfd.readouterr() == ("", "")
@@ -47,17 +47,17 @@ def test_a_stopped_study_goes_on_as_one_that_was_not(tmp_path, capfd, recwarn):
 def test_failed_and_pruned_trials_are_neither_learnt_from_nor_repeated():
     def scored(trial):
         values = objective()(trial)
-        if trial.number in (3, 17):
+        if trial.number in (3, 37):
             raise ValueError
-        if trial.number in (4, 18):
+        if trial.number in (4, 38):
             raise optuna.TrialPruned
         return values
 
     study = study_at(None)
-    study.optimize(scored, n_trials=28, catch=(ValueError,))
+    study.optimize(scored, n_trials=44, catch=(ValueError,))
     states = [trial.state for trial in study.trials]
-    assert states.count(TrialState.COMPLETE) == 24
-    assert len({SPACE.decode(t.params).canonical() for t in study.trials}) == 28
+    assert states.count(TrialState.COMPLETE) == 40
+    assert len({SPACE.decode(t.params).canonical() for t in study.trials}) == 44
 
 
 def test_ax_is_told_of_enqueued_trials():

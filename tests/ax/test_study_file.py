@@ -14,11 +14,13 @@ from study_files import ONE_EPOCH, tiny_study_with
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline import StudyConfig
 
+SEARCH = {"engine": "ax", "sampler": None, "n_trials": 40}  # the first 32 are random
+
 
 @pytest.fixture(scope="module")
 def ax_study(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("ax") / "tiny.toml"
-    path.write_text(tiny_study_with(search={"engine": "ax", "sampler": None}, retrain=ONE_EPOCH))
+    path.write_text(tiny_study_with(search=SEARCH, retrain=ONE_EPOCH))
     return path
 
 
@@ -34,15 +36,15 @@ def finished(cli, ax_study, tmp_path_factory):
 def test_a_run_through_ax_has_every_part_of_a_run(finished):
     mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
     out, result = finished
-    assert "24 trials by ax-pool_bayes" in result.stderr
+    assert "40 trials by ax-pool_bayes" in result.stderr
     assert "Warning" not in result.stderr
     study = load(out)
-    assert [trial.number for trial in study.trials] == list(range(24))
+    assert [trial.number for trial in study.trials] == list(range(40))
     assert {"genotype", "breakdown", "seconds"} <= study.trials[-1].user_attrs.keys()
     client = mlflow.MlflowClient(f"sqlite:///{out}/mlflow.db")
     [experiment] = [e for e in client.search_experiments() if e.name == "tiny"]
     runs = client.search_runs([experiment.experiment_id], "tags.`nasrec.kind` = 'trial'")
-    assert sorted(int(run.data.tags["nasrec.trial"]) for run in runs) == list(range(24))
+    assert sorted(int(run.data.tags["nasrec.trial"]) for run in runs) == list(range(40))
     assert "tiny" in (out / "report.html").read_text()
 
 
@@ -50,7 +52,7 @@ def test_a_search_that_stopped_ends_with_the_same_trials(cli, ax_study, finished
     out = tmp_path / "tiny"
     shutil.copytree(finished[0], out)
     study = load(finished[0])
-    stopped_in_trial(study, 18, out / "study.db")
+    stopped_in_trial(study, 36, out / "study.db")
     result = cli("search", ax_study, "--out", out)
     assert result.returncode == 0, result.stderr
     assert described(load(out)) == described(study)
