@@ -17,7 +17,7 @@ class Reads(Protocol):
     """The fields of a lookup that decide its cost: a `Lookup`, or columns of many."""
 
     @property
-    def rows(self) -> Count: ...
+    def vectors(self) -> Count: ...
     @property
     def dim(self) -> Count: ...
     @property
@@ -27,7 +27,7 @@ class Reads(Protocol):
 def lookup_latency_ns(reads: Reads, dram: DramFigures) -> Count:
     """From the first command to the last burst of one sample."""
     bursts = burst_counts(reads, dram)
-    in_turn = divide_up(reads.rows, dram.channels)
+    in_turn = divide_up(reads.vectors, dram.channels)
     cycles = first_row_cycles(bursts, dram) + (in_turn - 1) * row_cycles(bursts, dram)
     return cycles * dram.clock_ns
 
@@ -35,13 +35,13 @@ def lookup_latency_ns(reads: Reads, dram: DramFigures) -> Count:
 def lookup_busy_ns(reads: Reads, dram: DramFigures) -> Count:
     """Time for which one sample occupies the busiest channel."""
     bursts = burst_counts(reads, dram)
-    return divide_up(reads.rows, dram.channels) * row_cycles(bursts, dram) * dram.clock_ns
+    return divide_up(reads.vectors, dram.channels) * row_cycles(bursts, dram) * dram.clock_ns
 
 
 def lookup_energy_pj(reads: Reads, dram: DramFigures) -> Count:
     """Energy of one sample: activations, reads, and transfers over the bus, for every vector."""
     bits = burst_counts(reads, dram) * dram.burst_bits
-    return reads.rows * (dram.activate_pj + bits * (dram.read_pj_per_bit + dram.io_pj_per_bit))
+    return reads.vectors * (dram.activate_pj + bits * (dram.read_pj_per_bit + dram.io_pj_per_bit))
 
 
 def burst_counts(reads: Reads, dram: DramFigures) -> Count:

@@ -103,20 +103,20 @@ class RecNMP:
         near, dram = self.near_memory, self.dram
         bursts = burst_counts(operation, dram)
         bits = bursts * dram.burst_bits
-        read = operation.rows * (1 - near.cache_hit)
-        results = operation.rows / near.pooling
+        read = operation.vectors * (1 - near.cache_hit)
+        results = operation.vectors / near.pooling
         # The first vector takes as long as on a host. Then a channel's ranks read in parallel while
         # its bus moves results, and the slower of the two counts.
         ranks = dram.channels * dram.ranks
         per_row = max(bursts * dram.bus_cycles, dram.activate_cycles)
-        reading = max(0.0, divide_up(operation.rows, ranks) * (1 - near.cache_hit) - 1) * per_row
+        reading = max(0.0, divide_up(operation.vectors, ranks) * (1 - near.cache_hit) - 1) * per_row
         moving = max(0.0, divide_up(results, dram.channels) - 1) * bursts * dram.bus_cycles
         latency_ns = (first_row_cycles(bursts, dram) + max(reading, moving)) * dram.clock_ns
         row_pj = dram.activate_pj + bits * dram.read_pj_per_bit
         memory_pj = read * row_pj + results * bits * dram.io_pj_per_bit
-        additions = (operation.rows - results) * operation.dim
+        additions = (operation.vectors - results) * operation.dim
         unit_pj = (
-            operation.rows * near.cache_pj
+            operation.vectors * near.cache_pj
             + additions * near.add_pj
             + dram.channels * near.unit_mw * latency_ns  # mW x ns = pJ
         )

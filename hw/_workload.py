@@ -129,7 +129,7 @@ class Lookup:
     Args:
         name: Name of the operation, unique in its workload.
         operator: Operator that it belongs to, for breakdowns.
-        rows: Vectors read, one for each sparse feature.
+        vectors: Vectors read, one for each sparse feature.
         dim: Values of a vector.
         value_bits: Bits of a stored value.
         table_rows: Vectors of all tables together.
@@ -141,14 +141,14 @@ class Lookup:
 
     name: str
     operator: str = "embedding"
-    rows: int
+    vectors: int
     dim: int
     value_bits: int = 32
     table_rows: int = 0
     after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("rows", "dim", "value_bits"):
+        for field in ("vectors", "dim", "value_bits"):
             _at_least(self, field, 1)
         _at_least(self, "table_rows", 0)
 

@@ -149,12 +149,12 @@ def _shape(operation: Operation) -> tuple[Any, ...]:
     if isinstance(operation, MatrixVector):
         return ("product", operation.inputs, operation.outputs, operation.repeats)
     if isinstance(operation, Lookup):
-        return ("lookup", operation.rows, operation.dim, _table_rows(operation))
+        return ("lookup", operation.vectors, operation.dim, _table_rows(operation))
     return ("digital", operation.macs, operation.additions, operation.special_functions)
 
 
 def _table_rows(lookup: Lookup) -> int:
-    return min(max(lookup.table_rows, lookup.rows), MOST_ROWS)
+    return min(max(lookup.table_rows, lookup.vectors), MOST_ROWS)
 
 
 def _graph(operation: Operation, batch: int) -> tuple[bytes, dict[str, Any]]:
@@ -168,7 +168,7 @@ def _graph(operation: Operation, batch: int) -> tuple[bytes, dict[str, Any]]:
     if isinstance(operation, Lookup):
         rows = _table_rows(operation)
         table = rng.standard_normal((rows, operation.dim), dtype=np.float32)
-        ids = rng.integers(0, rows, (batch, operation.rows))
+        ids = rng.integers(0, rows, (batch, operation.vectors))
         return _model([("Gather", ["table", "given"], "made")], {"table": table}, {"given": ids})
     return _digital_graph(operation, batch)
 

@@ -133,7 +133,7 @@ def with_bits(genotype: Genotype, bits: int) -> Genotype:
 
 def dlrm(bits: int = PLAIN_BITS) -> Workload:
     """A DLRM-like model of Criteo: 13-512-256-64-16, products of all pairs, 512-256-1."""
-    operations: list[Operation] = [Lookup(name="embedding", rows=26, dim=DLRM_BOTTOM[-1])]
+    operations: list[Operation] = [Lookup(name="embedding", vectors=26, dim=DLRM_BOTTOM[-1])]
     last = _layers("bottom", DLRM_BOTTOM, (), operations, bits)
     vectors = 26 + 1
     pairs = vectors * (vectors - 1) // 2

@@ -24,7 +24,7 @@ class Technique:
 
     Args:
         label: What tables and plots call it.
-        balance: Whether dot products project their rows (paper, section 4.2).
+        balance: Whether dot products project their vectors (paper, section 4.2).
         masking: `slice`, or the paper's `zero`.
         train: Options of `TrainConfig` that differ from the study's.
         sampling: A path sampling of its own, to which warm-up is added.

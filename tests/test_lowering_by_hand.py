@@ -109,7 +109,7 @@ def figures(operation: Operation) -> tuple:
         bits = (operation.weight_bits, operation.activation_bits)
         return product(operation.inputs, operation.outputs, operation.repeats, bits)
     if isinstance(operation, Lookup):
-        return ("lookup", operation.rows, operation.dim, operation.value_bits)
+        return ("lookup", operation.vectors, operation.dim, operation.value_bits)
     return digital(
         operation.multiplications, operation.additions, operation.special_functions, operation.bits
     )

@@ -161,7 +161,7 @@ def test_nothing_to_cost_is_no_costs():
 
 
 def test_a_batch_written_by_hand_is_the_workloads_that_it_stands_for():
-    table = Lookup(name="table", rows=26, dim=16)
+    table = Lookup(name="table", vectors=26, dim=16)
     fc = MatrixVector(name="fc", operator="fc", inputs=100, outputs=10, after=("table",))
     add = Digital(name="add", operator="sum", additions=10, after=("fc", "table"))
     workloads = [Workload((table, fc, add)), Workload((table, Digital(
@@ -169,7 +169,7 @@ def test_a_batch_written_by_hand_is_the_workloads_that_it_stands_for():
     )))]  # fmt: skip
     batch = Batch(2, workloads.__getitem__)
     both, first = np.array([0, 1]), np.array([0])
-    lookups = batch.add_lookup(both, rows=26, dim=16, value_bits=32)
+    lookups = batch.add_lookup(both, vectors=26, dim=16, value_bits=32)
     chosen = batch.add_join(both, [lookups])
     product = batch.add_product(
         first, inputs=100, outputs=10, repeats=1, weight_bits=8, activation_bits=8, after=[chosen]

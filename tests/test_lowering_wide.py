@@ -27,7 +27,7 @@ def added(features: FeatureSpec, genotype: Genotype = TERM) -> list:
 
 def test_the_term_is_a_lookup_a_small_product_and_a_sum():
     assert added(CRITEO) == [
-        Lookup(name="wide/lookup", operator="wide", rows=26, dim=1, table_rows=130),
+        Lookup(name="wide/lookup", operator="wide", vectors=26, dim=1, table_rows=130),
         MatrixVector(name="wide/dense", operator="wide", inputs=13, outputs=1),
         # 26 weights and a product, 27 terms, added to the logit.
         Digital(
@@ -36,7 +36,7 @@ def test_the_term_is_a_lookup_a_small_product_and_a_sum():
         ),
     ]  # fmt: skip
     assert added(NO_DENSE) == [
-        Lookup(name="wide/lookup", operator="wide", rows=3, dim=1, table_rows=18),
+        Lookup(name="wide/lookup", operator="wide", vectors=3, dim=1, table_rows=18),
         Digital(name="wide/add", operator="wide", additions=3, after=("wide/lookup", "final")),
     ]
 

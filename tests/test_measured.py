@@ -49,7 +49,7 @@ def test_graphs_compute_the_operations(runtime):
     feeds, [made] = run(product)
     assert feeds["given"].shape == (2 * 4, 3)
     assert made.shape == (2 * 4, 5)
-    _, [rows] = run(Lookup(name="b", rows=7, dim=16, table_rows=100))
+    _, [rows] = run(Lookup(name="b", vectors=7, dim=16, table_rows=100))
     assert rows.shape == (2, 7, 16)
     feeds, made = run(Digital(name="c", operator="dot", macs=6, additions=4, special_functions=2))
     assert [value.shape for value in made] == [(2, 6), (2, 4), (2, 2)]
@@ -100,7 +100,7 @@ def test_figures_that_cannot_be_are_refused():
 def test_without_the_package_a_sentence_says_how_to_get_it(monkeypatch):
     measured._packages.cache_clear()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    lookup = Lookup(name="embedding", rows=1, dim=16)
+    lookup = Lookup(name="embedding", vectors=1, dim=16)
     with pytest.raises(MissingExtraError, match=r"pip install 'nasrec-opt\[onnx\]'"):
         OnnxRuntimeCPU().cost(Workload((lookup,)))
     measured._packages.cache_clear()

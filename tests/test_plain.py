@@ -35,7 +35,7 @@ T = ReRAM().technology
 VALID = [
     MatrixVector(name="a", operator="fc", inputs=4, outputs=5, repeats=2, paper_macs=7),
     Digital(name="a", operator="fc", macs=4, unit_macs=5, additions=2),
-    Lookup(name="a", rows=26, dim=16, table_rows=100),
+    Lookup(name="a", vectors=26, dim=16, table_rows=100),
     Geometry(rows=64, columns=64, cell_bits=2, dac_bits=1, adc_bits=8, clips=True),
     Noise(conductance_sigma=0.25, stuck_off=0.125),
     HardwareGene(crossbar_rows=64, buffer_kib=32),

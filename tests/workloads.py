@@ -67,7 +67,7 @@ def digitals(draw, name: str = "digital") -> Digital:
 
 @st.composite
 def lookups(draw, name: str = "embedding") -> Lookup:
-    return Lookup(name=name, rows=draw(st.integers(1, 50)), dim=draw(st.integers(1, 64)))
+    return Lookup(name=name, vectors=draw(st.integers(1, 50)), dim=draw(st.integers(1, 64)))
 
 
 def floating(workload: Workload) -> Workload:

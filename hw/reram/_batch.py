@@ -108,13 +108,13 @@ class Batch:
         return self._add(DIGITAL, where, fields, after)
 
     def add_lookup(
-        self, where: IntArray, *, rows: Any, dim: Any, value_bits: Any, after: Sequence[int] = ()
+        self, where: IntArray, *, vectors: Any, dim: Any, value_bits: Any, after: Sequence[int] = ()
     ) -> int:
         """Add reads of embedding vectors.
 
         Args:
             where: Numbers of the workloads that have it, ascending, `[n]`.
-            rows: Vectors read for one sample.
+            vectors: Number of vectors read for one sample.
             dim: Values of a vector.
             value_bits: Bits of a stored value.
             after: Numbers of the slots whose results it needs.
@@ -122,7 +122,7 @@ class Batch:
         Returns:
             Number of the new slot.
         """
-        return self._add(MEMORY, where, (rows, dim, value_bits), after)
+        return self._add(MEMORY, where, (vectors, dim, value_bits), after)
 
     def add_join(self, where: IntArray, after: Sequence[int]) -> int:
         """Add a slot that takes no time, for what some workloads wait for, such as a chosen input.

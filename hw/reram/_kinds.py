@@ -32,7 +32,7 @@ from hw.reram._product import product_parts
 FIELDS: dict[int, tuple[str, ...]] = {
     PRODUCT: ("inputs", "outputs", "repeats", "weight_bits", "activation_bits"),
     DIGITAL: ("multiplications", "additions", "special_functions", "bits"),
-    MEMORY: ("rows", "dim", "value_bits"),
+    MEMORY: ("vectors", "dim", "value_bits"),
 }
 
 
@@ -78,7 +78,7 @@ def parts_of(kind: int, columns: IntArray, t: Technology) -> Parts:
 
 
 def _lookup_parts(lookups: Lookups, dram: DramFigures) -> Parts:
-    parts = Parts.none(len(lookups.rows))
+    parts = Parts.none(len(lookups.vectors))
     parts.latency_ns[INDEX["memory"]] = lookup_latency_ns(lookups, dram)
     parts.energy_pj[INDEX["memory"]] = lookup_energy_pj(lookups, dram)
     parts.busy_ns += lookup_busy_ns(lookups, dram)

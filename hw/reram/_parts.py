@@ -81,7 +81,7 @@ class Digitals:
 class Lookups:
     """Columns of embedding lookups, `[lookups]` each."""
 
-    rows: IntArray
+    vectors: IntArray
     dim: IntArray
     value_bits: IntArray
 

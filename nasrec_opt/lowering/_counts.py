@@ -99,7 +99,7 @@ class _Totals(Columns):
         return ()
 
     def lookup(
-        self, where: IntArray, name: str, operator: str, *, rows: int, dim: int, table_rows: int
+        self, where: IntArray, name: str, operator: str, *, vectors: int, dim: int, table_rows: int
     ) -> Made:
         return ()
 

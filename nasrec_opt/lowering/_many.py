@@ -73,9 +73,9 @@ class _Slots(Columns):
         return (*old, *new)  # the new slot waits for the old one if both exist
 
     def lookup(
-        self, where: IntArray, name: str, operator: str, *, rows: int, dim: int, table_rows: int
+        self, where: IntArray, name: str, operator: str, *, vectors: int, dim: int, table_rows: int
     ) -> Slots:
-        return (self.batch.add_lookup(where, rows=rows, dim=dim, value_bits=LOOKUP_BITS),)
+        return (self.batch.add_lookup(where, vectors=vectors, dim=dim, value_bits=LOOKUP_BITS),)
 
     def part(
         self,

@@ -111,10 +111,10 @@ class _Operations:
         return new or old
 
     def lookup(
-        self, where: bool, name: str, operator: str, *, rows: int, dim: int, table_rows: int
+        self, where: bool, name: str, operator: str, *, vectors: int, dim: int, table_rows: int
     ) -> Names:
         self.operations.append(
-            Lookup(name=name, operator=operator, rows=rows, dim=dim, table_rows=table_rows)
+            Lookup(name=name, operator=operator, vectors=vectors, dim=dim, table_rows=table_rows)
         )
         return (name,)
 

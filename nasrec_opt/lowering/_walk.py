@@ -55,7 +55,7 @@ class Sink(Protocol):
         """The producer of a value: the new one if it exists, otherwise the old one."""
 
     def lookup(
-        self, where: Where, name: str, operator: str, *, rows: int, dim: int, table_rows: int
+        self, where: Where, name: str, operator: str, *, vectors: int, dim: int, table_rows: int
     ) -> Made:
         """Add the lookup of embedding vectors."""
 
@@ -149,7 +149,7 @@ class Walk:
             everywhere,
             EMBEDDING,
             EMBEDDING,
-            rows=features.num_sparse,
+            vectors=features.num_sparse,
             dim=self.dim,
             table_rows=table_rows,
         )
@@ -165,7 +165,12 @@ class Walk:
             return
         columns = features.num_sparse
         weights = self.sink.lookup(
-            where, f"{FIRST_ORDER}/lookup", FIRST_ORDER, rows=columns, dim=1, table_rows=table_rows
+            where,
+            f"{FIRST_ORDER}/lookup",
+            FIRST_ORDER,
+            vectors=columns,
+            dim=1,
+            table_rows=table_rows,
         )
         parts = first_order(features.num_dense, columns)
         given = {SPARSE: weights, OTHER: logit}

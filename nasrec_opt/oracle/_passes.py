@@ -165,7 +165,7 @@ class Passes:
                 sparse,
                 reader,
                 dense_sum=at_hand[sums[0]] if step.reads_dense_sum else None,
-                sparse_sum=at_hand[sums[1]].rows if step.reads_sparse_sum else None,
+                sparse_sum=at_hand[sums[1]].vectors if step.reads_sparse_sum else None,
             )
             if live.dense_pre:
                 at_hand[sums[0]] = found.dense_sum

@@ -20,7 +20,7 @@ class Trainings:
         config: The study.
         folder: The run folder.
         dataset: What the models are trained on.
-        balance: Whether dot products project their rows, where the study says nothing.
+        balance: Whether dot products project their vectors, where the study does not say.
     """
 
     config: StudyConfig

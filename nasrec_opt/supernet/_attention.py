@@ -1,11 +1,11 @@
 """Multi-head attention for many short sequences with very narrow heads, sequences last.
 
-With 8 heads of width 2, the `rows * rows` weights of each head take the time, not the products. So
-they are computed transposed, `[keys, queries]`: both products that read them then have a short side
-of `dim / heads` and a long, contiguous one. They are never normalised: a vector of ones beside the
-values yields the sums to divide by. The exponential has base 2, which is several times as fast as
-base e in float32. Samples are processed in pieces that stay in cache. The backward pass computes
-the weights again from the logarithm of their sums, as FlashAttention does.
+With 8 heads of width 2, the weights of each head (the squared number of vectors) take the time, not
+the products. So they are computed transposed, `[keys, queries]`: both products that read them then
+have a short side of `dim / heads` and a long, contiguous one. They are never normalised: a vector
+of ones beside the values yields the sums to divide by. The exponential has base 2, which is several
+times as fast as base e in float32. Samples are processed in pieces that stay in cache. The backward
+pass computes the weights again from the logarithm of their sums, as FlashAttention does.
 
 References:
     Dao et al. 2022, FlashAttention, section 3.1.
@@ -29,27 +29,27 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """Scaled dot-product attention of every head.
 
     Args:
-        query: `[batch, dim, rows]`; head `h` has the `h`-th run of `dim / heads` entries.
+        query: `[batch, dim, vectors]`; head `h` has the `h`-th run of `dim / heads` entries.
         key: The same shape.
         value: The same shape.
         heads: Number of heads.
 
     Returns:
-        The heads' results side by side, `[batch, dim, rows]`.
+        The heads' results side by side, `[batch, dim, vectors]`.
 
     References:
         Vaswani et al. 2017, section 3.2.
     """
-    batch, dim, rows = query.shape
+    batch, dim, vectors = query.shape
     if torch.compiler.is_compiling():  # the stock operation as every runtime knows it
         query, key, value = (
-            part.reshape(batch, heads, dim // heads, rows).transpose(2, 3)
+            part.reshape(batch, heads, dim // heads, vectors).transpose(2, 3)
             for part in (query, key, value)
         )
         stock = functional.scaled_dot_product_attention(query, key, value)
-        return stock.transpose(2, 3).reshape(batch, dim, rows)
+        return stock.transpose(2, 3).reshape(batch, dim, vectors)
     query, key, value = (
-        part.reshape(batch * heads, dim // heads, rows) for part in (query, key, value)
+        part.reshape(batch * heads, dim // heads, vectors) for part in (query, key, value)
     )
     mixed: Tensor
     if query.device.type == "cpu":
@@ -58,11 +58,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         mixed = functional.scaled_dot_product_attention(
             query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
         ).transpose(1, 2)
-    return mixed.reshape(batch, dim, rows)
+    return mixed.reshape(batch, dim, vectors)
 
 
 class _Attend(torch.autograd.Function):
-    """Tensors are `[batch * heads, width, rows]`, weights `[piece, keys, queries]`."""
+    """Tensors are `[batch * heads, width, vectors]`, weights `[piece, keys, queries]`."""
 
     # Always float32: heads are too narrow to gain from less, and softmax would lose accuracy.
     @staticmethod
@@ -117,8 +117,8 @@ def _log2_scale(width: int) -> float:
     return math.log2(math.e) / math.sqrt(width)
 
 
-def _piece_size(rows: int) -> int:
-    return max(1, PIECE // rows**2)
+def _piece_size(vectors: int) -> int:
+    return max(1, PIECE // vectors**2)
 
 
 def _pieces(values: Tensor) -> Iterator[slice]:
@@ -128,8 +128,8 @@ def _pieces(values: Tensor) -> Iterator[slice]:
 
 def _room(key: Tensor) -> Tensor:
     """Memory for the weights of a piece; pieces share it, so that it stays in cache."""
-    rows = key.shape[-1]
-    return key.new_empty(min(len(key), _piece_size(rows)), rows, rows)
+    vectors = key.shape[-1]
+    return key.new_empty(min(len(key), _piece_size(vectors)), vectors, vectors)
 
 
 def _largest(scores: Tensor) -> Tensor:

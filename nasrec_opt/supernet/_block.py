@@ -92,7 +92,7 @@ class Block(nn.Module):
         """
         joined = None
         if live.reads_sparse:
-            vectors = [sparse[i].rows for i in gene.sparse_inputs]
+            vectors = [sparse[i].vectors for i in gene.sparse_inputs]
             joined = vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
 
         def given(weight_bits: int, activation_bits: int, *, is_dense: bool) -> BlockInput:
@@ -122,8 +122,8 @@ class Block(nn.Module):
             )
         dense_out, sparse_out = dense_sum, None
         if live.use_sparse_to_dense:
-            rows = _known(sparse_sum if gene.sparse_ops else joined)
-            merged = _known(self.fm)(dense_given, rows, gene.dense_width, reader)
+            factors = _known(sparse_sum if gene.sparse_ops else joined)
+            merged = _known(self.fm)(dense_given, factors, gene.dense_width, reader)
             dense_out = _known(dense_sum) + merged
         if live.sparse_out:
             own = _known(sparse_sum)

@@ -58,18 +58,18 @@ class SparseOutput:
     """Sparse output of a block, or the raw embeddings.
 
     Args:
-        rows: Its vectors, `[batch, dim, rows]`; the last 8 are the merger's if
+        vectors: `[batch, dim, vectors]`; the last 8 are the merger's if
             `has_dense_to_sparse`.
         has_dense_to_sparse: Whether the dense-to-sparse merger appended its vectors.
     """
 
-    rows: Tensor
+    vectors: Tensor
     has_dense_to_sparse: bool = False
 
     @property
     def own_vectors(self) -> int:
         """Number of vectors without the merger's."""
-        return self.rows.shape[-1] - (MERGER_VECTORS if self.has_dense_to_sparse else 0)
+        return self.vectors.shape[-1] - (MERGER_VECTORS if self.has_dense_to_sparse else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class BlockInput:
     Args:
         dense: Dense inputs `[batch, width]`, by input number.
         sparse: Sparse inputs, by input number.
-        joined: All sparse inputs side by side, `[batch, dim, rows]`; None if it is not read.
+        joined: All sparse inputs side by side, `[batch, dim, vectors]`; None if it is not read.
         left: Left input of Gate and Sum, `[batch, width]`.
         right: Right input.
         weight_bits: Bits of weights; 32 = floating point.

@@ -38,10 +38,12 @@ def run_masked(
     capacity = block.capacity
     masked_dense = {i: dense[i] * (i in gene.dense_inputs) for i in capacity.dense_sources}
     masked_sparse = {
-        i: SparseOutput(sparse[i].rows * (i in gene.sparse_inputs), sparse[i].has_dense_to_sparse)
+        i: SparseOutput(
+            sparse[i].vectors * (i in gene.sparse_inputs), sparse[i].has_dense_to_sparse
+        )
         for i in capacity.sparse_sources
     }
-    joined = torch.cat([values.rows for values in masked_sparse.values()], dim=-1)
+    joined = torch.cat([values.vectors for values in masked_sparse.values()], dim=-1)
 
     def given(weight_bits: int, activation_bits: int) -> BlockInput:
         return BlockInput(
@@ -56,7 +58,7 @@ def run_masked(
 
     dense_given = given(gene.dense_weight_bits, gene.dense_activation_bits)
     sparse_given = given(gene.sparse_weight_bits, gene.sparse_activation_bits)
-    width, rows = capacity.dense_width, capacity.sparse_width
+    width, vectors = capacity.dense_width, capacity.sparse_width
     dense_mask = _prefix(gene.dense_width, width, joined)
     dense_out = dense_mask * sum(
         operator(dense_given, width, reader) * (name in gene.dense_ops)
@@ -64,8 +66,8 @@ def run_masked(
     )
     sparse_out = None
     if block.sparse:
-        sparse_out = _prefix(gene.sparse_width, rows, joined) * sum(
-            operator(sparse_given, rows, reader) * (name in gene.sparse_ops)
+        sparse_out = _prefix(gene.sparse_width, vectors, joined) * sum(
+            operator(sparse_given, vectors, reader) * (name in gene.sparse_ops)
             for name, operator in block.sparse.items()
         )
     merged_dense, merged_sparse = dense_out, sparse_out

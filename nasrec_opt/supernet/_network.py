@@ -27,7 +27,7 @@ class Activations:
 
     Args:
         dense: `[batch, width]` each.
-        sparse: `[batch, dim, rows]` each; a block without a sparse operator has none.
+        sparse: `[batch, dim, vectors]` each; a block without a sparse operator has none.
         first_order: Sum of the first-order weights, `[batch]`, of a model that has them.
     """
 
@@ -223,7 +223,7 @@ class Network(nn.Module):
         last = genotype.num_blocks
         values, sparse = activations.dense[last], activations.sparse.get(last)
         if sparse is not None:
-            values = torch.cat([values, sparse.rows.flatten(1)], dim=1)
+            values = torch.cat([values, sparse.vectors.flatten(1)], dim=1)
         values = wide(values)
         values = round_to(values, genotype.final_bits)
         if not genotype.wide:

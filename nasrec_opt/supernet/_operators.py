@@ -2,7 +2,7 @@
 
 An operator is built for its largest inputs and outputs (`Capacity`) and runs on slices: of each
 weight it takes the rows of the active output width and the columns of the active inputs. A sparse
-tensor is stored as `[batch, dim, rows]`, with its vectors along the last axis, so that products
+tensor is stored as `[batch, dim, vectors]`, with its vectors along the last axis, so that products
 over vectors and their layer norms need no transpose. The order of projection, normalisation,
 activation and residual follows the published system. A standalone model may have no layer norms, as
 the published ones; its linear maps then have a bias. Those inside attention stay.
@@ -58,9 +58,9 @@ class EmbeddedFullyConnected(nn.Module):
     def forward(
         self, given: BlockInput, width: int, reader: WeightReader
     ) -> Tensor:  # [batch, dim, width]
-        rows = functional.relu(self.project(given, width, self.norm, reader), inplace=True)
+        vectors = functional.relu(self.project(given, width, self.norm, reader), inplace=True)
         assert given.joined is not None
-        return rows.to(given.joined.dtype)
+        return vectors.to(given.joined.dtype)
 
 
 class Gate(nn.Module):
@@ -136,14 +136,14 @@ class DotProduct(nn.Module):
 
     def __init__(self, capacity: Capacity, draw: Initializer) -> None:
         super().__init__()
-        rows = capacity.sparse_total
+        vectors = capacity.sparse_total
         if capacity.balance:
-            rows = balanced_vectors(capacity.dense_width)
-            self.balance = SparseProjection(rows, capacity, draw.of("balance"))
-            self.balance_norm = norm_of(rows, capacity)
+            vectors = balanced_vectors(capacity.dense_width)
+            self.balance = SparseProjection(vectors, capacity, draw.of("balance"))
+            self.balance_norm = norm_of(vectors, capacity)
         self.vector = DenseProjection(capacity.dim, capacity, draw.of("vector"))
         self.vector_norm = norm_of(capacity.dim, capacity)
-        pairs = rows * (rows + 1) // 2
+        pairs = vectors * (vectors + 1) // 2
         bound = 1 / math.sqrt(pairs)
         self.output = draw.linear("output", capacity.dense_width, pairs, bound=bound)
         self.norm = norm_of(capacity.dense_width, capacity)
@@ -159,12 +159,12 @@ class DotProduct(nn.Module):
         else:
             vector = self.vector_norm(self.vector(given, self._dim, reader), reader)
         assert given.joined is not None
-        rows = given.joined
-        if self._is_balanced and rows.shape[-1] != balanced_vectors(width):
-            rows = self.balance(given, balanced_vectors(width), self.balance_norm, reader)
-        stacked = torch.cat([vector.unsqueeze(-1), rows.to(vector.dtype)], dim=-1)
+        vectors = given.joined
+        if self._is_balanced and vectors.shape[-1] != balanced_vectors(width):
+            vectors = self.balance(given, balanced_vectors(width), self.balance_norm, reader)
+        stacked = torch.cat([vector.unsqueeze(-1), vectors.to(vector.dtype)], dim=-1)
         stacked = given.activation(stacked, dim=1)
-        # [batch, dim, rows + 1] to [batch, rows + 1, rows + 1]; to pick from, float32 is fastest
+        # [batch, dim, n] to [batch, n, n], n = vectors + 1; to pick from, float32 is fastest
         gram = wide(stacked.transpose(1, 2) @ stacked)
         pairs = gram.flatten(1).index_select(1, self._triangle(gram.shape[1], gram.device))
         projects = pairs.shape[1] != width
@@ -175,13 +175,13 @@ class DotProduct(nn.Module):
             pairs = reader.linear(values, weight, bits=given.bits)
         return self.norm(pairs, reader, is_product=projects)
 
-    def _triangle(self, rows: int, device: torch.device) -> Tensor:
-        """Places of the strict lower triangle in a flattened matrix of `rows` x `rows`."""
-        if rows not in self._triangles or self._triangles[rows].device != device:
+    def _triangle(self, vectors: int, device: torch.device) -> Tensor:
+        """Places of the strict lower triangle in a flattened matrix of `vectors` x `vectors`."""
+        if vectors not in self._triangles or self._triangles[vectors].device != device:
             with torch.inference_mode(False):  # training cannot use tensors made in that mode
-                low, high = torch.tril_indices(rows, rows, -1, device=device)
-                self._triangles[rows] = low * rows + high
-        return self._triangles[rows]
+                low, high = torch.tril_indices(vectors, vectors, -1, device=device)
+                self._triangles[vectors] = low * vectors + high
+        return self._triangles[vectors]
 
 
 class Attention(nn.Module):
@@ -208,8 +208,8 @@ class Attention(nn.Module):
     def forward(
         self, given: BlockInput, width: int, reader: WeightReader
     ) -> Tensor:  # [batch, dim, width]
-        rows = self.project(given, width, self.project_norm, reader)
-        dim = rows.shape[1]
+        vectors = self.project(given, width, self.project_norm, reader)
+        dim = vectors.shape[1]
 
         def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
             read = reader.weight(weight, first(len(weight)), first(dim))
@@ -217,18 +217,20 @@ class Attention(nn.Module):
             values = given.activation(values, dim=1)  # the scale is that of one vector
             return reader.linear(values, read, added, bits=given.bits, dim=1)
 
-        joint = linear(rows, self.query_key_value, self.query_key_value_bias)
+        joint = linear(vectors, self.query_key_value, self.query_key_value_bias)
         query, key, value = (
             given.activation(part, dim=1) for part in wide(joint).split(dim, dim=1)
         )
         mixed = attend(query, key, value, self.heads)
-        rows = self.attention_norm.across_dim(rows + linear(mixed, self.mix, self.mix_bias), reader)
-        inner = functional.relu(linear(rows, self.inner, self.inner_bias), inplace=True)
-        rows = self.feed_forward_norm.across_dim(
-            rows + linear(inner, self.outer, self.outer_bias), reader
+        vectors = self.attention_norm.across_dim(
+            vectors + linear(mixed, self.mix, self.mix_bias), reader
+        )
+        inner = functional.relu(linear(vectors, self.inner, self.inner_bias), inplace=True)
+        vectors = self.feed_forward_norm.across_dim(
+            vectors + linear(inner, self.outer, self.outer_bias), reader
         )
         assert given.joined is not None
-        return rows.to(given.joined.dtype)
+        return vectors.to(given.joined.dtype)
 
 
 class FactorizationMachine(nn.Module):

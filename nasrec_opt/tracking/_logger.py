@@ -244,7 +244,7 @@ class MLflowLogger:
         """Write what it takes to build the models of a study again, beside their genotypes.
 
         That is the search space, the shape of the input, the dataset's fingerprint, whether dot
-        products project their rows, the size of embedding tables, and at which bits models were
+        products project their vectors, the size of embedding tables, and at which bits models were
         scored. Trials logged from now on are tagged with it. A study of `objective.create_study`
         is logged with all of it by itself.
 

@@ -142,7 +142,7 @@ def rebuild(
 
     Raises:
         StudyError: The run has no genotype, no shape of the input, or does not say whether dot
-            products project their rows.
+            products project their vectors.
         GenotypeError: Its genotype is not valid.
     """
     recipe = recipe_of(run)

@@ -13,7 +13,7 @@ from workloads import floating, lookups, products, workloads
 from hw import CPU, DescriptionError, Digital, Lookup, MatrixVector, ReRAM, Workload
 
 DRAM = ReRAM().technology.dram
-CRITEO = Lookup(name="embedding", rows=26, dim=16)  # 16 values of 32 bits: a burst a row
+CRITEO = Lookup(name="embedding", vectors=26, dim=16)  # 16 values of 32 bits: a burst a row
 
 
 @pytest.mark.parametrize("model", [CPU(), ReRAM()], ids=["cpu", "reram"])
@@ -29,7 +29,7 @@ def test_the_tables_of_criteo_by_hand(model):
 def test_lookups_equal_a_loop_over_channels_and_bursts(lookup):
     channels = [0.0] * DRAM.channels  # when the last burst of a channel has come, cycles
     energy = 0.0
-    for row in range(lookup.rows):
+    for row in range(lookup.vectors):
         channel = row % DRAM.channels
         bursts = math.ceil(lookup.dim * lookup.value_bits / DRAM.burst_bits)
         if channels[channel] == 0:

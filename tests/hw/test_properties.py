@@ -107,7 +107,7 @@ def test_a_coarser_converter_never_reads_faster_where_nothing_may_be_lost(produc
 
 
 @settings(deadline=None)
-@given(lookups(), st.sampled_from(["rows", "dim", "value_bits"]), st.integers(1, 64))
+@given(lookups(), st.sampled_from(["vectors", "dim", "value_bits"]), st.integers(1, 64))
 def test_more_of_a_table_is_never_cheaper(lookup, field, more):
     larger = replace(lookup, **{field: getattr(lookup, field) + more})
     for model in (ReRAM(), CPU(), RecNMP()):

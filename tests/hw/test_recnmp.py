@@ -12,7 +12,7 @@ from workloads import lookups, products
 
 from hw import CPU, DescriptionError, Lookup, RecNMP, Workload
 
-CRITEO = Lookup(name="embedding", rows=26, dim=16)  # 16 values of 32 bits: a burst a row
+CRITEO = Lookup(name="embedding", vectors=26, dim=16)  # 16 values of 32 bits: a burst a row
 BARE = RecNMP().with_figures(cache_hit=0.0, cache_pj=0.0, unit_mw=0.0)  # units without caches
 
 
@@ -52,7 +52,7 @@ def test_a_row_found_near_the_memory_spares_its_activation_and_read(lookup, shar
         lookup_cost(BARE.with_figures(cache_hit=share), lookup),
     )
     bits = math.ceil(lookup.dim * 32 / 512) * 512
-    spared = share * lookup.rows * (2100 + bits * 14)
+    spared = share * lookup.vectors * (2100 + bits * 14)
     assert cached.energy_pj == pytest.approx(bare.energy_pj - spared)
     assert cached.latency_ns <= bare.latency_ns
 

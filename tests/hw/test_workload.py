@@ -56,7 +56,7 @@ def test_joined_workloads_keep_their_operations_and_wait_only_where_asked(severa
 def test_the_papers_rule_replaces_macs_where_an_operation_says_so():
     workload = Workload(
         (
-            Lookup(name="embedding", rows=26, dim=16, table_rows=1000),
+            Lookup(name="embedding", vectors=26, dim=16, table_rows=1000),
             MatrixVector(
                 name="a", operator="gate", inputs=16, outputs=16, extra_parameters=5, paper_macs=400
             ),
@@ -87,7 +87,7 @@ def digital(**fields):
 
 
 def lookup(**fields):
-    return Lookup(**{"name": "embedding", "rows": 1, "dim": 1} | fields)
+    return Lookup(**{"name": "embedding", "vectors": 1, "dim": 1} | fields)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def lookup(**fields):
         (digital, {"additions": 0.5}, "gram: additions: expected 0 or more, got 0.5"),
         (digital, {"special_functions": -1}, "gram: special_functions: expected 0 or more"),
         (digital, {"bits": 0}, "gram: bits: expected 1 to 16, or 32 for floating point, got 0"),
-        (lookup, {"rows": 0}, "embedding: rows: expected 1 or more, got 0"),
+        (lookup, {"vectors": 0}, "embedding: vectors: expected 1 or more, got 0"),
         (lookup, {"value_bits": 0}, "embedding: value_bits: expected 1 or more, got 0"),
         (lookup, {"table_rows": -1}, "embedding: table_rows: expected 0 or more, got -1"),
     ],

@@ -17,7 +17,7 @@ MODEL = ReRAM()
 CYCLE_NS, CLOCK_NS = 100, 0.833  # of a crossbar, of the DRAM
 ROW_PJ = 2100 + 512 * (14 + 22)  # a burst: activated, read, moved over the bus
 
-EMBEDDING = Lookup(name="embedding", rows=26, dim=16)
+EMBEDDING = Lookup(name="embedding", vectors=26, dim=16)
 LARGE = MatrixVector(name="large", operator="fc", inputs=512, outputs=256, after=("embedding",))
 SMALL = MatrixVector(
     name="small", operator="fc", inputs=256, outputs=64, repeats=3, after=("large",)
@@ -82,8 +82,8 @@ DIGITAL_ONLY = Workload(
 )  # fmt: skip
 MEMORY_ONLY = Workload(
     (
-        Lookup(name="embedding", rows=4000, dim=16),
-        Lookup(name="second", rows=2000, dim=17, after=("embedding",)),  # two bursts a row
+        Lookup(name="embedding", vectors=4000, dim=16),
+        Lookup(name="second", vectors=2000, dim=17, after=("embedding",)),  # two bursts a row
     )
 )
 TABLES_NS = (36 + 999 * 4 + 40 + 499 * 8) * CLOCK_NS
@@ -125,7 +125,7 @@ def as_columns() -> Batch:
     workloads = tuple(BY_HAND)
     batch = Batch(len(workloads), workloads.__getitem__)
     first, second, third = np.array([0]), np.array([1]), np.array([2])
-    tables = batch.add_lookup(np.arange(3), rows=np.array([26, 26, 4000]), dim=16, value_bits=32)
+    tables = batch.add_lookup(np.arange(3), vectors=np.array([26, 26, 4000]), dim=16, value_bits=32)
     bits = {"weight_bits": 8, "activation_bits": 8}
     large = batch.add_product(first, inputs=512, outputs=256, repeats=1, **bits, after=[tables])
     small = batch.add_product(first, inputs=256, outputs=64, repeats=3, **bits, after=[large])
@@ -135,7 +135,7 @@ def as_columns() -> Batch:
     batch.add_digital(
         first, multiplications=6400, additions=0, special_functions=0, bits=16, after=[tables]
     )
-    batch.add_lookup(third, rows=2000, dim=17, value_bits=32, after=[tables])
+    batch.add_lookup(third, vectors=2000, dim=17, value_bits=32, after=[tables])
     return batch
 
 

@@ -255,7 +255,7 @@ def test_orders_of_magnitude():
     assert 0.4 < cost.energy_pj / FC.macs < 0.8  # pJ per MAC on full crossbars; ISAAC: about 0.6
     model = Workload(
         (
-            Lookup(name="embedding", rows=26, dim=16),
+            Lookup(name="embedding", vectors=26, dim=16),
             replace(FC, name="efc", inputs=26, outputs=32, repeats=16, after=("embedding",)),
             replace(FC, after=("efc",)),
         )
