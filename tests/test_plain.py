@@ -25,7 +25,7 @@ from hw import (
 from nasrec_opt import FeatureSpec, Genotype, RegularizedEvolutionSampler, SearchSpace
 from nasrec_opt.errors import DataError, GenotypeError
 from nasrec_opt.oracle import FineTune, Scratch
-from nasrec_opt.pipeline._folder import plain as as_json
+from nasrec_opt.pipeline._schema import as_json
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.space import BlockGene, HardwareChoices, HardwareGene
 from nasrec_opt.supernet import TrainConfig

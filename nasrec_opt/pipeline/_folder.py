@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,8 +13,13 @@ from filelock import FileLock, Timeout
 
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt.errors import StudyError
-from nasrec_opt.pipeline._schema import digest as json_digest
-from nasrec_opt.pipeline._schema import first_difference, upgraded, upgraded_record
+from nasrec_opt.pipeline._schema import (
+    as_json,
+    digest,
+    first_difference,
+    upgraded,
+    upgraded_record,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +315,7 @@ class RunFolder:
             True if its record has the same settings and its output exists.
         """
         entry = self.record().get(stage)
-        return entry is not None and output.exists() and entry["settings"] == plain(settings)
+        return entry is not None and output.exists() and entry["settings"] == as_json(settings)
 
     def finish(self, stage: str, settings: Any, seconds: float) -> None:
         """Record that a stage has finished.
@@ -321,7 +325,7 @@ class RunFolder:
             settings: Everything that the stage depends on, as JSON values.
             seconds: Wall time of the process that finished it, s.
         """
-        values, settings = self.record(), plain(settings)
+        values, settings = self.record(), as_json(settings)
         before = values.get(stage, {})
         was = before.get("was") if before.get("settings") == settings else None
         values[stage] = {
@@ -354,9 +358,9 @@ class RunFolder:
             StudyError: It names the first setting that differs.
         """
         entry = self.record().get(stage)
-        if entry is None or not output.exists() or entry["settings"] == plain(settings):
+        if entry is None or not output.exists() or entry["settings"] == as_json(settings):
             return
-        key, then, now = first_difference(entry["settings"], plain(settings))
+        key, then, now = first_difference(entry["settings"], as_json(settings))
         raise StudyError(
             f"{what}: made with other settings: {key} was {then!r} then, is {now!r} now; give "
             f"another --out, or remove {what}"
@@ -435,19 +439,3 @@ def folder_in_run(model: Path) -> str:
     """Path of a model's folder in its run folder, which may move: `retrained/...`."""
     parts = model.parts
     return "/".join(parts[len(parts) - 1 - parts[::-1].index("retrained") :])
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses, tuples and paths as the JSON values they become on disk."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def digest(value: Any) -> str:
-    """Sixteen hexadecimal digits that change with any setting in `value`."""
-    return json_digest(plain(value))

@@ -13,9 +13,9 @@ from nasrec_opt.data import Schema
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import LadderConfig, OracleConfig, differences
 from nasrec_opt.pipeline._config import StudyConfig
-from nasrec_opt.pipeline._folder import RunFolder, digest, plain
+from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._initial import initial_genotypes
-from nasrec_opt.pipeline._schema import USUAL, ladder_read, stated
+from nasrec_opt.pipeline._schema import USUAL, as_json, digest, ladder_read, stated
 from nasrec_opt.space import Genotype, SearchSpace
 
 STAMP_BYTES = 1 << 20
@@ -81,17 +81,17 @@ def probe_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
     ladder, retrain = config.search.ladder, config.retrain
     if ladder is not None:
         tables["ladder"] = {"probes": ladder.probes, "epochs": ladder.epochs}
-    tables["retrain"] = {"model": plain(retrain.model)}
+    tables["retrain"] = {"model": as_json(retrain.model)}
     if retrain.ensemble > 1:
         tables["retrain"]["ensemble"] = retrain.ensemble
-        tables["search"] = {"constraints": plain(config.search.constraints)}
+        tables["search"] = {"constraints": as_json(config.search.constraints)}
         tables["hardware"] = {"technology": digest_of(config.hardware.technology)}
     return stated(facts, **tables)
 
 
 def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the search's trials depend on."""
-    search = plain(config.search)
+    search = as_json(config.search)
     del search["n_trials"], search["ladder"]
     for name in config.search.unread():
         del search[name]
@@ -118,8 +118,8 @@ def retrain_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace)
     """All that the retrained models depend on."""
     facts: dict[str, Any] = {"search": digest(finished_search_settings(config, folder, space))}
     if config.search.ladder is not None:
-        facts["ladder"] = differences(ladder_read(plain(config.search.ladder)), USUAL["ladder"])
-    retrain = plain(config.retrain)
+        facts["ladder"] = differences(ladder_read(as_json(config.search.ladder)), USUAL["ladder"])
+    retrain = as_json(config.retrain)
     del retrain["workers"], retrain["genotypes"]  # they change no winner
     return stated(facts, retrain=retrain)
 
@@ -134,7 +134,7 @@ def model_settings(
         "prepare": _prepared(folder),
         "genotypes": [genotype.to_dict() for genotype in genotypes],
     }
-    retrain = {"seeds": config.retrain.seeds, "model": plain(config.retrain.model)}
+    retrain = {"seeds": config.retrain.seeds, "model": as_json(config.retrain.model)}
     return stated(facts, data=data, retrain=retrain)
 
 
@@ -142,8 +142,8 @@ def ladder_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
     """All that the climb of searched models depends on."""
     return stated(
         {"search": digest(finished_search_settings(config, folder, space))},
-        ladder=ladder_read(plain(config.search.ladder or LadderConfig())),
-        retrain={"top": config.retrain.top, "model": plain(config.retrain.model)},
+        ladder=ladder_read(as_json(config.search.ladder or LadderConfig())),
+        retrain={"top": config.retrain.top, "model": as_json(config.retrain.model)},
     )
 
 
@@ -162,7 +162,7 @@ def _of_the_log(
 
 def _oracle_read(oracle: OracleConfig) -> dict[str, Any]:
     """What the oracle's answers depend on."""
-    values = {name: value for name, value in plain(oracle).items() if name not in oracle.unread()}
+    values = {name: value for name, value in as_json(oracle).items() if name not in oracle.unread()}
     scratch = values.get("scratch")
     if scratch is not None:
         if scratch["embedding_rate"] == scratch["learning_rate"]:
@@ -179,7 +179,7 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
         config: The study.
         source: The click log, or `synthetic`.
     """
-    settings: dict[str, Any] = plain(config)
+    settings: dict[str, Any] = as_json(config)
     del settings["mlflow"]  # where runs are logged is not a setting of the study
     data, oracle, search = settings["data"], settings["oracle"], settings["search"]
     del settings["retrain"]["workers"]

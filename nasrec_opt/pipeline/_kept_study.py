@@ -15,7 +15,8 @@ from nasrec_opt._settings import build_settings
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import StudyConfig, beside
 from nasrec_opt.pipeline._context import Context
-from nasrec_opt.pipeline._folder import RunFolder, plain
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._schema import as_json
 
 
 def keep_study(context: Context) -> None:
@@ -72,7 +73,7 @@ def _portable(config: StudyConfig) -> dict[str, Any]:
         found = Path(technology.name) if is_shipped else technology.absolute()
         hardware = replace(hardware, technology=found)
     search = replace(config.search, initial=beside(Path.cwd(), config.search.initial))
-    values: dict[str, Any] = plain(
+    values: dict[str, Any] = as_json(
         replace(config, data=data, space=space, hardware=hardware, search=search)
     )
     return values

@@ -29,9 +29,10 @@ from nasrec_opt.ladder import (
     training_work,
 )
 from nasrec_opt.pipeline._config import StudyConfig
-from nasrec_opt.pipeline._folder import RunFolder, digest, model_folder
+from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._probes import epochs_of, probes_of
+from nasrec_opt.pipeline._schema import digest
 from nasrec_opt.pipeline._search import Progress, complete_trials, log_loss_of, winners
 from nasrec_opt.pipeline._trainers import Job, train_ahead
 from nasrec_opt.report import ladder_in_words

@@ -19,8 +19,8 @@ from nasrec_opt._recipe import (
 )
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import StudyConfig
-from nasrec_opt.pipeline._folder import RunFolder, plain
-from nasrec_opt.pipeline._schema import USUAL
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._schema import USUAL, as_json
 
 Recipe = dict[str, Any]
 
@@ -73,9 +73,9 @@ def recipe_of(rows: int, *, has_ladder: bool = False) -> Recipe:
     """
     return {
         "data": {"min_count": min_count(rows)},
-        "supernet": plain(supernet_recipe(rows, has_ladder=has_ladder)),
-        "scratch": plain(supernet_recipe(rows)),
-        "model": plain(model_recipe(rows)),
+        "supernet": as_json(supernet_recipe(rows, has_ladder=has_ladder)),
+        "scratch": as_json(supernet_recipe(rows)),
+        "model": as_json(model_recipe(rows)),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna.samplers import BaseSampler
 
 from nasrec_opt.options import SearchConfig
-from nasrec_opt.pipeline._folder import plain
+from nasrec_opt.pipeline._schema import as_json
 from nasrec_opt.samplers import make_sampler
 from nasrec_opt.space import SearchSpace
 
@@ -35,8 +35,8 @@ def make_proposer(search: SearchConfig, space: SearchSpace, seed: int) -> BaseSa
     if search.sampler == "pool_bayes":
         from nasrec_opt.bayes import PoolBayesSampler
 
-        return PoolBayesSampler(space, seed=seed, **plain(search.pool_bayes))
-    options = plain(search.evolution) if search.sampler == "evolution" else {}
+        return PoolBayesSampler(space, seed=seed, **as_json(search.pool_bayes))
+    options = as_json(search.evolution) if search.sampler == "evolution" else {}
     return make_sampler(search.sampler, space, seed=seed, **options)
 
 

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nasrec_opt._foreign.optuna_rdb import run_storage
 from nasrec_opt._sqlite import sqlite_url
-from nasrec_opt.pipeline._folder import RunFolder, digest
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._schema import digest
 from nasrec_opt.pipeline._storage import as_study_error
 from nasrec_opt.space import Genotype
 

@@ -21,7 +21,8 @@ from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._cost import architecture_cost
 from nasrec_opt.pipeline._ensembling import Judge, Member, ensemble_of
-from nasrec_opt.pipeline._folder import RunFolder, folder_in_run, model_folder, plain
+from nasrec_opt.pipeline._folder import RunFolder, folder_in_run, model_folder
+from nasrec_opt.pipeline._schema import as_json
 from nasrec_opt.pipeline._search import Found, Progress, log_loss_of
 from nasrec_opt.pipeline._trainers import train_ahead
 from nasrec_opt.pipeline._trainings import Trainings
@@ -173,7 +174,7 @@ def results_with(
         "clicks": {
             name: [int(values.sum(dtype=np.int64)), len(values)] for name, values in labels.items()
         },
-        "training": plain(config.retrain.model) | {"min_count": dataset.view["min_count"]},
+        "training": as_json(config.retrain.model) | {"min_count": dataset.view["min_count"]},
         "conditions": conditions.to_dict(),
         **({} if ladder is None else {"ladder": dict(ladder)}),
     }

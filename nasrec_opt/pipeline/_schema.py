@@ -8,9 +8,11 @@ in `_CONVERSIONS` how the settings of the scheme before become its own.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from nasrec_opt.errors import StudyError
@@ -54,9 +56,20 @@ def stated(facts: Mapping[str, Any], **tables: Mapping[str, Any]) -> Settings:
     return {"schema": SCHEMA, **facts, **{name: table for name, table in found.items() if table}}
 
 
+def as_json(value: Any) -> Any:
+    """Dataclasses, tuples and paths as the JSON values they become on disk."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): as_json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def digest(value: Any) -> str:
-    """Sixteen hexadecimal digits that change with anything in a JSON value."""
-    text = json.dumps(value, sort_keys=True)
+    """Sixteen hexadecimal digits that change with any setting in `value`."""
+    text = json.dumps(as_json(value), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -30,7 +30,8 @@ from nasrec_opt.baselines import (
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._console import Reporter
-from nasrec_opt.pipeline._folder import RunFolder, digest
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._schema import digest
 
 TUNED = "tuned.json"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, StudyError)

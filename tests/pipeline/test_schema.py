@@ -20,7 +20,6 @@ from nasrec_opt.errors import StudyError
 from nasrec_opt.options import RetrainConfig, TrainConfig, differences, json_values
 from nasrec_opt.pipeline import STAGES, RunFolder, StudyConfig
 from nasrec_opt.pipeline._console import SilentReporter
-from nasrec_opt.pipeline._folder import digest
 from nasrec_opt.pipeline._identity import (
     finished_search_settings,
     ladder_settings,
@@ -29,7 +28,7 @@ from nasrec_opt.pipeline._identity import (
 )
 from nasrec_opt.pipeline._log_recipe import with_recipe
 from nasrec_opt.pipeline._run import Run
-from nasrec_opt.pipeline._schema import SCHEMA, upgraded_record
+from nasrec_opt.pipeline._schema import SCHEMA, digest, upgraded_record
 from nasrec_opt.pipeline.stages.retrain import RETRAIN
 from nasrec_opt.retrain._wanted import is_same_training
 

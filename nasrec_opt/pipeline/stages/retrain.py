@@ -11,7 +11,7 @@ from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import _sentences as sentences
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._dashboard import files_of_models
-from nasrec_opt.pipeline._folder import RunFolder, digest
+from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import ladder_settings, retrain_settings
 from nasrec_opt.pipeline._kept_study import keep_study
 from nasrec_opt.pipeline._ladder import finalists_of
@@ -19,6 +19,7 @@ from nasrec_opt.pipeline._ladder_view import LadderView
 from nasrec_opt.pipeline._probes import trained_probes
 from nasrec_opt.pipeline._rates import write_rate_studies
 from nasrec_opt.pipeline._retraining import folder_of_model, retrain_winners
+from nasrec_opt.pipeline._schema import digest
 from nasrec_opt.pipeline._search import Found, winners
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.report import winner_in_words
