@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from nasrec_opt.cli._arguments import ModelOption
+from nasrec_opt.cli._arguments import ModelOption, architecture_at
 
 TargetPath = Annotated[
     str,
     typer.Argument(
-        metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME|like:NAME",
-        help="A genotype, a run folder, the results.json of a run, the folder of a trained model, "
-        "a model of the paper, such as published:criteo-small, or a hand-made one: like:dlrm, "
-        "like:deepfm or like:wide-deep.",
+        metavar="GENOTYPE.json|RUN|results.json|STUDY.toml|MODEL|published:NAME|like:NAME",
+        help="A genotype, a run folder, the results.json of a run, a study whose run is in "
+        "runs/<study name>, the folder of a trained model, a model of the paper, such as "
+        "published:criteo-small, or a hand-made one: like:dlrm, like:deepfm or like:wide-deep.",
     ),
 ]
 RunOption = Annotated[
@@ -37,7 +37,7 @@ def show(
     from nasrec_opt.pipeline import read_target
     from nasrec_opt.report import draw
 
-    found = read_target(target, model=model, run=run)
+    found = read_target(architecture_at(target), model=model, run=run)
     draw(found.genotype, out, None if found.conditions.assumed else found.conditions.features)
     print(out)
 
@@ -73,7 +73,7 @@ def cost(
     from nasrec_opt.pipeline import architecture_cost, print_cost, read_target
 
     found = read_target(
-        target,
+        architecture_at(target),
         model=model,
         run=run,
         technology=accelerator,
@@ -91,10 +91,10 @@ def motifs(
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN|results.json|GENOTYPE.json|published...|like...",
-            help="Runs (trials of their searches), their results.json (their retrained models), "
-            "genotypes, the paper's six models (published) or one of them (published:criteo-full), "
-            "hand-made ones (like, like:deepfm).",
+            metavar="RUN|results.json|STUDY.toml|GENOTYPE.json|published...|like...",
+            help="Runs or their studies (trials of the searches), their results.json (their "
+            "retrained models), genotypes, the paper's six models (published) or one of them "
+            "(published:criteo-full), hand-made ones (like, like:deepfm).",
         ),
     ],
     top: Annotated[
@@ -126,6 +126,7 @@ def motifs(
     """Print what the best models have in common, against random models of the space."""
     from nasrec_opt.pipeline import motif_groups, print_motifs
 
+    targets = [architecture_at(target) for target in targets]
     groups = motif_groups(targets, top=top, search=search, space=space, samples=samples, seed=seed)
     if as_json:
         print(json.dumps([group.to_dict() for group in groups], indent=2))

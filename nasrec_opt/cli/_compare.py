@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nasrec_opt.cli._arguments import RunPath, run_at
 from nasrec_opt.cli._reporting import reporting
 from nasrec_opt.errors import StudyError
 
 
 def compare(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN|results.json|STUDY.toml",
-            help="A finished run, its results, or the study of the run in runs/<study name>.",
-        ),
-    ],
+    run: RunPath,
     baselines: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +55,7 @@ def compare(
     from nasrec_opt.pipeline import compare_models, write_table
     from nasrec_opt.report import to_markdown
 
-    run = _run_of(run)
+    run = run_at(run)
     genotypes = [name for name, is_given in (("published", published), ("like", like)) if is_given]
     for option, value in {"--trials": trials, "--seconds": seconds}.items():
         if value is not None and baselines is None:
@@ -85,12 +79,3 @@ def compare(
     print(*files, sep="\n")
     if all(file.suffix != ".html" for file in files):
         print("`nasrec-opt report STUDY.toml` writes the report, with this table in it")
-
-
-def _run_of(target: Path) -> Path:
-    """The run of a study file, or the run itself."""
-    if target.suffix != ".toml":
-        return target
-    from nasrec_opt.pipeline import StudyConfig
-
-    return Path("runs") / StudyConfig.from_toml(target).name

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nasrec_opt.cli._arguments import ModelOption
+from nasrec_opt.cli._arguments import ModelOption, RunPath, run_at
 from nasrec_opt.cli._reporting import reporting
 from nasrec_opt.errors import StudyError
 
@@ -25,8 +25,8 @@ def predict(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN|results.json|MODEL",
-            help="A run, or the folder of a trained or exported model.",
+            metavar="RUN|results.json|STUDY.toml|MODEL",
+            help="A run, its results or study, or the folder of a trained or exported model.",
         ),
     ],
     rows: Annotated[
@@ -47,7 +47,7 @@ def predict(
     from nasrec_opt.serving import check_out, load_predictor, predict_path, write_probabilities
 
     check_out(out)
-    predictor = load_predictor(run, model=_rank(model))
+    predictor = load_predictor(run_at(run), model=_rank(model))
     write_probabilities(predict_path(predictor, rows), out)
 
 
@@ -55,7 +55,8 @@ def export(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN|results.json|MODEL", help="A run, or the folder of a trained model."
+            metavar="RUN|results.json|STUDY.toml|MODEL",
+            help="A run, its results or study, or the folder of a trained model.",
         ),
     ],
     out: Annotated[
@@ -82,6 +83,7 @@ def export(
     from nasrec_opt.serving import export as write_export
 
     check_new(out)  # first: loading a model takes a while
+    run = run_at(run)
     chosen = check_format(format_)
     if int8:
         if chosen != "onnx":
@@ -94,9 +96,7 @@ def export(
 
 
 def register(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN|results.json", help="A run with retrained models.")
-    ],
+    run: RunPath,
     model: RankOption = "best",
     name: Annotated[
         str | None,
@@ -106,14 +106,12 @@ def register(
     """Make a trained model of a run the champion of its name in MLflow's registry."""
     from nasrec_opt.pipeline import register_model
 
-    found = register_model(run, model=_rank(model), name=name)
+    found = register_model(run_at(run), model=_rank(model), name=name)
     print(f"{found.address}: version {found.version}{'' if found.is_new else ', as before'}")
 
 
 def prune(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN|results.json", help="A run with retrained models.")
-    ],
+    run: RunPath,
     model: ModelOption = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of training and removing.")] = 5,
     method: Annotated[
@@ -132,6 +130,7 @@ def prune(
     ] = None,
 ) -> None:
     """Make a retrained model smaller; a finished round is skipped, a stopped one begins again."""
+    run = run_at(run)
     with reporting() as reporter:
         from nasrec_opt.pipeline import print_pruning, prune_model
         from nasrec_opt.pruning import PruneConfig

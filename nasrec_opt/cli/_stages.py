@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from nasrec_opt.cli._arguments import DataOption, ModelOption, OutOption, StudyPath
+from nasrec_opt.cli._arguments import (
+    DataOption,
+    ModelOption,
+    OutOption,
+    RunPath,
+    StudyPath,
+    architecture_at,
+    run_at,
+)
 from nasrec_opt.cli._compare import compare
 from nasrec_opt.cli._reporting import reporting
 from nasrec_opt.errors import StudyError
@@ -75,7 +83,7 @@ def retrain(
         list[str] | None,
         typer.Option(
             "--genotype",
-            metavar="GENOTYPE.json|RUN|results.json|MODEL|published:NAME|like:NAME",
+            metavar="GENOTYPE.json|RUN|results.json|STUDY.toml|MODEL|published:NAME|like:NAME",
             help="Train this model instead, without a search; may be given several times. "
             "published:criteo-small, say, is a model of the paper, like:deepfm a hand-made one; "
             "published means all six, like all three.",
@@ -94,7 +102,7 @@ def retrain(
 ) -> None:
     """Train the best found models from scratch, or given models without a search."""
     if genotype:
-        _train_given(genotype, model, recipe, study, data, out)
+        _train_given([architecture_at(name) for name in genotype], model, recipe, study, data, out)
         return
     if study is None:
         raise StudyError("retrain: expected a study file, or --genotype, got neither")
@@ -110,12 +118,12 @@ def report(study: StudyPath, data: DataOption = None, out: OutOption = None) -> 
 
 
 def open_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The run folder.")],
+    run: RunPath,
 ) -> None:
     """Print the commands that open a run; after a move, point MLflow at its artifacts."""
     from nasrec_opt.pipeline import open_run
 
-    print(open_run(folder))
+    print(open_run(run_at(run)))
 
 
 def _train_given(

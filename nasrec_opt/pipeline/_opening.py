@@ -12,6 +12,7 @@ from nasrec_opt._files import read_json
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.serving import find_results
 from nasrec_opt.tracking import relocate
 
 READ_ONLY = (
@@ -25,7 +26,7 @@ def open_run(path: Path) -> str:
     """Describe how to open a run folder, which may have been copied or moved.
 
     Args:
-        path: The folder.
+        path: The folder, or a `results.json` in it.
 
     Returns:
         The text of `how_to_open`; paths in MLflow's store are corrected.
@@ -33,7 +34,7 @@ def open_run(path: Path) -> str:
     Raises:
         StudyError: The path is no run folder, or MLflow's store must be written and cannot be.
     """
-    folder = RunFolder(path)
+    folder = RunFolder(find_results(path)[1] if path.is_file() else path)
     if not folder.record():
         raise StudyError(f"{path}: expected a run folder, found no {folder.record_path.name} there")
     settle(folder)

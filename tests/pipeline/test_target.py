@@ -278,3 +278,51 @@ def test_models_without_balanced_dot_products_cost_what_they_compute(tmp_path):
         assert model["energy_uj"] == pytest.approx(accelerator.cost(workload).energy_pj * 1e-6)
         again = figures(out, "--model", rank)
         assert [again[name] for name in SAME] == [model[name] for name in SAME]
+
+
+@pytest.fixture
+def study(run, tmp_path, monkeypatch) -> Path:
+    """The study file of a run that is where `nasrec-opt run` puts it."""
+    shutil.copytree(run, tmp_path / "runs" / "tiny")
+    (tmp_path / "mine.toml").write_text(MINE)
+    (tmp_path / "tiny.toml").write_text(STUDY.format(binned="true", technology="mine.toml"))
+    monkeypatch.chdir(tmp_path)
+    return Path("tiny.toml")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("compare",), ("open",), ("cost", "--model", "2"), ("motifs", "--samples", "20")],
+    ids=lambda command: command[0],
+)
+def test_a_study_stands_for_its_run(study, command):
+    name, *options = command
+    found, expected = (called(name, path, *options) for path in (study, Path("runs/tiny")))
+    assert found.exit_code == 0, found.exception
+    assert found.stdout == expected.stdout
+    if name in ("compare", "open"):
+        results = Path("runs/tiny/retrained/results.json")
+        assert called(name, results, *options).stdout == expected.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("compare", ()),
+        ("open", ()),
+        ("prune", ()),
+        ("register", ()),
+        ("predict", ("rows.csv",)),
+        ("export", ("--out", "exported")),
+        ("cost", ()),
+        ("show", ("--out", "x.svg")),
+        ("motifs", ()),
+        ("retrain", ("--genotype",)),
+    ],
+)
+def test_a_study_without_a_run_is_one_sentence(study, command, options):
+    shutil.rmtree("runs")
+    words = (*options, study) if command == "retrain" else (study, *options)
+    sentence = "tiny.toml: expected the run of this study in runs/tiny, found nothing there; give"
+    assert refused(command, *words).startswith(sentence)
+    assert sorted(path.name for path in Path().iterdir()) == ["mine.toml", "tiny.toml"]
