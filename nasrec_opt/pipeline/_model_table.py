@@ -15,6 +15,7 @@ from nasrec_opt._results import read_results
 from nasrec_opt.pipeline._candidates import Candidates
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._logged_baselines import log_handmade
 from nasrec_opt.pipeline._report import keep_comparison, refresh_report
 from nasrec_opt.pipeline._tuned_baselines import Budget, chosen_baselines
 from nasrec_opt.report import ModelRow, to_csv, to_markdown
@@ -57,7 +58,8 @@ def train_baselines(
 ) -> None:
     """Tune and train hand-made models on the log of a run; `compare_models` then has them as rows.
 
-    What the folder already has is read; a killed process continues.
+    What the folder already has is read; a killed process continues. Where the run was logged to
+    MLflow, each of them is a run there, beside those of the studies.
 
     Args:
         run: A run folder, or a `results.json` in one.
@@ -73,9 +75,11 @@ def train_baselines(
     """
     candidates = _candidates(run)
     specs = chosen_baselines(names)
-    _, folder = find_results(run)
-    with RunFolder(folder).locked():
-        candidates.handmade.train(specs, budget, reporter or SilentReporter())
+    results, path = find_results(run)
+    folder, reporter = RunFolder(path), reporter or SilentReporter()
+    with folder.locked():
+        candidates.handmade.train(specs, budget, reporter)
+        log_handmade(folder, folder.search_of(results), candidates.handmade.kept(), reporter)
 
 
 def _candidates(run: Path) -> Candidates:

@@ -97,8 +97,8 @@ def register_model(
         model = _winner(read_results(results)) or 1
     with folder.locked():
         settle(folder)
-        study = _study(folder, place)
-        with _tracker(folder, study) as tracker:
+        study = study_at(folder, place)
+        with tracker_of(folder, study) as tracker:
             found = _register(predictor, results, model, study, tracker, name or study.study_name)
         assert found is not None  # of MLflow's
         _keep(folder.registered_of(place), found, model)
@@ -137,7 +137,16 @@ def _figures(results: Mapping[str, Any], model: ModelChoice) -> dict[str, str]:
     return {f"nasrec.{name}": str(entry[name]) for name in names if name in entry}
 
 
-def _study(folder: RunFolder, place: str) -> optuna.Study:
+def study_at(folder: RunFolder, place: str) -> optuna.Study:
+    """Open the study of a search of a folder.
+
+    Args:
+        folder: The run folder.
+        place: Of the search in it.
+
+    Raises:
+        StudyError: There is none, or it cannot be read.
+    """
     names = list(studies_of(folder))
     if not names:
         raise StudyError(f"{folder.study_db}: expected the study of the run, found none there")
@@ -145,8 +154,16 @@ def _study(folder: RunFolder, place: str) -> optuna.Study:
         return optuna.load_study(study_name=place or names[0], storage=sqlite_url(folder.study_db))
 
 
-def _tracker(folder: RunFolder, study: optuna.Study) -> MLflowLogger:
-    """Where the run was logged."""
+def tracker_of(folder: RunFolder, study: optuna.Study) -> MLflowLogger:
+    """Open MLflow's store where a run was logged.
+
+    Args:
+        folder: The run folder.
+        study: Of the run.
+
+    Raises:
+        MissingExtraError: MLflow is not installed.
+    """
     try:
         record = dict(read_json(folder.mlflow_record))
     except (OSError, ValueError, TypeError):

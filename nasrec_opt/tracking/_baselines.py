@@ -55,7 +55,7 @@ def _record(
         status="FINISHED",
         start_ms=now - int(1000 * float(figures.get("seconds") or 0)),
         end_ms=now,
-        params=dict(shared),
+        params=Notes().params(figures.get("hyperparameters", {})) | dict(shared),
         metrics=Notes().metrics(figures),
         tags=Notes().tags(tags),
     )

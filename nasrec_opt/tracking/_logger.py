@@ -339,7 +339,8 @@ class MLflowLogger:
 
         Args:
             study: A study on the data of the baselines.
-            baselines: Figures of each by its name, such as `test_log_loss`.
+            baselines: Figures of each by its name, such as `test_log_loss`; those under
+                `hyperparameters` are its parameters.
 
         Raises:
             StudyError: They could not be written.

@@ -86,6 +86,40 @@ def test_it_is_trained_on_the_rows_vocabularies_and_batches_of_the_run(compared)
     assert models[0]["test_log_loss"] == pytest.approx(log_loss(labels, chances))
 
 
+def test_it_is_a_run_in_mlflow_beside_the_study(cli, compared):
+    mlflow = pytest.importorskip("mlflow")
+
+    def runs():
+        client = mlflow.MlflowClient(f"sqlite:///{compared / 'mlflow.db'}")
+        [experiment] = client.search_experiments(filter_string="name = 'tiny'")
+        found = client.search_runs([experiment.experiment_id], "tags.nasrec.kind = 'baseline'")
+        return {run.info.run_name: run for run in found}
+
+    tuned, models = figures_of(compared)
+    first = runs()
+    assert set(first) == {"constant", "logistic regression", "Wide & Deep"}
+    data = first["Wide & Deep"].data
+    assert data.metrics["test_log_loss"] == pytest.approx(fmean(m["test_log_loss"] for m in models))
+    losses = [model["validation_log_loss"] for model in models]
+    assert data.metrics["validation_log_loss_deviation"] == pytest.approx(stdev(losses))
+    assert data.metrics["trials"] == 2
+    assert float(data.params["learning_rate"]) == tuned["options"]["learning_rate"]
+    assert data.params["dataset"] == first["constant"].data.params["dataset"]
+    assert cli("compare", compared, *COMMAND).returncode == 0
+    assert {n: r.info.run_id for n, r in runs().items()} == {
+        n: r.info.run_id for n, r in first.items()
+    }
+
+
+def test_without_the_store_the_models_are_kept_and_a_note_says_so(cli, compared, tmp_path):
+    out = shutil.copytree(compared, tmp_path / "run")
+    (out / "mlflow.db").write_text("no store")
+    result = cli("compare", out, *COMMAND)
+    assert result.returncode == 0, result.stderr
+    assert "hand-made models are not logged: " in result.stderr
+    assert "Wide & Deep" in result.stdout
+
+
 def test_what_is_there_is_not_trained_again(cli, compared):
     place = compared / "baselines" / "tuned"
     before = {file: file.stat().st_mtime_ns for file in place.rglob("seed-*")}
