@@ -62,6 +62,7 @@ GUIDE = {
     "API": ["api/nasrec_opt", "api/nasrec_opt.*", "api/hw", "api/hw.*"],
     "What was measured": [
         "worth",
+        "comparison",
         "ranking",
         "curves",
         "motifs",
