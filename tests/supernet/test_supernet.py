@@ -302,8 +302,8 @@ def test_zero_masking_is_blind_to_inactive_units(seed):
     last = genotype.blocks[-1]
     activations = masked.hidden(genotype, dense, masked.embed(sparse))
     assert not activations.dense[4][:, last.dense_width :].any()
-    assert not activations.sparse[4].rows[:, :, last.sparse_width : -8].any()
-    assert activations.sparse[4].rows[:, :, -8:].any() == last.dense_to_sparse
+    assert not activations.sparse[4].vectors[:, :, last.sparse_width : -8].any()
+    assert activations.sparse[4].vectors[:, :, -8:].any() == last.dense_to_sparse
     before = masked(genotype, dense, sparse)
     with torch.no_grad():
         masked.final.dense[last.dense_width :] += 1
