@@ -73,7 +73,7 @@ def test_the_final_layer_is_rounded_too():
     with torch.no_grad():
         hidden = supernet.hidden(genotype, dense, supernet.embed(sparse))
         last = genotype.num_blocks
-        rows = hidden.sparse[last].rows
+        rows = hidden.sparse[last].vectors
         inputs = torch.cat([hidden.dense[last], rows.flatten(1)], dim=1)
         weight, bias = supernet.last_weight(genotype, hidden)
         expected = fake_quantize(inputs, 8) @ fake_quantize(weight, 8) + bias
