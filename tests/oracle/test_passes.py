@@ -62,7 +62,7 @@ def stored_bytes(cache):
     total = 0
     for chunks, _ in cache._entries.values():
         for output in chunks:
-            values = output if isinstance(output, torch.Tensor) else output.rows
+            values = output if isinstance(output, torch.Tensor) else output.vectors
             total += values.untyped_storage().nbytes()
     return total
 

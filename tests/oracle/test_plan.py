@@ -31,7 +31,7 @@ def test_outputs_share_a_number_exactly_when_they_are_equal(supernets, dataset, 
             plan = numbering.plan(genotype)
             hidden = supernet.hidden(genotype, dense, embedded)
             outputs = [(plan.dense, i, values) for i, values in hidden.dense.items()]
-            outputs += [(plan.sparse, i, output.rows) for i, output in hidden.sparse.items()]
+            outputs += [(plan.sparse, i, output.vectors) for i, output in hidden.sparse.items()]
             for numbers, block, values in outputs:
                 value = (tuple(values.shape), values.numpy().tobytes())
                 assert by_number.setdefault(numbers[block], value) == value
