@@ -1,0 +1,224 @@
+"""The inspection of a dataset: one pass over its rows, then figures and findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from nasrec_opt.data import Dataset
+from nasrec_opt.errors import DataError
+from nasrec_opt.inspection._drift import common_groups, drift, unseen
+from nasrec_opt.inspection._figures import (
+    DenseFigures,
+    Drift,
+    Finding,
+    Inspection,
+    SparseFigures,
+    SplitFigures,
+    Unseen,
+    ValueFigures,
+)
+from nasrec_opt.inspection._findings import findings
+from nasrec_opt.inspection._tally import (
+    COMMON,
+    FIRST,
+    MISSING,
+    RARE,
+    SPLITS,
+    IntArray,
+    Progress,
+    Tally,
+)
+
+TOP = 20  # values that are shown
+RARE_ROWS = 10  # values of fewer training rows are rare
+CURVE_POINTS = 40
+
+
+def inspect_dataset(
+    dataset: Dataset, *, users: Sequence[str] | None = None, progress: Progress | None = None
+) -> Inspection:
+    """Look at a prepared log: what its columns hold, how its splits differ, what will hurt.
+
+    One pass over the rows; memory holds the training clicks of each value of the vocabularies and a
+    hash for each row, never the rows.
+
+    Args:
+        dataset: The dataset. Values that its view reads as rare count as one value.
+        users: Categorical columns that tell who saw the impression; None means those whose names
+            say so, such as `user_id`.
+        progress: Called with (rows done, all rows).
+
+    Returns:
+        Figures of splits and columns, and findings in plain words.
+
+    Raises:
+        DataError: The dataset is damaged, has no training row, or has no such column of users.
+
+    Example:
+        >>> from nasrec_opt.data import generate_synthetic
+        >>> found = inspect_dataset(generate_synthetic("log", rows=5000))
+        >>> found.rows, found.sparse[0].name, found.sparse[0].missing_share
+        (5000, 'C1', 0.0)
+        >>> [finding.text for finding in found.warnings]
+        []
+    """
+    names, sparse_names = dataset.column_names
+    sparse_names = sparse_names[: dataset.meta["num_sparse"]]
+    for name in users or ():
+        if name not in sparse_names:
+            raise DataError(
+                f"users: expected a categorical column, got {name!r}; there are "
+                f"{', '.join(sparse_names)[:200]}"
+            )
+    tally = Tally(dataset, progress)
+    found = Inspection(
+        source=str(dataset.meta.get("source", dataset.path.name)),
+        min_count=_min_count(dataset),
+        splits=tuple(_split(tally, name) for name in SPLITS),
+        dense=tuple(_dense(tally, place, name) for place, name in enumerate(names)),
+        sparse=tuple(_sparse(tally, dataset, i, name) for i, name in enumerate(sparse_names)),
+        hashed_share=tally.hashed_share,
+    )
+    told = findings(found, users)
+    if dataset.is_weighted:
+        told += (_OF_WEIGHTS,)
+    return replace(found, findings=told)
+
+
+_OF_WEIGHTS = Finding(
+    severity="note",
+    kind="weights",
+    columns=(),
+    text="The rows have weights. All figures here count each row once.",
+)
+
+
+def _min_count(dataset: Dataset) -> int:
+    """Training rows that a value needs for an id: `prepare` may have dropped rarer ones."""
+    return max(dataset.view["min_count"], int(dataset.meta.get("min_count", 1)))
+
+
+def _split(tally: Tally, name: str) -> SplitFigures:
+    copies = tally.copies[name]
+    return SplitFigures(
+        name=name, rows=tally.rows[name], clicks=tally.clicks[name], **copies._asdict()
+    )
+
+
+def _sparse(tally: Tally, dataset: Dataset, column: int, name: str) -> SparseFigures:
+    rows, clicks = tally.value_rows[column], tally.value_clicks[column]
+    counts = rows[FIRST:]
+    order = np.argsort(-counts, kind="stable")
+    top = order[:TOP] + FIRST
+    texts = _texts(dataset, column, top)
+    rare = int(counts[counts < RARE_ROWS].sum()) + int(rows[RARE])
+    return SparseFigures(
+        name=name,
+        num_values=int(np.count_nonzero(counts)),
+        missing=ValueFigures(value="", rows=int(rows[MISSING]), clicks=int(clicks[MISSING])),
+        rare_share=rare / int(rows.sum()),
+        effective_values=_effective(rows),
+        top=tuple(
+            ValueFigures(value=text, rows=int(rows[place]), clicks=int(clicks[place]))
+            for text, place in zip(texts, top.tolist(), strict=True)
+            if rows[place]
+        ),
+        count_curve=_curve(counts[order[: np.count_nonzero(counts)]]),
+        drift={s: _sparse_drift(tally, dataset, column, s, rows) for s in SPLITS[1:]},
+        unseen={split: _unseen(tally, dataset, column, split, rows) for split in SPLITS[1:]},
+        signal=tally.signals[column],
+        rows=tally.rows["train"],
+    )
+
+
+def _sparse_drift(tally: Tally, dataset: Dataset, column: int, split: str, rows: IntArray) -> Drift:
+    common = tally.common[split][column]
+    missing = int(rows[MISSING]), int(common[MISSING])
+    rest = (
+        int(rows[RARE]) + int(rows[len(common) :].sum()),
+        tally.rows[split] - int(common[MISSING:].sum()),
+    )
+    groups = common_groups(
+        rows[FIRST : len(common)],
+        common[FIRST:],
+        missing,
+        rest,
+        max(int(rows[COMMON:].max(initial=0)), _min_count(dataset) - 1),
+    )
+    return drift(*groups, num_comparisons=_num_comparisons(tally))
+
+
+def _unseen(tally: Tally, dataset: Dataset, column: int, split: str, rows: IntArray) -> Unseen:
+    return unseen(
+        tally.rows[split],
+        int(tally.common[split][column][RARE]),
+        train_rows=int(rows.sum()),
+        train_rare=int(rows[RARE]),
+        counts=rows[FIRST:],
+        min_count=_min_count(dataset),
+    )
+
+
+def _dense(tally: Tally, column: int, name: str) -> DenseFigures:
+    numbers = tally.numbers[column]
+    groups = {split: tally.groups[split][column] for split in SPLITS}
+    train = groups["train"]
+    ends: list[float | None] = [None, None]
+    if tally.least[column] <= tally.most[column]:
+        ends = list(numbers.restored(np.array([tally.least[column], tally.most[column]])))
+    missing = ValueFigures(value="", rows=int(train[-1].sum()), clicks=int(train[-1, 1]))
+    return DenseFigures(
+        name=name,
+        missing=missing if tally.has_missing else None,
+        minimum=ends[0],
+        maximum=ends[1],
+        quantiles=numbers.quantiles(),
+        groups=numbers.bars(train[:-1].sum(axis=1), train[:-1, 1]),
+        histogram=numbers.histogram(),
+        drift={
+            split: drift(
+                train.sum(axis=1),
+                groups[split].sum(axis=1),
+                num_comparisons=_num_comparisons(tally),
+            )
+            for split in SPLITS[1:]
+        },
+        signal=tally.dense_signals[column],
+        rows=tally.rows["train"],
+    )
+
+
+def _num_comparisons(tally: Tally) -> int:
+    return 2 * (tally.num_sparse + len(tally.numbers))
+
+
+def _effective(rows: IntArray) -> float:
+    """How many values of equal frequency have the same entropy."""
+    shares = rows[rows > 0] / rows.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def _curve(counts: npt.NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    """Some ranks, evenly spread on a logarithmic scale, with the rows of their values."""
+    if not len(counts):
+        return ()
+    ranks = np.unique(np.geomspace(1, len(counts), CURVE_POINTS).round().astype(np.int64))
+    return tuple(zip(ranks.tolist(), counts[ranks - 1].tolist(), strict=True))
+
+
+def _texts(dataset: Dataset, column: int, ids: npt.NDArray[np.int64]) -> list[str]:
+    """Values of some ids; a number for each where the dataset does not keep values."""
+    if dataset.meta["sparse_columns"][column] in dataset.meta.get("fixed_columns", ()):
+        return [str(place - FIRST) for place in ids.tolist()]  # a hash, a remainder or a bin
+    file = dataset.path / "vocabularies" / f"{column:03d}.parquet"
+    try:
+        most = int(ids.max(initial=FIRST)) - FIRST + 1
+        values = pl.read_parquet(file, columns=["value"], n_rows=most)["value"].to_list()
+        return [str(values[place - FIRST]) for place in ids.tolist()]
+    except (OSError, IndexError, pl.exceptions.PolarsError):
+        return [f"id {place}" for place in ids.tolist()]
