@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._cost import architecture_cost
     from nasrec_opt.pipeline._folder import RunFolder
     from nasrec_opt.pipeline._given import GivenModels
+    from nasrec_opt.pipeline._inspection_table import print_findings, print_inspection
     from nasrec_opt.pipeline._model_table import compare_models, train_baselines, write_table
     from nasrec_opt.pipeline._motif_table import print_motifs
     from nasrec_opt.pipeline._motifs import MotifGroup, motif_groups
@@ -54,6 +55,8 @@ __all__ = [
     "motif_groups",
     "open_run",
     "print_cost",
+    "print_findings",
+    "print_inspection",
     "print_motifs",
     "print_pruning",
     "prune_model",
@@ -88,6 +91,8 @@ _HOMES = {
     "motif_groups": "_motifs",
     "open_run": "_opening",
     "print_cost": "_console",
+    "print_findings": "_inspection_table",
+    "print_inspection": "_inspection_table",
     "print_motifs": "_motif_table",
     "print_pruning": "_pruning",
     "prune_model": "_pruning",
