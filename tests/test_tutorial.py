@@ -34,7 +34,7 @@ def test_the_tutorial_runs_from_a_log_to_answers(cli, tmp_path, monkeypatch):
             (tmp_path / "ads.toml").write_text(text)
         elif language == "python":
             exec(compile(text, PAGE.name, "exec"), {"__name__": "page"})
-        elif language == "bash":  # the server of MLflow is started by tests/serving
+        elif language == "bash":  # tests/serving/test_mlflow.py starts the server and asks it
             for line in text.splitlines():
                 program, *words = shlex.split(line)
                 if program == "nasrec-opt":
@@ -53,3 +53,4 @@ def test_the_tutorial_runs_from_a_log_to_answers(cli, tmp_path, monkeypatch):
     np.testing.assert_allclose(found, Predictor.load("runs/ads").predict_file("new.tsv"), atol=1e-6)
     assert smaller.shape == found.shape == (100,)
     assert not np.allclose(smaller, found, atol=1e-3)
+    assert (tmp_path / "ctr-mlflow" / "serving_input_example.json").is_file()

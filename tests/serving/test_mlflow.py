@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -27,7 +29,7 @@ from nasrec_opt.serving import export, load_predictor
 mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 pyfunc = pytest.importorskip("mlflow.pyfunc")
 
-SERVE = (sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local")
+PAGES = [REPOSITORY / "docs" / page for page in ("tutorial/served_model.md", "howto/serve.md")]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def exported(preprocessor, tmp_path_factory) -> tuple[Predictor, Path]:
     """An ensemble of two models, and the folder that MLflow serves."""
     genotypes = [everything(32), Genotype((everything(32).blocks[0],))]
     predictor = predictor_of(preprocessor, *genotypes)
-    folder = tmp_path_factory.mktemp("exports") / "mlflow"
+    folder = tmp_path_factory.mktemp("exports") / "ctr-mlflow"  # as in the tutorial
     export(predictor, folder, format="mlflow")
     return predictor, folder
 
@@ -127,21 +129,37 @@ def post(address: str, payload: Any) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
+def lines_of(page: Path, port: int) -> tuple[list[str], str]:
+    """The commands on a page that start the server and ask it, with another port."""
+    found = [
+        re.findall(pattern, page.read_text(), re.M)
+        for pattern in (r"^mlflow models serve -m ctr-mlflow .*", r"^curl .*")
+    ]
+    [serving], [asking] = ([line.replace("5001", str(port)) for line in lines] for lines in found)
+    assert f"127.0.0.1:{port}/" in asking
+    return [sys.executable, "-m", *shlex.split(serving), "--workers", "1"], asking
+
+
 def test_a_server_answers_a_post_of_raw_rows(exported):
     predictor, folder = exported
     port = free_port()
-    command = [*SERVE, "--model-uri", str(folder), "--port", str(port), "--workers", "1"]
+    (command, asking), other = (lines_of(page, port) for page in PAGES)
+    assert (command, asking) == other
     rows = rows_of(predictor.preprocessor, 300).to_dicts()
     one = predictor.preprocessor.example()
     env = environment() | {"PYTHONPATH": str(REPOSITORY)}
-    with serve(command, port, path="/ping", env=env) as address:
+    with serve(command, port, folder.parent, path="/ping", env=env) as address:
+        asked = subprocess.run(
+            asking, shell=True, check=True, cwd=folder.parent, capture_output=True
+        )
+        example = mlflow.models.Model.load(str(folder)).load_input_example(str(folder))
+        found = json.loads(asked.stdout)["predictions"]
+        np.testing.assert_allclose(found, predictor.predict(example), atol=1e-5)
         for given in (rows, [one], [dict.fromkeys(one)], [one | {"C1": "new"}, rows[0]]):
             status, answer = post(address, {"dataframe_records": given})
             assert status == 200, answer
             expected = predictor.predict(given)
             np.testing.assert_allclose(answer["predictions"], expected, atol=1e-5)
-        example = json.loads((folder / "serving_input_example.json").read_text())
-        assert post(address, example)[0] == 200
         for wrong, words in (
             (one | {"I3": "x"}, "rows:1: field I3: expected an integer or a missing value, got"),
             (one | {"C3": [1]}, "field C3: expected single values"),
