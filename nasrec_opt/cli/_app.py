@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -66,6 +67,8 @@ def main() -> None:
     """Run the command line; an error that a user can cause is one sentence with exit code 2."""
     from hw.errors import HwError
 
+    # MLflow would print two lines for each run on a server that it closes.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     try:
         app(standalone_mode=True)
     except (NasrecError, HwError) as error:

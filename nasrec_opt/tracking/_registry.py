@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,18 +74,13 @@ def register(parent: Parent, champion: Champion) -> Registered:
     version = _version_of(client, name, champion.digest)
     is_new = version is None
     if version is None:
-        _require_name(client, name)
-        logged = _log(parent, champion.folder)
+        is_named = _require_name(client, name)
         try:
-            version = client.create_model_version(
-                name,
-                logged.artifact_location,  # models:/<id> is looked up in MLflow's default store
-                run_id=parent.run_id,
-                tags=Notes().tags({**champion.tags, DIGEST_TAG: champion.digest}),
-                model_id=logged.model_id,
-            ).version
+            version = _new_version(parent, champion)
         except BaseException:
-            client.delete_logged_model(logged.model_id)
+            with suppress(Exception):  # the first error is the one to report
+                if is_named and not client.search_model_versions(f"name = '{name}'", 1):
+                    client.delete_registered_model(name)
             raise
     client.set_registered_model_alias(name, CHAMPION, version)
     return Registered(name, str(version), is_new)
@@ -102,7 +98,8 @@ def _version_of(client: Any, name: str, digest: str) -> str | None:
             return str(max(found)) if found else None
 
 
-def _require_name(client: Any, name: str) -> None:
+def _require_name(client: Any, name: str) -> bool:
+    """Make sure that a name is in the registry; whether it is new there."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -110,10 +107,12 @@ def _require_name(client: Any, name: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+        return False
+    return True
 
 
-def _log(parent: Parent, folder: Path) -> Any:
-    """Copy the model to the artifacts of the experiment, as an output of the study's run."""
+def _new_version(parent: Parent, champion: Champion) -> str:
+    """Copy the model to the artifacts of the experiment, and make a version of it."""
     from mlflow.entities import LoggedModelOutput
 
     client = parent.store.client
@@ -121,10 +120,29 @@ def _log(parent: Parent, folder: Path) -> Any:
         parent.store.experiment_id, LOGGED_NAME, source_run_id=parent.run_id
     )
     try:
-        client.log_model_artifacts(logged.model_id, str(folder))
+        client.log_model_artifacts(logged.model_id, str(champion.folder))
         client.finalize_logged_model(logged.model_id, "READY")
-        client.log_outputs(parent.run_id, [LoggedModelOutput(logged.model_id, 0)])
+        version = client.create_model_version(
+            champion.name,
+            logged.artifact_location,  # models:/<id> is looked up in MLflow's default store
+            run_id=parent.run_id,
+            tags=Notes().tags({**champion.tags, DIGEST_TAG: champion.digest}),
+            model_id=logged.model_id,
+        ).version
     except BaseException:
-        client.delete_logged_model(logged.model_id)
+        _take_back(parent, logged)
         raise
-    return logged
+    client.log_outputs(parent.run_id, [LoggedModelOutput(logged.model_id, 0)])
+    return str(version)
+
+
+def _take_back(parent: Parent, logged: Any) -> None:
+    """Remove a model that no version refers to, and its files, as far as the store lets us."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with suppress(Exception):  # the first error is the one to report
+        where = logged.artifact_location
+        files: Any = get_artifact_repository(where, tracking_uri=parent.store.uri)
+        files.delete_artifacts()
+    with suppress(Exception):
+        parent.store.client.delete_logged_model(logged.model_id)

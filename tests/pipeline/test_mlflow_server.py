@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from servers import free_port, serve
 from study_files import ONE_EPOCH, tiny_study_with
 
+from nasrec_opt import Predictor
+
 mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
+pytest.importorskip("mlflow.pyfunc")
 
 SHORT = tiny_study_with(search={"n_trials": 6}, retrain=ONE_EPOCH)
 KINDS = {"study": 1, "trial": 6, "model": 1, "baseline": 2}
@@ -21,6 +27,10 @@ SORTED_BY = {
     "best_log_loss", "best_auc", "validation_log_loss", "validation_auc", "test_log_loss",
     "test_auc", "hypervolume", "front_size", "trials", "seconds", "search_seconds",
 }  # fmt: skip
+REFUSAL = """
+CREATE TRIGGER refusal BEFORE INSERT ON model_versions
+BEGIN SELECT RAISE(ABORT, 'no more versions'); END
+"""
 TABLE = """
 [mlflow]
 uri = "{uri}"
@@ -56,7 +66,9 @@ def runs_by_kind(uri: str, experiment: str) -> dict[str, list[Any]]:
     return kinds
 
 
-def test_a_run_logs_to_a_server_and_may_move_its_logging_elsewhere(cli, server, tmp_path):
+def test_a_run_logs_to_a_server_and_may_move_its_logging_elsewhere(
+    cli, server, tmp_path, monkeypatch
+):
     address, folder = server
     study, out = tmp_path / "tiny.toml", tmp_path / "run"
     study.write_text(SHORT + TABLE.format(uri=address))
@@ -90,6 +102,7 @@ def test_a_run_logs_to_a_server_and_may_move_its_logging_elsewhere(cli, server, 
     assert page.startswith(f"{address}/#/experiments/{parent.info.experiment_id}/runs?")
     assert cli("open", out).stdout in result.stdout
 
+    registers_there(cli, server, out, monkeypatch)
     trials = (out / "study.db").read_bytes()
     study.write_text(SHORT)  # from now on in the folder, which syncs what is there
     result = cli("run", study, "--out", out)
@@ -100,6 +113,50 @@ def test_a_run_logs_to_a_server_and_may_move_its_logging_elsewhere(cli, server, 
     local = runs_by_kind(f"sqlite:///{out}/mlflow.db", "tiny")
     assert {kind: len(runs) for kind, runs in local.items()} == KINDS
     assert "mlflow ui --backend-store-uri" in result.stdout
+
+
+def registers_there(cli, server, out: Path, monkeypatch) -> None:
+    """The run's model goes to the server's registry, whole or not at all, and is loaded from it."""
+    address, folder = server
+    client = mlflow.MlflowClient(address)
+
+    def names() -> set[str]:
+        return {model.name for model in client.search_registered_models()}
+
+    def files() -> set[Path]:
+        return {path for path in (folder / "store").rglob("*") if path.is_file()}
+
+    record, before, stored = (out / "mlflow.json").read_bytes(), names(), files()
+    register = ("register", out, "--model", "1", "--name", "remote")
+    with closing(sqlite3.connect(folder / "mlflow.db", timeout=60)) as connection:
+        connection.execute(REFUSAL)  # after the model was uploaded
+        connection.commit()
+        with monkeypatch.context() as patch:
+            patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+            result = cli(*register, is_cold=True)
+        connection.execute("DROP TRIGGER refusal")
+        connection.commit()
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1].startswith(f"nasrec-opt: {address}: ")
+    assert (names(), files()) == (before, stored)
+    [experiment] = client.search_experiments(filter_string="name = 'team/ads'")
+    models = client.search_logged_models([experiment.experiment_id])
+    assert len(models) == len(before)
+
+    result = cli(*register)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "models:/remote@champion: version 1\n"
+    assert names() == before | {"remote"}
+    assert (out / "mlflow.json").read_bytes() == record
+    predictor = Predictor.load(out)
+    rows = [predictor.preprocessor.example(), dict.fromkeys(predictor.preprocessor.example())]
+    uri = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(address)
+    try:
+        loaded = mlflow.pyfunc.load_model("models:/remote@champion")
+    finally:
+        mlflow.set_tracking_uri(uri)
+    np.testing.assert_allclose(loaded.predict(rows), predictor.predict(rows), atol=1e-5)
 
 
 def test_a_server_that_is_not_there_is_one_sentence_before_anything_is_searched(cli, tmp_path):
