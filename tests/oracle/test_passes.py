@@ -49,7 +49,7 @@ def test_outputs_are_those_of_a_pass_of_one_genotype(supernets, dataset, seed, n
                 assert (last in found.sparse) == bool(SPACES[name].sparse_ops)
                 if last in found.sparse:
                     one, other = found.sparse[last], expected.sparse[last]
-                    assert torch.equal(one.rows, other.rows)
+                    assert torch.equal(one.vectors, other.vectors)
                     assert one.has_dense_to_sparse == other.has_dense_to_sparse
                 assert (found.first_order is not None) == chosen[index].wide
                 seen[index] += 1

@@ -56,7 +56,7 @@ def gradients(name: str, precision: str) -> list[torch.Tensor]:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             activations = supernet.hidden(draw(name, seed), dense, embedded, leaves)
         assert {values.dtype for values in activations.dense.values()} == {torch.float32}
-        assert {values.rows.dtype for values in activations.sparse.values()} == {torch.float32}
+        assert {values.vectors.dtype for values in activations.sparse.values()} == {torch.float32}
         logits = supernet.finish(draw(name, seed), activations, leaves)
         assert logits.dtype == torch.float32
         functional.binary_cross_entropy_with_logits(logits, labels).backward()
