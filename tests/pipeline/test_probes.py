@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,14 +34,32 @@ def contents(out: Path) -> dict[str, tuple[int, bytes]]:
     return {str(f.relative_to(out)): (f.stat().st_mtime_ns, f.read_bytes()) for f in files}
 
 
-def test_probes_are_there_before_the_supernet_and_climb_without_training(tmp_path):
-    out = tmp_path / "run"
-    run_study(config(tmp_path), out, until="probe")
-    assert not (out / "supernet").exists()
-    models = sorted(path.parent.name for path in out.glob("retrained/*/result.json"))
-    assert len(models) == 2
-    before = {k: v for k, v in contents(out).items() if k.split("/")[1] in models}
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory) -> Path:
+    """A run up to its probes, which the tests copy."""
+    folder = tmp_path_factory.mktemp("probed")
+    run_study(config(folder), folder / "run", until="probe")
+    return folder / "run"
 
+
+@pytest.fixture(scope="module")
+def laddered(probed, tmp_path_factory) -> Path:
+    """The same run, up to its ladder."""
+    folder = tmp_path_factory.mktemp("laddered")
+    out = shutil.copytree(probed, folder / "run")
+    run_study(config(folder), out, until="ladder")
+    return out
+
+
+def test_probes_are_there_before_the_supernet_and_climb_without_training(
+    probed, laddered, tmp_path
+):
+    assert not (probed / "supernet").exists()
+    models = sorted(path.parent.name for path in probed.glob("retrained/*/result.json"))
+    assert len(models) == 2
+    before = {k: v for k, v in contents(probed).items() if k.split("/")[1] in models}
+
+    out = shutil.copytree(laddered, tmp_path / "run")
     run_study(config(tmp_path), out)
     after = contents(out)
     assert {name: after[name] for name in before} == before
@@ -52,9 +71,10 @@ def test_probes_are_there_before_the_supernet_and_climb_without_training(tmp_pat
     assert len(results["models"]) == 2
 
 
-def test_a_probe_is_the_model_that_retraining_gives(tmp_path):
+def test_a_probe_is_the_model_that_retraining_gives(probed, tmp_path):
     """Where a search has no other models they go on, and nothing is trained again."""
-    out, text = tmp_path / "run", STUDY.replace("n_trials = 8", "n_trials = 2")
+    out = shutil.copytree(probed, tmp_path / "run")
+    text = STUDY.replace("n_trials = 8", "n_trials = 2")
     run_study(config(tmp_path, text), out, until="probe")
     early = {path.parent.name for path in out.glob("retrained/*/result.json")}
     run_study(config(tmp_path, text), out)
@@ -63,23 +83,23 @@ def test_a_probe_is_the_model_that_retraining_gives(tmp_path):
     assert {path.parent.name for path in out.glob("retrained/*/result.json")} == early
 
 
-def test_searched_models_have_the_places_of_the_last_rung_to_themselves(tmp_path):
-    out, text = tmp_path / "run", STUDY.replace("n_trials = 8", "n_trials = 4")
+def test_searched_models_have_the_places_of_the_last_rung_to_themselves(probed, tmp_path):
+    out = shutil.copytree(probed, tmp_path / "run")
+    text = STUDY.replace("n_trials = 8", "n_trials = 4")
     run_study(config(tmp_path, text), out, until="ladder")
     climbed = json.loads((out / "ladder.json").read_text())
     assert [model["trial"] for model in climbed["models"]][:2] == [0, 1]
     assert set(climbed["finalists"]) == {2, 3}
 
 
-def test_a_probe_that_is_better_than_all_finalists_takes_part(tmp_path):
+def test_a_probe_that_is_better_than_all_finalists_takes_part(laddered, tmp_path):
     """The ladder decides after little training; a probe is trained to the end already."""
-    out, study = tmp_path / "run", config(tmp_path)
-    run_study(study, out, until="ladder")
+    out = shutil.copytree(laddered, tmp_path / "run")
     climbed = json.loads((out / "ladder.json").read_text())
     probes = {model["trial"] for model in climbed["models"][:2]}
     worst = max(climbed["models"][2:], key=lambda model: model["log_losses"][0])["trial"]
     (out / "ladder.json").write_text(json.dumps(climbed | {"finalists": [worst]}))
-    run_study(study, out)
+    run_study(config(tmp_path), out)
     models = json.loads((out / "retrained" / "results.json").read_text())["models"]
     of_probes = [
         json.loads((file / "result.json").read_text())["figures"]["validation_log_loss"]
@@ -91,8 +111,8 @@ def test_a_probe_that_is_better_than_all_finalists_takes_part(tmp_path):
     assert models[0]["validation_log_loss"] == min(of_probes)
 
 
-def test_other_probes_are_a_second_search_beside_the_first(tmp_path):
-    out = tmp_path / "run"
+def test_other_probes_are_a_second_search_beside_the_first(probed, tmp_path):
+    out = shutil.copytree(probed, tmp_path / "run")
     run_study(config(tmp_path), out, until="search")
     run_study(config(tmp_path, STUDY.replace("probes = 2", "probes = 1")), out, until="search")
     storage = f"sqlite:///{out}/study.db"
@@ -111,10 +131,9 @@ def test_probes_count_among_the_trials(tmp_path):
     [(1, [(1, 0), (0, 1), (0, 2)]), (2, [(1, 0), (2, 0), (1, 1), (0, 2)])],
 )
 def test_with_long_epochs_the_first_probes_are_models_before_one_is_finished(
-    tmp_path, monkeypatch, workers, early_and_finished
+    probed, tmp_path, monkeypatch, workers, early_and_finished
 ):
     text = STUDY.replace("[retrain]\n", f"[retrain]\nworkers = {workers}\n")
-    run_study(config(tmp_path), tmp_path / "whole", until="probe")
     run = run_study(config(tmp_path, text), tmp_path / "early", until="prepare")
     monkeypatch.setattr(_plan, "LONG_EPOCH", 1)
     seen: list[tuple[int, int]] = []
@@ -126,7 +145,7 @@ def test_with_long_epochs_the_first_probes_are_models_before_one_is_finished(
 
     train_probes(run.config, run.folder, run.dataset(), lambda *_: None, on_model=see)
     assert seen == early_and_finished
-    of_whole, of_early = contents(tmp_path / "whole"), contents(tmp_path / "early")
+    of_whole, of_early = contents(probed), contents(tmp_path / "early")
     weights = [name for name in of_whole if name.endswith("model/weights.safetensors")]
     assert len(weights) == 2
     assert {n: of_early[n][1] for n in weights} == {n: of_whole[n][1] for n in weights}
