@@ -76,7 +76,7 @@ top = 1
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study file whose stages take seconds."""
     path = tmp_path_factory.mktemp("study") / "tiny.toml"
-    path.write_text(TINY_STUDY)
+    path.write_text(TINY_STUDY + "\n[retrain.model]\nepochs = 2\n")  # not until patience ends them
     return path
 
 
