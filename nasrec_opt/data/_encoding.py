@@ -90,8 +90,7 @@ class Encoder:
             ids[:, place] = _numbered(parts[place])
         for place, edges in enumerate(self._statistics.edges):
             values = numbers[self._num_dense + place]
-            found = np.searchsorted(edges, values, side="right") + FIRST
-            ids[:, self._num_texts + place] = np.where(np.isnan(values), MISSING, found)
+            ids[:, self._num_texts + place] = quantile_ids(edges, values)
         known = [parts[place] for place in self._known if place < self._num_texts]
         if self._known:
             joined = pl.concat(known, rechunk=True) if known else pl.Series(dtype=pl.String)
@@ -101,7 +100,8 @@ class Encoder:
     def _with_bins(self, texts: pl.Series, numbers: npt.NDArray[np.float64]) -> pl.Series:
         if not (self._has_bins and numbers.size):
             return texts
-        return pl.concat([texts, bin_integers(pl.Series(numbers.ravel()))], rechunk=True)
+        bins = bin_integers(pl.Series(numbers.ravel())).cast(pl.String)
+        return pl.concat([texts, bins], rechunk=True)
 
     def _transformed(
         self, kind: str, rows: Any, numbers: npt.NDArray[np.float64]
@@ -127,26 +127,28 @@ def _numbered(texts: pl.Series) -> npt.NDArray[np.int32]:
     return (texts.cast(pl.Int32) + FIRST).fill_null(MISSING).to_numpy()
 
 
+def quantile_ids(
+    edges: npt.NDArray[np.float64], values: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int32]:
+    """Ids of numbers in bins, NaN for missing, `[rows]`."""
+    found = np.searchsorted(edges, values, side="right") + FIRST
+    return np.where(np.isnan(values), MISSING, found).astype(np.int32)
+
+
 def bin_integers(values: pl.Series) -> pl.Series:
-    """Bins of a dense column as categories: floor(log(x + 1)^2), negatives by their floor.
+    """Bins of a dense column: floor(log(x + 1)^2), negatives by their floor.
 
     Args:
         values: Float64 with nulls.
 
     Returns:
-        String with nulls where the value is missing.
+        Int64 with nulls where the value is missing.
     """
     numbers = values.to_numpy()
     logs = _logs(np.where(numbers < 0, 0.0, numbers) + 1.0)
     floors = np.maximum(numbers, -(2.0**62))  # what is lower shares a bin
     bins = np.floor(np.where(numbers < 0, floors, logs * logs))
-    return pl.Series(bins).cast(pl.Int64, strict=False).cast(pl.String)  # NaN becomes null
-
-
-def categories(frame: pl.DataFrame, schema: Schema) -> list[pl.Series]:
-    """Columns that have a vocabulary: texts, then the bins of the dense features."""
-    columns = [frame[name] for name in _texts(frame, schema) if name not in schema.sizes]
-    return columns + [bin_integers(frame[name]) for name in schema.dense_features]
+    return pl.Series(bins).cast(pl.Int64, strict=False)  # NaN becomes null
 
 
 def stacked_texts(frame: pl.DataFrame, schema: Schema) -> pl.Series:

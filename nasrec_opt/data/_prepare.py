@@ -1,7 +1,8 @@
-"""From a click log to a dataset, in two passes: the first counts, the second writes.
+"""From a click log to a dataset: it is read once, and its rows are kept as numbers until it ends.
 
-Vocabularies and shifts of the dense columns are learned from the training rows alone. Memory holds
-a chunk and the vocabularies, never the whole log.
+Only then are the ids of categories and the split by time known. Two passes over these numbers
+follow: one learns vocabularies and statistics from the training rows alone, one writes. Memory
+holds a chunk and the values of the categories, never the whole log.
 """
 
 from __future__ import annotations
@@ -18,23 +19,27 @@ import polars as pl
 
 from nasrec_opt._files import atomic_directory, write_json
 from nasrec_opt.data._arrays import ArrayFile
+from nasrec_opt.data._codes import CodeBook, CodedIds
 from nasrec_opt.data._dataset import ARRAYS, META, VERSION, WEIGHTS, Dataset
 from nasrec_opt.data._derived import TIME, USER, WEIGHT
-from nasrec_opt.data._encoding import Encoder, categories, stacked_numbers, stacked_texts
+from nasrec_opt.data._encoding import Encoder, bin_integers, stacked_numbers
 from nasrec_opt.data._output import MADE_OF, made_of, making, unchanged
 from nasrec_opt.data._preprocessor import sparse_names, write_vocabularies
 from nasrec_opt.data._profiles import Profiles
 from nasrec_opt.data._reading import CHUNK_BYTES, read_chunks, resolved
-from nasrec_opt.data._schema import Schema
+from nasrec_opt.data._schema import PROFILE, Schema
 from nasrec_opt.data._shows import rows_of_lines
 from nasrec_opt.data._sources import Log, find_log
 from nasrec_opt.data._split import GROUP, SPLITS, RandomSplit, Splitter, TimeCounter, TimeSplit
-from nasrec_opt.data._statistics import Statistics, StatisticsCounter
-from nasrec_opt.data._vocabulary import Counter, FixedIds, Vocabulary
+from nasrec_opt.data._spool import Spool
+from nasrec_opt.data._statistics import StatisticsCounter
+from nasrec_opt.data._vocabulary import Counter
 from nasrec_opt.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+ROWS = ".rows"  # rows between the passes
+SHARES = (0, 500, 700, 1000)  # thousandths of the time that reading, learning and writing begin at
 LEAST_IDS = 50  # training rows from which a column of distinct values is taken for row numbers
 
 Progress = Callable[[int, int | None], None]
@@ -69,7 +74,7 @@ def prepare(
             threshold (Criteo: 1). A higher one can be set each time the dataset is opened.
         users: File of user profiles, for a schema whose `users` names the column of user ids:
             tab-separated user, gender and age, without a header.
-        progress: Called with (bytes done, bytes of all passes).
+        progress: Called with (done, total), in arbitrary units.
         chunk_bytes: Text read at a time; it changes nothing in the result.
         annotate: Called with the folder before it appears; its result is added to the description.
 
@@ -105,37 +110,26 @@ def prepare(
         if dataset is not None:
             logger.info("%s: made of the same before, nothing to do", out)
             return dataset
-
-        def chunks(done: int) -> Iterator[pl.DataFrame]:
-            part = _part(progress, done, passes)
-            return read_chunks(log, schema, chunk_bytes=chunk_bytes, progress=part)
-
-        passes = 3 if schema.time else 2
-        splitter: Splitter = RandomSplit(seed)
-        if schema.time:
-            splitter = _time_split(log, schema, seed, chunks(0))
-        survey = _Survey(schema, _Splitting(schema, splitter, profiles))
-        for frame in chunks(passes - 2):
-            survey.add(frame)
-        if not given.sparse:
-            survey.warn_of_columns(log)
-        learned = survey.finish(log, least)
-        with (
-            _room_for(out),
-            atomic_directory(out) as folder,
-            _Writer(folder, survey, *learned) as writer,
-        ):
-            for frame in chunks(passes - 1):
-                writer.add(frame)
-            if writer.num_lines != survey.num_lines:
-                raise DataError(
-                    f"{log}: expected {survey.num_lines:,} rows again in the second pass, got "
-                    f"{writer.num_lines:,}: the file changed meanwhile"
-                )
+        with _room_for(out), atomic_directory(out) as folder:
+            with Spool(folder / ROWS) as spool:
+                rows = _Rows(schema, spool, profiles)
+                part = _part(progress, 0)
+                for frame in read_chunks(log, schema, chunk_bytes=chunk_bytes, progress=part):
+                    rows.add(frame)
+                splitter = rows.splitter(log, seed)
+                survey = _Survey(schema, rows.book)
+                for frame, split in rows.split(splitter, _part(progress, 1)):
+                    survey.add(frame, split)
+                if not given.sparse:
+                    survey.warn_of_columns(log)
+                survey.check(log, rows.num_lines)
+                with _Writer(folder, survey, least) as writer:
+                    for frame, split in rows.split(splitter, _part(progress, 2)):
+                        writer.add(frame, split)
+                    meta = writer.finish() | splitter.to_dict()
             if profiles is not None:
                 profiles.save(folder)
-            meta = writer.finish() | {"source": Path(log.name).name, "min_count": least}
-            meta[MADE_OF] = identity
+            meta |= {"source": Path(log.name).name, "min_count": least, MADE_OF: identity}
             write_json(folder / META, meta | (annotate(folder) if annotate else {}))
         return Dataset.open(out)
 
@@ -169,75 +163,82 @@ def _is_empty(folder: Path) -> bool:
     return next(folder.iterdir(), None) is None
 
 
-def _time_split(log: Log, schema: Schema, seed: int, frames: Iterator[pl.DataFrame]) -> TimeSplit:
-    """Read the times of all rows, to split by them."""
-    counter = TimeCounter()
-    for frame in frames:
-        counter.add(frame[TIME].to_numpy())
-    return TimeSplit(seed, schema.time, counter.cuts(f"{log}: field {schema.time}"))
+class _Rows:
+    """The rows of a log, read once: categories are codes from here on."""
 
-
-class _Splitting:
-    """From lines to the rows of the splits: the same in both passes."""
-
-    def __init__(self, schema: Schema, splitter: Splitter, profiles: Profiles | None) -> None:
+    def __init__(self, schema: Schema, spool: Spool, profiles: Profiles | None) -> None:
+        joined = PROFILE if profiles is not None else ()
+        texts = (*schema.text_features, *joined)
+        self.book = CodeBook([name for name in texts if name not in schema.sizes])
+        self.num_lines = 0
         self._schema = schema
-        self._splitter = splitter
+        self._spool = spool
         self._profiles = profiles
-        self.to_dict = splitter.to_dict
+        self._fixed = [name for name in texts if name in schema.sizes]
+        self._times = TimeCounter()
 
-    def rows(
-        self, frame: pl.DataFrame, first_line: int
-    ) -> tuple[pl.DataFrame, npt.NDArray[np.int8]]:
-        """Rows of some lines with all columns, and the split of each.
-
-        Args:
-            frame: Lines as they are read.
-            first_line: Number of the first one, from 0.
-        """
-        times = frame[TIME].to_numpy() if self._schema.time else None
-        split = self._splitter.split(first_line, len(frame), times)
+    def add(self, frame: pl.DataFrame) -> None:
         if self._profiles is not None:
-            frame = frame.with_columns(self._profiles.columns(frame[USER]))
-        return rows_of_lines(frame, split, self._schema)
+            users = frame[USER]
+            frame = frame.drop(USER).with_columns(self._profiles.columns(users))
+        if self._schema.time:
+            self._times.add(frame[TIME].to_numpy())
+        numbered = frame.with_columns(pl.col(self._fixed).cast(pl.Int32))
+        self._spool.append(self.book.encode(numbered))
+        self.num_lines += len(frame)
+
+    def splitter(self, log: Log, seed: int) -> Splitter:
+        """How rows are split, known after the last one."""
+        if not self._schema.time:
+            return RandomSplit(seed)
+        where = f"{log}: field {self._schema.time}"
+        return TimeSplit(seed, self._schema.time, self._times.cuts(where))
+
+    def split(
+        self, splitter: Splitter, progress: Progress | None
+    ) -> Iterator[tuple[pl.DataFrame, npt.NDArray[np.int8]]]:
+        """Rows with all columns, and the split of each."""
+        line = 0
+        for frame in self._spool.frames():
+            times = frame[TIME].to_numpy() if self._schema.time else None
+            split = splitter.split(line, len(frame), times)
+            line += len(frame)
+            yield rows_of_lines(frame, split, self._schema)
+            if progress:
+                progress(line, self.num_lines)
 
 
 class _Survey:
-    """First pass: rows and clicks by split, vocabularies and statistics of the training rows."""
+    """First pass: rows and clicks by split, counts and statistics of the training rows."""
 
-    def __init__(self, schema: Schema, splitting: _Splitting) -> None:
+    def __init__(self, schema: Schema, book: CodeBook) -> None:
         self.schema = schema
-        self.splitting = splitting
+        self.book = book
         self.rows = np.zeros(3, np.int64)
         self.clicks = np.zeros(3, np.int64)
         self.weights = np.zeros(2)  # of rows without and with a click
         self.statistics = StatisticsCounter(schema)
-        fixed = {*schema.sizes, *schema.quantile_features}
-        self._counted = [name for name in schema.sparse_features if name not in fixed]
-        self._counters = [Counter() for _ in (*self._counted, *schema.dense_features)]
-        self.num_lines = 0
+        self.bins = [Counter() for _ in schema.dense_features]
 
-    def add(self, frame: pl.DataFrame) -> None:
-        num_lines = len(frame)
-        frame, split = self.splitting.rows(frame, self.num_lines)
-        self.num_lines += num_lines
+    def add(self, frame: pl.DataFrame, split: npt.NDArray[np.int8]) -> None:
         labels = frame[self.schema.label].to_numpy()
         self.rows += np.bincount(split, minlength=3)
         self.clicks += np.bincount(split, weights=labels, minlength=3).astype(np.int64)
         weights = frame[WEIGHT].to_numpy() if self.schema.is_weighted else None
         self.weights += np.bincount(labels, weights=weights, minlength=2)
         train = frame.filter(pl.Series(split == 0))
+        self.book.count(train)
         self.statistics.add(train)
-        for counter, values in zip(self._counters, categories(train, self.schema), strict=True):
-            counter.add(values)
+        for counter, name in zip(self.bins, self.schema.dense_features, strict=True):
+            counter.add(bin_integers(train[name]))
 
     def warn_of_columns(self, log: Log) -> None:
         """Log a warning for each useless categorical column that the schema does not name."""
         rows = int(self.rows[0])
-        for name, counter in zip(self._counted, self._counters, strict=False):
-            if not counter.num_values:
+        for name, count in self.book.num_values().items():
+            if not count:
                 found = f"no value in {rows:,} training rows"
-            elif counter.num_values == rows >= LEAST_IDS:
+            elif count == rows >= LEAST_IDS:
                 found = f"a different value in each of {rows:,} training rows, as a row number has"
             else:
                 continue
@@ -249,47 +250,38 @@ class _Survey:
                 found,
             )
 
-    def finish(self, log: Log, min_count: int) -> tuple[Statistics, list[Vocabulary | FixedIds]]:
-        """Statistics, and the vocabulary of each sparse feature and of each binned dense one."""
-        rows = int(self.rows.sum())
-        if self.num_lines < GROUP:  # fewer might leave a split without rows
-            raise DataError(f"{log}: expected at least {GROUP} rows, got {self.num_lines}")
+    def check(self, log: Log, num_lines: int) -> None:
+        """Refuse a log from which nothing can be learned.
+
+        Raises:
+            DataError: There are too few rows, or one class only.
+        """
+        if num_lines < GROUP:  # fewer might leave a split without rows
+            raise DataError(f"{log}: expected at least {GROUP} rows, got {num_lines}")
         if not self.weights.all():
-            found = int(self.weights[0] == 0)
+            found, rows = int(self.weights[0] == 0), int(self.rows.sum())
             raise DataError(
                 f"{log}: expected both classes in the label, got only {found} in {rows:,} rows"
             )
-        statistics, sizes = self.statistics.finish(), self.schema.sizes
-        bins = dict(zip(self.schema.quantile_features, statistics.edges, strict=True))
-        counted = (counter.finish(min_count) for counter in self._counters)
-        vocabularies: list[Vocabulary | FixedIds] = []
-        for name in self.schema.sparse_features:
-            if name in bins:
-                vocabularies.append(FixedIds(len(bins[name]) + 1))
-            else:
-                vocabularies.append(FixedIds(sizes[name]) if name in sizes else next(counted))
-        return statistics, [*vocabularies, *counted]
 
 
 class _Writer(ExitStack):
     """Second pass: arrays of each split, vocabularies, and the description."""
 
-    def __init__(
-        self,
-        folder: Path,
-        survey: _Survey,
-        statistics: Statistics,
-        vocabularies: list[Vocabulary | FixedIds],
-    ) -> None:
+    def __init__(self, folder: Path, survey: _Survey, min_count: int) -> None:
         super().__init__()
-        self.num_lines = 0
         self._folder = folder
         self._schema = schema = survey.schema
         self._survey = survey
-        self._statistics = statistics
-        self._vocabularies = vocabularies
-        self._encoder = Encoder(schema, statistics, vocabularies)
-        widths = {"dense": len(schema.dense_features), "sparse": len(vocabularies), "labels": None}
+        self._statistics = survey.statistics.finish()
+        self._ids = CodedIds(schema, self._statistics, survey.book, survey.bins, min_count)
+        self._vocabularies = self._ids.vocabularies
+        self._encoder = Encoder(schema, self._statistics, ())
+        widths = {
+            "dense": len(schema.dense_features),
+            "sparse": len(self._vocabularies),
+            "labels": None,
+        }
         types = dict(ARRAYS)
         if schema.is_weighted:
             widths[WEIGHTS], types[WEIGHTS] = None, np.float32
@@ -303,14 +295,11 @@ class _Writer(ExitStack):
                 files[array] = self.enter_context(file)
             self._arrays.append(files)
 
-    def add(self, frame: pl.DataFrame) -> None:
-        schema, num_lines = self._schema, len(frame)
-        frame, split = self._survey.splitting.rows(frame, self.num_lines)
-        self.num_lines += num_lines
-        numbers = stacked_numbers(frame, schema)
+    def add(self, frame: pl.DataFrame, split: npt.NDArray[np.int8]) -> None:
+        schema = self._schema
         values = {
-            "dense": self._encoder.dense(numbers),
-            "sparse": self._encoder.sparse(stacked_texts(frame, schema), numbers),
+            "dense": self._encoder.dense(stacked_numbers(frame, schema)),
+            "sparse": self._ids.encode(frame),
             "labels": frame[schema.label].to_numpy(),
         }
         if schema.is_weighted:
@@ -338,7 +327,6 @@ class _Writer(ExitStack):
         return {
             "version": VERSION,
             "schema": schema.to_dict(),
-            **survey.splitting.to_dict(),
             "rows": dict(zip(SPLITS, survey.rows.tolist(), strict=True)),
             "clicks": dict(zip(SPLITS, survey.clicks.tolist(), strict=True)),
             "click_rate": round(float(survey.weights[1] / survey.weights.sum()), 6),
@@ -354,10 +342,11 @@ class _Writer(ExitStack):
         }
 
 
-def _part(progress: Progress | None, part: int, parts: int) -> Progress | None:
-    """Progress of one of several passes as progress of all."""
+def _part(progress: Progress | None, part: int) -> Progress | None:
+    """Progress of reading, learning or writing as progress of all, in thousandths."""
     if progress is None:
         return None
+    first, last = SHARES[part : part + 2]
     return lambda done, total: progress(
-        done + part * (total or 0), None if total is None else parts * total
+        first + (last - first) * done // max(total or 1, 1), SHARES[-1]
     )

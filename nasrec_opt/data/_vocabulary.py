@@ -33,9 +33,12 @@ class Counter:
         self._pending_rows = 0
 
     def add(self, values: pl.Series) -> None:
-        """Count one chunk; missing values are not counted."""
+        """Count one chunk of text or integers; missing values are not counted."""
         counted = values.drop_nulls().alias("value").value_counts()
-        self._pending.append(_own(counted.with_columns(pl.col("count").cast(pl.Int64))))
+        typed = counted.with_columns(
+            pl.col("value").cast(pl.String), pl.col("count").cast(pl.Int64)
+        )
+        self._pending.append(_own(typed))
         self._pending_rows += len(counted)
         if self._pending_rows > max(MERGE_ROWS, len(self._total)):
             self._merge()
