@@ -33,6 +33,8 @@ def files() -> set[str]:
         "studies/criteo_small.toml",
         "studies/criteo_full.toml",
         "studies/criteo_codesign.toml",
+        "studies/avazu.toml",
+        "studies/kdd.toml",
     ],
 )
 def test_the_wheel_carries(path, files):

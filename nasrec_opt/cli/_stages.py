@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -21,15 +21,41 @@ from nasrec_opt.cli._compare import compare
 from nasrec_opt.cli._reporting import reporting
 from nasrec_opt.errors import StudyError
 
+if TYPE_CHECKING:
+    from nasrec_opt.data import Count
+    from nasrec_opt.options import Layout
+
 
 def prepare(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="The click log, plain or .gz.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the dataset.")],
     log_format: Annotated[
         str,
-        typer.Option("--format", metavar="criteo|SCHEMA.toml", help="How the log is laid out."),
+        typer.Option(
+            "--format",
+            metavar="criteo|avazu|kdd2012|SCHEMA.toml",
+            help="How the log is laid out.",
+        ),
     ] = "criteo",
     seed: Annotated[int, typer.Option(help="Seed of the 80/10/10 split.")] = 0,
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="default|published",
+            help="Columns of a public log: ours, or those of the paper's code.",
+        ),
+    ] = "default",
+    count: Annotated[
+        str | None,
+        typer.Option(
+            metavar="line|impression|weight",
+            help="What a line of kdd2012 becomes: a row, a row for each show, weighted rows.",
+        ),
+    ] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="User profiles of kdd2012: userid_profile.txt."),
+    ] = None,
     min_count: Annotated[
         int | None, typer.Option(help="Rarer values share one id (default: the schema's).", min=1)
     ] = None,
@@ -43,7 +69,10 @@ def prepare(
         dataset = prepare_log(
             data,
             out,
-            format=log_format if log_format == "criteo" else Path(log_format),
+            format=log_format,
+            layout=cast("Layout", layout),
+            count=cast("Count | None", count),
+            users=users,
             seed=seed,
             min_count=min_count,
             progress=reporter.advance,

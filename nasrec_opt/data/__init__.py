@@ -15,13 +15,14 @@ from nasrec_opt.data._log_files import FileFormat
 from nasrec_opt.data._log_layout import GeneratedRows
 from nasrec_opt.data._prepare import prepare
 from nasrec_opt.data._preprocessor import Inputs, Preprocessor
-from nasrec_opt.data._schema import Schema
+from nasrec_opt.data._schema import Count, Schema
 from nasrec_opt.data._split import evenly_spaced
 from nasrec_opt.data._synthetic import generate_synthetic
 
 __all__ = [
     "Batch",
     "Column",
+    "Count",
     "Dataset",
     "FileFormat",
     "GeneratedLog",

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,12 @@ from nasrec_opt.data._codes import CodeBook, CodedIds
 from nasrec_opt.data._dataset import ARRAYS, META, VERSION, WEIGHTS, Dataset
 from nasrec_opt.data._derived import TIME, USER, WEIGHT
 from nasrec_opt.data._encoding import Encoder, bin_integers, stacked_numbers
+from nasrec_opt.data._formats import find_schema
 from nasrec_opt.data._output import MADE_OF, made_of, making, unchanged
 from nasrec_opt.data._preprocessor import sparse_names, write_vocabularies
 from nasrec_opt.data._profiles import Profiles
 from nasrec_opt.data._reading import CHUNK_BYTES, read_chunks, resolved
-from nasrec_opt.data._schema import PROFILE, Schema
+from nasrec_opt.data._schema import PROFILE, Count, Schema
 from nasrec_opt.data._shows import rows_of_lines
 from nasrec_opt.data._sources import Log, find_log
 from nasrec_opt.data._split import GROUP, SPLITS, RandomSplit, Splitter, TimeCounter, TimeSplit
@@ -35,6 +36,7 @@ from nasrec_opt.data._spool import Spool
 from nasrec_opt.data._statistics import StatisticsCounter
 from nasrec_opt.data._vocabulary import Counter
 from nasrec_opt.errors import DataError
+from nasrec_opt.options import Layout
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,9 @@ def prepare(
     source: Path | str | Sequence[Path | str],
     out: Path | str,
     *,
-    format: Literal["criteo"] | Path | str | Schema = "criteo",  # noqa: A002 - as on the command line
+    format: Path | str | Schema = "criteo",  # noqa: A002 - as on the command line
+    layout: Layout = "default",
+    count: Count | None = None,
     seed: int = 0,
     min_count: int | None = None,
     users: Path | str | None = None,
@@ -68,10 +72,13 @@ def prepare(
             archive as `archive.zip/day_0.csv`, or a list of these, read in order of their names.
             Text may be plain, .gz, .bz2, .xz, .zst, .lz4 or .zip; tables are Parquet or Arrow.
         out: Folder of the dataset; it appears only when it is complete.
-        format: `criteo`, a schema, or the path of a schema TOML.
+        format: `criteo`, `avazu`, `kdd2012`, a schema, or the path of a schema TOML.
+        layout: Columns of a public log: ours, or those of the paper's code (`published`).
+        count: What becomes of a line of KDD Cup 2012: a row (`line`), a row for each show
+            (`impression`), or rows with weights (`weight`); None means a row.
         seed: Seed of the 80/10/10 split.
         min_count: Rarer values are dropped from the vocabularies for good; None means the schema's
-            threshold (Criteo: 1). A higher one can be set each time the dataset is opened.
+            threshold (public logs: 1). A higher one can be set each time the dataset is opened.
         users: File of user profiles, for a schema whose `users` names the column of user ids:
             tab-separated user, gender and age, without a header.
         progress: Called with (done, total), in arbitrary units.
@@ -89,7 +96,7 @@ def prepare(
         AutoCTR-style preprocessing; statistics are those of the training rows alone.
     """
     log, out = find_log(source), Path(out)
-    given = _schema(format)
+    given = find_schema(format, layout=layout, count=count, has_users=users is not None)
     schema = resolved(log, given)
     least = schema.min_count if min_count is None else min_count
     if least < 1:
@@ -142,12 +149,6 @@ def _room_for(out: Path) -> Iterator[None]:
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise DataError(f"{out}: expected room for the dataset, got: {reason}") from error
-
-
-def _schema(format: Path | str | Schema) -> Schema:  # noqa: A002
-    if isinstance(format, Schema):
-        return format
-    return Schema.criteo() if str(format) == "criteo" else Schema.from_toml(format)
 
 
 def _check_out(out: Path) -> None:

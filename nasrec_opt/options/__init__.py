@@ -17,7 +17,7 @@ from nasrec_opt.options._choices import (
     check_precision,
     check_ranked_bits,
 )
-from nasrec_opt.options._data import DataConfig, HardwareConfig
+from nasrec_opt.options._data import FORMATS, DataConfig, HardwareConfig, Layout
 from nasrec_opt.options._differences import differences, json_values
 from nasrec_opt.options._evolution import EvolutionConfig, TieBreak
 from nasrec_opt.options._ladder import LadderConfig
@@ -31,6 +31,7 @@ from nasrec_opt.options._supernet import TrainConfig
 from nasrec_opt.options._winners import RetrainStageConfig
 
 __all__ = [
+    "FORMATS",
     "PAPER",
     "AdagradFit",
     "AdagradOptions",
@@ -44,6 +45,7 @@ __all__ = [
     "Initialization",
     "LadderConfig",
     "LastLayer",
+    "Layout",
     "MLflowConfig",
     "OracleConfig",
     "OracleOptions",

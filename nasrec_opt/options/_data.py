@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from nasrec_opt._settings import check_at_least
+from nasrec_opt.errors import StudyError
+
+FORMATS = ("criteo", "avazu", "kdd2012")  # logs that need no schema file
+Layout = Literal["default", "published"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +19,14 @@ class DataConfig:
 
     Args:
         source: The click log. None means the synthetic log, unless `--data` names one.
-        format: `criteo`, or the path of a schema TOML (docs/howto/your_own_log.md).
+        format: `criteo`, `avazu`, `kdd2012`, or the path of a schema TOML
+            (docs/howto/your_own_log.md).
+        layout: Columns of a public log: `default`, or `published` for those of the paper's code.
+        users: File of user profiles, `userid_profile.txt` of KDD Cup 2012. None means that gender
+            and age are left out.
+        count: What becomes of a line of KDD Cup 2012, which counts several shows: a row (`line`),
+            a row for each show (`impression`), or a row for all clicks and one for all others, with
+            their numbers as weights (`weight`). None means a row.
         split_seed: Seed of the 80/10/10 split.
         min_count: Values that occur less often in the training rows share the id of rare values.
             None means the log's.
@@ -24,11 +36,14 @@ class DataConfig:
         synthetic_seed: Seed of the synthetic log.
 
     Raises:
-        StudyError: A number is too small.
+        StudyError: A number is too small, or an option does not belong to the format.
     """
 
     source: Path | None = None
     format: str = "criteo"
+    layout: Layout = "default"
+    users: Path | None = None
+    count: Literal["line", "impression", "weight"] | None = None
     split_seed: int = 0
     min_count: int | None = None
     binned_dense: bool = False
@@ -38,6 +53,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.min_count is not None:
             check_at_least("min_count", self.min_count, 1)
+        if self.format not in FORMATS and (self.layout != "default" or self.count):
+            name = "count" if self.count else "layout"
+            raise StudyError(f"{name}: expected it with one of {', '.join(FORMATS)}, got a schema")
+        if self.count and self.format != "kdd2012":
+            raise StudyError(f"count: expected it with kdd2012, got it with {self.format}")
         check_at_least("synthetic_rows", self.synthetic_rows, 100)
         check_at_least("split_seed", self.split_seed, 0)
         check_at_least("synthetic_seed", self.synthetic_seed, 0)

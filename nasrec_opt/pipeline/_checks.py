@@ -9,7 +9,7 @@ from __future__ import annotations
 from hw import ReRAM
 from nasrec_opt.data import Schema
 from nasrec_opt.errors import NasrecError, StudyError
-from nasrec_opt.options import check_ranked_bits
+from nasrec_opt.options import FORMATS, check_ranked_bits
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._initial import initial_genotypes
@@ -45,6 +45,6 @@ def check_study(config: StudyConfig) -> None:
         given_genotypes(config.retrain.genotypes, config)
     except NasrecError as error:
         raise StudyError(f"[retrain]: genotypes: {error}") from error
-    if config.data.format != "criteo":
+    if config.data.format not in FORMATS:
         Schema.from_toml(config.data.format)
     make_proposer(config.search, space, config.seed)  # last: some load a package of their own

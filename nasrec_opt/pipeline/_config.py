@@ -14,6 +14,7 @@ from nasrec_opt._files import read_toml
 from nasrec_opt._settings import build_settings, check_at_least
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.options import (
+    FORMATS,
     DataConfig,
     HardwareConfig,
     MLflowConfig,
@@ -104,8 +105,10 @@ class StudyConfig:
         data, space, hardware = config.data, config.space, config.hardware
         if data.source is not None:
             data = dataclasses.replace(data, source=base / data.source)
-        if data.format != "criteo":
+        if data.format not in FORMATS:
             data = dataclasses.replace(data, format=str(base / data.format))
+        if data.users is not None:
+            data = dataclasses.replace(data, users=base / data.users)
         if space.file is not None:
             space = dataclasses.replace(space, file=base / space.file)
         if hardware.technology is not None:

@@ -11,7 +11,7 @@ from hw import shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.data import Schema
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import LadderConfig, OracleConfig, differences
+from nasrec_opt.options import FORMATS, LadderConfig, OracleConfig, differences
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._initial import initial_genotypes
@@ -41,7 +41,13 @@ def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None
     # A log that is gone is no loss once it is prepared.
     log = source or Path(name)
     content = stamp(log) if log.is_file() else previous.get("content")
-    read = {"format": format_of(data.format), "split_seed": data.split_seed}
+    read = {
+        "format": format_of(data.format),
+        "split_seed": data.split_seed,
+        "layout": data.layout,
+        "count": data.count,
+        "users": None if data.users is None else stamp(data.users),
+    }
     return stated({"source": name, "content": content}, data=read)
 
 
@@ -185,7 +191,8 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
     del settings["retrain"]["workers"]
     data["source"] = source
     is_synthetic = source == "synthetic"
-    for name in ("format", "split_seed") if is_synthetic else ("synthetic_rows", "synthetic_seed"):
+    read = ("format", "layout", "users", "count", "split_seed")
+    for name in read if is_synthetic else ("synthetic_rows", "synthetic_seed"):
         del data[name]
     for name in config.oracle.unread():
         del oracle[name]
@@ -200,8 +207,8 @@ def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
 
 
 def format_of(given: str) -> str:
-    """`criteo`, or the content of the schema: its path does not identify it."""
-    return given if given == "criteo" else digest(Schema.from_toml(given).to_dict())
+    """The name of a public log, or the content of the schema: its path does not identify it."""
+    return given if given in FORMATS else digest(Schema.from_toml(given).to_dict())
 
 
 def digest_of(file: Path | None) -> str | None:

@@ -13,6 +13,7 @@ from hw import shipped_technology
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt._settings import build_settings
 from nasrec_opt.errors import StudyError
+from nasrec_opt.options import FORMATS
 from nasrec_opt.pipeline._config import StudyConfig, beside
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._folder import RunFolder
@@ -63,8 +64,10 @@ def _portable(config: StudyConfig) -> dict[str, Any]:
     """A study as JSON values that mean the same in any working directory."""
     data, space, hardware = config.data, config.space, config.hardware
     data = replace(data, source=None)
-    if data.format != "criteo":
+    if data.format not in FORMATS:
         data = replace(data, format=str(Path(data.format).absolute()))
+    if data.users is not None:
+        data = replace(data, users=data.users.absolute())
     if space.file is not None:
         space = replace(space, file=space.file.absolute())
     technology = hardware.technology

@@ -45,7 +45,7 @@ def test_only_the_bare_name_of_a_file_that_ships_finds_it(name):
     assert shipped_technology(name) is None
 
 
-@pytest.mark.parametrize("name", ["criteo_small", "criteo_full", "criteo_codesign"])
+@pytest.mark.parametrize("name", ["criteo_small", "criteo_full", "criteo_codesign", "avazu", "kdd"])
 def test_the_studies_of_the_paper_train_as_published(name):
     config = StudyConfig.from_toml(Path(__file__).parents[2] / "studies" / f"{name}.toml")
     train, fit = config.supernet, config.oracle.fitted(config.seed)

@@ -54,7 +54,7 @@ def test_another_recipe_keeps_a_users_own_options(options):
             assert again[name] == value
 
 
-@pytest.mark.parametrize("name", ["criteo_small", "criteo_full"])
+@pytest.mark.parametrize("name", ["criteo_small", "criteo_full", "avazu", "kdd"])
 def test_the_studies_of_the_paper_train_as_published(name):
     study = StudyConfig.from_toml(STUDIES / f"{name}.toml")
     assert study.retrain.model == RetrainConfig.paper()

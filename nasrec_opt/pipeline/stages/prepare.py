@@ -34,7 +34,10 @@ def _run(context: Context) -> str:
         dataset = prepare(
             context.source or Path(source),
             out,
-            format=data.format if data.format == "criteo" else Path(data.format),
+            format=data.format,
+            layout=data.layout,
+            count=data.count,
+            users=data.users,
             seed=data.split_seed,
             progress=context.reporter.advance,
         )
