@@ -18,9 +18,20 @@ RunPath = Annotated[
 ]
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
 DataOption = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
-        "--data", metavar="DATA", help="The click log (default: the study's, or the synthetic one)."
+        "--data",
+        metavar="DATA",
+        help="The click log: a file, a folder, a pattern in quotes, or a prepared dataset; may be "
+        "given several times (default: the study's, or the synthetic log).",
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="criteo|SCHEMA.toml",
+        help="How the log is laid out (default: as the study says).",
     ),
 ]
 OutOption = Annotated[

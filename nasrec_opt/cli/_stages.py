@@ -10,6 +10,7 @@ import typer
 
 from nasrec_opt.cli._arguments import (
     DataOption,
+    FormatOption,
     ModelOption,
     OutOption,
     RunPath,
@@ -24,10 +25,14 @@ from nasrec_opt.errors import StudyError
 if TYPE_CHECKING:
     from nasrec_opt.data import Count
     from nasrec_opt.options import Layout
+    from nasrec_opt.pipeline import StudyConfig
 
 
 def prepare(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="The click log, plain or .gz.")],
+    data: Annotated[
+        list[Path],
+        typer.Argument(metavar="DATA...", help="The click log: files, a folder, or a pattern."),
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the dataset.")],
     log_format: Annotated[
         str,
@@ -65,7 +70,8 @@ def prepare(
     from nasrec_opt.pipeline import ConsoleReporter
 
     with ConsoleReporter() as reporter:
-        reporter.begin("prepare", str(data))
+        reporter.begin("prepare", ", ".join(map(str, data)))
+        before = _written(out)
         dataset = prepare_log(
             data,
             out,
@@ -80,27 +86,55 @@ def prepare(
     rows = ", ".join(
         f"{dataset.split(name).num_rows:,} {name}" for name in ("train", "validation", "test")
     )
-    print(f"{out}: {rows} rows")
+    print(f"{out}: {rows} rows{', as before: nothing to do' if _written(out) == before else ''}")
 
 
-def run(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+def _written(out: Path) -> int | None:
+    """When a dataset was written, or None where there is none."""
+    try:
+        return (out / "dataset.json").stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def run(
+    study: StudyPath,
+    data: DataOption = None,
+    log_format: FormatOption = None,
+    out: OutOption = None,
+) -> None:
     """Run all stages of a study; finished ones are skipped, an interrupted one continues."""
-    _run_stages(study, data, out)
+    _run_stages(study, data, log_format, out)
 
 
-def baselines(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+def baselines(
+    study: StudyPath,
+    data: DataOption = None,
+    log_format: FormatOption = None,
+    out: OutOption = None,
+) -> None:
     """Fit the click rate and logistic regression (prepares the log first if needed)."""
-    _run_stages(study, data, out, "baselines")
+    _run_stages(study, data, log_format, out, "baselines")
 
 
-def train(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+def train(
+    study: StudyPath,
+    data: DataOption = None,
+    log_format: FormatOption = None,
+    out: OutOption = None,
+) -> None:
     """Train the supernet of a study (runs missing earlier stages first)."""
-    _run_stages(study, data, out, "train")
+    _run_stages(study, data, log_format, out, "train")
 
 
-def search(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+def search(
+    study: StudyPath,
+    data: DataOption = None,
+    log_format: FormatOption = None,
+    out: OutOption = None,
+) -> None:
     """Search with the trained supernet (runs missing earlier stages first)."""
-    _run_stages(study, data, out, "search")
+    _run_stages(study, data, log_format, out, "search")
 
 
 def retrain(
@@ -127,23 +161,30 @@ def retrain(
         ),
     ] = None,
     data: DataOption = None,
+    log_format: FormatOption = None,
     out: OutOption = None,
 ) -> None:
     """Train the best found models from scratch, or given models without a search."""
     if genotype:
-        _train_given([architecture_at(name) for name in genotype], model, recipe, study, data, out)
+        names = [architecture_at(name) for name in genotype]
+        _train_given(names, model, recipe, study, data, log_format, out)
         return
     if study is None:
         raise StudyError("retrain: expected a study file, or --genotype, got neither")
     for option, value in {"--model": model, "--recipe": recipe}.items():
         if value is not None:
             raise StudyError(f"{option}: expected only with --genotype")
-    _run_stages(study, data, out, "retrain")
+    _run_stages(study, data, log_format, out, "retrain")
 
 
-def report(study: StudyPath, data: DataOption = None, out: OutOption = None) -> None:
+def report(
+    study: StudyPath,
+    data: DataOption = None,
+    log_format: FormatOption = None,
+    out: OutOption = None,
+) -> None:
     """Write the HTML report of a run (runs missing earlier stages first)."""
-    _run_stages(study, data, out, "report")
+    _run_stages(study, data, log_format, out, "report")
 
 
 def open_(
@@ -160,12 +201,14 @@ def _train_given(
     rank: int | None,
     recipe: str | None,
     study: Path | None,
-    data: Path | None,
+    data: list[Path] | None,
+    log_format: str | None,
     out: Path | None,
 ) -> None:
     from nasrec_opt.pipeline import StudyConfig
 
     config = StudyConfig(name="retrained") if study is None else StudyConfig.from_toml(study)
+    config = _with_format(config, log_format)
     if recipe is not None:
         config = replace(config, retrain=config.retrain.with_recipe(recipe))  # type: ignore[arg-type]
     with reporting() as reporter:
@@ -173,21 +216,38 @@ def _train_given(
 
         genotypes = given_genotypes(names, config, model=rank)
         given = GivenModels(genotypes, config, out or Path("runs") / config.name)
-        given.train(data, reporter)
+        given.train(_source(data), reporter)
     print(given.in_words())
 
 
-def _run_stages(study: Path, data: Path | None, out: Path | None, until: str | None = None) -> None:
+def _source(data: list[Path] | None) -> Path | list[Path] | None:
+    return data[0] if data and len(data) == 1 else data or None
+
+
+def _with_format(config: StudyConfig, log_format: str | None) -> StudyConfig:
+    if log_format is None:
+        return config
+    return replace(config, data=replace(config.data, format=log_format))
+
+
+def _run_stages(
+    study: Path,
+    data: list[Path] | None,
+    log_format: str | None,
+    out: Path | None,
+    until: str | None = None,
+) -> None:
     from nasrec_opt.pipeline import StudyConfig
 
     config = StudyConfig.from_toml(study)  # first, so that a typo is reported at once
+    config = _with_format(config, log_format)
     with reporting() as reporter:
         from nasrec_opt.pipeline import how_to_open, run_study
 
         finished = run_study(
             config,
             out or Path("runs") / config.name,
-            data=data,
+            data=_source(data),
             until=until,
             reporter=reporter,
         )

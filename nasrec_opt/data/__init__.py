@@ -16,6 +16,7 @@ from nasrec_opt.data._log_layout import GeneratedRows
 from nasrec_opt.data._prepare import prepare
 from nasrec_opt.data._preprocessor import Inputs, Preprocessor
 from nasrec_opt.data._schema import Count, Schema
+from nasrec_opt.data._sources import Log, find_log
 from nasrec_opt.data._split import evenly_spaced
 from nasrec_opt.data._synthetic import generate_synthetic
 
@@ -30,12 +31,14 @@ __all__ = [
     "Inputs",
     "JoinedSplit",
     "Loader",
+    "Log",
     "LogKind",
     "Preprocessor",
     "Schema",
     "Split",
     "VocabularyKind",
     "evenly_spaced",
+    "find_log",
     "generate_log",
     "generate_synthetic",
     "generated_features",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import polars as pl
 import pyarrow as pa
@@ -107,6 +107,7 @@ class _Table:
                 self._stream = pa.OSFile(str(file.path))
                 self._opened = opens(self._stream)
                 self.schema = self._opened.schema
+            self.schema.names  # noqa: B018 - raises where they are no UTF-8
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, int]]:
         """Batches of at most `CHUNK_ROWS` rows with some of the columns, and the bytes read."""
@@ -225,6 +226,7 @@ def _values(column: pa.Array) -> pa.Array:
         if isinstance(column.type, pa.BaseExtensionType):
             column = column.storage
         elif types.is_dictionary(column.type):
+            _validate(column.dictionary)
             column = column.dictionary.take(column.indices)  # unlike a cast, it checks bounds
         elif types.is_run_end_encoded(column.type):
             column.validate(full=True)
@@ -251,14 +253,25 @@ def _plain(source: object, name: str, column: pa.Array, row: int, *, is_number: 
     return column.cast(pa.large_string()) if types.is_temporal(kind) else column
 
 
-def _text(source: object, name: str, column: pa.Array, row: int) -> pa.Array:
-    """Text or bytes as text: whatever reads it later trusts that it is UTF-8."""
+def _validate(column: pa.Array) -> None:
+    """Refuse a column that cannot be read at all; text may still be no UTF-8.
+
+    Raises:
+        ArrowInvalid: It is damaged.
+    """
     try:
         column.validate(full=True)
-        return column.cast(pa.large_string())
     except pa.ArrowInvalid as error:
         if "UTF" not in str(error).upper():
-            raise  # damaged in another way, so that it cannot be read to find the row
+            raise
+
+
+def _text(source: object, name: str, column: pa.Array, row: int) -> pa.Array:
+    """Text or bytes as text: whatever reads it later trusts that it is UTF-8."""
+    _validate(column)
+    with suppress(pa.ArrowInvalid):
+        column.validate(full=True)
+        return column.cast(pa.large_string())
     for number, value in enumerate(column.cast(pa.large_binary()).to_pylist(), start=row + 1):
         try:
             (value or b"").decode()

@@ -24,6 +24,7 @@ from nasrec_opt.data._dataset import ARRAYS, META, VERSION, WEIGHTS, Dataset
 from nasrec_opt.data._derived import TIME, USER, WEIGHT
 from nasrec_opt.data._encoding import Encoder, bin_integers, stacked_numbers
 from nasrec_opt.data._formats import find_schema
+from nasrec_opt.data._lines import LayoutError
 from nasrec_opt.data._output import MADE_OF, made_of, making, unchanged
 from nasrec_opt.data._preprocessor import sparse_names, write_vocabularies
 from nasrec_opt.data._profiles import Profiles
@@ -42,6 +43,10 @@ logger = logging.getLogger(__name__)
 
 ROWS = ".rows"  # rows between the passes
 SHARES = (0, 500, 700, 1000)  # thousandths of the time that reading, learning and writing begin at
+OTHER_TABLES = (
+    "; for other tables name a schema: [data] format or --format "
+    "(nasrec-opt schema FILE writes one)"
+)
 LEAST_IDS = 50  # training rows from which a column of distinct values is taken for row numbers
 
 Progress = Callable[[int, int | None], None]
@@ -97,7 +102,8 @@ def prepare(
     """
     log, out = find_log(source), Path(out)
     given = find_schema(format, layout=layout, count=count, has_users=users is not None)
-    schema = resolved(log, given)
+    with _hinted(format):
+        schema = resolved(log, given)
     least = schema.min_count if min_count is None else min_count
     if least < 1:
         raise DataError(f"min_count: expected 1 or more, got {least}")
@@ -121,8 +127,9 @@ def prepare(
             with Spool(folder / ROWS) as spool:
                 rows = _Rows(schema, spool, profiles)
                 part = _part(progress, 0)
-                for frame in read_chunks(log, schema, chunk_bytes=chunk_bytes, progress=part):
-                    rows.add(frame)
+                with _hinted(format):
+                    for frame in read_chunks(log, schema, chunk_bytes=chunk_bytes, progress=part):
+                        rows.add(frame)
                 splitter = rows.splitter(log, seed)
                 survey = _Survey(schema, rows.book)
                 for frame, split in rows.split(splitter, _part(progress, 1)):
@@ -139,6 +146,17 @@ def prepare(
             meta |= {"source": Path(log.name).name, "min_count": least, MADE_OF: identity}
             write_json(folder / META, meta | (annotate(folder) if annotate else {}))
         return Dataset.open(out)
+
+
+@contextmanager
+def _hinted(format: Path | str | Schema) -> Iterator[None]:  # noqa: A002
+    """Say how other tables are read where one does not have the layout that its format names."""
+    try:
+        yield
+    except LayoutError as error:
+        if isinstance(format, Schema) or Path(format).suffix == ".toml":
+            raise
+        raise DataError(f"{error}{OTHER_TABLES}") from None
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from nasrec_opt.data._checking import convert
 from nasrec_opt.data._derived import derive
 from nasrec_opt.data._lines import (
     SEPARATORS,
+    LayoutError,
     Quoted,
     end_of_rows,
     other_separator,
@@ -113,7 +114,7 @@ def resolved(log: Log, schema: Schema) -> Schema:
     try:
         return schema.resolve(names)
     except DataError as error:
-        raise DataError(printable(f"{log}: {error}")) from None
+        raise LayoutError(printable(f"{log}: {error}")) from None
 
 
 def _names(file: LogFile, schema: Schema, has_label: bool) -> tuple[str, ...]:

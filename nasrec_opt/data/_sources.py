@@ -14,6 +14,7 @@ import hashlib
 import io
 import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,8 +65,8 @@ ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")
 WORKBOOK = "[Content_Types].xml"  # an Excel workbook is a .zip archive too
 # What the readers of compressed files and archives raise where one is damaged.
 DAMAGE = (
-    EOFError, KeyError, OSError, OverflowError, RuntimeError, ValueError, lzma.LZMAError,
-    pa.ArrowException, zipfile.BadZipFile, zlib.error,
+    EOFError, LookupError, OSError, OverflowError, RuntimeError, ValueError, lzma.LZMAError,
+    pa.ArrowException, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
@@ -333,7 +334,7 @@ def _files(path: Path) -> Iterator[LogFile]:
 def _members(archive: Path) -> Iterable[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(archive) as opened:
-            infos = opened.infolist()
+            infos = [info for info in opened.infolist() if info.filename]
     except DAMAGE as error:
         raise damage(archive, "zip", error) from error
     if any(info.filename == WORKBOOK for info in infos):

@@ -18,7 +18,9 @@ class DataConfig:
     """Which log, and how it is read: `[data]` of a study file.
 
     Args:
-        source: The click log. None means the synthetic log, unless `--data` names one.
+        source: The click log: a file, a folder of files, a pattern such as `day_*.csv`, or a list
+            of these (docs/howto/your_own_log.md); or a dataset that is prepared already. None means
+            the synthetic log, unless `--data` names one.
         format: `criteo`, `avazu`, `kdd2012`, or the path of a schema TOML
             (docs/howto/your_own_log.md).
         layout: Columns of a public log: `default`, or `published` for those of the paper's code.
@@ -36,10 +38,11 @@ class DataConfig:
         synthetic_seed: Seed of the synthetic log.
 
     Raises:
-        StudyError: A number is too small, or an option does not belong to the format.
+        StudyError: A number is too small, a list is empty, or an option does not belong to the
+            format.
     """
 
-    source: Path | None = None
+    source: Path | tuple[Path, ...] | None = None
     format: str = "criteo"
     layout: Layout = "default"
     users: Path | None = None
@@ -51,6 +54,8 @@ class DataConfig:
     synthetic_seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.source == ():
+            raise StudyError("source: expected at least one file, got an empty list")
         if self.min_count is not None:
             check_at_least("min_count", self.min_count, 1)
         if self.format not in FORMATS and (self.layout != "default" or self.count):

@@ -104,7 +104,9 @@ class StudyConfig:
         base = path.parent
         data, space, hardware = config.data, config.space, config.hardware
         if data.source is not None:
-            data = dataclasses.replace(data, source=base / data.source)
+            paths = (data.source,) if isinstance(data.source, Path) else data.source
+            log = tuple(base / path for path in paths)
+            data = dataclasses.replace(data, source=log if len(log) > 1 else log[0])
         if data.format not in FORMATS:
             data = dataclasses.replace(data, format=str(base / data.format))
         if data.users is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +17,7 @@ from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import search_settings
+from nasrec_opt.pipeline._log_source import Source
 from nasrec_opt.pipeline._logging import open_tracker
 from nasrec_opt.pipeline._precision import with_precision
 from nasrec_opt.pipeline._proposer import make_proposer
@@ -43,8 +43,8 @@ class Context:
     Args:
         config: The study.
         folder: Where everything is kept.
-        source: The click log; None means the log that the folder was prepared from, or else the
-            synthetic one.
+        source: The click log or a dataset; None means what the folder was prepared from, or else
+            the synthetic log.
         reporter: Receives the progress.
         stages: All stages of the run, in their order.
 
@@ -57,7 +57,7 @@ class Context:
         self,
         config: StudyConfig,
         folder: RunFolder,
-        source: Path | None,
+        source: Source | None,
         reporter: Reporter,
         stages: Sequence[Stage] = (),
     ) -> None:

@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from nasrec_opt.lowering import lower
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter
+from nasrec_opt.pipeline._log_source import Source
 from nasrec_opt.pipeline._run_study import run_study
 from nasrec_opt.pipeline.stages.baselines import BASELINES
 from nasrec_opt.pipeline.stages.models import models_stage, trainings_of
@@ -38,11 +39,11 @@ class GivenModels:
         self._out = out
         self.models: dict[str, list[RetrainedModel]] = {}
 
-    def train(self, data: Path | None = None, reporter: Reporter | None = None) -> None:
+    def train(self, data: Source | None = None, reporter: Reporter | None = None) -> None:
         """Prepare the log and train the models; whatever the folder already has is read.
 
         Args:
-            data: The click log, instead of the one that the study names.
+            data: The click log or a dataset, instead of the one that the study names.
             reporter: Receives the progress, or None for no output.
 
         Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,60 +9,58 @@ from typing import Any
 from hw import shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.data import Schema
-from nasrec_opt.errors import StudyError
+from nasrec_opt.errors import DataError, StudyError
 from nasrec_opt.options import FORMATS, LadderConfig, OracleConfig, differences
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._log_source import (
+    Source,
+    content_of,
+    is_dataset,
+    is_same_log,
+    named_source,
+    source_name,
+)
 from nasrec_opt.pipeline._schema import USUAL, as_json, digest, ladder_read, stated
 from nasrec_opt.space import Genotype, SearchSpace
 
-STAMP_BYTES = 1 << 20
 
-
-def prepare_settings(config: StudyConfig, folder: RunFolder, source: Path | None) -> dict[str, Any]:
+def prepare_settings(
+    config: StudyConfig, folder: RunFolder, source: Source | None
+) -> dict[str, Any]:
     """Everything that the dataset depends on.
 
     Args:
         config: The study.
         folder: The run folder.
-        source: The click log; None means the log that the folder was prepared from, or else the
-            synthetic one.
+        source: The click log or a dataset; None means what the folder was prepared from, or else
+            the synthetic log.
     """
     data = config.data
     previous = folder.record().get("prepare", {}).get("settings", {})
-    name = "synthetic" if source is None else str(source.resolve())
+    name = "synthetic" if source is None else source_name(source)
     if previous and (source is None or is_same_log(previous, source)):
         name = previous["source"]  # where it was when it was read
     if name == "synthetic":
         made = {"synthetic_rows": data.synthetic_rows, "synthetic_seed": data.synthetic_seed}
         return stated({"source": name}, data=made)
     # A log that is gone is no loss once it is prepared.
-    log = source or Path(name)
-    content = stamp(log) if log.is_file() else previous.get("content")
+    log = source or named_source(name)
+    try:
+        content = content_of(log)
+    except DataError:
+        content = previous.get("content")
+    if is_dataset(log) or (previous.get("is_dataset") and name == previous["source"]):
+        return stated({"source": name, "content": content, "is_dataset": True})
     read = {
         "format": format_of(data.format),
         "split_seed": data.split_seed,
         "layout": data.layout,
         "count": data.count,
-        "users": None if data.users is None else stamp(data.users),
+        "users": None if data.users is None else content_of(data.users),
     }
     return stated({"source": name, "content": content}, data=read)
-
-
-def is_same_log(settings: dict[str, Any], log: Path) -> bool:
-    """Whether a folder was prepared from a log, which may have been moved or removed since.
-
-    Args:
-        settings: Settings of the stage that prepared it.
-        log: The path that is given now; if the file is gone, its name decides.
-    """
-    then = str(settings["source"])
-    if then == str(log.resolve()):
-        return True
-    if log.exists():
-        return log.is_file() and settings.get("content") == stamp(log)
-    return settings.get("content") is not None and Path(then).name == log.name
 
 
 def baselines_settings(folder: RunFolder) -> dict[str, Any]:
@@ -217,14 +214,3 @@ def digest_of(file: Path | None) -> str | None:
         return None if file is None else sha256(file)
     except OSError as error:
         raise StudyError(f"{file}: expected a readable file, got: {error.strerror}") from error
-
-
-def stamp(log: Path) -> str:
-    """A digest of a log's size, beginning and end; cheap for any size."""
-    size = log.stat().st_size
-    found = hashlib.sha256(str(size).encode())
-    with log.open("rb") as stream:
-        found.update(stream.read(STAMP_BYTES))
-        stream.seek(max(0, size - STAMP_BYTES))
-        found.update(stream.read(STAMP_BYTES))
-    return found.hexdigest()[:16]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._log_source import Source
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline.stages import STAGES
 
@@ -21,8 +21,8 @@ class Run(Context):
     Args:
         config: The study.
         folder: Where everything is kept.
-        source: The click log; None means the log that the folder was prepared from, or else the
-            synthetic one.
+        source: The click log or a dataset; None means what the folder was prepared from, or else
+            the synthetic log.
         reporter: Receives the progress.
         stages: All stages in their order, or None for `STAGES`.
     """
@@ -31,7 +31,7 @@ class Run(Context):
         self,
         config: StudyConfig,
         folder: RunFolder,
-        source: Path | None,
+        source: Source | None,
         reporter: Reporter,
         stages: Sequence[Stage] | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ from nasrec_opt.pipeline._checks import check_study
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._console import Reporter, SilentReporter
 from nasrec_opt.pipeline._folder import RunFolder
-from nasrec_opt.pipeline._identity import is_same_log
+from nasrec_opt.pipeline._log_source import Source, content_of, is_same_log
 from nasrec_opt.pipeline._notes import warnings_as_notes
 from nasrec_opt.pipeline._opening import settle
 
@@ -24,7 +24,7 @@ def run_study(
     config: StudyConfig,
     out: Path,
     *,
-    data: Path | None = None,
+    data: Source | None = None,
     until: str | None = None,
     reporter: Reporter | None = None,
     stages: Sequence[Stage] | None = None,
@@ -34,8 +34,8 @@ def run_study(
     Args:
         config: The study.
         out: The run folder; created if it is missing.
-        data: The click log, instead of the one that the study names. A folder that holds a run on
-            another log is renamed, and a new run begins.
+        data: The click log, or a dataset that is prepared already, instead of what the study
+            names. A folder that holds a run on other data is renamed, and a new run begins.
         until: Name of the last stage to run, or None for all.
         reporter: Receives the progress, or None for no output.
         stages: All stages in their order, such as `STAGES` with one of your own among them; None
@@ -69,17 +69,18 @@ def run_study(
     return run
 
 
-def _require_log(folder: RunFolder, data: Path) -> None:
+def _require_log(folder: RunFolder, data: Source) -> None:
     """Refuse a missing log, unless it was prepared before."""
-    if data.exists():
-        return
-    previous = folder.record().get("prepare")
-    is_prepared = previous is not None and folder.dataset_record.exists()
-    if previous is None or not is_prepared or not is_same_log(previous["settings"], data):
-        raise DataError(f"{data}: expected a click log, found nothing there")
+    try:
+        content_of(data)
+    except DataError:
+        previous = folder.record().get("prepare")
+        is_prepared = previous is not None and folder.dataset_record.exists()
+        if previous is None or not is_prepared or not is_same_log(previous["settings"], data):
+            raise
 
 
-def _make_way(folder: RunFolder, data: Path, reporter: Reporter) -> None:
+def _make_way(folder: RunFolder, data: Source, reporter: Reporter) -> None:
     """Rename a folder that holds a run on another log."""
     previous = folder.record().get("prepare")
     if previous and not is_same_log(previous["settings"], data):

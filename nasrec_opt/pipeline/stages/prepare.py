@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from nasrec_opt.data import Dataset, generate_synthetic, prepare
+from nasrec_opt.errors import DataError
 from nasrec_opt.pipeline import _sentences as sentences
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._identity import prepare_settings
 from nasrec_opt.pipeline._log_recipe import with_recipe
+from nasrec_opt.pipeline._log_source import copy_dataset, is_dataset, named_source
 from nasrec_opt.pipeline._stage import Stage
 
 
@@ -30,9 +32,14 @@ def _run(context: Context) -> str:
             seed=data.synthetic_seed,
             progress=context.reporter.advance,
         )
+    elif _inputs(context).get("is_dataset"):
+        given = context.source or named_source(source)
+        if not is_dataset(given):
+            raise DataError(f"{source}: expected a dataset, found none")
+        dataset = copy_dataset(Path(str(given)), out)
     else:
         dataset = prepare(
-            context.source or Path(source),
+            context.source or named_source(source),
             out,
             format=data.format,
             layout=data.layout,
