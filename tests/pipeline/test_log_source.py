@@ -118,7 +118,10 @@ def test_the_command_line_takes_files_and_a_format(study, tmp_path, cli):
     assert content(tmp_path / "run" / "dataset") == content(out)
 
 
-HINT = "; for other tables name a schema: [data] format or --format (nasrec-opt schema FILE writes one)"
+HINT = (
+    "; for other tables name a schema: [data] format or --format "
+    "(nasrec-opt schema FILE writes one)"
+)
 
 
 def test_another_table_as_criteo_is_answered_with_the_key(study, tmp_path, cli):
@@ -134,6 +137,6 @@ def test_another_table_as_criteo_is_answered_with_the_key(study, tmp_path, cli):
     (tmp_path / "header.txt").write_text("label\tI1\n".replace("\n", "\tx" * 38 + "\n") * 20)
     with pytest.raises(DataError, match="got 'label'; line 1 looks like a header: remove it"):
         prepare(tmp_path / "header.txt", tmp_path / "out")
-    with pytest.raises(DataError, match="expected a column .y., got a, b") as caught:
+    with pytest.raises(DataError, match="expected a column 'y', got a, b") as caught:
         prepare(wide, tmp_path / "out", format=tmp_path / "shop.toml")
     assert "nasrec-opt schema" not in str(caught.value)
