@@ -10,11 +10,12 @@ from typing import Any
 import typer
 import typer.core
 
-from nasrec_opt.cli import _architectures, _compare, _generate, _inspect, _models, _stages
+from nasrec_opt.cli import _architectures, _compare, _generate, _inspect, _models, _schema, _stages
 from nasrec_opt.errors import NasrecError
 
 COMMANDS: dict[str, Callable[..., None]] = {  # in the order of --help
     "generate": _generate.generate,
+    "schema": _schema.schema,
     "prepare": _stages.prepare,
     "inspect": _inspect.inspect,
     "run": _stages.run,

@@ -10,6 +10,7 @@ from nasrec_opt.data._generate import (
     generated_features,
     model_inputs,
 )
+from nasrec_opt.data._guess import guess_schema
 from nasrec_opt.data._loader import Loader
 from nasrec_opt.data._log_files import FileFormat
 from nasrec_opt.data._log_layout import GeneratedRows
@@ -42,6 +43,7 @@ __all__ = [
     "generate_log",
     "generate_synthetic",
     "generated_features",
+    "guess_schema",
     "model_inputs",
     "prepare",
 ]
