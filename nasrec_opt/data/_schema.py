@@ -114,7 +114,14 @@ class Schema:
         return bool(self.weight) or self.count == "weight"
 
     def clicks(self, *, has_label: bool = True) -> tuple[str, ...]:
-        """List the columns that a reader reads as 0 or 1."""
+        """List the columns that a reader reads as 0 or 1.
+
+        Args:
+            has_label: Whether the label is read.
+
+        Returns:
+            The label, unless a rule says what a click is.
+        """
         return (self.label,) if has_label and self.has_plain_label else ()
 
     def numbers(self, *, has_label: bool = True) -> tuple[str, ...]:
@@ -122,6 +129,9 @@ class Schema:
 
         Args:
             has_label: Whether what says how a row was clicked is read, and how much it weighs.
+
+        Returns:
+            The dense columns, and then those that only training needs.
         """
         others = []
         if has_label:
@@ -135,6 +145,9 @@ class Schema:
 
         Args:
             has_label: As for `numbers`; then also the time of a row is read.
+
+        Returns:
+            The sparse columns, and then those that only training needs.
         """
         others = []
         if has_label:
