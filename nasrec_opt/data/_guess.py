@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,8 @@ def _head(log: Log, layout: Schema, names: Sequence[str]) -> pl.DataFrame:
         separator=layout.separator,
     )
     chunks = read_chunks(log, schema, chunk_bytes=SAMPLE_BYTES, has_label=False)
-    return next(iter(chunks)).head(SAMPLE_ROWS)
+    # A last line that does not end is a chunk of its own.
+    return pl.concat(islice(chunks, 2)).head(SAMPLE_ROWS)
 
 
 def _label(

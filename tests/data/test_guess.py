@@ -214,3 +214,9 @@ def test_the_page_on_logs_of_ones_own_shows_a_schema_that_is_one(tmp_path):
     )  # fmt: skip
     known = {*Column.from_dict("x", {}).__dataclass_fields__} - {"name"}
     assert all(f"`{key}`" in page for key in known)
+
+
+def test_a_last_line_that_does_not_end_is_a_row(tmp_path):
+    rows = "\n".join(f"{i % 2},{'ab'[i % 2]}" for i in range(20))
+    (tmp_path / "log.csv").write_text(f"clicked,u\n{rows}")
+    assert "first 20 rows" in guess_schema(tmp_path / "log.csv")
