@@ -29,6 +29,7 @@ SEARCHED = "searched"
 KINDS = {  # beginnings of names
     "model ": SEARCHED,
     "ensemble of ": "searched, averaged",
+    "probe (": "probe",
     "random search: ensemble of ": "random search, averaged",
     "random search: ": "random search",
     "published:": "published",
