@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtri
 
 from nasrec_opt.inspection._figures import Drift, Unseen
 
@@ -43,6 +42,8 @@ def drift(first: Counts, second: Counts, *, num_comparisons: int = 1) -> Drift:
     shares, others = np.maximum(first, 0.5) / rows, np.maximum(second, 0.5) / other_rows
     psi = float(((shares - others) * np.log(shares / others)).sum())
     unit = 1 / rows + 1 / other_rows
+    from scipy.special import chdtri  # a study file is read without scipy
+
     limit = float(chdtri(freedom, FALSE_ALARMS / num_comparisons)) * unit
     return Drift(psi=psi, expected=freedom * unit, limit=limit, groups=len(first))
 

@@ -39,6 +39,9 @@ BASES: dict[str, dict[str, Any]] = {
     "data.source": {"data.source": "x.txt"},
     "data.split_seed": {"data.source": "x.txt"},
     "data.format": {"data.source": "x.txt"},
+    "data.layout": {"data.source": "x.txt"},
+    "data.users": {"data.source": "x.txt", "data.format": "kdd2012"},
+    "data.count": {"data.source": "x.txt", "data.format": "kdd2012"},
     "space.multi_operator": {"space.preset": "nasrec_full"},
     "oracle.precision": {"oracle.precision": "float32"},
     "oracle.last_layer": {"oracle.fidelity": "last_layer"},
@@ -52,10 +55,12 @@ BASES: dict[str, dict[str, Any]] = {
     "retrain.model.epsilon": {"retrain.model.optimizer": "adagrad"},
     "retrain.model.clip_norm": {"retrain.model.optimizer": "adagrad"},
     "retrain.model.rate_warmup_fraction": {"retrain.model.optimizer": "adagrad"},
+    "retrain.model.refit": {"retrain.model.optimizer": "adagrad"},
 }
 OTHER: dict[str, Any] = {
     "name": "other",
     "data.source": "y.txt",
+    "data.users": "users.txt",
     "data.format": "schema.toml",
     "space.bits": (4, 8),
     "space.wide": (False, True),
