@@ -73,7 +73,7 @@ def named_genotypes(text: object) -> dict[str, Genotype]:
         text: As `is_named` accepts it.
 
     Returns:
-        Genotypes by their names, such as `published:criteo-small`.
+        Genotypes by name.
 
     Raises:
         GenotypeError: There is no such architecture.

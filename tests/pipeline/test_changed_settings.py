@@ -131,7 +131,7 @@ def effect_in_the_reference(key: str) -> str:
 
 def place(folder: Path) -> None:
     """The files that studies name, in the folder where a test runs."""
-    for name in ("x.txt", "y.txt"):
+    for name in ("x.txt", "y.txt", "users.txt"):
         (folder / name).write_text(f"{name}\n")
     (folder / "schema.toml").write_text('label = "y"\ndense = ["a"]\n')
     (folder / "technology.toml").write_text('base = "recnmp.toml"\n')
