@@ -53,9 +53,10 @@ def kept_study(folder: RunFolder, search: str) -> StudyConfig:
         if shipped is not None:
             values["hardware"]["technology"] = str(shipped)
     except (OSError, ValueError, KeyError, TypeError) as error:
+        found = "found none" if isinstance(error, FileNotFoundError) else f"got {error!r}"
         raise StudyError(
-            f"{file}: expected the study of a run, got {error!r}; `nasrec-opt run STUDY.toml` "
-            "writes it without training anything again"
+            f"{file}: expected the study of a run, {found}; `nasrec-opt run STUDY.toml --out "
+            f"{folder.path}` writes it without training anything again"
         ) from error
     return build_settings(StudyConfig, values, str(file))
 
