@@ -27,8 +27,8 @@ def rank_quality(
 
     Args:
         truth: Log loss of each model trained from scratch, `[models]`.
-        scores: What the oracle says, `[models]`; or what several say, `[oracles, models]`, of whom
-            everything is the mean.
+        scores: What the oracle says, `[models]`; or of several oracles, `[oracles, models]`; all
+            figures are then means over these.
         reference: Scores to compare with, likewise; None means none.
         seed: Seed of the bootstrap.
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nasrec_opt.data._encoding import bin_integers, quantile_ids
+from nasrec_opt.data._encoding import bin_integers, fixed_ids, quantile_ids
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._statistics import Statistics
 from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Counter, FixedIds, Vocabulary
@@ -162,7 +162,7 @@ class CodedIds:
                 known = next(edges)
                 self._add(name, FixedIds(len(known) + 1), partial(_quantile_ids, known))
             elif name in schema.sizes:
-                self._add(name, FixedIds(schema.sizes[name]), _fixed_ids)
+                self._add(name, FixedIds(schema.sizes[name]), fixed_ids)
             else:
                 vocabulary, ids = next(coded)
                 self._add(name, vocabulary, partial(_coded_ids, ids))
@@ -187,11 +187,6 @@ class CodedIds:
 def _coded_ids(ids: Ids, codes: pl.Series) -> Ids:
     found: Ids = ids[codes.to_numpy()]
     return found
-
-
-def _fixed_ids(numbers: pl.Series) -> Ids:
-    ids: Ids = (numbers + FIRST).fill_null(MISSING).to_numpy()
-    return ids
 
 
 def _quantile_ids(edges: npt.NDArray[np.float64], values: pl.Series) -> Ids:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -166,7 +167,53 @@ class Dataset:
         return bool((self._cutoffs < self.meta["cardinalities"][: self._num_sparse]).any())
 
 
-class Split:
+class Batched(ABC):
+    """Rows that are read in batches."""
+
+    @property
+    @abstractmethod
+    def num_rows(self) -> int:
+        """Number of rows."""
+
+    @abstractmethod
+    def rows(self, index: slice | npt.NDArray[np.integer[Any]]) -> Batch:
+        """Read some rows, in the order asked for.
+
+        Args:
+            index: A slice, or row numbers `[rows]`.
+
+        Returns:
+            Dense features `[rows, num_dense]`, sparse ids `[rows, num_sparse]`, labels `[rows]`,
+            and weights `[rows]` where there are some.
+        """
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        start_step: int = 0,
+        drop_last: bool = False,
+    ) -> Loader:
+        """Iterate over one epoch in batches.
+
+        Args:
+            batch_size: Rows of a batch, 1 or more.
+            seed: Seed of the order of the rows, or None for the order of the split.
+            start_step: Number of the first batch; the ones before it are skipped without being
+                read.
+            drop_last: Whether a last batch of fewer rows is left out.
+
+        Returns:
+            An iterable of `Batch`.
+
+        Raises:
+            DataError: `batch_size`, `seed` or `start_step` is out of range.
+        """
+        return Loader(self, batch_size, seed=seed, start_step=start_step, drop_last=drop_last)
+
+
+class Split(Batched):
     """Rows of one split, memory-mapped.
 
     Args:
@@ -224,33 +271,8 @@ class Split:
         weights = None if self.weights is None else np.array(self.weights[index])
         return Batch(dense, sparse, labels, weights)
 
-    def batches(
-        self,
-        batch_size: int,
-        *,
-        seed: int | None = None,
-        start_step: int = 0,
-        drop_last: bool = False,
-    ) -> Loader:
-        """Iterate over one epoch in batches.
 
-        Args:
-            batch_size: Rows of a batch, 1 or more.
-            seed: Seed of the order of the rows, or None for the order of the split.
-            start_step: Number of the first batch; the ones before it are skipped without being
-                read.
-            drop_last: Whether a last batch of fewer rows is left out.
-
-        Returns:
-            An iterable of `Batch`.
-
-        Raises:
-            DataError: `batch_size`, `seed` or `start_step` is out of range.
-        """
-        return Loader(self, batch_size, seed=seed, start_step=start_step, drop_last=drop_last)
-
-
-class JoinedSplit:
+class JoinedSplit(Batched):
     """Rows of several splits as those of one, one split after the other.
 
     Args:
@@ -287,30 +309,6 @@ class JoinedSplit:
             for arrays in zip(*parts, strict=True)
         ]
         return Batch(*joined)
-
-    def batches(
-        self,
-        batch_size: int,
-        *,
-        seed: int | None = None,
-        start_step: int = 0,
-        drop_last: bool = False,
-    ) -> Loader:
-        """Iterate over one epoch in batches, in which rows of all splits are mixed.
-
-        Args:
-            batch_size: As for `Split.batches`.
-            seed: As for `Split.batches`.
-            start_step: As for `Split.batches`.
-            drop_last: As for `Split.batches`.
-
-        Returns:
-            An iterable of `Batch`.
-
-        Raises:
-            DataError: `batch_size`, `seed` or `start_step` is out of range.
-        """
-        return Loader(self, batch_size, seed=seed, start_step=start_step, drop_last=drop_last)
 
 
 def _description(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nasrec_opt.data._schema import PROFILE, Schema
+from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._statistics import Statistics
 from nasrec_opt.data._vocabulary import FEW, FIRST, MISSING, FixedIds, Lookup, Vocabulary
 
@@ -87,7 +87,7 @@ class Encoder:
         ids = np.empty((rows, self._num_columns), np.int32)
         parts = [texts.slice(place * rows, rows) for place in range(self._num_texts)]
         for place in self._fixed:
-            ids[:, place] = _numbered(parts[place])
+            ids[:, place] = fixed_ids(parts[place])
         for place, edges in enumerate(self._statistics.edges):
             values = numbers[self._num_dense + place]
             ids[:, self._num_texts + place] = quantile_ids(edges, values)
@@ -122,9 +122,9 @@ def _places(kinds: Sequence[str], wanted: str) -> npt.NDArray[np.intp]:
     return np.flatnonzero([kind == wanted for kind in kinds])
 
 
-def _numbered(texts: pl.Series) -> npt.NDArray[np.int32]:
-    """Ids of a column whose text is the number of the id."""
-    return (texts.cast(pl.Int32) + FIRST).fill_null(MISSING).to_numpy()
+def fixed_ids(numbers: pl.Series) -> npt.NDArray[np.int32]:
+    """Ids of a column whose values are the numbers of their ids, also as text, `[rows]`."""
+    return (numbers.cast(pl.Int32) + FIRST).fill_null(MISSING).to_numpy()
 
 
 def quantile_ids(
@@ -152,15 +152,9 @@ def bin_integers(values: pl.Series) -> pl.Series:
 
 
 def stacked_texts(frame: pl.DataFrame, schema: Schema) -> pl.Series:
-    """Texts as one column, one after the other, for `Encoder.sparse`."""
-    columns = [frame[name].alias("") for name in _texts(frame, schema)]
+    """Text features as one column, one after the other, for `Encoder.sparse`."""
+    columns = [frame[name].alias("") for name in schema.text_features]
     return pl.concat(columns, rechunk=True) if columns else pl.Series(dtype=pl.String)
-
-
-def _texts(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
-    """Text features, with those that are joined to users once they are in the frame."""
-    is_joined = bool(schema.users) and PROFILE[0] in frame.columns
-    return (*schema.text_features, *(PROFILE if is_joined else ()))
 
 
 def stacked_numbers(frame: pl.DataFrame, schema: Schema) -> npt.NDArray[np.float64]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nasrec_opt.errors import DataError
 
 if TYPE_CHECKING:
-    from nasrec_opt.data._dataset import Batch, JoinedSplit, Split
+    from nasrec_opt.data._dataset import Batch, Batched
 
 CHUNK_ROWS = 1 << 13
 WINDOW_CHUNKS = 64
@@ -38,7 +38,7 @@ class Loader:
 
     def __init__(
         self,
-        split: Split | JoinedSplit,
+        split: Batched,
         batch_size: int,
         *,
         seed: int | None = None,

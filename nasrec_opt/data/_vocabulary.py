@@ -43,12 +43,6 @@ class Counter:
         if self._pending_rows > max(MERGE_ROWS, len(self._total)):
             self._merge()
 
-    @property
-    def num_values(self) -> int:
-        """Number of values seen."""
-        self._merge()
-        return len(self._total)
-
     def finish(self, min_count: int) -> Vocabulary:
         """The vocabulary of values seen at least `min_count` times; ties in order of the values."""
         self._merge()

@@ -76,10 +76,10 @@ def hand_made(name: str, space: SearchSpace | None = None) -> Genotype:
 
     Args:
         name: `dlrm`, `deepfm` or `wide-deep`.
-        space: The space whose genotype it shall be, or None for the smallest that has it. Further
-            blocks are dead, and a width that the space does not have becomes the next larger one.
-            Where blocks have a sparse operator, those of `dlrm` get the space's first one at its
-            smallest width, and the logit reads that of the last block as well.
+        space: The space that the genotype is made for, or None for the smallest that has it.
+            Further blocks are dead, and a width that the space does not have becomes the next
+            larger one. Where blocks have a sparse operator, those of `dlrm` get the space's first
+            one at its smallest width, and the logit reads that of the last block as well.
 
     Returns:
         The genotype, at 8 bits. Not every space has it; `space.contains` tells.

@@ -44,7 +44,7 @@ def named_genotype(text: object, space: SearchSpace | None = None) -> Genotype:
     Args:
         text: `published:` and the name of a model of the paper, or `like:` and the name of a
             hand-made model.
-        space: The space whose genotype a hand-made one shall be; see `hand_made`.
+        space: The space that a hand-made genotype is made for; see `hand_made`.
 
     Returns:
         The genotype, at the 8 bits that a genotype has by default.
