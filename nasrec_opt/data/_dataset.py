@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt._files import read_json
+from nasrec_opt.data._encoding import restored
 from nasrec_opt.data._loader import Loader
 from nasrec_opt.data._split import SPLITS
+from nasrec_opt.data._statistics import Statistics
 from nasrec_opt.data._vocabulary import FIRST, RARE
 from nasrec_opt.errors import DataError
 from nasrec_opt.features import FeatureSpec
@@ -109,6 +111,21 @@ class Dataset:
     def is_weighted(self) -> bool:
         """Whether rows have weights."""
         return bool(self.meta.get("is_weighted", False))
+
+    def restore(self, column: int, numbers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Turn what models read of a dense column back into numbers of the log.
+
+        Args:
+            column: Place of the column among the dense ones.
+            numbers: As models read them, `[rows]`.
+
+        Returns:
+            Numbers as in the log, `[rows]`; a missing one is what 0 stands for.
+        """
+        name = self.meta["dense_columns"][column]
+        options = {option["name"]: option for option in self.meta["schema"].get("options", ())}
+        kind = options.get(name, {}).get("transform") or "log"
+        return restored(kind, Statistics.from_dict(self.meta), column, numbers)
 
     @property
     def bayes_log_loss(self) -> dict[str, float] | None:

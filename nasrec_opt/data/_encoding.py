@@ -118,6 +118,18 @@ class Encoder:
         return np.clip(numbers, -LARGEST, LARGEST)
 
 
+def restored(
+    kind: str, statistics: Statistics, column: int, numbers: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Inverse of `Encoder.dense` for a dense feature of a transform, `[rows]`."""
+    found = np.asarray(numbers, np.float64)
+    if kind == "standard":
+        found = found * statistics.deviations[column] + statistics.means[column]
+    elif kind != "none":
+        found = np.expm1(found) + (statistics.minima[column] if kind == "log" else 0.0)
+    return found
+
+
 def _places(kinds: Sequence[str], wanted: str) -> npt.NDArray[np.intp]:
     return np.flatnonzero([kind == wanted for kind in kinds])
 

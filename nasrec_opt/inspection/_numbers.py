@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -96,27 +96,6 @@ class Numbers:
         nearest = self._restored(numbers + EPSILON * np.maximum(np.abs(numbers), EPSILON))
         digits = -np.ceil(np.log10(np.maximum(nearest - found, EPSILON**2))).astype(int)
         return [round(x, n) for x, n in zip(found.tolist(), digits.tolist(), strict=True)]
-
-
-def restorer(meta: Mapping[str, Any], column: int) -> Callable[[FloatArray], FloatArray]:
-    """How what models read of a dense column is turned back into numbers of the log.
-
-    Args:
-        meta: Description of the dataset.
-        column: Number of the column.
-    """
-    name = meta["dense_columns"][column]
-    options = {option["name"]: option for option in meta.get("schema", {}).get("options", ())}
-    transform = options.get(name, {}).get("transform") or "log"
-    if transform == "log":
-        minima = meta.get("dense_minima") or [1 - shift for shift in meta["dense_shifts"]]
-        return lambda numbers: np.expm1(numbers) + minima[column]
-    if transform == "published":
-        return np.expm1
-    if transform == "standard":
-        deviation, mean = meta["dense_deviations"][column], meta["dense_means"][column]
-        return lambda numbers: numbers * deviation + mean
-    return lambda numbers: numbers
 
 
 def upper_halves(dense: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:

@@ -6,6 +6,7 @@ Memory holds a piece, the clicks of each value, and a hash of each row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.errors import DataError
 from nasrec_opt.inspection._copies import Copies, Hashes, keys_of
 from nasrec_opt.inspection._figures import Signal
-from nasrec_opt.inspection._numbers import SAMPLE_ROWS, Numbers, restorer, upper_halves
+from nasrec_opt.inspection._numbers import SAMPLE_ROWS, Numbers, upper_halves
 from nasrec_opt.inspection._signal import Judge, overall_rate, shrunk_rates
 
 RARE, MISSING, FIRST = 0, 1, 2  # ids, as docs/howto/your_own_log.md has them
@@ -62,7 +63,7 @@ class Tally:
         self._check(some, "train")
         is_there = ~self._is_missing(some)
         return [
-            Numbers(some.dense[is_there[:, column], column], restorer(dataset.meta, column))
+            Numbers(some.dense[is_there[:, column], column], partial(dataset.restore, column))
             for column in range(some.dense.shape[1])
         ]
 

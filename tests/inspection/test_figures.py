@@ -140,6 +140,16 @@ def test_numbers_come_back_from_every_transform(transform, frame, parts, tmp_pat
     )
 
 
+@pytest.mark.parametrize("transform", ["log", "standard", "none", "published"])
+@pytest.mark.parametrize("value", [0, 3])
+def test_a_constant_comes_back_from_every_transform(value, transform, frame, tmp_path):
+    frame.assign(price=value).to_csv(tmp_path / "log.csv", index=False)
+    options = (Column(name="price", transform=transform),)
+    schema = Schema(label="click", sparse=("city",), dropped=("shop", "age"), options=options)
+    found = inspect_dataset(prepare(tmp_path / "log.csv", tmp_path / "set", format=schema))
+    assert found.dense[0].minimum == found.dense[0].maximum == pytest.approx(value, rel=1e-6)
+
+
 def test_the_signal_of_a_column_is_the_log_loss_of_its_rates(found, parts):
     train, validation = parts["train"], parts["validation"]
     column = found.sparse[0]

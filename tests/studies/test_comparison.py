@@ -31,7 +31,8 @@ def row(name, test=0.5, **figures):
         ("DCN-v2", "hand-made"),
         ("logistic regression", "logistic regression"),
         ("constant", "click rate"),
-        ("probe (12345678)", "other"),
+        ("probe (12345678)", "probe"),
+        ("trained beside the search (12345678)", "other"),
     ],
 )
 def test_kinds_go_by_names(name, kind):
