@@ -63,6 +63,9 @@ class DataConfig:
             raise StudyError(f"{name}: expected it with one of {', '.join(FORMATS)}, got a schema")
         if self.count and self.format != "kdd2012":
             raise StudyError(f"count: expected it with kdd2012, got it with {self.format}")
+        if self.users is not None and self.format in FORMATS and self.format != "kdd2012":
+            expected = "it with kdd2012 or a schema"
+            raise StudyError(f"users: expected {expected}, got it with {self.format}")
         check_at_least("synthetic_rows", self.synthetic_rows, 100)
         check_at_least("split_seed", self.split_seed, 0)
         check_at_least("synthetic_seed", self.synthetic_seed, 0)

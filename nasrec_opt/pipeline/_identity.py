@@ -45,22 +45,28 @@ def prepare_settings(
     if name == "synthetic":
         made = {"synthetic_rows": data.synthetic_rows, "synthetic_seed": data.synthetic_seed}
         return stated({"source": name}, data=made)
-    # A log that is gone is no loss once it is prepared.
     log = source or named_source(name)
-    try:
-        content = content_of(log)
-    except DataError:
-        content = previous.get("content")
+    content = _content(log, previous.get("content"))
     if is_dataset(log) or (previous.get("is_dataset") and name == previous["source"]):
         return stated({"source": name, "content": content, "is_dataset": True})
     read = {
         "format": format_of(data.format),
         "split_seed": data.split_seed,
         "layout": data.layout,
-        "count": data.count,
-        "users": None if data.users is None else content_of(data.users),
+        "count": None if data.count == "line" else data.count,  # the default
+        "users": None
+        if data.users is None
+        else _content(data.users, previous.get("data", {}).get("users")),
     }
     return stated({"source": name, "content": content}, data=read)
+
+
+def _content(source: Source, known: str | None) -> str | None:
+    """Identify a file or log as it is; one that is gone is no loss once it is prepared."""
+    try:
+        return content_of(source)
+    except DataError:
+        return known
 
 
 def baselines_settings(folder: RunFolder) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from nasrec_opt.pipeline._searches import place_of, studies_of
 from nasrec_opt.pipeline._stage import Stage
 from nasrec_opt.pipeline._storage import stored_study
 
-PROBE = "probe"
-CHOOSING = (PROBE, "train", "search", "ladder")  # stages that come before the winners
+CHOOSING = ("probe", "train", "search", "ladder")  # stages that come before the winners
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,10 @@ def search_cost(folder: RunFolder, search: str, stages: Sequence[Stage]) -> Sear
 
 
 def _seconds(record: Mapping[str, Any], key: str) -> float:
-    """Wall time of a stage, s; a later search of a folder reads the probes of an earlier one."""
-    keys = [k for k in record if k.partition(" ")[0] == PROBE] if key.startswith(PROBE) else [key]
-    return max(float(record[k]["seconds"]) for k in keys)
+    """Wall time of a stage, s: a later search reads what an earlier one made of the same inputs."""
+    stage, settings = key.split()[0], record[key]["settings"]
+    return max(
+        float(entry["seconds"])
+        for other, entry in record.items()
+        if other.split()[0] == stage and entry["settings"] == settings
+    )

@@ -61,6 +61,7 @@ OTHER: dict[str, Any] = {
     "name": "other",
     "data.source": "y.txt",
     "data.users": "users.txt",
+    "data.count": "impression",
     "data.format": "schema.toml",
     "space.bits": (4, 8),
     "space.wide": (False, True),

@@ -285,7 +285,7 @@ def test_bad_input_is_one_sentence(cli, finished, tmp_path):
     (out / "study.json").write_text(json.dumps(study))
     refused("study.json: search: sampler: expected one of", "compare", out, "--random")
     (out / "study.json").unlink()
-    refused("`nasrec-opt run STUDY.toml` writes it", "compare", out, "--random")
+    refused(f"`nasrec-opt run STUDY.toml --out {out}` writes it", "compare", out, "--random")
     assert {p: t for p, t in before.items() if p.name != "study.json"} == files_below(out)
 
 

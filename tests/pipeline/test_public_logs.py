@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from conftest import TINY_STUDY
@@ -27,6 +28,12 @@ def test_a_study_runs_on_the_raw_format(cli, tmp_path, name):
     assert results["models"]
     columns = Preprocessor.load(tmp_path / "run" / "dataset").column_names[1]
     assert columns[-1] == ("C21" if name == "avazu" else "age")
+    # What was read is no longer needed, and a default that is said is none that has changed.
+    shutil.rmtree(tmp_path / "log")
+    (tmp_path / "study.toml").write_text(study.replace('count = "line"\n', ""))
+    again = cli("run", tmp_path / "study.toml", "--out", tmp_path / "run")
+    assert again.returncode == 0, again.stderr
+    assert "prepare   already done" in again.stderr + again.stdout
 
 
 def test_a_study_with_weights_is_refused_by_what_does_not_read_them(cli, tmp_path):

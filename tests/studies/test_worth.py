@@ -72,8 +72,13 @@ tables = ["search"]
 def forked_workers():
     """Fresh workers load all libraries, which takes seconds: one killed test does with them."""
     own = _workers._context
+
+    def forked(is_fresh: bool) -> object:
+        assert is_fresh  # CPU seconds of a contender are those of its own process
+        return own(False)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_workers, "_context", lambda is_fresh: own(False))
+        patch.setattr(_workers, "_context", forked)
         yield
 
 
@@ -361,7 +366,7 @@ def test_seeds(text, seeds):
 def test_a_killed_study_goes_on(plan, tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "studies.worth"]
-    options = arguments(folder, plan, contenders="logistic", logs="brief", seeds="0,1")
+    options = arguments(folder, plan, contenders="logistic", logs="brief", seeds="0..2")
     process = subprocess.Popen([*command, *options], start_new_session=True)
     deadline = time.monotonic() + PATIENCE_S
     while not (folder / "results.parquet").exists() and time.monotonic() < deadline:
@@ -369,9 +374,9 @@ def test_a_killed_study_goes_on(plan, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = pl.read_parquet(folder / "results.parquet")
-    assert len(before) == 1
+    assert 1 <= len(before) < 3
     assert main(options) == 0
     after = pl.read_parquet(folder / "results.parquet")
     assert after.head(len(before)).equals(before)
-    assert after["seed"].to_list() == [0, 1]
+    assert after["seed"].sort().to_list() == [0, 1, 2]
     assert not list(folder.glob(".race-*"))  # nothing is left of who was killed
