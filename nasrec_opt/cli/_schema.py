@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -34,4 +35,5 @@ def schema(
         return
     with atomic_write(out) as stream:
         stream.write(text)
-    print(f"{out}: read it, then: nasrec-opt prepare {data} --format {out} --out DIR")
+    command = f"nasrec-opt prepare {quote(str(data))} --format {quote(str(out))} --out DIR"
+    print(f"{out}: read it, then: {command}")

@@ -68,10 +68,15 @@ class Column:
         if self.clip is not None and not (len(self.clip) == 2 and self.clip[0] < self.clip[1]):
             raise self._wrong("clip", "a smaller and a larger number")
         for name, least in (("bins", 2), ("last", 1), ("hashed", 1)):
-            if getattr(self, name) != 0 and not least <= getattr(self, name) <= LARGEST_TABLE:
-                raise self._wrong(name, f"{least} or more")
-        if not all(1 <= divisor <= 2**63 for divisor in self.modulo) or self.size > LARGEST_TABLE:
+            value = getattr(self, name)
+            if value != 0 and not least <= value <= LARGEST_TABLE:
+                raise self._wrong(
+                    name, f"{least} or more" if value < least else f"at most {LARGEST_TABLE}"
+                )
+        if not all(1 <= divisor <= 2**63 for divisor in self.modulo):
             raise self._wrong("modulo", "1 or more")
+        if self.size > LARGEST_TABLE:
+            raise self._wrong("modulo", f"at most {LARGEST_TABLE} at the end")
         if self.base not in (10, 16):
             raise self._wrong("base", "10 or 16")
         check_parts(f"{self.name}: parts", self.parts)

@@ -53,14 +53,14 @@ def derive(
     for name in schema.dense:
         clip = schema.option(name).clip if schema.options else None
         columns[name] = frame[name].clip(*clip) if clip else frame[name]
-    for name in schema.sparse:
-        columns |= (
-            _texts(where, frame[name], schema.option(name))
-            if schema.options
-            else {name: frame[name]}
-        )
     if has_label and schema.time:
         columns[TIME] = _times(where, frame[schema.time], schema.option(schema.time))
+    for name in schema.sparse:
+        if not schema.options:
+            columns[name] = frame[name]
+            continue
+        seconds = columns.get(TIME) if name == schema.time else None
+        columns |= _texts(where, frame[name], schema.option(name), seconds)
     if schema.users:
         columns[USER] = plain(frame[schema.users])
     return pl.DataFrame(columns)
@@ -127,10 +127,12 @@ def _times(where: _Where, texts: pl.Series, column: Column) -> pl.Series:
     return seconds
 
 
-def _texts(where: _Where, texts: pl.Series, column: Column) -> dict[str, pl.Series]:
-    """The categories that a sparse column becomes, by name."""
+def _texts(
+    where: _Where, texts: pl.Series, column: Column, seconds: pl.Series | None
+) -> dict[str, pl.Series]:
+    """The categories that a sparse column becomes, by name; `seconds` of dates that are parsed."""
     if column.parts:
-        seconds = seconds_of(texts, column.format)
+        seconds = seconds_of(texts, column.format) if seconds is None else seconds
         is_lost = seconds.is_null() & texts.is_not_null()
         where.check(texts, is_lost, f"{_date(column)} or a missing value")
         return {

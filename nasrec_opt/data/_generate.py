@@ -134,6 +134,7 @@ def generate_log(
     options: dict[str, str] = {"like": like, "vocabulary": vocabulary}
     options |= {"log_odds": "planted" if log_odds is None else "given"}
     numbers = {"rows": rows, "seed": seed, "drift": drift, "split_seed": split_seed}
+    numbers |= {} if log_odds is None else {"signal": signal}
     with atomic_directory(out) as folder:
         name, metrics, lines = _write(folder, source, file_format, chunk_rows, progress)
         found: dict[str, Any] = {"metrics": metrics, "line_metrics": lines}

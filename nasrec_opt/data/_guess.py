@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import polars as pl
 
 from nasrec_opt.data._dates import seconds_of
 from nasrec_opt.data._formats import AVAZU, KDD
-from nasrec_opt.data._lines import SEPARATORS
+from nasrec_opt.data._lines import SEPARATORS, split_fields
 from nasrec_opt.data._parquet import table_columns
 from nasrec_opt.data._reading import column_names, read_chunks
 from nasrec_opt.data._schema import PANDAS_INDEX, Schema
@@ -42,6 +44,7 @@ PATTERNS = {  # digits of a date: the form, tried where the name of the column s
     14: ("%Y%m%d%H%M%S",),
 }
 LISTS = "|;"
+FEW_LINES = 20  # by which a separator is found
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,31 @@ def _layout(log: Log, label: str | None) -> Schema:
         return Schema(label=NO_LABEL)
     with TextStream(log.files[0]) as stream:
         head = stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf")
-    line = head.partition(b"\n")[0].rstrip(b"\r").decode(errors="replace")
-    separator = max(SEPARATORS, key=lambda mark: (line.count(mark), mark != " "))
-    schema = Schema(label=NO_LABEL, separator=separator if separator in line else ",")
-    fields = [field.strip(' "') for field in line.split(schema.separator)]
+    lines = [line.rstrip("\r") for line in head.decode(errors="replace").split("\n")[:FEW_LINES]]
+    schema = Schema(label=NO_LABEL, separator=_separator(lines[:-1] or lines))
+    fields = [field.strip() for field in _fields(lines[0], schema.separator)]
     are_names = not any(map(_is_number, fields)) and sum(not field for field in fields) <= 1
     if label in fields or (are_names and len(set(fields)) == len(fields)):
         return schema
     names = (f"column_{place}" for place in range(1, len(fields) + 1))
     return Schema(label=NO_LABEL, separator=schema.separator, columns=(NO_LABEL, *names))
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """The first mark that divides all lines into equally many fields, or else the most frequent."""
+    for mark in SEPARATORS:
+        widths = {len(_fields(line, mark)) for line in lines}
+        if len(widths) == 1 and widths != {1}:
+            return mark
+    found = max(SEPARATORS, key=lambda mark: (lines[0].count(mark), mark != " "))
+    return found if found in lines[0] else ","
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    try:
+        return split_fields(line, Schema(label=NO_LABEL, separator=separator))
+    except csv.Error:  # a line break in quotes, or quotes that are none
+        return line.split(separator)
 
 
 def _is_number(text: str) -> bool:
@@ -296,7 +315,7 @@ def _toml(
 ) -> str:
     lines = [
         f"# Guessed from the first {rows:,} rows of {_quoted(name)}: read it, change it, then run",
-        f"#   nasrec-opt prepare {_quoted(name)} --format THIS.toml --out DIR",
+        f"#   nasrec-opt prepare {quote(name)} --format THIS.toml --out DIR",
         "",
         *label,
     ]

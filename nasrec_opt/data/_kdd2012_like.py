@@ -67,8 +67,8 @@ def frame(seed: int, rows: GeneratedRows, clicks: IntArray) -> pl.DataFrame:
     ids = {column.name: ranks + 1 for column, ranks in zip(COLUMNS, rows.sparse, strict=True)}
     return pl.DataFrame(
         {
-            "click": clicks,
-            "impression": impressions,
+            "clicks": clicks,
+            "impressions": impressions,
             "display_url": hashed(key_of(0, "display_url"), ids["display_url"]),
             "ad_id": ids["ad_id"],
             "advertiser_id": ids["advertiser_id"],

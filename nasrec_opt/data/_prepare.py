@@ -21,7 +21,7 @@ from nasrec_opt.data._formats import find_schema
 from nasrec_opt.data._lines import LayoutError
 from nasrec_opt.data._output import MADE_OF, made_of, making, unchanged
 from nasrec_opt.data._passes import Rows, Survey, Writer
-from nasrec_opt.data._profiles import Profiles
+from nasrec_opt.data._profiles import Profiles, require_profiles
 from nasrec_opt.data._reading import CHUNK_BYTES, read_chunks, resolved
 from nasrec_opt.data._schema import Count, Schema
 from nasrec_opt.data._sources import find_log
@@ -105,14 +105,16 @@ def prepare(
         raise DataError(f"users: expected {expected} with this schema, got {got}")
     _check_out(out)
 
-    profiles = Profiles.read(users) if users is not None else None
-    joined = find_log(users).stamp() if users is not None else None
+    if users is not None:
+        require_profiles(users)
+    joined = None if users is None else find_log(users).stamp()
     identity = made_of(log, schema=schema.to_dict(), seed=seed, min_count=least, users=joined)
     with making(out):
         dataset = unchanged(out, identity)
         if dataset is not None:
             logger.info("%s: made of the same before, nothing to do", out)
             return dataset
+        profiles = Profiles.read(users) if users is not None else None
         chunks = read_chunks(
             log, schema, chunk_bytes=chunk_bytes, progress=_part(progress, READING)
         )

@@ -16,6 +16,16 @@ UNKNOWN = "0"  # gender and age of a user without a profile, as published
 _COLUMNS = {"user": pl.Int64} | dict.fromkeys(PROFILE, pl.Int32)
 
 
+def require_profiles(source: Path | str) -> None:
+    """Refuse a file that is not there, before anything is read.
+
+    Raises:
+        DataError: There is none.
+    """
+    if not Path(source).is_file():
+        raise DataError(f"{source}: expected a file of user profiles, found nothing there")
+
+
 class Profiles:
     """Gender and age by user.
 
@@ -38,9 +48,7 @@ class Profiles:
         Raises:
             DataError: The file is missing, or a line is not three integers.
         """
-        source = Path(source)
-        if not source.is_file():
-            raise DataError(f"{source}: expected a file of user profiles, found nothing there")
+        require_profiles(source)
         try:
             table = pl.read_csv(source, separator="\t", has_header=False, schema=_COLUMNS)
         except pl.exceptions.PolarsError as error:

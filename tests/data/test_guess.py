@@ -120,6 +120,24 @@ def test_separator_and_header_are_found(tmp_path, separator, has_header):
     prepare(path, tmp_path / "out", format=tmp_path / "log.toml")
 
 
+@pytest.mark.parametrize("has_header", [True, False])
+def test_marks_in_names_and_quotes_separate_nothing(tmp_path, has_header):
+    names = ("Clicked on Ad", "Daily Time Spent on Site", "User|Age;Sex, at last")
+    frame = table().select("clicked", "price", "city")
+    frame.columns = list(names)
+    frame = frame.with_columns(pl.col(names[2]) + ", a b c d; e|f")
+    path = tmp_path / "log file.csv"
+    frame.write_csv(path, include_header=has_header)
+    text = guess_schema(path, label=names[0] if has_header else None)
+    assert "nasrec-opt prepare 'log file.csv' --format" in text
+    (tmp_path / "log.toml").write_text(text)
+    schema = Schema.from_toml(tmp_path / "log.toml")
+    assert schema.separator == ","
+    found = (schema.label, *schema.dense, *schema.sparse)
+    assert found == (names if has_header else ("column_1", "column_2", "column_3"))
+    prepare(path, tmp_path / "out", format=tmp_path / "log.toml")
+
+
 def test_a_parquet_file_is_guessed_as_its_values_are(tmp_path):
     frame = table().with_columns(pair=pl.concat_list("user", "level"))
     frame.write_parquet(tmp_path / "log.parquet")
