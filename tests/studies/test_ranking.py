@@ -24,6 +24,7 @@ from nasrec_opt.supernet import Subnet
 from studies._setup import Setup
 from studies._subnets import Subnets, draw, subnets_of
 from studies._tasks import truth_of
+from studies._techniques import TECHNIQUES, applies
 from studies.ablation import METHODS
 from studies.ablation import main as ablation
 from studies.ranking import main
@@ -103,6 +104,13 @@ def test_expected_log_loss_is_that_of_the_true_probabilities(finished, tmp_path)
     chance = np.load(dataset.path / "test" / "probabilities.npy")
     naive = -(chance * np.log(said) + (1 - chance) * np.log(1 - said)).mean()
     assert truth["expected_log_loss"] == pytest.approx(naive, abs=1e-6)
+
+
+def test_costly_scorings_are_for_the_default_technique_alone():
+    assert applies("single-any", "fine-tune")
+    assert not applies("unbalanced", "fine-tune")
+    for technique in TECHNIQUES:
+        assert applies(technique, "supernet") or TECHNIQUES[technique].scorings is not None
 
 
 def test_runs_are_in_mlflow_once(finished):
@@ -202,7 +210,12 @@ def test_subnets_alone_are_trained_and_no_ranking_is_made_up(other_log):
 
 
 def test_ablation_on_the_same_folder(finished, other_log):
-    options = [*arguments(finished)[:1], "--workers=1", "--trials=12", "--top=1"]
+    options = [
+        *arguments(finished)[:1],
+        "--workers=1",
+        "--trials=40",
+        "--top=1",
+    ]  # more than a population
     assert ablation([*options, "--logs", str(other_log)]) == 0
     table = pl.read_parquet(finished / "ablation.parquet")
     assert table["method"].to_list() == list(METHODS)
