@@ -12,6 +12,8 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
+    json_to_distribution,
 )
 
 NAN = float("nan")
@@ -44,7 +46,7 @@ def floats(draw: Any) -> FloatDistribution:
     if draw(st.booleans()):
         step = draw(st.sampled_from([0.1, 0.25, 0.5, 1.0, 3.0, 1e-3]))
         rest = step * draw(st.sampled_from([0.0, 0.3, 0.99]))
-        return FloatDistribution(low, low + step * (values - 1) + rest, step=step)
+        return as_stored(FloatDistribution(low, low + step * (values - 1) + rest, step=step))
     is_log = draw(st.booleans())
     low = abs(low) or 1e-9 if is_log else low
     if draw(st.booleans()):  # as many floats as values
@@ -54,6 +56,14 @@ def floats(draw: Any) -> FloatDistribution:
     else:
         high = max(low, draw(st.sampled_from(SPECIAL_FLOATS)))
     return FloatDistribution(low, min(high, 1.7e308), log=is_log)
+
+
+def as_stored(distribution: FloatDistribution) -> BaseDistribution:
+    """The range that Optuna keeps: storing one may cut a step off its end, for want of a digit."""
+    found: BaseDistribution = distribution
+    for _ in range(4):
+        found = json_to_distribution(distribution_to_json(found))
+    return found
 
 
 def categoricals(values: st.SearchStrategy[Any] = PLAIN) -> st.SearchStrategy[BaseDistribution]:
