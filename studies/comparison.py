@@ -96,7 +96,7 @@ def kinds_table(rows: Iterable[ModelRow]) -> str:
         ]
         for kind, row in best.items()
     ]
-    return markdown([*head, "of the searched one's"], lines)
+    return markdown([*head, "MFLOPs beside the searched one"], lines)
 
 
 def kind_of(row: ModelRow) -> str:

@@ -105,8 +105,8 @@ def _click_rates(found: Inspection) -> Iterator[Finding]:
                 "drift",
                 None,
                 f"The click rate is {percent(split.click_rate)} of the {_rows_of(split)} and "
-                f"{percent(train.click_rate)} of the training rows, more apart than by chance: "
-                "predictions will be too "
+                f"{percent(train.click_rate)} of the training rows, a larger difference "
+                "than chance explains: predictions will be too "
                 f"{'low' if difference > 0 else 'high'}.",
             )
 
@@ -258,8 +258,8 @@ def _users(column: SparseFigures) -> Finding:
         "users",
         [column.name],
         f"{percent(known['validation'])} of the validation rows and {percent(known['test'])} of "
-        f"the test rows are of a {column.name} that training rows have too. If a model is to serve "
-        "new ones, figures from these rows are too good.",
+        f"the test rows are of a {column.name} that training rows have too. For new ones a model "
+        "will be worse than these rows suggest.",
     )
 
 

@@ -113,6 +113,17 @@ def test_distinct_values_grow_as_in_the_whole_log():
         assert found == pytest.approx(sample_values, rel=0.02, abs=12), column.name
 
 
+def test_distinct_values_of_all_columns_are_those_of_the_page():
+    """docs/howto/generate.md has these sums."""
+    sums = dict.fromkeys((0, 1), 0.0)
+    for column in CRITEO.columns:
+        popularity = Popularity.fit(column.shares, *column.distinct)
+        for place, (rows, _) in enumerate(column.distinct):
+            sums[place] += popularity.distinct(rows)
+    assert sums[0] == pytest.approx(33.3e6, rel=0.002)
+    assert round(sums[1]) == 267_153
+
+
 @pytest.mark.parametrize("layout", [AVAZU, KDD2012], ids=lambda layout: layout.name)
 def test_vocabularies_of_the_other_logs_are_those_of_the_reference(layout):
     draw = Draw(layout, seed=0, rows=1, drift=0.0, is_small=False)
