@@ -28,7 +28,7 @@ class DataConfig:
             and age are left out.
         count: What becomes of a line of KDD Cup 2012, which counts several shows: a row (`line`),
             a row for each show (`impression`), or a row for all clicks and one for all others, with
-            their numbers as weights (`weight`). None means `line`.
+            their numbers as weights (`weight`). None means a row.
         split_seed: Seed of the 80/10/10 split.
         min_count: Values that occur less often in the training rows share the id of rare values.
             None means the log's.
