@@ -5,11 +5,12 @@ It is a further search of the folder, which shares the dataset, the supernet and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import MLflowConfig
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._kept_study import kept_study
@@ -40,11 +41,15 @@ def random_results(folder: RunFolder, search: str) -> Path | None:
     Returns:
         The file, or None where there is none with the search's present settings.
     """
-    studies, own = studies_of(folder), _known(folder, search)
-    for place in (place_of(name, studies) for name in studies):
+    studies = studies_of(folder)
+    places = {place_of(name, studies): settings for name, settings in studies.items()}
+    own = _budget(folder, search, places.get(search))
+    if own is None:
+        return None
+    for place, settings in places.items():
         other = _known(folder, place)
-        if place != search and own is not None and other is not None:
-            is_it = _budget(other) == _budget(as_random(own))
+        if place != search and other is not None and is_random(other):
+            is_it = _budget(folder, place, settings) == own
             if is_it and folder.results_of(place).exists():
                 return folder.results_of(place)
     return None
@@ -58,7 +63,21 @@ def _known(folder: RunFolder, search: str) -> StudyConfig | None:
         return None
 
 
-def _budget(config: StudyConfig) -> StudyConfig:
-    """A study without what changes no figure."""
+def _budget(folder: RunFolder, place: str, settings: Mapping[str, Any] | None) -> Any:
+    """All that the figures of a search depend on, but for who proposes its trials.
+
+    Args:
+        folder: The run folder.
+        place: Name of the search's study; empty for the first search of the folder.
+        settings: All that its trials depend on, as recorded: what files hold, not their paths.
+
+    Returns:
+        Values to compare; None where they are not on record.
+    """
+    config = _known(folder, place)
+    if config is None or settings is None:
+        return None
+    of_proposer = {"engine", "sampler", *as_random(config).search.unread()}
+    search = {k: v for k, v in settings.get("search", {}).items() if k not in of_proposer}
     retrain = replace(config.retrain, workers=None)
-    return replace(config, mlflow=MLflowConfig(), retrain=retrain)
+    return {**settings, "search": search}, config.search.n_trials, config.search.ladder, retrain

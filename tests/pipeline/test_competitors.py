@@ -152,6 +152,9 @@ def test_a_random_search_with_another_budget_is_no_row(cli, compared, tmp_path):
     study["retrain"]["workers"] = 2  # changes no figure
     file.write_text(json.dumps(study))
     assert random_rows(out)
+    study["space"]["file"] = "/elsewhere/space.toml"  # where it is now; what it held is on record
+    file.write_text(json.dumps(study))
+    assert random_rows(out)
     study["retrain"]["seeds"] = 3
     file.write_text(json.dumps(study))
     assert not random_rows(out)
