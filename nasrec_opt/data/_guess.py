@@ -71,7 +71,8 @@ def guess_schema(source: Given, *, label: str | None = None) -> str:
     r"""Guess the schema of a log from its first rows.
 
     Args:
-        source: The log, as for `prepare`; of several files the first one is read.
+        source: The log or the table in memory, as for `prepare`; of several files the first one is
+            read.
         label: The column of clicks, or None to guess it as well.
 
     Returns:
@@ -94,7 +95,7 @@ def guess_schema(source: Given, *, label: str | None = None) -> str:
     rule, label = _label(log, frame, names, label)
     guesses = {name: _of_column(frame, name) for name in names if name != label}
     guesses = _with_category(log, guesses)
-    return _toml(Path(log.name).name, layout, len(frame), rule, guesses)
+    return _toml(log, layout, len(frame), rule, guesses)
 
 
 def _layout(log: Log, label: str | None) -> Schema:
@@ -310,12 +311,14 @@ def _with_category(log: Log, guesses: dict[str, _Guess]) -> dict[str, _Guess]:
     raise DataError(f"{log}: expected columns beside the label, found none that can be read")
 
 
-def _toml(
-    name: str, layout: Schema, rows: int, label: list[str], guesses: dict[str, _Guess]
-) -> str:
+def _toml(log: Log, layout: Schema, rows: int, label: list[str], guesses: dict[str, _Guess]) -> str:
+    name = Path(log.name).name
+    command = f"nasrec-opt prepare {quote(name)} --format THIS.toml --out DIR"
+    if log.in_memory:
+        command = 'prepare(frame, "DIR", format="THIS.toml")'
     lines = [
         f"# Guessed from the first {rows:,} rows of {_quoted(name)}: read it, change it, then run",
-        f"#   nasrec-opt prepare {quote(name)} --format THIS.toml --out DIR",
+        f"#   {command}",
         "",
         *label,
     ]

@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 
 from nasrec_opt._files import read_json
 from nasrec_opt.data._dataset import META, Dataset
+from nasrec_opt.data._parquet import content_stamp
+from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._sources import Log
 from nasrec_opt.data._split import SPLITS
 from nasrec_opt.errors import DataError
@@ -21,13 +23,22 @@ from nasrec_opt.errors import DataError
 MADE_OF = "made_of"  # key of the description
 
 
-def made_of(log: Log, **options: Any) -> dict[str, Any]:
+def made_of(log: Log, schema: Schema, **options: Any) -> dict[str, Any]:
     """What identifies the input of a dataset: its files by name, size, time and parts, and options.
 
+    A table in memory is identified by the content of the columns that are read.
+
     Args:
-        log: The files.
+        log: The files, or the table.
+        schema: The columns, resolved.
         options: Everything else that the dataset depends on, as JSON values.
+
+    Raises:
+        DataError: The table has a column that cannot be read.
     """
+    options["schema"] = schema.to_dict()
+    if log.in_memory:
+        return {"files": [], "stamp": content_stamp(log, schema), **options}
     stats = [(path.name, path.stat()) for path in log.paths]
     files = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
     return {"files": files, "stamp": log.stamp(), **options}

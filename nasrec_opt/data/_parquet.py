@@ -6,40 +6,31 @@ the rest of the package supports: integers, floats, booleans, text.
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import compute, types
 
+from nasrec_opt.data._frames import CHUNK_ROWS, Frame, index_of
 from nasrec_opt.data._schema import PANDAS_INDEX, Schema
 from nasrec_opt.data._sources import DAMAGE, Log, LogFile, damage
 from nasrec_opt.errors import DataError
 
-CHUNK_ROWS = 1 << 17
-
 
 def table_columns(file: LogFile, schema: Schema) -> tuple[str, ...]:
     """Names of the columns of a table, without an index of pandas that the schema does not name."""
-    return names_of(_Table(file).schema, schema)
-
-
-def names_of(given: pa.Schema, schema: Schema) -> tuple[str, ...]:
-    """The same for a schema of Arrow."""
-    named = {schema.label, schema.weight, schema.impressions, schema.time, schema.users}
-    named |= {*schema.dense, *schema.sparse, *schema.dropped, *(o.name for o in schema.options)}
-    try:
-        index = json.loads((given.metadata or {})[b"pandas"])["index_columns"]
-        index = {name for name in index if isinstance(name, str)}  # others are not stored
-    except (KeyError, TypeError, ValueError):
-        index = set()
+    table, named = _table(file), schema.named
     return tuple(
         name
-        for name in given.names
-        if name in named or not (name in index or PANDAS_INDEX.fullmatch(name))
+        for name in table.names
+        if name in named or not (name in table.index or PANDAS_INDEX.fullmatch(name))
     )
 
 
@@ -56,9 +47,9 @@ def table_frames(
     Raises:
         DataError: The file is damaged, or a column has a type that is neither text nor numbers.
     """
-    table = _Table(file)
+    table = _table(file)
     used = schema.used(has_label=has_label)
-    check_types(file, table.schema, schema, used)
+    check_types(file, table.types(used), schema, used)
     row = 0
     with _named_damage(file):
         for batch, done in table.batches(used):
@@ -78,8 +69,9 @@ def require_same_types(log: Log, schema: Schema) -> None:
     """
     if len(log.files) == 1:
         return
-    tables = [(file, _Table(file).schema) for file in log.files]
-    for name in schema.texts():
+    texts = schema.texts()
+    tables = [(file, _table(file).types(texts)) for file in log.files]
+    for name in texts:
         known: tuple[LogFile, pa.DataType] | None = None
         for file, table in tables:
             kind = _inner(table.field(name).type)
@@ -92,6 +84,49 @@ def require_same_types(log: Log, schema: Schema) -> None:
             known = known or (file, kind)
 
 
+def content_stamp(log: Log, schema: Schema) -> str:
+    """Identify the rows of tables by all that is read of them.
+
+    Args:
+        log: Tables.
+        schema: Their columns, resolved.
+
+    Returns:
+        Sixteen hexadecimal digits; equal rows have equal ones, whatever library holds them.
+
+    Raises:
+        DataError: A column cannot be read.
+    """
+    found = hashlib.sha256()
+    for file in log.files:
+        for frame, _ in table_frames(file, schema):
+            for values in frame.get_columns():
+                found.update(f"{values.name}\0{values.dtype}\0{len(values)}\0".encode())
+                found.update(np.packbits(values.is_null().to_numpy()).tobytes())
+                for part in _parts(values):
+                    found.update(part.tobytes())
+    return found.hexdigest()[:16]
+
+
+def _parts(values: pl.Series) -> list[npt.NDArray[Any]]:
+    """All bytes of a column of text or numbers, with nulls as empty text or 0."""
+    if values.dtype == pl.Null:
+        return []
+    if values.dtype == pl.Boolean:
+        values = values.cast(pl.UInt8)
+    if values.dtype != pl.String:
+        return [values.fill_null(value=0).to_numpy()]
+    array = values.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = array.buffers()
+    ends = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    text = np.frombuffer(data or b"", np.uint8)
+    return [np.diff(ends), text[ends[0] : ends[-1]]]
+
+
+def _table(file: LogFile) -> _Table | Frame:
+    return _Table(file) if file.frame is None else file.frame
+
+
 class _Table:
     """A file of Parquet or Arrow, opened."""
 
@@ -100,14 +135,19 @@ class _Table:
         with _named_damage(file):
             if file.kind == "Parquet":
                 self._opened = pq.ParquetFile(file.path, page_checksum_verification=True)
-                self.schema = self._opened.schema_arrow
+                self._schema = self._opened.schema_arrow
             else:
                 opens = pa.ipc.open_file if file.kind == "Arrow" else pa.ipc.open_stream
                 # Not mapped: a damaged file that says it is longer would end the process.
                 self._stream = pa.OSFile(str(file.path))
                 self._opened = opens(self._stream)
-                self.schema = self._opened.schema
-            self.schema.names  # noqa: B018 - raises where they are no UTF-8
+                self._schema = self._opened.schema
+            self.names = tuple(self._schema.names)  # raises where they are no UTF-8
+        self.index = index_of(self._schema)
+
+    def types(self, columns: Sequence[str]) -> pa.Schema:
+        """Types of columns."""
+        return pa.schema([self._schema.field(name) for name in columns])
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, int]]:
         """Batches of at most `CHUNK_ROWS` rows with some of the columns, and the bytes read."""

@@ -8,7 +8,7 @@ holds a chunk and the values of the categories, never the whole log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from nasrec_opt.data._passes import Rows, Survey, Writer
 from nasrec_opt.data._profiles import Profiles, require_profiles
 from nasrec_opt.data._reading import CHUNK_BYTES, read_chunks, resolved
 from nasrec_opt.data._schema import Count, Schema
-from nasrec_opt.data._sources import find_log
+from nasrec_opt.data._sources import Given, find_log
 from nasrec_opt.data._spool import Spool
 from nasrec_opt.errors import DataError
 from nasrec_opt.options import Layout
@@ -43,7 +43,7 @@ Progress = Callable[[int, int | None], None]
 
 
 def prepare(
-    source: Path | str | Sequence[Path | str],
+    source: Given,
     out: Path | str,
     *,
     format: Path | str | Schema = "criteo",  # noqa: A002 - as on the command line
@@ -65,7 +65,9 @@ def prepare(
     Args:
         source: The log: a file, a folder of files, a pattern such as `day_*.csv`, a file in a .zip
             archive as `archive.zip/day_0.csv`, or a list of these, read in order of their names.
-            Text may be plain, .gz, .bz2, .xz, .zst, .lz4 or .zip; tables are Parquet or Arrow.
+            Text may be plain, .gz, .bz2, .xz, .zst, .lz4 or .zip; tables are Parquet or Arrow. Or
+            a table in memory, which gives the same dataset as its rows in a Parquet file: a data
+            frame of pandas or polars, a table of Arrow, or what exports an Arrow stream.
         out: Folder of the dataset; it appears only when it is complete.
         format: `criteo`, `avazu`, `kdd2012`, a schema, or the path of a schema TOML.
         layout: Columns of a public log: ours, or those of the paper's code (`published`).
@@ -108,7 +110,7 @@ def prepare(
     if users is not None:
         require_profiles(users)
     joined = None if users is None else find_log(users).stamp()
-    identity = made_of(log, schema=schema.to_dict(), seed=seed, min_count=least, users=joined)
+    identity = made_of(log, schema, seed=seed, min_count=least, users=joined)
     with making(out):
         dataset = unchanged(out, identity)
         if dataset is not None:

@@ -75,6 +75,8 @@ def read_chunks(
     if not rows:
         has_header = log.is_text and not schema.columns
         found = "no row below the header" if has_header else "an empty file"
+        if log.in_memory:
+            found = "no rows"
         raise DataError(f"{log}: expected a click log, got {found}")
 
 

@@ -7,9 +7,7 @@ of floats in pandas, so that 5 arrives as 5.0. Such a value is looked up in eith
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from numbers import Number
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +19,8 @@ import pyarrow as pa
 from nasrec_opt.data._checking import convert
 from nasrec_opt.data._derived import USER, derive
 from nasrec_opt.data._encoding import stacked_numbers, stacked_texts
-from nasrec_opt.data._parquet import CHUNK_ROWS, arrow_frame, check_types, table_frames
+from nasrec_opt.data._frames import Frame, array_of, is_table
+from nasrec_opt.data._parquet import arrow_frame, check_types, table_frames
 from nasrec_opt.data._reading import column_names, read_chunks
 from nasrec_opt.data._schema import Schema, check_once
 from nasrec_opt.data._sources import Given, find_log
@@ -66,10 +65,12 @@ def columns_of(rows: Any, schema: Schema) -> Iterator[Columns]:
         if plain is not None:
             yield plain
             return
-    table = _table(rows, used)
-    check_types(WHERE, table.schema, schema, used)
+    table = _frame(rows, used)
+    types = table.types(used)
+    check_types(WHERE, types, schema, used)
     row = 0
-    for batch in table.to_batches(max_chunksize=CHUNK_ROWS) or [_empty(table)]:
+    batches = (batch for batch, _ in table.batches(used)) if table.num_rows else [_empty(types)]
+    for batch in batches:
         yield _columns(WHERE, arrow_frame(WHERE, batch, row, schema, used), row, schema)
         row += batch.num_rows
 
@@ -158,65 +159,23 @@ def _of_plain_values(rows: Sequence[Mapping[str, Any]], schema: Schema) -> Colum
     return _stacked(derive(WHERE, frame, 0, schema, has_label=False), schema)
 
 
-def _table(rows: Any, used: Sequence[str]) -> pa.Table:
-    """The columns that are used, as a table of Arrow."""
+def _frame(rows: Any, used: Sequence[str]) -> Frame:
+    """A table with the columns that are used."""
     if isinstance(rows, (list, tuple)):
-        return pa.table({name: _array(name, [row[name] for row in rows]) for name in used})
-    if isinstance(rows, pa.RecordBatch):
-        rows = pa.Table.from_batches([rows])
-    pandas = sys.modules.get("pandas")
-    if isinstance(rows, pa.Table):
-        _check_names(WHERE, rows.column_names, used)
-        return rows.select(list(used))
-    if isinstance(rows, pl.DataFrame):
-        _check_names(WHERE, rows.columns, used)
-        return rows.select(used).to_arrow()
-    if pandas and isinstance(rows, pandas.DataFrame):
-        _check_names(WHERE, list(rows.columns), used)
-        return pa.table({name: _array(name, rows[name]) for name in used})
-    raise DataError(
-        f"{WHERE}: expected a dict, a list of dicts, or a table of pandas, polars or Arrow, got "
-        f"{described(rows)}"
-    )
+        columns = {name: array_of(WHERE, name, [row[name] for row in rows]) for name in used}
+        return Frame(pa.table(columns), WHERE)
+    if not is_table(rows):
+        raise DataError(
+            f"{WHERE}: expected a dict, a list of dicts, or a table of pandas, polars or Arrow, "
+            f"got {described(rows)}"
+        )
+    frame = Frame(rows, WHERE)
+    _check_names(WHERE, frame.names, used)
+    return frame
 
 
-def _array(name: str, values: Any) -> pa.Array:
-    """Python's values of a column; those of several types as text.
-
-    Raises:
-        DataError: A value is no single value.
-    """
-    try:
-        return pa.array(values, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        texts = [_text(f"{WHERE}:{row}: field {name}", v) for row, v in enumerate(values, start=1)]
-        return pa.array(texts, pa.large_string())
-
-
-def _text(where: str, value: Any) -> str | None:
-    """A value beside which there are values of other types."""
-    if _is_missing(value):
-        return None
-    if isinstance(value, str):
-        if any("\ud800" <= mark <= "\udfff" for mark in value):
-            raise DataError(f"{where}: expected text, got half of a surrogate pair in {value!a}")
-        return value
-    if isinstance(value, (bool, np.bool_)):
-        return str(value).lower()
-    if isinstance(value, (Number, np.generic)):
-        return str(value)
-    raise DataError(f"{where}: expected a single value, got {described(value)}")
-
-
-def _is_missing(value: Any) -> bool:
-    try:
-        return value is None or bool(value != value)  # NaN is not itself
-    except (TypeError, ValueError, ArithmeticError):  # pandas' NA, an array, a signalling NaN
-        return type(value).__name__ == "NAType" or isinstance(value, Number)
-
-
-def _empty(table: pa.Table) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=table.schema)
+def _empty(types: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=types)
 
 
 def _check_keys(rows: Sequence[Any], used: Sequence[str]) -> None:

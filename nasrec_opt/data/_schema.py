@@ -213,6 +213,14 @@ class Schema:
         columns = [column for column in self.options if column.size]
         return {name: column.size for column in columns for name in column.feature_names}
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Columns of a table that the schema mentions."""
+        others = {self.label, self.weight, self.impressions, self.time, self.users} - {""}
+        return frozenset(
+            others.union(self.dense, self.sparse, self.dropped, (c.name for c in self.options))
+        )
+
     def resolve(self, names: Sequence[str]) -> Schema:
         """Fit the schema to a table: the result names every sparse column.
 

@@ -27,11 +27,13 @@ from typing import IO, Any, Literal, Self
 
 import pyarrow as pa
 
-from nasrec_opt.errors import DataError
+from nasrec_opt.data._frames import Frame, Tabular, is_table
+from nasrec_opt.errors import DataError, described
 
-Kind = Literal["text", "Parquet", "Arrow", "Arrow stream"]
-Given = Path | str | Sequence[Path | str]  # what a user names as a log
+Kind = Literal["text", "Parquet", "Arrow", "Arrow stream", "frame"]
+Given = Path | str | Sequence[Path | str] | Tabular  # what a user gives as a log
 
+FRAME = "frame"  # what errors call a table in memory
 HEAD_BYTES = 512
 STAMP_BYTES = 1 << 20
 PIECE_BYTES = 1 << 20
@@ -72,19 +74,21 @@ DAMAGE = (
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """A file of a log, or a member of a .zip archive.
+    """A file of a log, a member of a .zip archive, or a table in memory.
 
     Args:
-        path: The file.
+        path: The file, or the name of the table.
         kind: What it is; a compressed text is text.
-        size: Bytes on the disk.
+        size: Bytes on the disk, or rows in memory.
         member: Name in the archive; empty for a file that is none.
+        frame: The table in memory, or None for a file.
     """
 
     path: Path
     kind: Kind
     size: int
     member: str = ""
+    frame: Frame | None = None
 
     def __str__(self) -> str:
         return f"{self.path}/{printable(self.member)}" if self.member else str(self.path)
@@ -96,7 +100,8 @@ class Log:
 
     Args:
         name: The log as errors name it.
-        files: At least one; all of them are text, or all of them tables of Parquet or Arrow.
+        files: At least one; all of them are text, or all of them tables of Parquet or Arrow; or
+            one table in memory.
     """
 
     name: str
@@ -107,7 +112,7 @@ class Log:
 
     @property
     def size(self) -> int:
-        """Bytes on the disk."""
+        """Bytes on the disk, or rows in memory."""
         return sum(file.size for file in self.files)
 
     @property
@@ -116,9 +121,14 @@ class Log:
         return self.files[0].kind == "text"
 
     @property
+    def in_memory(self) -> bool:
+        """Whether it is a table in memory."""
+        return self.files[0].frame is not None
+
+    @property
     def paths(self) -> tuple[Path, ...]:
-        """The files on the disk, an archive once."""
-        return tuple(dict.fromkeys(file.path for file in self.files))
+        """The files on the disk, an archive once; none for a table in memory."""
+        return tuple(dict.fromkeys(file.path for file in self.files if file.frame is None))
 
     def stamp(self) -> str:
         """Identify the content: cheap for any size, as only parts of each file are read.
@@ -126,7 +136,12 @@ class Log:
         Returns:
             Sixteen hexadecimal digits, which follow from the size, the beginning and the end of
             each file and from which members of an archive are read.
+
+        Raises:
+            DataError: It is a table in memory.
         """
+        if self.in_memory:
+            raise DataError(f"{self}: expected files, got a table in memory")
         stamps = [_stamp(path) for path in self.paths]
         members = [file.member for file in self.files if file.member]
         if len(stamps) == 1 and not members:
@@ -141,6 +156,7 @@ def find_log(given: Given | Log) -> Log:
         given: A file, a folder of files, a pattern such as `day_*.csv`, a member of a .zip archive
             as `archive.zip/day_0.csv`, or a sequence of these. In a folder, subfolders are read as
             well, and names that begin with `.` or `_` are left out; so they are in an archive.
+            Or a table in memory: a data frame of pandas or polars, a table of Arrow.
 
     Returns:
         The files in order of their names, numbers in names by their value.
@@ -150,7 +166,10 @@ def find_log(given: Given | Log) -> Log:
     """
     if isinstance(given, Log):
         return given
-    names = [given] if isinstance(given, (str, Path)) else list(given)
+    if is_table(given):
+        frame = Frame(given, FRAME)
+        return Log(FRAME, (LogFile(Path(FRAME), "frame", frame.num_rows, frame=frame),))
+    names = [given] if isinstance(given, (str, Path)) else _listed(given)
     if not names:
         raise DataError("source: expected at least one file, got an empty list")
     paths = [path for name in names for path in _paths(Path(name))]
@@ -260,6 +279,18 @@ def damage(file: LogFile | Path, what: str, error: BaseException) -> DataError:
 def printable(text: str) -> str:
     """Text with escapes for what a terminal cannot show."""
     return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+
+
+def _listed(given: Any) -> list[Path | str]:
+    names = list(given) if isinstance(given, Sequence) else [given]
+    for name in names:
+        if not isinstance(name, (str, Path)):
+            hint = "; call collect() first" if hasattr(name, "collect") else ""
+            raise DataError(
+                "source: expected paths, or one table of pandas, polars or Arrow, got "
+                f"{described(name)}{hint}"
+            )
+    return names
 
 
 def _paths(given: Path) -> Iterator[Path]:

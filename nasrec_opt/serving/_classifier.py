@@ -111,8 +111,8 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         binned = self.binned_dense or table.has_no_category
         with tempfile.TemporaryDirectory(prefix="nasrec-opt-") as temporary:
             folder = Path(temporary)
-            table.frame.with_columns(pl.Series(label, labels)).write_parquet(folder / "X.parquet")
-            prepare(folder / "X.parquet", folder / "log", format=schema, seed=seed)
+            rows = table.frame.with_columns(pl.Series(label, labels))
+            prepare(rows, folder / "log", format=schema, seed=seed)
             kinds: dict[str, Any] = {"min_count": self.min_count, "binned_dense": binned}
             dataset = Dataset.open(folder / "log", **kinds)
             config = _seeded(self.config, seed)
