@@ -18,6 +18,10 @@ from nasrec_opt.errors import DataError, described
 CHUNK_ROWS = 1 << 17
 
 
+class ColumnError(DataError):
+    """A column of a table cannot be read; others may be."""
+
+
 class Tabular(Protocol):
     """A table in memory: of pandas, polars, Arrow, or of a library that exports Arrow's streams."""
 
@@ -153,13 +157,13 @@ def _text(where: str, value: Any) -> str | None:
         return None
     if isinstance(value, str):
         if any("\ud800" <= mark <= "\udfff" for mark in value):
-            raise DataError(f"{where}: expected text, got half of a surrogate pair in {value!a}")
+            raise ColumnError(f"{where}: expected text, got half of a surrogate pair in {value!a}")
         return value
     if isinstance(value, (bool, np.bool_)):
         return str(value).lower()
     if isinstance(value, (Number, np.generic)):
         return str(value)
-    raise DataError(f"{where}: expected a single value, got {described(value)}")
+    raise ColumnError(f"{where}: expected a single value, got {described(value)}")
 
 
 def _is_missing(value: Any) -> bool:

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ import polars as pl
 
 from nasrec_opt.data._dates import seconds_of
 from nasrec_opt.data._formats import AVAZU, KDD
+from nasrec_opt.data._frames import ColumnError
 from nasrec_opt.data._lines import SEPARATORS, split_fields
 from nasrec_opt.data._parquet import table_columns
 from nasrec_opt.data._reading import column_names, read_chunks
@@ -147,11 +149,8 @@ def _sample(log: Log, layout: Schema) -> tuple[list[str], pl.DataFrame]:
     names = list(table_columns(log.files[0], layout))
     columns = []
     for name in filter(None, names):
-        try:
+        with suppress(ColumnError):
             columns.append(_head(log, layout, [name]))
-        except DataError as error:
-            if ": field " not in str(error):  # the file, and not the type of the column
-                raise
     return names, pl.concat(columns, how="horizontal") if columns else pl.DataFrame()
 
 

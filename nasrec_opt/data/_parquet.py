@@ -1,14 +1,17 @@
 """Tables of Parquet and Arrow as text or numbers, or an error that names an unsupported column.
 
 Arrow has more types than polars reads correctly. So Arrow casts columns here to the few types that
-the rest of the package supports: integers, floats, booleans, text.
+the rest of the package supports: integers, floats, booleans, text. As a number, a date is the days
+since 1970, a time the seconds since midnight, a timestamp the seconds since 1970 in UTC, and a
+duration its seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,10 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import compute, types
 
-from nasrec_opt.data._frames import CHUNK_ROWS, Frame, index_of
+from nasrec_opt.data._frames import CHUNK_ROWS, ColumnError, Frame, index_of
 from nasrec_opt.data._schema import PANDAS_INDEX, Schema
 from nasrec_opt.data._sources import DAMAGE, Log, LogFile, damage
 from nasrec_opt.errors import DataError
+
+DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # of a second, by unit
 
 
 def table_columns(file: LogFile, schema: Schema) -> tuple[str, ...]:
@@ -186,9 +191,13 @@ def check_types(source: object, given: pa.Schema, schema: Schema, used: Sequence
     Raises:
         DataError: A column has a type that is neither text nor numbers.
     """
-    texts = schema.texts()
+    texts, clicks = schema.texts(), schema.clicks()
     for name in used:
-        _check_type(source, name, given.field(name).type, is_number=name not in texts)
+        kind = given.field(name).type
+        is_time = types.is_temporal(_inner(kind)) and not types.is_interval(_inner(kind))
+        if not _is_plain(_inner(kind)) and (name in clicks or not is_time):
+            expected = "single values" if name in texts else "numbers"
+            raise ColumnError(f"{source}: field {name}: expected {expected}, got {kind}")
 
 
 def arrow_frame(
@@ -213,9 +222,9 @@ def arrow_frame(
     return _with_nulls(pl.DataFrame(pa.table(columns)))
 
 
-def _check_type(source: object, name: str, given: pa.DataType, *, is_number: bool) -> None:
-    kind = _inner(given)
-    is_plain = (
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether values are numbers, booleans or text."""
+    return (
         types.is_null(kind)
         or types.is_boolean(kind)
         or types.is_integer(kind)
@@ -223,10 +232,6 @@ def _check_type(source: object, name: str, given: pa.DataType, *, is_number: boo
         or types.is_decimal(kind)
         or _is_text(kind)
     )
-    if is_plain or (types.is_temporal(kind) and not types.is_interval(kind) and not is_number):
-        return
-    expected = "numbers" if is_number else "single values"
-    raise DataError(f"{source}: field {name}: expected {expected}, got {given}")
 
 
 def _inner(kind: pa.DataType) -> pa.DataType:
@@ -238,9 +243,11 @@ def _inner(kind: pa.DataType) -> pa.DataType:
 
 def _spelling(kind: pa.DataType) -> str:
     """Equal for types whose equal values are equal text."""
-    for name in ("integer", "floating", "boolean"):
+    for name in ("integer", "floating", "boolean", "decimal", "date", "time", "duration"):
         if getattr(types, f"is_{name}")(kind):
             return name
+    if types.is_timestamp(kind):
+        return "timestamp in a zone" if kind.tz else "timestamp"
     return "text" if _is_text(kind) else str(kind)
 
 
@@ -284,13 +291,51 @@ def _plain(source: object, name: str, column: pa.Array, row: int, *, is_number: 
     column.validate(full=True)
     if types.is_float16(kind):
         return column.cast(pa.float32())
+    if types.is_temporal(kind):
+        return _time_number(column) if is_number else _time_text(column)
     if types.is_decimal(kind):
-        return column.cast(pa.float64() if is_number else pa.string())
+        return column.cast(pa.float64()) if is_number else _decimal_text(column)
+    return column
+
+
+def _time_number(column: pa.Array) -> pa.Array:
+    """Days since 1970 of dates; seconds of all others: since 1970, since midnight, that last."""
+    kind = column.type
+    if types.is_date(kind):
+        return column.cast(pa.date32()).cast(pa.int32())
+    ticks = column.cast(pa.int32() if types.is_time32(kind) else pa.int64())
+    return compute.divide(ticks.cast(pa.float64(), safe=False), float(10 ** DIGITS[kind.unit]))
+
+
+def _time_text(column: pa.Array) -> pa.Array:
+    """Dates and times as in ISO 8601, UTC, and durations in seconds: in each unit the same text."""
+    kind = column.type
     if types.is_duration(kind):
-        return column.cast(pa.int64())  # ticks of its unit: equal durations are equal categories
+        ticks = column.cast(pa.int64())
+        return _each(ticks, lambda tick: Decimal(tick).scaleb(-DIGITS[kind.unit]))
     if types.is_timestamp(kind) and kind.tz:
         column = column.cast(pa.timestamp(kind.unit))  # UTC: its zone may be unknown here
-    return column.cast(pa.large_string()) if types.is_temporal(kind) else column
+    texts = column.cast(pa.large_string())
+    if types.is_date(kind) or kind.unit == "s":
+        return texts
+    texts = compute.replace_substring_regex(texts, r"\.0+$", "")
+    return compute.replace_substring_regex(texts, r"(\.\d*[1-9])0+$", r"\1")
+
+
+def _decimal_text(column: pa.Array) -> pa.Array:
+    """Decimals in digits: in each scale the same text."""
+    if not column.type.scale:
+        return column.cast(pa.large_string())
+    is_short = column.type.bit_width < 128  # for which Arrow has fewer functions
+    return _each(column.cast(pa.decimal128(38, column.type.scale)) if is_short else column, Decimal)
+
+
+def _each(column: pa.Array, number: Callable[[Any], Decimal]) -> pa.Array:
+    """The text of a number for each value, without zeros at its end."""
+    coded = column.dictionary_encode()
+    values = (f"{number(value):f}" for value in coded.dictionary.to_pylist())
+    texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in values]
+    return pa.array(texts, pa.large_string()).take(coded.indices)
 
 
 def _validate(column: pa.Array) -> None:
@@ -317,10 +362,10 @@ def _text(source: object, name: str, column: pa.Array, row: int) -> pa.Array:
             (value or b"").decode()
         except UnicodeDecodeError as error:
             found = f"byte 0x{value[error.start]:02x} at position {error.start + 1}"
-            raise DataError(
+            raise ColumnError(
                 f"{source}:{number}: field {name}: expected UTF-8 text, got {found}"
             ) from None
-    raise DataError(f"{source}: field {name}: expected UTF-8 text, got other bytes")
+    raise ColumnError(f"{source}: field {name}: expected UTF-8 text, got other bytes")
 
 
 def _with_nulls(frame: pl.DataFrame) -> pl.DataFrame:
