@@ -22,6 +22,9 @@ class LadderConfig:
         probes: Models that are trained to the end before the supernet, so that there is one early;
             they become the search's first trials, and the ladder learns from them, but does not
             choose among them.
+        known: Models known to be good, such as `like:dlrm`, which become probes too: names and
+            files as `[search] initial` takes them. The first random probe is trained before them,
+            since it is cheaper. A model that ships is left out where the space does not have it.
         epochs: Epochs of the first rung: a quarter or a half of one on a long log, several on a
             short one; every further rung has twice as many. None means the fewest with 300 steps.
 
@@ -33,6 +36,7 @@ class LadderConfig:
     epochs: float | None = None
     share: float = 0.5
     probes: int = 0
+    known: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         put_plain(self)

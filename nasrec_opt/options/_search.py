@@ -83,7 +83,7 @@ class SearchConfig:
                 f"initial: expected at most as many genotypes as n_trials = {self.n_trials}, got "
                 f"{len(set(self.initial))}"
             )
-        probes = self.ladder.probes if self.ladder else 0
+        probes = self.ladder.probes + len(set(self.ladder.known)) if self.ladder else 0
         if probes + len(set(self.initial)) > self.n_trials:
             raise StudyError(
                 f"probes: expected at most n_trials = {self.n_trials} genotypes together with "

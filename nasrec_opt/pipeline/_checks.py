@@ -12,7 +12,7 @@ from nasrec_opt.errors import NasrecError, StudyError
 from nasrec_opt.options import FORMATS, check_ranked_bits
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._cost import accelerator_of
-from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._initial import initial_genotypes, known_genotypes
 from nasrec_opt.pipeline._named import given_genotypes
 from nasrec_opt.pipeline._proposer import make_proposer
 from nasrec_opt.space import FLOAT_BITS
@@ -27,7 +27,7 @@ def check_study(config: StudyConfig) -> None:
     Raises:
         DataError: The schema is bad.
         DescriptionError: The technology file is bad.
-        GenotypeError: A genotype of `initial` cannot be read, or is not in the space.
+        GenotypeError: A genotype of `initial` or `known` cannot be read, or is not in the space.
         MissingExtraError: The sampler needs a package that is not installed.
         StudyError: The sampler's options are bad, or bits and accelerator do not fit together.
     """
@@ -41,6 +41,8 @@ def check_study(config: StudyConfig) -> None:
         )
     check_ranked_bits(config.oracle.bits, space)
     initial_genotypes(config.search, space)
+    if config.search.ladder is not None:
+        known_genotypes(config.search.ladder, space)
     try:
         given_genotypes(config.retrain.genotypes, config)
     except NasrecError as error:

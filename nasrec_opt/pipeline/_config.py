@@ -101,43 +101,51 @@ class StudyConfig:
         if "retrain" in values:
             values["retrain"] = on_recipe(values["retrain"])
         config = build_settings(cls, values, str(path))
-        base = path.parent
-        data, space, hardware = config.data, config.space, config.hardware
-        if data.source is not None:
-            paths = (data.source,) if isinstance(data.source, Path) else data.source
-            log = tuple(base / path for path in paths)
-            data = dataclasses.replace(data, source=log if len(log) > 1 else log[0])
-        if data.format not in FORMATS:
-            data = dataclasses.replace(data, format=str(base / data.format))
-        if data.users is not None:
-            data = dataclasses.replace(data, users=base / data.users)
-        if space.file is not None:
-            space = dataclasses.replace(space, file=base / space.file)
-        if hardware.technology is not None:
-            technology = base / hardware.technology
-            if not technology.exists():  # a file beside the study comes before one that ships
-                technology = shipped_technology(hardware.technology) or technology
-            hardware = dataclasses.replace(hardware, technology=technology)
-        if space.file is None:
+        config = based(config, path.parent)
+        technology = config.hardware.technology
+        if technology is not None and not technology.exists():  # one beside the study comes first
+            shipped = shipped_technology(Path(values["hardware"]["technology"])) or technology
+            config = dataclasses.replace(config, hardware=HardwareConfig(technology=shipped))
+        if config.space.file is None:
             try:
-                space.build()
+                config.space.build()
             except GenotypeError as error:
                 raise StudyError(f"{path}: [space]: {error}") from error
-        search = dataclasses.replace(config.search, initial=beside(base, config.search.initial))
-        given = beside(base, config.retrain.genotypes)
-        retrain = dataclasses.replace(config.retrain, genotypes=given)
-        return dataclasses.replace(
-            config, data=data, space=space, hardware=hardware, search=search, retrain=retrain
-        )
+        return config
 
 
-def beside(base: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """Genotypes that a study names, with files as paths that do not depend on where it is read.
+def based(config: StudyConfig, base: Path) -> StudyConfig:
+    """A study whose paths begin at a folder, unless they are absolute.
 
     Args:
-        base: The folder that the paths are relative to.
-        names: Files, and names of models that ship.
+        config: The study.
+        base: The folder.
     """
+    data, space, hardware = config.data, config.space, config.hardware
+    search, ladder, retrain = config.search, config.search.ladder, config.retrain
+    if data.source is not None:
+        paths = (data.source,) if isinstance(data.source, Path) else data.source
+        log = tuple(base / path for path in paths)
+        data = dataclasses.replace(data, source=log if len(log) > 1 else log[0])
+    if data.format not in FORMATS:
+        data = dataclasses.replace(data, format=str(base / data.format))
+    if data.users is not None:
+        data = dataclasses.replace(data, users=base / data.users)
+    if space.file is not None:
+        space = dataclasses.replace(space, file=base / space.file)
+    if hardware.technology is not None:
+        hardware = dataclasses.replace(hardware, technology=base / hardware.technology)
+    if ladder is not None:
+        ladder = dataclasses.replace(ladder, known=_beside(base, ladder.known))
+    search = dataclasses.replace(search, initial=_beside(base, search.initial), ladder=ladder)
+    retrain = dataclasses.replace(retrain, genotypes=_beside(base, retrain.genotypes))
+    return dataclasses.replace(
+        config, data=data, space=space, hardware=hardware, search=search, retrain=retrain
+    )
+
+
+def _beside(base: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Genotypes that a study names; names of models that ship are no paths."""
     return tuple(name if is_named(name) else str(base / name) for name in names)
 
 

@@ -13,7 +13,7 @@ from nasrec_opt.errors import DataError, StudyError
 from nasrec_opt.options import FORMATS, LadderConfig, OracleConfig, differences
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder
-from nasrec_opt.pipeline._initial import initial_genotypes
+from nasrec_opt.pipeline._initial import initial_genotypes, known_genotypes
 from nasrec_opt.pipeline._log_source import (
     Source,
     content_of,
@@ -89,7 +89,11 @@ def probe_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
     facts, tables = _of_the_log(config, folder, space)
     ladder, retrain = config.search.ladder, config.retrain
     if ladder is not None:
-        tables["ladder"] = {"probes": ladder.probes, "epochs": ladder.epochs}
+        tables["ladder"] = {
+            "probes": ladder.probes,
+            "known": [g.to_json() for g in known_genotypes(ladder, space)],
+            "epochs": ladder.epochs,
+        }
     tables["retrain"] = {"model": as_json(retrain.model)}
     if retrain.ensemble > 1:
         tables["retrain"]["ensemble"] = retrain.ensemble
@@ -108,6 +112,7 @@ def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) 
     search["initial"] = [g.to_json() for g in initial_genotypes(config.search, space)]
     if config.search.ladder is not None:  # which ones follows from the space, the log and the seed
         search["probes"] = config.search.ladder.probes
+        search["known"] = [g.to_json() for g in known_genotypes(config.search.ladder, space)]
     return stated(
         {"train": digest(train_settings(config, folder, space))},
         oracle=_oracle_read(config.oracle),

@@ -13,8 +13,8 @@ from hw import shipped_technology
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt._settings import build_settings
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import FORMATS
-from nasrec_opt.pipeline._config import StudyConfig, beside
+from nasrec_opt.options import HardwareConfig
+from nasrec_opt.pipeline._config import StudyConfig, based
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._schema import as_json
@@ -63,21 +63,9 @@ def kept_study(folder: RunFolder, search: str) -> StudyConfig:
 
 def _portable(config: StudyConfig) -> dict[str, Any]:
     """A study as JSON values that mean the same in any working directory."""
-    data, space, hardware = config.data, config.space, config.hardware
-    data = replace(data, source=None)
-    if data.format not in FORMATS:
-        data = replace(data, format=str(Path(data.format).absolute()))
-    if data.users is not None:
-        data = replace(data, users=data.users.absolute())
-    if space.file is not None:
-        space = replace(space, file=space.file.absolute())
-    technology = hardware.technology
-    if technology is not None:
-        is_shipped = shipped_technology(technology.name) == technology
-        found = Path(technology.name) if is_shipped else technology.absolute()
-        hardware = replace(hardware, technology=found)
-    search = replace(config.search, initial=beside(Path.cwd(), config.search.initial))
-    values: dict[str, Any] = as_json(
-        replace(config, data=data, space=space, hardware=hardware, search=search)
-    )
+    config = based(config, Path.cwd())
+    technology = config.hardware.technology
+    if technology is not None and shipped_technology(technology.name) == technology:
+        config = replace(config, hardware=HardwareConfig(technology=Path(technology.name)))
+    values: dict[str, Any] = as_json(replace(config, data=replace(config.data, source=None)))
     return values

@@ -22,6 +22,7 @@ from nasrec_opt.pipeline._conditions import conditions_of_study
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
+from nasrec_opt.pipeline._initial import known_genotypes
 from nasrec_opt.pipeline._search import Found, Progress, complete_trials, winners
 from nasrec_opt.pipeline._trainers import Job, default_workers, train_ahead
 from nasrec_opt.retrain import RetrainedModel, epoch_steps, forget_early
@@ -38,10 +39,12 @@ def probes_of(config: StudyConfig, dataset: Dataset) -> list[Genotype]:
         dataset: What the models are trained on.
     """
     ladder = config.search.ladder
-    if ladder is None or not ladder.probes:
+    if ladder is None:
         return []
     space = config.space.build()
-    return probe_genotypes(space, dataset.features, ladder.probes, config.seed)
+    drawn = probe_genotypes(space, dataset.features, ladder.probes, config.seed)
+    known = known_genotypes(ladder, space)
+    return list(dict.fromkeys([*drawn[:1], *known, *drawn[1:]]))
 
 
 def train_probes(

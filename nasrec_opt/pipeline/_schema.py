@@ -36,7 +36,7 @@ USUAL: dict[str, Any] = {
     "supernet": json_values(TrainConfig()),
     "oracle": json_values(OracleConfig()),
     "hardware": json_values(HardwareConfig()),
-    "search": json_values(SearchConfig()) | {"probes": 0},
+    "search": json_values(SearchConfig()) | {"probes": 0, "known": []},
     "ladder": json_values(LadderConfig()),
     "retrain": json_values(RetrainStageConfig()),
 }
@@ -149,7 +149,10 @@ def ladder_read(values: Mapping[str, Any]) -> Settings:
     Args:
         values: The table.
     """
-    return {k: v for k, v in values.items() if k != "share" or values["models"] is None}
+    unread = {"known"}  # they are among the search's first trials
+    if values["models"] is not None:
+        unread.add("share")
+    return {name: value for name, value in values.items() if name not in unread}
 
 
 def _usual(key: str) -> Any:

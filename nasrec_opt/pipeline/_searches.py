@@ -73,7 +73,7 @@ def name_of_search(name: str, settings: Mapping[str, Any], studies: Studies) -> 
 def proposer_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Who proposes the trials of a search: a name, options that this one reads, first trials."""
     search = USUAL["search"] | settings.get("search", {})
-    first = {"initial": search["initial"], "probes": search["probes"]}
+    first = {name: search[name] for name in ("initial", "probes", "known")}
     if search["engine"] == "ax":
         strategy = search["ax"].get("strategy", USUAL["search"]["ax"]["strategy"])
         return {"name": f"ax-{strategy}"} | first

@@ -1,4 +1,4 @@
-"""`[search] initial`: genotypes of a study file that are the first trials of its search."""
+"""Genotypes of a study file: first trials of its search, and models known to be good."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import pytest
 from conftest import TINY_STUDY
 
 from nasrec_opt import Genotype, SearchSpace
+from nasrec_opt.data import Dataset
 from nasrec_opt.errors import GenotypeError, StudyError
 from nasrec_opt.pipeline import StudyConfig, run_study
-from nasrec_opt.pipeline._initial import initial_genotypes
-from nasrec_opt.space import published_model
+from nasrec_opt.pipeline._checks import check_study
+from nasrec_opt.pipeline._identity import probe_settings, retrain_settings, search_settings
+from nasrec_opt.pipeline._initial import initial_genotypes, known_genotypes
+from nasrec_opt.pipeline._probes import probes_of
+from nasrec_opt.space import hand_made, published_model
 
 SPACE = SearchSpace.nasrec_small(2)
 GENOTYPES = [SPACE.sample(np.random.default_rng(seed)) for seed in (0, 1)]
@@ -131,3 +135,58 @@ def test_more_first_trials_than_trials_are_refused(tmp_path):
     path = study_file(tmp_path, [f"{number}.json" for number in range(7)])
     with pytest.raises(StudyError, match=r"initial: expected at most as many .* as n_trials = 6"):
         StudyConfig.from_toml(path)
+
+
+FOUR = TINY_STUDY.replace("num_blocks = 2", "num_blocks = 4")
+
+
+def ladder_of(folder: Path, known: list[str], probes: int = 2, text: str = FOUR) -> StudyConfig:
+    """The tiny study with a ladder that knows models."""
+    table = f"\n[search.ladder]\nprobes = {probes}\nknown = {json.dumps(known)}\n"
+    return StudyConfig.from_toml(study_file(folder, [], text=text + table))
+
+
+def test_known_models_are_probes_after_the_cheapest_random_one(tmp_path):
+    config = ladder_of(tmp_path, ["like:dlrm", "like:dlrm"])
+    space = config.space.build()
+    run = run_study(config, tmp_path / "run", until="prepare")
+    dataset = Dataset.open(run.folder.dataset)
+    first, known, second = probes_of(config, dataset)
+    assert known == hand_made("dlrm", space)
+    assert [first, second] == probes_of(ladder_of(tmp_path, []), dataset)
+    assert probes_of(ladder_of(tmp_path, ["like:dlrm"], probes=0), dataset) == [known]
+
+
+def test_a_known_file_is_beside_the_study(tmp_path):
+    config = ladder_of(tmp_path, ["a.json"], text=TINY_STUDY)
+    assert known_genotypes(config.search.ladder, SPACE) == (GENOTYPES[0],)
+    with pytest.raises(GenotypeError, match=r"\[search.ladder\]: known: .*a.json: blocks: expect"):
+        known_genotypes(config.search.ladder, SearchSpace.nasrec_small(3))
+
+
+def test_a_known_model_that_the_space_does_not_have_is_left_out(tmp_path):
+    config = ladder_of(tmp_path, ["like:dlrm", "published:kdd-small"], text=TINY_STUDY)
+    assert known_genotypes(config.search.ladder, SPACE) == ()
+
+
+def test_an_unknown_known_model_is_refused(tmp_path):
+    config = ladder_of(tmp_path, ["like:dlmr"])
+    with pytest.raises(GenotypeError, match=r"\[search.ladder\]: known: hand-made model: expected"):
+        check_study(config)
+
+
+def test_known_models_count_among_the_trials(tmp_path):
+    with pytest.raises(StudyError, match="expected at most n_trials = 6 genotypes"):
+        ladder_of(tmp_path, ["like:dlrm"], probes=6)
+
+
+def test_a_study_without_known_models_has_the_identity_that_it_had(tmp_path):
+    """Folders of before there was such a key go on."""
+    config = ladder_of(tmp_path, [])
+    run = run_study(config, tmp_path / "run", until="prepare")
+    space = config.space.build()
+    for settings in (probe_settings, search_settings, retrain_settings):
+        assert "known" not in json.dumps(settings(config, run.folder, space))
+    other = ladder_of(tmp_path, ["like:dlrm"])
+    for settings in (probe_settings, search_settings):
+        assert settings(other, run.folder, space) != settings(config, run.folder, space)

@@ -1,4 +1,4 @@
-"""A few models trained before the supernet; only for a ladder with probes."""
+"""A few models trained before the supernet; only for a ladder that asks for some."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nasrec_opt.pipeline._stage import Stage
 
 def _is_wanted(config: StudyConfig) -> bool:
     ladder = config.search.ladder
-    return config.has_search and ladder is not None and ladder.probes > 0
+    return config.has_search and ladder is not None and bool(ladder.probes or ladder.known)
 
 
 def _run(context: Context) -> str:
