@@ -8,17 +8,23 @@ number of the process that does it, and the exit code that it ended with.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import runpy
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from threading import Timer
-from types import TracebackType
+from types import ModuleType, TracebackType
+from typing import NoReturn
 
 import numpy as np
 
@@ -28,11 +34,10 @@ from tests.patience import PATIENCE_S
 LOADED = (
     *LIBRARIES,
     "torch._dynamo",  # exports a model
-    # What reads no table, and so needs no Polars, which starts threads.
-    "nasrec_opt.bayes",
-    "nasrec_opt.lowering",
-    "nasrec_opt.samplers",
-    "nasrec_opt.supernet",
+    "optuna_dashboard",
+    "plotly.graph_objects",
+    "matplotlib.backends.backend_svg",
+    "safetensors.torch",
     "jinja2",
     "typer",
     "wcwidth",
@@ -42,6 +47,11 @@ LOADED = (
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
 )
+NOT_LOADED = ("nasrec_opt.ax", "nasrec_opt.__main__", "nasrec_opt.pipeline._trainer_process")
+# Polars, which our own packages need, comes with a thread that removes files of queries beyond
+# memory; it waits, and no command needs it. The threads of its allocator are switched off.
+WITHOUT_THREADS = {"_RJEM_MALLOC_CONF": "background_thread:false"}
+WAITING_THREAD = "polars-ooc-clea"
 
 
 class Command:
@@ -138,7 +148,7 @@ class CommandServer:
         return subprocess.Popen(
             [sys.executable, "-m", "tests.cli_server"],
             cwd=Path(__file__).parents[1],
-            env=dict(self._environment),
+            env={**self._environment, **WITHOUT_THREADS},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -151,9 +161,16 @@ def main() -> None:
         from tests.mlflow_stores import copy_new_stores
 
         copy_new_stores()
-    tasks = Path("/proc/self/task")
-    if tasks.exists() and len(list(tasks.iterdir())) > 1:
-        raise RuntimeError("a process with threads cannot be forked: some of LOADED starts one")
+    import nasrec_opt
+
+    gc.disable()
+    for name in modules_of(nasrec_opt):
+        with suppress(ImportError):  # needs an extra that is not installed
+            import_module(name)
+    gc.enable()
+    gc.freeze()
+    if others := other_threads():
+        raise RuntimeError(f"a process with threads cannot be forked: some import starts {others}")
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
@@ -163,7 +180,19 @@ def main() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-def become(request: dict) -> None:
+def modules_of(package: ModuleType) -> list[str]:
+    found = [module.name for module in walk_packages(package.__path__, f"{package.__name__}.")]
+    return [name for name in found if not name.startswith(NOT_LOADED)]
+
+
+def other_threads() -> list[str]:
+    """Names of this process's threads, but for the first and the one that a fork may lose."""
+    tasks = [task for task in Path("/proc/self/task").glob("*") if task.name != str(os.getpid())]
+    names = [(task / "comm").read_text().strip() for task in tasks]
+    return [name for name in names if name != WAITING_THREAD]
+
+
+def become(request: dict) -> NoReturn:
     """`python -m nasrec_opt`, with its arguments, folder, environment and files."""
     for number, (file, flags) in enumerate(
         (
@@ -178,7 +207,19 @@ def become(request: dict) -> None:
     os.environ.update(request["environment"])
     np.random.seed()  # noqa: NPY002 - fresh, as in a process of its own
     sys.argv[1:] = request["arguments"]
-    runpy.run_module("nasrec_opt", run_name="__main__", alter_sys=True)
+    code = None
+    try:
+        runpy.run_module("nasrec_opt", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+        if not isinstance(code, int | None):
+            raise
+    # The end of a process, without taking apart all that was loaded, which copies its memory.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
 
 
 if __name__ == "__main__":
