@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,19 @@ import polars as pl
 from nasrec_opt.data._encoding import bin_integers, fixed_ids, quantile_ids
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._statistics import Statistics
-from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Counter, FixedIds, Vocabulary
+from nasrec_opt.data._vocabulary import (
+    FIRST,
+    MISSING,
+    RARE,
+    Counter,
+    FixedIds,
+    Vocabulary,
+    by_count,
+)
 
 NO_VALUE = 0  # code of a missing value; the first value has code 1
+MOST_IN_TABLE = 1 << 16  # integers from the smallest to the largest that are looked up directly
+BLOCK_ROWS = 1 << 11  # rows whose ids stay in a processor's cache while columns are joined
 DENSE_COUNTS = 4  # codes for each row up to which counting all codes beats counting row by row
 Ids = npt.NDArray[np.int32]
 
@@ -45,9 +56,10 @@ class CodeBook:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = list(names)
-        self._books = [pl.Categories.random(physical=pl.UInt32) for _ in names]
+        books = [pl.Categories.random(physical=pl.UInt32) for _ in names]
         # Polars forgets the codes of a book when no series of it is left.
-        self._kept = [pl.Series(dtype=pl.Categorical(book)) for book in self._books]
+        self._kept = [pl.Series(dtype=pl.Categorical(book)) for book in books]
+        self._most = [NO_VALUE for _ in names]  # largest code of each column
         self._counts = [np.zeros(1, np.int64) for _ in names]
 
     def encode(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -56,10 +68,13 @@ class CodeBook:
         Args:
             frame: Has the columns as String with nulls, and any others.
         """
-        return frame.with_columns(
+        coded = frame.with_columns(
             (pl.col(name).cast(kept.dtype).to_physical() + 1).fill_null(NO_VALUE)
             for name, kept in zip(self._names, self._kept, strict=True)
         )
+        most = coded.select(pl.col(self._names).max()).row(0) if self._names else ()
+        self._most = [max(before, now or 0) for before, now in zip(self._most, most, strict=True)]
+        return coded
 
     def count(self, train: pl.DataFrame) -> None:
         """Count training rows towards the ids.
@@ -94,18 +109,14 @@ class CodeBook:
             For each column, values from the most frequent down, ties in order of the values; and
             the id of each code, `[codes]`.
         """
-        for place, book in enumerate(self._books):
-            values = book.to_series()
-            counts = np.zeros(len(values) + 1, np.int64)
-            known = self._counts[place][: len(counts)]
-            counts[: len(known)] = known
-            self._counts[place], self._kept[place] = known[:0], self._kept[place].cast(pl.String)
-            codes = np.arange(1, len(counts), dtype=np.uint32)
-            table = pl.DataFrame({"value": values, "count": counts[1:], "code": codes})
-            kept = table.filter(pl.col("count") >= max(min_count, 1)).sort(
-                ["count", "value"], descending=[True, False]
-            )
-            ids = np.full(len(counts), RARE, np.int32)
+        for place, most in enumerate(self._most):
+            counts = self._counts[place]
+            codes = 1 + np.flatnonzero(counts[1:] >= max(min_count, 1))
+            values = _texts(codes - 1, self._kept[place].dtype)
+            table = pl.DataFrame({"value": values, "count": counts[codes], "code": codes})
+            self._counts[place], self._kept[place] = counts[:0], self._kept[place].cast(pl.String)
+            kept = by_count(table)
+            ids = np.full(most + 1, RARE, np.int32)
             ids[NO_VALUE] = MISSING
             ids[kept["code"].to_numpy()] = np.arange(FIRST, FIRST + len(kept), dtype=np.int32)
             yield Vocabulary(kept.select("value", "count")), ids
@@ -124,9 +135,21 @@ class IntegerIds:
         # One more at the end, which is nobody's: every value has a place.
         self._known = np.append(values[order], 0)
         self._ids = np.append(order + FIRST, RARE).astype(np.int32)
+        self._table: Ids | None = None
+        if len(values) and int(values.max()) - int(values.min()) < MOST_IN_TABLE:
+            # By value: below the smallest, each in between, above the largest, missing.
+            self._least = int(values.min())
+            self._table = np.full(int(values.max()) - self._least + 4, RARE, np.int32)
+            self._table[values - self._least + 1] = np.arange(FIRST, FIRST + len(values))
+            self._table[-1] = MISSING
 
     def encode(self, values: pl.Series) -> Ids:
         """Ids of integers with nulls, `[rows]`."""
+        if self._table is not None:
+            last = len(self._table) - 1
+            places = values.clip(self._least - 1, self._least + last - 2) - (self._least - 1)
+            found: Ids = self._table[places.fill_null(last).to_numpy()]
+            return found
         numbers = values.fill_null(0).to_numpy()
         at = np.searchsorted(self._known[:-1], numbers)
         ids = np.where(self._known[at] == numbers, self._ids[at], RARE)
@@ -173,8 +196,11 @@ class CodedIds:
     def encode(self, frame: pl.DataFrame) -> Ids:
         """Ids of rows with codes, `[rows, columns]`."""
         ids = np.empty((len(frame), len(self._columns)), np.int32)
-        for place, (name, encode) in enumerate(self._columns):
-            ids[:, place] = encode(frame[name])
+        columns = [encode(frame[name]) for name, encode in self._columns]
+        for first in range(0, len(frame), BLOCK_ROWS):
+            block = slice(first, first + BLOCK_ROWS)
+            for place, column in enumerate(columns):
+                ids[block, place] = column[block]
         return ids
 
     def _add(
@@ -182,6 +208,15 @@ class CodedIds:
     ) -> None:
         self.vocabularies.append(vocabulary)
         self._columns.append((name, encode))
+
+
+def _texts(numbers: npt.NDArray[np.integer[Any]], dtype: pl.DataType) -> pl.Series:
+    """The values of a book by number, from 0."""
+    given = pl.Series(numbers.astype(np.uint32))
+    # Earlier versions of polars cast; later ones refuse to, and have a method.
+    number = pl.lit(given)
+    value = number.cat.to(dtype) if hasattr(number.cat, "to") else number.cast(dtype)
+    return pl.select(value.cast(pl.String)).to_series()
 
 
 def _coded_ids(ids: Ids, codes: pl.Series) -> Ids:

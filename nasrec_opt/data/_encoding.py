@@ -66,9 +66,8 @@ class Encoder:
             changed = np.empty(numbers.shape)
             for kind, rows in self._rows.items():
                 changed[rows] = self._transformed(kind, rows, numbers[rows])
-        encoded = np.ascontiguousarray(changed.T, np.float32)
-        encoded[np.isnan(numbers.T)] = 0.0
-        return encoded
+        known = np.where(np.isnan(numbers), 0.0, changed)
+        return np.ascontiguousarray(known.T, np.float32)
 
     def sparse(self, texts: pl.Series, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
         """Encode text features, quantile bins, and the other bins of dense columns.
@@ -156,11 +155,14 @@ def bin_integers(values: pl.Series) -> pl.Series:
     Returns:
         Int64 with nulls where the value is missing.
     """
+    if len(values) > FEW and not (values < 0).any():
+        logs = (values + 1.0).log()
+        return (logs * logs).floor().cast(pl.Int64, strict=False)  # NaN becomes null
     numbers = values.to_numpy()
     logs = _logs(np.where(numbers < 0, 0.0, numbers) + 1.0)
     floors = np.maximum(numbers, -(2.0**62))  # what is lower shares a bin
     bins = np.floor(np.where(numbers < 0, floors, logs * logs))
-    return pl.Series(bins).cast(pl.Int64, strict=False)  # NaN becomes null
+    return pl.Series(bins).cast(pl.Int64, strict=False)
 
 
 def stacked_texts(frame: pl.DataFrame, schema: Schema) -> pl.Series:

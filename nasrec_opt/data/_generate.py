@@ -7,9 +7,7 @@ threads and chunks change nothing.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +21,11 @@ from nasrec_opt.data._arrays import ArrayFile
 from nasrec_opt.data._avazu_like import AVAZU
 from nasrec_opt.data._bayes_metrics import BayesMetrics
 from nasrec_opt.data._criteo_like import CRITEO
+from nasrec_opt.data._in_order import in_order
 from nasrec_opt.data._kdd2012_like import KDD2012
 from nasrec_opt.data._log_files import FileFormat, SeenUsers, file_name, open_log
 from nasrec_opt.data._log_layout import MISSING, Draw, GeneratedRows
-from nasrec_opt.data._log_source import Chunk, LogOdds, Source
+from nasrec_opt.data._log_source import LogOdds, Source
 from nasrec_opt.data._split import SPLITS
 from nasrec_opt.errors import DataError
 from nasrec_opt.features import FeatureSpec
@@ -38,7 +37,6 @@ Progress = Callable[[int, int | None], None]
 LAYOUTS = {layout.name: layout for layout in (CRITEO, AVAZU, KDD2012)}
 PROBABILITIES = "probabilities.npy"
 TRUTH = "truth.json"
-WORKERS = 2
 CHUNK_ROWS = 32_768
 
 
@@ -201,7 +199,14 @@ def _write(
             ArrayFile(folder / PROBABILITIES, np.float64, (source.rows,))
         )
         done = 0
-        for chunk in _chunks(source, file_format != "parquet", chunk_rows):
+        is_text = file_format != "parquet"
+        chunks = in_order(
+            lambda first: source.chunk(
+                first, min(chunk_rows, source.rows - first), is_text=is_text
+            ),
+            range(0, source.rows, chunk_rows),
+        )
+        for chunk in chunks:
             write(chunk.data)
             probabilities.append(chunk.probabilities)
             for i, split in enumerate(SPLITS):
@@ -215,22 +220,6 @@ def _write(
     if seen is not None:
         seen.write(folder)
     return name, _with_all(metrics), None if layout.shows is None else _with_all(lines)
-
-
-def _chunks(source: Source, is_text: bool, chunk_rows: int) -> Iterator[Chunk]:
-    """Chunks in order, drawn by threads that are a few ahead."""
-    waiting: deque[Future[Chunk]] = deque()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            for first in range(0, source.rows, chunk_rows):
-                count = min(chunk_rows, source.rows - first)
-                waiting.append(pool.submit(source.chunk, first, count, is_text=is_text))
-                if len(waiting) > WORKERS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _with_all(metrics: dict[str, BayesMetrics]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from nasrec_opt.errors import DataError
 
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
 QUOTE, LINE_FEED = ord('"'), ord("\n")
+COUNTED_BYTES = 1 << 18  # at a time, so that they stay in a processor's cache
 
 
 class LayoutError(DataError):
@@ -66,6 +67,15 @@ class Quoted:
             `[num_rows]`.
         """
         return np.flatnonzero(self._is_row_end)[:-1] + before + 1
+
+
+def count_bytes(text: bytes, byte: str) -> int:
+    """How often a byte occurs; `bytes.count` is slow where there are many."""
+    data = np.frombuffer(text, np.uint8)
+    starts = range(0, len(data), COUNTED_BYTES)
+    return sum(
+        int(np.count_nonzero(data[start : start + COUNTED_BYTES] == ord(byte))) for start in starts
+    )
 
 
 def end_of_rows(text: bytes, schema: Schema) -> int:

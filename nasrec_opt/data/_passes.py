@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from nasrec_opt.data._codes import CodeBook, CodedIds
 from nasrec_opt.data._dataset import ARRAYS, VERSION, WEIGHTS
 from nasrec_opt.data._derived import TIME, USER, WEIGHT
 from nasrec_opt.data._encoding import Encoder, bin_integers, stacked_numbers
+from nasrec_opt.data._in_order import in_order
 from nasrec_opt.data._preprocessor import sparse_names, write_vocabularies
 from nasrec_opt.data._profiles import Profiles
 from nasrec_opt.data._schema import PROFILE, Schema
@@ -25,7 +26,7 @@ from nasrec_opt.data._sources import Log
 from nasrec_opt.data._split import GROUP, SPLITS, RandomSplit, Splitter, TimeCounter, TimeSplit
 from nasrec_opt.data._spool import Spool
 from nasrec_opt.data._statistics import StatisticsCounter
-from nasrec_opt.data._vocabulary import Counter
+from nasrec_opt.data._vocabulary import Counter, counted
 from nasrec_opt.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 LEAST_IDS = 50  # training rows from which a column of distinct values is taken for row numbers
 
 Progress = Callable[[int, int | None], None]
+SplitRows = tuple[pl.DataFrame, npt.NDArray[np.int8]]  # rows, and the split of each
 
 
 class Rows:
@@ -66,9 +68,7 @@ class Rows:
         where = f"{log}: field {self._schema.time}"
         return TimeSplit(seed, self._schema.time, self._times.cuts(where))
 
-    def split(
-        self, splitter: Splitter, progress: Progress | None
-    ) -> Iterator[tuple[pl.DataFrame, npt.NDArray[np.int8]]]:
+    def split(self, splitter: Splitter, progress: Progress | None) -> Iterator[SplitRows]:
         """Rows with all columns, and the split of each."""
         line = 0
         for frame in self._spool.frames():
@@ -92,17 +92,28 @@ class Survey:
         self.statistics = StatisticsCounter(schema)
         self.bins = [Counter() for _ in schema.dense_features]
 
-    def add(self, frame: pl.DataFrame, split: npt.NDArray[np.int8]) -> None:
+    def add(self, rows: Iterable[SplitRows]) -> None:
+        """Learn from all rows."""
+        for train, bins in in_order(self._training, map(self._counted, rows)):
+            self.book.count(train)
+            self.statistics.add(train)
+            for counter, found in zip(self.bins, bins, strict=True):
+                counter.merge(found)
+
+    def _counted(self, rows: SplitRows) -> SplitRows:
+        frame, split = rows
         labels = frame[self.schema.label].to_numpy()
         self.rows += np.bincount(split, minlength=3)
         self.clicks += np.bincount(split, weights=labels, minlength=3).astype(np.int64)
         weights = frame[WEIGHT].to_numpy() if self.schema.is_weighted else None
         self.weights += np.bincount(labels, weights=weights, minlength=2)
+        return rows
+
+    def _training(self, rows: SplitRows) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+        """Training rows, and the counts of the bins of each dense feature."""
+        frame, split = rows
         train = frame.filter(pl.Series(split == 0))
-        self.book.count(train)
-        self.statistics.add(train)
-        for counter, name in zip(self.bins, self.schema.dense_features, strict=True):
-            counter.add(bin_integers(train[name]))
+        return train, [counted(bin_integers(train[n])) for n in self.schema.dense_features]
 
     def warn_of_columns(self, log: Log) -> None:
         """Log a warning for each useless categorical column that the schema does not name."""
@@ -167,7 +178,16 @@ class Writer(ExitStack):
                 files[array] = self.enter_context(file)
             self._arrays.append(files)
 
-    def add(self, frame: pl.DataFrame, split: npt.NDArray[np.int8]) -> None:
+    def add(self, rows: Iterable[SplitRows]) -> None:
+        """Write all rows."""
+        for parts in in_order(self._encoded, rows):
+            for arrays, values in zip(self._arrays, parts, strict=True):
+                for name, array in arrays.items():
+                    array.append(values[name])
+
+    def _encoded(self, rows: SplitRows) -> list[dict[str, npt.NDArray[Any]]]:
+        """The arrays of each split."""
+        frame, split = rows
         schema = self._schema
         values = {
             "dense": self._encoder.dense(stacked_numbers(frame, schema)),
@@ -176,10 +196,8 @@ class Writer(ExitStack):
         }
         if schema.is_weighted:
             values[WEIGHTS] = frame[WEIGHT].to_numpy()
-        for i, arrays in enumerate(self._arrays):
-            chosen = np.flatnonzero(split == i)
-            for name, array in arrays.items():
-                array.append(values[name][chosen])
+        chosen = [np.flatnonzero(split == i) for i in range(len(SPLITS))]
+        return [{name: array[rows] for name, array in values.items()} for rows in chosen]
 
     def finish(self) -> dict[str, Any]:
         """Write the remaining rows; returns the description."""

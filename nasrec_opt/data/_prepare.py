@@ -128,14 +128,12 @@ def prepare(
                         rows.add(frame)
                 splitter = rows.splitter(log, seed)
                 survey = Survey(schema, rows.book)
-                for frame, split in rows.split(splitter, _part(progress, LEARNING)):
-                    survey.add(frame, split)
+                survey.add(rows.split(splitter, _part(progress, LEARNING)))
                 if not given.sparse:
                     survey.warn_of_columns(log)
                 survey.check(log, rows.num_lines)
                 with Writer(folder, survey, least) as writer:
-                    for frame, split in rows.split(splitter, _part(progress, WRITING)):
-                        writer.add(frame, split)
+                    writer.add(rows.split(splitter, _part(progress, WRITING)))
                     meta = writer.finish() | splitter.to_dict()
             if profiles is not None:
                 profiles.save(folder)

@@ -14,10 +14,12 @@ import polars as pl
 from nasrec_opt._files import BYTE_ORDER_MARK, other_encoding
 from nasrec_opt.data._checking import convert
 from nasrec_opt.data._derived import derive
+from nasrec_opt.data._in_order import in_order
 from nasrec_opt.data._lines import (
     SEPARATORS,
     LayoutError,
     Quoted,
+    count_bytes,
     end_of_rows,
     other_separator,
     read_lines,
@@ -176,14 +178,24 @@ def _read_text(
 ) -> Iterator[tuple[pl.DataFrame, int]]:
     columns = _names(file, schema, has_label)
     has_header = not schema.columns
-    before = int(has_header)  # lines before the chunk
     with TextStream(file) as stream:
         lines = _lines(file, stream, chunk_bytes)
         if has_header:
             lines = _below_header(lines)
-        for text in _whole_rows(file, _up_to_blank_end(lines), schema):
-            yield _parse(file, text, before, schema, columns, has_label), stream.done
-            before += text.count(b"\n")
+        texts = _whole_rows(file, _up_to_blank_end(lines), schema)
+        yield from in_order(
+            lambda part: (_parse(file, part[0], part[1], schema, columns, has_label), part[2]),
+            _numbered(texts, int(has_header), stream),
+        )
+
+
+def _numbered(
+    texts: Iterator[bytes], before: int, stream: TextStream
+) -> Iterator[tuple[bytes, int, int]]:
+    """Texts, the lines before each, and the bytes of the file read so far."""
+    for text in texts:
+        yield text, before, stream.done
+        before += count_bytes(text, "\n")
 
 
 def _lines(file: LogFile, stream: TextStream, chunk_bytes: int) -> Iterator[bytes]:
@@ -199,7 +211,7 @@ def _lines(file: LogFile, stream: TextStream, chunk_bytes: int) -> Iterator[byte
                     f"{file}: expected lines of at most {LONGEST_LINE >> 20} MiB, got a longer one"
                 )
             continue
-        text = b"".join([*rest, piece[:cut]])
+        text = b"".join([*rest, memoryview(piece)[:cut]])
         rest = [piece[cut:]] if cut < len(piece) else []
         yield _clean(file, text, is_first)
         is_first = False
@@ -218,6 +230,9 @@ def _up_to_blank_end(texts: Iterator[bytes]) -> Iterator[bytes]:
     """The same lines without the blank ones that many exports end with."""
     blank = b""  # blank lines that may turn out not to be the end
     for text in texts:
+        if not blank and text[-2:-1] not in (b"", b"\n"):
+            yield text
+            continue
         text = blank + text
         kept = text.rstrip(b"\n")
         blank = text[len(kept) + 1 :] if kept else text
@@ -268,7 +283,7 @@ def _parse(
         if rows < text.count(b"\n"):
             lines = quoted.lines(before).tolist()
     else:
-        rows, separators = text.count(b"\n"), text.count(schema.separator.encode())
+        rows, separators = count_bytes(text, "\n"), count_bytes(text, schema.separator)
     is_table = b"\0" not in text and separators == rows * (len(columns) - 1)
     types: dict[str, type[pl.DataType]] = dict.fromkeys(columns, pl.String)
     typed = types | dict.fromkeys(label, pl.Int8) | dict.fromkeys(numbers, pl.Float64)
@@ -333,7 +348,13 @@ def _is_clean(frame: pl.DataFrame, schema: Schema, has_label: bool) -> bool:
 def _read_table(
     file: LogFile, schema: Schema, has_label: bool
 ) -> Iterator[tuple[pl.DataFrame, int]]:
-    row = 0
-    for frame, done in table_frames(file, schema, has_label=has_label):
-        yield convert(file, frame, row, schema, has_label=has_label), done
-        row += len(frame)
+    def numbered() -> Iterator[tuple[pl.DataFrame, int, int]]:
+        row = 0
+        for frame, done in table_frames(file, schema, has_label=has_label):
+            yield frame, row, done
+            row += len(frame)
+
+    yield from in_order(
+        lambda part: (convert(file, part[0], part[1], schema, has_label=has_label), part[2]),
+        numbered(),
+    )

@@ -18,11 +18,24 @@ from nasrec_opt.data._vocabulary import (
     Counter,
     Lookup,
     Vocabulary,
+    by_count,
 )
 from nasrec_opt.errors import DataError
 
 VALUE = st.sampled_from(["", "a", "b", "ab", "ü", "zz", "0", "\0", "long " * 9]) | st.none()
 CHUNKS = st.lists(st.lists(VALUE, max_size=30), max_size=5)
+
+
+@given(
+    st.dictionaries(
+        VALUE.filter(bool) | st.text(max_size=10) | st.text("a\0", min_size=7, max_size=10),
+        st.integers(1, 3) | st.integers(1, 2**62),
+    )
+)
+def test_the_order_is_that_of_counts_and_then_of_text(counts):
+    schema = {"value": pl.String, "count": pl.Int64}
+    table = pl.DataFrame({"value": list(counts), "count": list(counts.values())}, schema)
+    assert by_count(table).equals(table.sort(["count", "value"], descending=[True, False]))
 
 
 def vocabulary_of(chunks, min_count=1):
