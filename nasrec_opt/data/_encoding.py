@@ -156,8 +156,8 @@ def bin_integers(values: pl.Series) -> pl.Series:
         Int64 with nulls where the value is missing.
     """
     if len(values) > FEW and not (values < 0).any():
-        logs = (values + 1.0).log()
-        return (logs * logs).floor().cast(pl.Int64, strict=False)  # NaN becomes null
+        above_one = (values + 1.0).log()
+        return (above_one * above_one).floor().cast(pl.Int64, strict=False)  # NaN becomes null
     numbers = values.to_numpy()
     logs = _logs(np.where(numbers < 0, 0.0, numbers) + 1.0)
     floors = np.maximum(numbers, -(2.0**62))  # what is lower shares a bin
