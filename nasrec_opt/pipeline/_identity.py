@@ -186,21 +186,27 @@ def _oracle_read(oracle: OracleConfig) -> dict[str, Any]:
     return values
 
 
-def settings_in_force(config: StudyConfig, source: str) -> dict[str, Any]:
+def settings_in_force(
+    config: StudyConfig, source: str, *, is_dataset: bool = False
+) -> dict[str, Any]:
     """A study's settings for reading, without those that it does not use.
 
     Args:
         config: The study.
         source: The click log, or `synthetic`.
+        is_dataset: Whether the source was a dataset, prepared by options of its own.
     """
     settings: dict[str, Any] = as_json(config)
     del settings["mlflow"]  # where runs are logged is not a setting of the study
     data, oracle, search = settings["data"], settings["oracle"], settings["search"]
     del settings["retrain"]["workers"]
     data["source"] = source
-    is_synthetic = source == "synthetic"
-    read = ("format", "layout", "users", "count", "split_seed")
-    for name in read if is_synthetic else ("synthetic_rows", "synthetic_seed"):
+    of_log, of_synthetic = (
+        {"format", "layout", "users", "count", "split_seed"},
+        {"synthetic_rows", "synthetic_seed"},
+    )
+    unread = of_log | of_synthetic if is_dataset else of_synthetic
+    for name in of_log if source == "synthetic" else unread:
         del data[name]
     for name in config.oracle.unread():
         del oracle[name]

@@ -100,6 +100,11 @@ def test_the_note_leaves_out_what_a_study_does_not_use(tmp_path, study_file, sou
     assert not unused & names
 
 
+def test_the_note_of_a_prepared_dataset_names_no_option_of_a_log():
+    settings = settings_in_force(StudyConfig(name="study"), "prepared", is_dataset=True)
+    assert set(settings["data"]) == {"source", "min_count", "binned_dense"}
+
+
 def test_a_study_of_enough_trials_has_one_plot_of_its_most_important_parameters(study):
     show_importances(study)
     assert plots_of(study) == {}  # eight trials say nothing

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from conftest import REPOSITORY
 from study_files import tiny_study_with
 
 from nasrec_opt.baselines import BASELINES
-from nasrec_opt.pipeline import compare_models
+from nasrec_opt.pipeline import StudyConfig, compare_models
 from nasrec_opt.report import ModelRow, to_markdown
 from studies.comparison import kind_of, kinds_table, main
 
@@ -37,6 +40,14 @@ def row(name, test=0.5, **figures):
 )
 def test_kinds_go_by_names(name, kind):
     assert kind_of(row(name)) == kind
+
+
+def test_its_study_is_the_quickstart_with_three_seeds():
+    study, usual = (
+        StudyConfig.from_toml(REPOSITORY / "studies" / f"{name}.toml")
+        for name in ("comparison", "quickstart")
+    )
+    assert study == replace(usual, name="comparison", retrain=replace(usual.retrain, seeds=3))
 
 
 def test_every_baseline_has_a_kind():

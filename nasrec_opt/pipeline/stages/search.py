@@ -82,8 +82,9 @@ def _begun(context: Context) -> optuna.Study:
     first = initial_genotypes(config.search, context.space)
     for genotype in (*first, *probes_of(config, context.dataset())):
         context.space.enqueue(study, genotype)
-    source = context.folder.record()["prepare"]["settings"]["source"]
-    describe(study, settings_in_force(config, source))
+    prepared = context.folder.record()["prepare"]["settings"]
+    is_dataset = "is_dataset" in prepared
+    describe(study, settings_in_force(config, prepared["source"], is_dataset=is_dataset))
     return study
 
 
