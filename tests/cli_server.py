@@ -1,4 +1,4 @@
-"""Starts the command line over and over by forking a process that has its packages loaded already.
+"""Starts commands over and over by forking a process that has its packages loaded already.
 
 A start from nothing spends seconds on imports, which is most of what many a command takes. The
 forked process is one as any other: its own memory, arguments, environment, output and exit code.
@@ -126,14 +126,21 @@ class CommandServer:
         if self._process:
             self._process.communicate()  # it ends with its input
 
-    def start(self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Command:
-        """Begin `python -m nasrec_opt` with `arguments`; its end must be waited for."""
+    def start(
+        self,
+        arguments: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        code: str | None = None,
+    ) -> Command:
+        """Begin `python -m nasrec_opt` or `python -c` with `arguments`; wait for its end."""
         self._process = self._process or self._start()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         for file in (self._stdout, self._stderr):
             file.write_bytes(b"")
         request = {
+            "code": code,
             "arguments": arguments,
             "cwd": str(cwd),
             "environment": dict(environment),
@@ -193,7 +200,7 @@ def other_threads() -> list[str]:
 
 
 def become(request: dict) -> NoReturn:
-    """`python -m nasrec_opt`, with its arguments, folder, environment and files."""
+    """`python -m nasrec_opt` or `python -c`: its arguments, folder, environment and files."""
     for number, (file, flags) in enumerate(
         (
             (os.devnull, os.O_RDONLY),
@@ -209,7 +216,10 @@ def become(request: dict) -> NoReturn:
     sys.argv[1:] = request["arguments"]
     code = None
     try:
-        runpy.run_module("nasrec_opt", run_name="__main__", alter_sys=True)
+        if request["code"] is None:
+            runpy.run_module("nasrec_opt", run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(request["code"], "<string>", "exec"), {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code
         if not isinstance(code, int | None):

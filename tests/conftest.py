@@ -85,17 +85,31 @@ Start = Callable[..., Command]
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Begin the command line as a process that a test stops: `start("run", path)`.
-
-    Forked from one that has torch and the rest loaded. One runs at a time.
-    """
+def command_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandServer]:
+    """Forks processes from one that has torch and the rest loaded. One runs at a time."""
     with CommandServer(tmp_path_factory.mktemp("cli"), environment()) as server:
+        yield server
 
-        def begin(*arguments: object, cwd: Path | None = None) -> Command:
-            return server.start([*map(str, arguments)], cwd or Path.cwd(), environment())
 
-        yield begin
+@pytest.fixture(scope="session")
+def start(command_server: CommandServer) -> Start:
+    """Begin the command line as a forked process that a test stops: `start("run", path)`."""
+
+    def begin(*arguments: object, cwd: Path | None = None) -> Command:
+        return command_server.start([*map(str, arguments)], cwd or Path.cwd(), environment())
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def start_code(command_server: CommandServer) -> Start:
+    """Begin `python -c` as a forked process, with this one's `sys.path`: `start_code(CODE, 3)`."""
+
+    def begin(code: str, *arguments: object) -> Command:
+        code = f"import sys; sys.path[:] = {sys.path!r}\n{code}"
+        return command_server.start([*map(str, arguments)], Path.cwd(), environment(), code)
+
+    return begin
 
 
 @pytest.fixture(scope="session")

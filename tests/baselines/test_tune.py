@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -43,7 +40,7 @@ def test_the_best_on_validation_rows_is_trained(dataset, tmp_path):
     assert again.test_log_loss == tuned.model.test_log_loss
 
 
-def test_a_tuning_goes_on_as_if_it_had_not_been_stopped(dataset, tmp_path):
+def test_a_tuning_goes_on_as_if_it_had_not_been_stopped(start_code, dataset, tmp_path):
     whole = f"sqlite:///{tmp_path / 'whole.db'}"
     parts = f"sqlite:///{tmp_path / 'parts.db'}"
     tune_baseline("wide-deep", dataset, trials=7, options=SMALL, storage=whole)
@@ -63,7 +60,7 @@ def test_a_tuning_goes_on_as_if_it_had_not_been_stopped(dataset, tmp_path):
         "optuna.Study.ask = killed\n"
         f"tune_baseline('wide-deep', dataset, trials=7, options=options, storage={parts!r})\n"
     )
-    died = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    died = start_code(script).wait()
     assert died.returncode == -9, died.stderr
     assert len(trials_of(parts)) == 5
     tune_baseline("wide-deep", dataset, trials=7, options=SMALL, storage=parts)
@@ -95,7 +92,7 @@ def test_a_budget_is_positive(budget, dataset):
         tune_baseline("deepfm", dataset, **budget)
 
 
-def test_an_unknown_model_and_a_missing_library_are_named(dataset):
+def test_an_unknown_model_and_a_missing_library_are_named(start_code, dataset):
     with pytest.raises(StudyError, match=r"baseline: expected one of .*deepfm.*, got 'deepfn'"):
         tune_baseline("deepfn", dataset)
     script = (
@@ -109,7 +106,7 @@ def test_an_unknown_model_and_a_missing_library_are_named(dataset):
         "    except MissingExtraError as error:\n"
         "        print(error)\n"
     )
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    found = start_code(script).wait()
     lines = found.stdout.splitlines()
     assert lines[:2] == [
         str(MissingExtraError(n, "baselines")) for n in ("deepctr-torch", "fuxictr")

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 import warnings
 
 import optuna
 import pytest
-from conftest import environment
 from optuna.trial import TrialState
 
 from hw import ReRAM
@@ -104,13 +100,9 @@ search(study, objective, n_trials=16, callbacks=[die_later])
 """
 
 
-def test_a_search_killed_in_its_trials_equals_one_left_alone(tmp_path):
+def test_a_search_killed_in_its_trials_equals_one_left_alone(start_code, tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    env = environment() | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    codes = [
-        subprocess.run([sys.executable, "-c", KILLED, url, str(at)], env=env).returncode
-        for at in (3, 9, 99)
-    ]
+    codes = [start_code(KILLED, url, at).wait().returncode for at in (3, 9, 99)]
     assert codes == [9, 9, 0]
     objective = Objective(SPACE, loss)
     alone = objective.create_study(sampler=sampler())

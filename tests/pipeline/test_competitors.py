@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
 import optuna
 import pytest
-from conftest import REPOSITORY, environment
+from conftest import REPOSITORY
 from study_files import tiny_study_with
 
 from nasrec_opt import lower
@@ -128,10 +126,9 @@ train_competitors(Path(sys.argv[1]), Competitors(random=True))
 """
 
 
-def test_a_killed_command_continues(compared, finished, tmp_path):
+def test_a_killed_command_continues(start_code, compared, finished, tmp_path):
     out = shutil.copytree(finished, tmp_path / "run")
-    command = [sys.executable, "-c", KILLED, str(out)]
-    died = subprocess.run(command, capture_output=True, text=True, env=environment())
+    died = start_code(KILLED, out).wait()
     assert died.returncode == -9, died.stderr
     assert not random_rows(out)
     before = files_below(out / "retrained")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import optuna
 import pytest
-from conftest import REPOSITORY, environment
+from conftest import REPOSITORY
 from safetensors import safe_open
 
 from nasrec_opt.data import Dataset
@@ -154,17 +152,15 @@ def steps_in(out: Path) -> int:
         return 0
 
 
-def test_a_killed_process_continues_inside_the_model(study, tmp_path):
+def test_a_killed_process_continues_inside_the_model(start_code, study, tmp_path):
     study.write_text(STUDY.replace("seeds = 2", "seeds = 1"))
     (tmp_path / "g.json").write_text(GENOTYPE.to_json())
     out, words = tmp_path / "out", ("--genotype", str(tmp_path / "g.json"), "--out")
-    command = [sys.executable, "-c", KILLED, "retrain", str(study), *words, str(out)]
-    process = subprocess.Popen(command, env=environment())
+    process = start_code(KILLED, "retrain", study, *words, out)
     deadline = time.monotonic() + 300
-    while process.poll() is None and time.monotonic() < deadline and steps_in(out) < 10:
+    while process.is_running() and time.monotonic() < deadline and steps_in(out) < 10:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.stop(signal.SIGKILL)
     done = steps_in(out)
     assert done >= 10
     config, counts, whole = StudyConfig.from_toml(study), Counts(), Counts()

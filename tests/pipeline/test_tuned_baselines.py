@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
 import sys
 from statistics import fmean, stdev
 
@@ -129,7 +128,9 @@ def test_what_is_there_is_not_trained_again(cli, compared):
     assert "Wide & Deep" in [row.name for row in compare_models(compared)]  # and without the option
 
 
-def test_a_killed_comparison_continues_with_the_same_figures(compared, finished, tmp_path):
+def test_a_killed_comparison_continues_with_the_same_figures(
+    start_code, compared, finished, tmp_path
+):
     out = shutil.copytree(finished, tmp_path / "run")
     script = (
         "import os\n"
@@ -144,7 +145,7 @@ def test_a_killed_comparison_continues_with_the_same_figures(compared, finished,
         "from pathlib import Path\n"
         f"train_baselines(Path({str(out)!r}), 'wide-deep', Budget(trials=2, seeds=2))\n"
     )
-    died = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    died = start_code(script).wait()
     assert died.returncode == -9, died.stderr
     first = out / "baselines" / "tuned" / "wide-deep" / "seed-3.json"
     written = first.stat().st_mtime_ns

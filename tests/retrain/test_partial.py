@@ -5,15 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from patience import PATIENCE_S
@@ -163,16 +160,14 @@ for epochs in (1, 2, 3, 4):
 """
 
 
-def test_a_killed_process_goes_on_from_its_last_part(dataset, whole, tmp_path):
-    command = [sys.executable, "-c", SCRIPT, str(dataset.path), str(tmp_path), GENOTYPE.to_json()]
-    process = subprocess.Popen(command, env=environment())
+def test_a_killed_process_goes_on_from_its_last_part(start_code, dataset, whole, tmp_path):
+    process = start_code(SCRIPT, dataset.path, tmp_path, GENOTYPE.to_json())
     deadline = time.monotonic() + PATIENCE_S
-    while process.poll() is None and time.monotonic() < deadline:
+    while process.is_running() and time.monotonic() < deadline:
         if (tmp_path / "epochs-1.safetensors").exists():
             break
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.stop(signal.SIGKILL)
     assert Path(tmp_path / STATE).exists()
     steps: list[int] = []
     resumed = retrain(

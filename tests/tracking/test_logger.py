@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,6 @@ import pytest
 
 pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 
-from conftest import environment
 from mlflow.tracking import MlflowClient
 
 from nasrec_opt.errors import StudyError
@@ -109,7 +105,7 @@ def test_second_logger_finds_the_parent_and_logs_nothing_twice(study, tmp_path):
     assert sum("nasrec.study" in run.data.tags for run in runs_of(tmp_path)) == 1
 
 
-def test_sync_after_a_kill_logs_what_is_missing(study, tmp_path):
+def test_sync_after_a_kill_logs_what_is_missing(start_code, study, tmp_path):
     module = tmp_path / "tracking_study.py"
     module.write_text(
         "import optuna\n"
@@ -117,12 +113,7 @@ def test_sync_after_a_kill_logs_what_is_missing(study, tmp_path):
         "    trial.suggest_int('x', 0, 9)\n"
         "    return 0.5, 1.0\n"
     )
-    process = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path), str(tmp_path)],
-        env=environment() | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")},
-        check=False,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_code(SCRIPT, tmp_path, tmp_path).wait()
     assert process.returncode == -signal.SIGKILL
     finished = [t.number for t in study.get_trials() if t.state.is_finished()]
     assert len(finished) == 5
