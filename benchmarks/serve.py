@@ -184,7 +184,7 @@ class Naive:
         files = sorted((folder / "vocabularies").glob("*.parquet"))
         tables = [pl.read_parquet(file)["value"].to_list() for file in files]
         self._ids = [{value: i for i, value in enumerate(t, start=2)} for t in tables]
-        self._minima = [float(least) for least in ours._minima]
+        self._minima = [float(least) for least in ours._statistics.minima]
 
     def __call__(self, rows: list[Row]) -> Inputs:
         """Encode rows."""

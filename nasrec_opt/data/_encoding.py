@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,22 @@ from nasrec_opt.data._statistics import Statistics
 from nasrec_opt.data._vocabulary import FEW, FIRST, MISSING, FixedIds, Lookup, Vocabulary
 
 LARGEST = float(np.finfo(np.float32).max)
+
+
+class Columns(NamedTuple):
+    """Columns in the form that an `Encoder` takes.
+
+    Args:
+        numbers: Dense columns, NaN for missing, `[num_dense, rows]`.
+        texts: Sparse columns, column after column, `[num_sparse * rows]`.
+        others: Another spelling of the same values, or None where all of them are text.
+        users: Ids of users, or None where nothing is joined to them.
+    """
+
+    numbers: npt.NDArray[np.float64]
+    texts: pl.Series
+    others: pl.Series | None = None
+    users: pl.Series | None = None
 
 
 class Encoder:
@@ -84,17 +100,28 @@ class Encoder:
             return self._lookup.encode(self._with_bins(texts, bins))
         rows = numbers.shape[1] if len(numbers) else len(texts) // self._num_texts
         ids = np.empty((rows, self._num_columns), np.int32)
-        parts = [texts.slice(place * rows, rows) for place in range(self._num_texts)]
-        for place in self._fixed:
-            ids[:, place] = fixed_ids(parts[place])
+        self._encode_fixed(texts, ids)
         for place, edges in enumerate(self._statistics.edges):
             values = numbers[self._num_dense + place]
             ids[:, self._num_texts + place] = quantile_ids(edges, values)
-        known = [parts[place] for place in self._known if place < self._num_texts]
         if self._known:
+            places = [place for place in self._known if place < self._num_texts]
+            known = [texts.slice(place * rows, rows) for place in places]
             joined = pl.concat(known, rechunk=True) if known else pl.Series(dtype=pl.String)
             ids[:, self._known] = self._lookup.encode(self._with_bins(joined, bins))
         return ids
+
+    def _encode_fixed(self, texts: pl.Series, ids: npt.NDArray[np.int32]) -> None:
+        """Fill in the ids of columns whose values are the numbers of their ids."""
+        rows = len(ids)
+        if len(texts) > FEW:
+            for place in self._fixed:
+                ids[:, place] = fixed_ids(texts.slice(place * rows, rows))
+            return
+        listed = texts.to_list()
+        for place in self._fixed:
+            own = listed[place * rows : (place + 1) * rows]
+            ids[:, place] = [MISSING if text is None else int(text) + FIRST for text in own]
 
     def _with_bins(self, texts: pl.Series, numbers: npt.NDArray[np.float64]) -> pl.Series:
         if not (self._has_bins and numbers.size):

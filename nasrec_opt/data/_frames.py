@@ -45,7 +45,7 @@ class Frame:
         self._where = where
         self._read: dict[str, pa.ChunkedArray] = {}
         self.index: frozenset[str] = frozenset()
-        if _is_pandas(given):
+        if is_pandas(given):
             self.num_rows = len(given)
             self.names, getters = self._of_pandas(given)
         elif isinstance(given, pl.DataFrame):
@@ -84,18 +84,21 @@ class Frame:
 
     def _of_pandas(self, given: Any) -> tuple[tuple[str, ...], list[Callable[[], Any]]]:
         names = [str(name) for name in given.columns]
-        columns = [given.iloc[:, place] for place in range(len(names))]
+        columns = [partial(_column_of, given, place) for place in range(len(names))]
         if type(given.index).__name__ != "RangeIndex":  # which no file has as a column either
             for level in range(given.index.nlevels):
                 name = given.index.names[level]
                 is_named = name is not None and str(name) not in names
                 names.append(str(name) if is_named else f"__index_level_{level}__")
-                columns.append(given.index.get_level_values(level))
+                columns.append(partial(given.index.get_level_values, level))
             self.index = frozenset(names[len(given.columns) :])
         return tuple(names), [
-            partial(array_of, self._where, name, values)
+            partial(self._of_values, name, values)
             for name, values in zip(names, columns, strict=True)
         ]
+
+    def _of_values(self, name: str, values: Callable[[], Any]) -> Any:
+        return array_of(self._where, name, values())
 
     def _of_polars(self, values: pl.Series) -> Any:
         if values.dtype == pl.Object:
@@ -107,7 +110,7 @@ class Frame:
 
 def is_table(given: Any) -> bool:
     """Whether something in memory is to be read as a table."""
-    return hasattr(given, "__arrow_c_stream__") or _is_pandas(given)
+    return hasattr(given, "__arrow_c_stream__") or is_pandas(given)
 
 
 def index_of(given: pa.Schema) -> frozenset[str]:
@@ -137,9 +140,14 @@ def array_of(where: str, name: str, values: Any) -> pa.Array | pa.ChunkedArray:
         return pa.array(texts, pa.large_string())
 
 
-def _is_pandas(given: Any) -> bool:
+def is_pandas(given: Any) -> bool:
+    """Whether a table is a data frame of pandas."""
     pandas = sys.modules.get("pandas")  # only who has imported it has a frame of it
     return pandas is not None and isinstance(given, pandas.DataFrame)
+
+
+def _column_of(given: Any, place: int) -> Any:
+    return given.iloc[:, place]
 
 
 def _table_of(given: Any, where: str) -> pa.Table:

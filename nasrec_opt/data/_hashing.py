@@ -16,6 +16,7 @@ import polars as pl
 
 _OFFSET, _PRIME = 0xCBF29CE484222325, 0x100000001B3  # of FNV-1a, 64 bits
 _MASK = 2**64 - 1
+_FACTORS = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # of MurmurHash3's last step
 _FEW = 16  # values of which the rest is hashed one by one
 
 
@@ -23,6 +24,14 @@ def hashed(values: pl.Series, size: int) -> pl.Series:
     """Ids 0 to `size` - 1 of text, as text; null where the value is missing."""
     ids = _mixed(_fnv1a(values)) % np.uint64(size)
     return _as_text(pl.Series(ids), values)
+
+
+def hashed_text(text: str, size: int) -> str:
+    """The same of one text."""
+    mixed = _slowly(_OFFSET, text.encode())
+    for factor in _FACTORS:
+        mixed = (mixed ^ mixed >> 33) * factor & _MASK
+    return str((mixed ^ mixed >> 33) % size)
 
 
 def remainders(values: pl.Series, divisors: Sequence[int], base: int) -> pl.Series:
@@ -49,13 +58,14 @@ def remainders(values: pl.Series, divisors: Sequence[int], base: int) -> pl.Seri
     found = pl.Series(left).set(numbers.is_null(), None).cast(pl.String)
     rest = values.filter(numbers.is_null() & values.is_not_null()).unique()
     if len(rest):
-        others = [_remainder(text, divisors, base) for text in rest]
+        others = [remainder(text, divisors, base) for text in rest]
         slow = values.replace_strict(rest, pl.Series(others, dtype=pl.String), default=None)
         found = found.zip_with(numbers.is_not_null(), slow)
     return found.rename(values.name)
 
 
-def _remainder(text: str, divisors: Sequence[int], base: int) -> str | None:
+def remainder(text: str, divisors: Sequence[int], base: int) -> str | None:
+    """The same of one text."""
     for chosen in (10, 16) if base == 10 else (16,):
         try:
             number = int(text, chosen)
@@ -93,20 +103,21 @@ def _fnv1a(values: pl.Series) -> npt.NDArray[np.uint64]:
         place += 1
         active = int(np.searchsorted(shrinking, -place))
     for i in range(active):
-        found[i] = _slowly(int(found[i]), text[starts[i] + place : starts[i] - shrinking[i]])
+        rest = text[starts[i] + place : starts[i] - shrinking[i]]
+        found[i] = _slowly(int(found[i]), rest.tobytes())
     hashes = np.empty_like(found)
     hashes[order] = found
     return hashes
 
 
-def _slowly(found: int, text: npt.NDArray[np.uint8]) -> int:
-    for byte in text.tobytes():
+def _slowly(found: int, text: bytes) -> int:
+    for byte in text:
         found = (found ^ byte) * _PRIME & _MASK
     return found
 
 
 def _mixed(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """The finalizer of MurmurHash3."""
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+    for factor in _FACTORS:
         hashes = (hashes ^ hashes >> np.uint64(33)) * np.uint64(factor)
     return hashes ^ hashes >> np.uint64(33)

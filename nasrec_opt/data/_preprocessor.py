@@ -16,9 +16,10 @@ import polars as pl
 from nasrec_opt._files import atomic_directory, read_json, write_json
 from nasrec_opt.data._dataset import META
 from nasrec_opt.data._dates import example_of
-from nasrec_opt.data._encoding import Encoder
+from nasrec_opt.data._encoding import Columns, Encoder
+from nasrec_opt.data._few_rows import FewRows
 from nasrec_opt.data._profiles import Profiles
-from nasrec_opt.data._rows import Columns, columns_of, columns_of_file
+from nasrec_opt.data._rows import columns_of, columns_of_file
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.data._statistics import Statistics
 from nasrec_opt.data._vocabulary import FIRST, RARE, FixedIds, Vocabulary
@@ -247,7 +248,7 @@ class Preprocessor:
             DataError: A column is missing, or a value is of the wrong type: one sentence with row
                 and field.
         """
-        return _joined(self._encoded(columns_of(rows, self.schema)))
+        return _joined(self._encoded(columns_of(rows, self.schema, self._few_rows)))
 
     def read(self, source: Path | str) -> Iterator[Inputs]:
         """Encode a file of rows piece by piece.
@@ -275,6 +276,10 @@ class Preprocessor:
                 respelled = encoder.sparse(_with(others, joined), numbers)
                 sparse = np.where(sparse == RARE, respelled, sparse)
             yield Inputs(encoder.dense(numbers), sparse)
+
+    @cached_property
+    def _few_rows(self) -> FewRows:
+        return FewRows(self.schema)
 
     @cached_property
     def _encoder(self) -> Encoder:

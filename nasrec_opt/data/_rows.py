@@ -8,17 +8,18 @@ of floats in pandas, so that 5 arrives as 5.0. Such a value is looked up in eith
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
 from nasrec_opt.data._checking import convert
 from nasrec_opt.data._derived import USER, derive
-from nasrec_opt.data._encoding import stacked_numbers, stacked_texts
+from nasrec_opt.data._encoding import Columns, stacked_numbers, stacked_texts
+from nasrec_opt.data._few_rows import LARGEST, MOST_ROWS, FewRows, LeftToTables, values_of
 from nasrec_opt.data._frames import Frame, array_of, is_table
 from nasrec_opt.data._parquet import arrow_frame, check_types, table_frames
 from nasrec_opt.data._reading import column_names, read_chunks
@@ -27,31 +28,15 @@ from nasrec_opt.data._sources import Given, find_log
 from nasrec_opt.errors import DataError, described
 
 WHERE = "rows"  # what errors call rows in memory
-LARGEST = 2.0**63  # beyond the integers of a log
 
 
-class Columns(NamedTuple):
-    """Columns in the form that an `Encoder` takes.
-
-    Args:
-        numbers: Dense columns, NaN for missing, `[num_dense, rows]`.
-        texts: Sparse columns, column after column, `[num_sparse * rows]`.
-        others: Another spelling of the same values, or None where all of them are text.
-        users: Ids of users, or None where nothing is joined to them.
-    """
-
-    numbers: npt.NDArray[np.float64]
-    texts: pl.Series
-    others: pl.Series | None = None
-    users: pl.Series | None = None
-
-
-def columns_of(rows: Any, schema: Schema) -> Iterator[Columns]:
+def columns_of(rows: Any, schema: Schema, few: FewRows) -> Iterator[Columns]:
     """Yield rows in memory in pieces; at least one piece, which may have no row.
 
     Args:
         rows: A dict, a list of dicts, or a table of pandas, polars or Arrow.
         schema: The columns, resolved.
+        few: Reads few rows of them.
 
     Raises:
         DataError: Something else was given, a column is missing, or a value has another type.
@@ -61,11 +46,14 @@ def columns_of(rows: Any, schema: Schema) -> Iterator[Columns]:
         rows = [rows]
     if isinstance(rows, (list, tuple)):
         _check_keys(rows, used)
+    table = None if isinstance(rows, (list, tuple)) else _frame(rows, used)
+    plain = _of_few(rows, schema, few)
+    if plain is None and isinstance(rows, (list, tuple)):
         plain = _of_plain_values(rows, schema)
-        if plain is not None:
-            yield plain
-            return
-    table = _frame(rows, used)
+    if plain is not None:
+        yield plain
+        return
+    table = table or _frame(rows, used)
     types = table.types(used)
     check_types(WHERE, types, schema, used)
     row = 0
@@ -125,6 +113,16 @@ def _other_spelling(values: pl.Series) -> pl.Series:
         integers = values.cast(pl.Float64).cast(pl.Int64, strict=False).cast(pl.String)
         return integers.zip_with(whole, text)
     return text
+
+
+def _of_few(rows: Any, schema: Schema, few: FewRows) -> Columns | None:
+    used = schema.used(has_label=False)
+    with suppress(LeftToTables):
+        if not isinstance(rows, (list, tuple)):
+            return few.columns(values_of(rows, frozenset(schema.dense), used))
+        if len(rows) <= MOST_ROWS:
+            return few.columns({name: [row[name] for row in rows] for name in used})
+    return None
 
 
 def _of_plain_values(rows: Sequence[Mapping[str, Any]], schema: Schema) -> Columns | None:
