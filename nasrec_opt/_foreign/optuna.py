@@ -18,6 +18,7 @@ ENQUEUED = "fixed_params"  # system attribute: the parameters that a trial was e
 FAIL_REASON = "fail_reason"  # system attribute: why Optuna itself failed a trial
 REPEATED_REPORT = "The reported value is ignored"  # how a warning begins: a step reported twice
 
+_FIRST_WAITING = "_prev_waiting_trial_number"
 _STORAGE, _STUDY_ID, _TRIAL_ID, _FIXED = "_storage", "_study_id", "_trial_id", "_fixed_params"
 
 
@@ -106,6 +107,11 @@ def give_back(study: Study, trial: FrozenTrial) -> None:
         study.enqueue_trial({**enqueued_params(trial), **trial.params})
     else:
         storage.set_trial_state_values(getattr(trial, _TRIAL_ID), TrialState.WAITING)
+        # The storage in memory looks for waiting trials from there on only.
+        first: dict[int, int] = getattr(storage, _FIRST_WAITING, {})
+        number = getattr(study, _STUDY_ID)
+        if number in first:
+            first[number] = min(first[number], trial.number)
 
 
 def add_as_it_is(study: Study, trial: FrozenTrial) -> None:

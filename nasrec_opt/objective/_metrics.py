@@ -17,6 +17,7 @@ from nasrec_opt.features import FeatureSpec
 from nasrec_opt.lowering import configure, cost_many, count_many, lower
 from nasrec_opt.objective._answers import checked_cost, name_of
 from nasrec_opt.objective._failures import blamed
+from nasrec_opt.oracle import Evaluation
 from nasrec_opt.space import Genotype
 
 UNITS = {  # of a metric: the field of a cost, and what it is multiplied with
@@ -33,6 +34,21 @@ class Figures:
 
     metrics: dict[str, float]
     breakdown: dict[str, dict[str, float]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that a trial of a genotype needs to know.
+
+    Args:
+        figures: Its figures.
+        evaluation: The oracle's answer.
+        seconds: How long `cost` and `oracle` took.
+    """
+
+    figures: Figures
+    evaluation: Evaluation
+    seconds: dict[str, float]
 
 
 def figures_of(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
+from functools import partial
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import optuna
 from optuna import Study, TrialPruned
@@ -22,6 +24,7 @@ from optuna.trial import BaseTrial
 from hw import CostModel, DescriptionError
 from nasrec_opt._foreign.optuna_rdb import shared_storage
 from nasrec_opt._metrics import COST_METRICS, METRICS, SHAPE_METRICS
+from nasrec_opt.distributed import Executor
 from nasrec_opt.errors import GenotypeError, StudyError, TrialError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.objective._answers import (
@@ -34,6 +37,7 @@ from nasrec_opt.objective._answers import (
 from nasrec_opt.objective._failures import FAILED, Failures, blamed, one_line
 from nasrec_opt.objective._metrics import (
     DEFAULT_WITH_ACCELERATOR,
+    Answer,
     Figures,
     figures_of,
 )
@@ -43,6 +47,8 @@ from nasrec_opt.oracle import Evaluation, Report, architecture
 from nasrec_opt.space import Genotype, SearchSpace
 
 ACCELERATOR = "accelerator"  # the constraint of genotypes whose accelerator cannot be built
+
+Values: TypeAlias = float | tuple[float, ...]
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +197,7 @@ class Objective:
         note_models(study, self.models)
         return study
 
-    def __call__(self, trial: BaseTrial) -> float | tuple[float, ...]:
+    def __call__(self, trial: BaseTrial) -> Values:
         """Score a trial.
 
         Args:
@@ -206,8 +212,50 @@ class Objective:
             StudyError: The first 16 trials all failed, or later on 128 one after another; or the
                 sampler or the study belongs to another search space.
         """
+        return self._ended(trial, lambda: self._score(trial, self.space.suggest(trial)))
+
+    def submit(self, trial: BaseTrial, executor: Executor) -> Callable[[], Values]:
+        """Begin to score a trial in another process.
+
+        Args:
+            trial: Asked for a genotype of the space now; gets its metrics in the end.
+            executor: Calls `answer` of this objective with the genotype.
+
+        Returns:
+            What waits for the answer, and then returns and raises what calling the objective does.
+            The study's pruner is asked after the evaluation, not during it.
+        """
         try:
-            values = self._score(trial)
+            genotype = self.space.suggest(trial)
+        except GenotypeError as error:
+            return partial(self._ended, trial, partial(_raised, error))
+        answer = None if self._key(genotype) in self._evaluations else executor.submit(genotype)
+        return partial(self._ended, trial, lambda: self._score(trial, genotype, answer))
+
+    def answer(self, genotype: Genotype) -> Answer:
+        """Find out all that a trial of a genotype needs to know.
+
+        Args:
+            genotype: A genotype of the space.
+
+        Returns:
+            The figures, the oracle's answer, and how long both took.
+
+        Raises:
+            DescriptionError: The accelerator refuses the genotype.
+            TrialError: The oracle or the accelerator fails, or does not return a finite number.
+        """
+        seconds: dict[str, float] = {}
+        with timed(seconds, "cost"):
+            figures = self._figures(genotype)
+        with timed(seconds, "oracle"):
+            evaluation = self._evaluate(genotype)
+        return Answer(figures, evaluation, seconds)
+
+    def _ended(self, trial: BaseTrial, score: Callable[[], tuple[float, ...]]) -> Values:
+        """Score a trial; what fails it alone makes its values NaN."""
+        try:
+            values = score()
         except TrialPruned:
             self._failures.succeeded()
             raise
@@ -229,12 +277,14 @@ class Objective:
         logger.debug("trial %d failed", trial.number, exc_info=error)
         return reason
 
-    def _score(self, trial: BaseTrial) -> tuple[float, ...]:
-        genotype = self.space.suggest(trial)
+    def _score(
+        self, trial: BaseTrial, genotype: Genotype, answer: Future[Answer] | None = None
+    ) -> tuple[float, ...]:
+        """Score a trial here, or with the answer of another process."""
         seconds: dict[str, float] = {}
         try:
             with timed(seconds, "cost"):
-                figures = self._feasible_figures(trial, genotype)
+                figures = self._feasible_figures(trial, genotype, answer)
             on_the_way = ToTrial(trial) if self._is_prunable else None
             try:
                 with timed(seconds, "oracle"):
@@ -242,17 +292,21 @@ class Objective:
             except TrialPruned:
                 last = on_the_way.log_loss if on_the_way else None
                 if last is not None and math.isfinite(last):
-                    self._write(trial, genotype, Evaluation(last), figures, seconds)
+                    self._write(trial, genotype, Evaluation(last), figures, seconds, answer)
                 raise
         except TrialError:
             trial.set_user_attr("genotype", genotype.to_json())
             raise
-        metrics = self._write(trial, genotype, evaluation, figures, seconds)
+        metrics = self._write(trial, genotype, evaluation, figures, seconds, answer)
         return tuple(metrics[name] for name in self.metric_names)
 
-    def _feasible_figures(self, trial: BaseTrial, genotype: Genotype) -> Figures:
+    def _feasible_figures(
+        self, trial: BaseTrial, genotype: Genotype, answer: Future[Answer] | None
+    ) -> Figures:
         """The figures of a genotype; if the accelerator refuses it, the trial is pruned."""
         try:
+            if answer is not None:
+                self._remember(genotype, answer)
             return self._figures(genotype)
         except DescriptionError as error:
             trial.set_user_attr("genotype", genotype.to_json())
@@ -269,6 +323,7 @@ class Objective:
         evaluation: Evaluation,
         figures: Figures,
         seconds: dict[str, float],
+        answer: Future[Answer] | None,
     ) -> dict[str, float]:
         """Store a trial's attributes and constraints; returns its metrics."""
         metrics = {"log_loss": evaluation.log_loss, **figures.metrics}
@@ -283,7 +338,8 @@ class Objective:
             attributes["difference"] = asdict(evaluation.difference)
         if figures.breakdown is not None:
             attributes["breakdown"] = figures.breakdown
-        attributes["seconds"] = {name: seconds[name] for name in ("oracle", "cost")}
+        taken = seconds if answer is None else answer.result().seconds
+        attributes["seconds"] = {name: taken[name] for name in ("oracle", "cost")}
         # Each attribute is a transaction of the storage: only what cannot be derived is set.
         for name, value in attributes.items():
             trial.set_user_attr(name, value)
@@ -308,9 +364,7 @@ class Objective:
         return {"log_loss": self._evaluate(genotype).log_loss, **figures.metrics}
 
     def _evaluate(self, genotype: Genotype, report: Report | None = None) -> Evaluation:
-        key: Hashable = architecture(genotype)
-        if self.oracle.reads_accelerator:
-            key = genotype.canonical()
+        key = self._key(genotype)
         known = self._evaluations.get(key)
         what = f"oracle {name_of(self.oracle)}"
         with blamed(what):
@@ -322,6 +376,23 @@ class Objective:
             evaluation = evaluation_of(self.oracle.evaluate(genotype, report=report), what)
         self._evaluations[key] = evaluation
         return evaluation
+
+    def _remember(self, genotype: Genotype, answer: Future[Answer]) -> None:
+        """Wait for the answer of another process, and keep it as one of this process.
+
+        Raises:
+            DescriptionError: The accelerator refuses the genotype.
+            TrialError: The trial fails.
+        """
+        with blamed("worker", DescriptionError):
+            found = answer.result()
+        self._known_figures[genotype.canonical()] = found.figures
+        self._evaluations[self._key(genotype)] = found.evaluation
+
+    def _key(self, genotype: Genotype) -> Hashable:
+        """What genotypes with the same evaluation share."""
+        canonical = self.oracle.reads_accelerator
+        return genotype.canonical() if canonical else architecture(genotype)
 
     def _figures(self, genotype: Genotype) -> Figures:
         key = genotype.canonical()
@@ -348,3 +419,7 @@ class Objective:
         for name, largest in self.constraints.items():
             if not isinstance(largest, Real) or math.isnan(largest):
                 raise StudyError(f"constraints: {name}: expected a number, got {largest!r}")
+
+
+def _raised(error: Exception) -> NoReturn:
+    raise error

@@ -8,7 +8,8 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FrameType
 from typing import TypeAlias
 
@@ -17,10 +18,15 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nasrec_opt._foreign.optuna import REPEATED_REPORT, give_back
+from nasrec_opt.distributed import Executor, executor_of
+from nasrec_opt.errors import StudyError, described
+from nasrec_opt.objective._ahead import Ahead, answer, lag_of
+from nasrec_opt.objective._objective import Objective, Values
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 Callback: TypeAlias = Callable[[optuna.Study, FrozenTrial], None]
-Function: TypeAlias = Callable[[Trial], float | tuple[float, ...]]
+Function: TypeAlias = Callable[[Trial], Values]
+Evaluate: TypeAlias = Callable[[Sequence[Callback]], FrozenTrial | None]
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)  # a study can learn from these
 
@@ -35,6 +41,8 @@ def search(
     callbacks: Iterable[Callback] = (),
     progress: Progress | None = None,
     shared: bool = False,
+    workers: int | Executor = 1,
+    lag: int | None = None,
 ) -> None:
     """Bring a study to `n_trials` finished trials, complete or pruned, however often it is killed.
 
@@ -44,7 +52,12 @@ def search(
     With one worker, the default, an interrupted trial continues under its own number. So a study
     with a sampler of this library ends like an uninterrupted one, trial for trial.
 
-    Several workers, each with `shared=True`, bring the study to `n_trials` together, and to a few
+    `workers=N` lets N processes evaluate the trials of an `Objective`, while this process alone
+    proposes and tells them. The study then depends on `lag` as well, but not on which process ends
+    first (docs/howto/several_workers.md). If the objective cannot be sent to another process, this
+    one evaluates the same trials, and a warning is logged.
+
+    Several programs, each with `shared=True`, bring the study to `n_trials` together, and to a few
     more if they end at the same moment. The trial of a killed worker stays running; if the storage
     has a heartbeat, the others fail it and try it again (docs/howto/several_workers.md). A slow
     worker that was taken for dead loses its trial and continues.
@@ -55,10 +68,15 @@ def search(
         n_trials: Complete and pruned trials at the end.
         callbacks: Called after each trial of this process with the study and the trial.
         progress: Called with (finished trials, `n_trials`), or None to report nothing.
-        shared: Whether other processes may work on the study.
+        shared: Whether other programs may work on the study.
+        workers: Number of processes that evaluate trials, each with one thread; or who does it
+            instead, by the function `answer` of `objective`. 1 means this process.
+        lag: Trial k is proposed from the results of the trials up to k - `lag`. None means 1 for
+            one worker, and twice the number of several ones.
 
     Raises:
-        StudyError: Trial after trial failed; see `Objective`.
+        StudyError: Trial after trial failed; see `Objective`. Or several workers are to evaluate
+            what is no `Objective`, or a shared study.
 
     Example:
         >>> import optuna
@@ -69,19 +87,25 @@ def search(
         >>> len(study.trials)
         8
     """
+    if lag is None:
+        lag = lag_of(workers) if isinstance(workers, int) else 1
+    _check(objective, workers, lag, shared)
     if not shared:
         requeue_interrupted(study)
     callbacks = tuple(callbacks)
-    evaluate = _evaluate_shared if shared else _evaluate
     done = len(finished_trials(study))
     if progress:
         progress(done, n_trials)
-    with _interrupts_between_trials() as raise_if_interrupted, warnings.catch_warnings():
+    with (
+        _interrupts_between_trials() as raise_if_interrupted,
+        _evaluation(study, objective, workers, lag, n_trials - done, shared) as evaluate,
+        warnings.catch_warnings(),
+    ):
         # A trial that continues reports the steps before its interruption again.
         warnings.filterwarnings("ignore", message=REPEATED_REPORT)
         while done < n_trials:
             raise_if_interrupted()
-            frozen = evaluate(study, objective, callbacks)
+            frozen = evaluate(callbacks)
             if shared:
                 done = len(finished_trials(study))
             else:
@@ -120,20 +144,67 @@ def requeue_interrupted(study: optuna.Study) -> int:
     return len(running)
 
 
+def _check(objective: Function, workers: int | Executor, lag: int, shared: bool) -> None:
+    if isinstance(workers, int) and workers < 1:
+        raise StudyError(f"workers: expected 1 or more, got {workers}")
+    if lag < 1:
+        raise StudyError(f"lag: expected 1 or more, got {lag}")
+    if lag == 1 and workers == 1:
+        return
+    if shared:
+        raise StudyError("workers: expected 1, with a lag of 1, for a shared study, got others")
+    if not isinstance(objective, Objective):
+        raise StudyError(
+            f"workers: expected 1 for what is no Objective, got {workers} for "
+            f"{described(objective)}"
+        )
+
+
+@contextmanager
+def _evaluation(
+    study: optuna.Study,
+    objective: Function,
+    workers: int | Executor,
+    lag: int,
+    left: int,
+    shared: bool,
+) -> Iterator[Evaluate]:
+    """What brings one trial to its end; without workers, from its proposal on."""
+    if shared:
+        yield partial(_evaluate_shared, study, objective)
+        return
+    if (lag == 1 and workers == 1) or not isinstance(objective, Objective) or left < 1:
+        yield partial(_evaluate, study, lambda: _told(study, *_asked(study, objective)))
+        return
+    with ExitStack() as stack:
+        if isinstance(workers, int):
+            what = "trials are evaluated"
+            workers = stack.enter_context(
+                executor_of(partial(answer, objective), min(workers, left), what)
+            )
+        ahead = Ahead(workers, lag, left)
+        stack.callback(requeue_interrupted, study)  # the trials that are open at an early end
+        yield partial(_evaluate, study, lambda: ahead.evaluate(study, objective, _told))
+
+
 def _evaluate(
-    study: optuna.Study, objective: Function, callbacks: Sequence[Callback]
+    study: optuna.Study, end: Callable[[], FrozenTrial], callbacks: Sequence[Callback]
 ) -> FrozenTrial:
-    """One trial from its proposal to its end."""
-    frozen = _asked_and_told(study, objective)
+    """One trial to its end."""
+    frozen = end()
     for callback in callbacks:
         callback(study, frozen)
     return frozen
 
 
-def _asked_and_told(study: optuna.Study, objective: Function) -> FrozenTrial:
+def _asked(study: optuna.Study, objective: Function) -> tuple[Trial, Callable[[], Values]]:
     trial = study.ask()
+    return trial, lambda: objective(trial)
+
+
+def _told(study: optuna.Study, trial: Trial, score: Callable[[], Values]) -> FrozenTrial:
     try:
-        values = objective(trial)
+        values = score()
     except optuna.TrialPruned:
         return study.tell(trial, state=TrialState.PRUNED)
     except Exception:

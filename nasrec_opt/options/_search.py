@@ -37,6 +37,12 @@ class SearchConfig:
             file, or `published:criteo-small` for a published model or `like:deepfm` for a hand-made
             one, at the bits of the space if it has one choice of them; each must be in the space
             (docs/reference/genotype.md#the-published-models).
+        workers: Processes that evaluate trials, each with one thread. The proposals of several ones
+            depend on their number, not on which of them ends first; 1 proposes each trial from all
+            the trials before (docs/howto/several_workers.md). The default is 1 with a pruner or a
+            GPU and below 50,000 training rows, and smaller if half of the memory does not hold
+            them. A study that continues keeps what it began with. None means as many as there are
+            cores, at most 4.
         evolution: Options of `sampler = "evolution"`.
         pool_bayes: Options of `sampler = "pool_bayes"`.
         ax: Options of `engine = "ax"`.
@@ -56,6 +62,7 @@ class SearchConfig:
     constraints: Mapping[str, float] = field(default_factory=dict)
     pruner: Literal["none", "median", "hyperband"] = "none"
     initial: tuple[str, ...] = ()
+    workers: int | None = None
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
     pool_bayes: PoolBayesConfig = field(default_factory=PoolBayesConfig)
     ax: AxConfig = field(default_factory=AxConfig)
@@ -63,6 +70,8 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         check_at_least("n_trials", self.n_trials, 1)
+        if self.workers is not None:
+            check_at_least("workers", self.workers, 1)
         if self.engine == "ax" and self.sampler != "evolution":
             raise StudyError(
                 'sampler: expected none with engine = "ax", which proposes trials itself, got '
@@ -93,6 +102,12 @@ class SearchConfig:
             raise StudyError(
                 "pruner: expected log_loss as the only objective, since trials are pruned by it, "
                 f"got {', '.join(self.objectives)}"
+            )
+
+        if self.pruner != "none" and (self.workers or 1) > 1:
+            raise StudyError(
+                "workers: expected 1 with a pruner, which compares a trial on its way with the "
+                f"trials before, got {self.workers}"
             )
 
     def unread(self) -> set[str]:

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from nasrec_opt.oracle._adagrad_fit import fit_adagrad
     from nasrec_opt.oracle._last_layer import fit_newton
     from nasrec_opt.oracle._noisy import Cells, NoisyOracle
-    from nasrec_opt.oracle._supernet_oracle import SupernetOracle
+    from nasrec_opt.oracle._supernet_oracle import MEMORY_BYTES, SupernetOracle
 
 __all__ = [
+    "MEMORY_BYTES",
     "AdagradFit",
     "Cells",
     "Difference",
@@ -59,6 +60,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "MEMORY_BYTES": "_supernet_oracle",
     "Cells": "_noisy",
     "NoisyOracle": "_noisy",
     "SupernetOracle": "_supernet_oracle",

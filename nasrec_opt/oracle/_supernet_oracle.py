@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from nasrec_opt.supernet import Supernet, WeightReader, choose_precision
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CPU_CHUNK_ROWS = 1024  # so that outputs of a block fit into the second-level cache
 DEVICE_CHUNK_ROWS = 16_384
+MEMORY_BYTES = 1 << 30  # of embeddings and block outputs kept
 RECENT_BYTES = 1 << 25  # of logits kept for comparisons: 41 genotypes on 200,000 rows
 
 
@@ -74,7 +76,7 @@ class SupernetOracle(Oracle):
         *,
         reference: Genotype | None = None,
         chunk_rows: int | None = None,
-        memory_bytes: int = 1 << 30,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         options = options or OracleOptions()
         check_ranked_bits(options.bits, supernet.space)
@@ -119,6 +121,12 @@ class SupernetOracle(Oracle):
         self._reference = None if reference is None else self._plan(reference)
         self._reference_losses: npt.NDArray[np.float64] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
+
     @classmethod
     def load(
         cls,
@@ -128,7 +136,7 @@ class SupernetOracle(Oracle):
         *,
         reference: Genotype | None = None,
         chunk_rows: int | None = None,
-        memory_bytes: int = 1 << 30,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> SupernetOracle:
         """Load an oracle from the folder of a trained supernet.
 

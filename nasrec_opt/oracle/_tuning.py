@@ -7,7 +7,7 @@ number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -83,11 +83,10 @@ class Tuning:
         self._validation, self.labels = self._chunks(
             rows_of(dataset, "validation"), rows, chunk_rows
         )
+        self._supernet = supernet
         if isinstance(how, FineTune):
             self._points.add(0)
-            self._begin = self._from_supernet(supernet)
-        else:
-            self._begin = _from_scratch(supernet, how.seed, self._train)
+            self._embedding = self._embedding_read()
 
     @property
     def num_rows(self) -> int:
@@ -134,26 +133,27 @@ class Tuning:
             chunks = [subnet(dense, sparse) for dense, sparse, _ in self._validation]
         return torch.cat(chunks).cpu().numpy()
 
-    def _from_supernet(self, supernet: Supernet) -> Callable[[Genotype], Subnet]:
-        """Subnets with the supernet's weights.
+    def _embedding_read(self) -> PartialEmbedding:
+        """The supernet's vectors that are read.
 
         A whole table can have gigabytes. Training and validation read few of its vectors, the same
         for every genotype.
         """
-        whole = supernet.embedding
+        whole = self._supernet.embedding
         kept = torch.zeros(len(whole.table), dtype=torch.bool, device=self._device)
         for _, batch in train_batches(self._train, self._recipe, self._steps):
             kept[whole.rows_of(self._tensors(batch)[1])] = True
         for _, sparse, _ in self._validation:
             kept[whole.rows_of(sparse)] = True
         with torch.inference_mode(False):
-            self._embedding = PartialEmbedding(whole, kept)
+            return PartialEmbedding(whole, kept)
 
-        def begin(genotype: Genotype) -> Subnet:
+    def _begin(self, genotype: Genotype) -> Subnet:
+        """The subnet as it is before its training."""
+        if isinstance(self._how, FineTune):
             self._embedding.reset()
-            return supernet.extract(genotype, embedding=self._embedding)
-
-        return begin
+            return self._supernet.extract(genotype, embedding=self._embedding)
+        return _from_scratch(self._supernet, genotype, self._how.seed, self._train)
 
     def _chunks(
         self, split: Split, rows: int | None, chunk_rows: int
@@ -168,20 +168,15 @@ class Tuning:
         return [torch.from_numpy(array).to(self._device) for array in batch[:3]]
 
 
-def _from_scratch(supernet: Supernet, seed: int, train: Split) -> Callable[[Genotype], Subnet]:
-    """Subnets of the supernet's shapes with fresh weights."""
-    labels = train.labels
-
-    def begin(genotype: Genotype) -> Subnet:
-        subnet = Subnet(
-            genotype,
-            supernet.features,
-            seed,
-            max_table_rows=supernet.max_table_rows,
-            balance=supernet.balance,
-            initialization=supernet.initialization,
-        )
-        start_at_click_rate(subnet, labels)
-        return subnet.to(supernet.final.bias.device)
-
-    return begin
+def _from_scratch(supernet: Supernet, genotype: Genotype, seed: int, train: Split) -> Subnet:
+    """A subnet of the supernet's shapes with fresh weights."""
+    subnet = Subnet(
+        genotype,
+        supernet.features,
+        seed,
+        max_table_rows=supernet.max_table_rows,
+        balance=supernet.balance,
+        initialization=supernet.initialization,
+    )
+    start_at_click_rate(subnet, train.labels)
+    return subnet.to(supernet.final.bias.device)

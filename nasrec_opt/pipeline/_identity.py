@@ -105,7 +105,7 @@ def probe_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -
 def search_settings(config: StudyConfig, folder: RunFolder, space: SearchSpace) -> dict[str, Any]:
     """All that the search's trials depend on."""
     search = as_json(config.search)
-    del search["n_trials"], search["ladder"]
+    del search["n_trials"], search["ladder"], search["workers"]
     for name in config.search.unread():
         del search[name]
     # What the files hold, not how they are called.
@@ -199,7 +199,7 @@ def settings_in_force(
     settings: dict[str, Any] = as_json(config)
     del settings["mlflow"]  # where runs are logged is not a setting of the study
     data, oracle, search = settings["data"], settings["oracle"], settings["search"]
-    del settings["retrain"]["workers"]
+    del settings["retrain"]["workers"], search["workers"]
     data["source"] = source
     of_log, of_synthetic = (
         {"format", "layout", "users", "count", "split_seed"},

@@ -24,7 +24,8 @@ from nasrec_opt.pipeline._ensembling import Judge, ensemble_of
 from nasrec_opt.pipeline._folder import RunFolder, model_folder
 from nasrec_opt.pipeline._initial import known_genotypes
 from nasrec_opt.pipeline._search import Found, Progress, complete_trials, winners
-from nasrec_opt.pipeline._trainers import Job, default_workers, train_ahead
+from nasrec_opt.pipeline._trainers import Job, train_ahead
+from nasrec_opt.pipeline._workers import default_trainers
 from nasrec_opt.retrain import RetrainedModel, epoch_steps, forget_early
 from nasrec_opt.space import Genotype
 
@@ -99,7 +100,7 @@ def train_probes(
     if early:
         # Of those that are trained first. Of all, they would be late: on a million rows and one
         # core the first finished probe is better than four early ones, and there as soon.
-        first = jobs[: config.retrain.workers or default_workers(dataset)]
+        first = jobs[: config.retrain.workers or default_trainers(dataset)]
         train([dataclasses.replace(job, early=early) for job in first], lambda _: None)
     train(jobs, lambda error: logger.warning("a probe failed: %s", error))
     for job in jobs:

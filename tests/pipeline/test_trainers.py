@@ -7,22 +7,24 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from patience import PATIENCE_S
+from processes import wait_until_gone
 from safetensors.torch import load_file
 from study_files import tiny_study_with
 
 from nasrec_opt.data import Dataset, generate_synthetic
+from nasrec_opt.distributed import WorkerPool, _number
 from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.pipeline import _trainers as trainers
-from nasrec_opt.pipeline._trainers import Job, default_workers, train_ahead
+from nasrec_opt.pipeline import _workers as workers
+from nasrec_opt.pipeline._trainers import Job, train_ahead
+from nasrec_opt.pipeline._workers import default_trainers
 from nasrec_opt.retrain import RetrainConfig
 from nasrec_opt.space import SearchSpace
 
@@ -31,13 +33,13 @@ SHORT = RetrainConfig(learning_rates=(0.003,), epochs=2, batch_size=128, patienc
 LONG = RetrainConfig(learning_rates=(0.003,), epochs=4000, batch_size=128, least_steps=10**6)
 
 
-def study_file(workers: int) -> str:
+def study_file(count: int) -> str:
     """A study with a ladder whose models are trained by so many processes."""
     return tiny_study_with(
         search={"n_trials": 8, "ladder": {"models": 4, "epochs": 0.5, "probes": 2}},
         retrain={
             "top": 2,
-            "workers": workers,
+            "workers": count,
             "model": {"learning_rates": [0.003], "epochs": 2, "batch_size": 128},
         },
     )
@@ -73,42 +75,18 @@ def weights_in(folder: Path) -> list[Path]:
     return sorted(file.relative_to(folder) for file in folder.rglob("*.safetensors"))
 
 
-def is_gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return True
-    return state == "Z"
-
-
-def wait_until_gone(pids) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if all(map(is_gone, pids)):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @pytest.fixture
 def started(monkeypatch):
-    """The processes of `train_ahead`."""
-    found: list[subprocess.Popen[bytes]] = []
-    own = trainers._processes
+    """The identifiers of the processes of `train_ahead`."""
+    found: list[int] = []
 
-    @contextmanager
-    def watched(number_of):
-        with own(number_of) as processes:
-            found.extend(processes)
-            yield processes
+    class Watched(WorkerPool):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            found.extend(self.pids)
 
-    monkeypatch.setattr(trainers, "_processes", watched)
+    monkeypatch.setattr(trainers, "WorkerPool", Watched)
     return found
-
-
-def test_a_job_survives_the_way_to_another_process(tmp_path):
-    for job in jobs(tmp_path):
-        assert Job.from_dict(job.to_dict()) == job
 
 
 def test_models_are_those_that_one_process_trains(dataset, tmp_path):
@@ -136,10 +114,10 @@ def test_a_run_comes_to_the_same_however_many_train(tmp_path):
         return [without_times(v) for v in value] if isinstance(value, list) else value
 
     found = []
-    for workers in (1, 2):
-        out = tmp_path / str(workers)
+    for count in (1, 2):
+        out = tmp_path / str(count)
         out.mkdir()
-        (out / "tiny.toml").write_text(study_file(workers))
+        (out / "tiny.toml").write_text(study_file(count))
         run_study(StudyConfig.from_toml(out / "tiny.toml"), out / "run")
         results = json.loads((out / "run" / "retrained" / "results.json").read_text())
         found.append(without_times(results))
@@ -156,17 +134,17 @@ def test_what_is_there_already_starts_nobody(dataset, tmp_path, started):
     assert not started
     others = [replace(job, config=replace(SHORT, seed=1)) for job in jobs(tmp_path)]
     assert not any(job.is_done(dataset) for job in others)  # what is there is of other seeds
-    assert default_workers(dataset) == 1  # a log as short as this one
+    assert default_trainers(dataset) == 1  # a log as short as this one
 
 
 def test_memory_bounds_how_many_there_are(dataset, monkeypatch):
-    monkeypatch.setattr(trainers, "SMALL_LOG", 100)
-    monkeypatch.setattr(trainers.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(workers, "SMALL_LOG", 100)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-    assert default_workers(dataset) in range(1, trainers.MOST + 1)
-    for gigabytes, expected in ((1000, trainers.MOST), (4, 2), (0.5, 1)):
-        monkeypatch.setattr(trainers, "_memory", lambda held=gigabytes: held * 2**30)
-        assert default_workers(dataset) == expected
+    assert default_trainers(dataset) in range(1, workers.MOST_TRAINERS + 1)
+    for gigabytes, expected in ((1000, workers.MOST_TRAINERS), (4, 2), (0.5, 1)):
+        monkeypatch.setattr(_number, "memory", lambda held=gigabytes: held * 2**30)
+        assert default_trainers(dataset) == expected
 
 
 def test_a_process_that_dies_costs_its_model_alone(dataset, tmp_path, started):
@@ -174,7 +152,10 @@ def test_a_process_that_dies_costs_its_model_alone(dataset, tmp_path, started):
     asked[1:] = [Job(job.genotype, job.folder, SHORT) for job in asked[1:]]
 
     def kill(done, of):
-        started[0].kill()
+        if all(job.is_done(dataset) for job in asked[1:]):
+            for pid in started:
+                with suppress(ProcessLookupError):  # told of the last step before it died
+                    os.kill(pid, signal.SIGKILL)
 
     train_ahead(asked, dataset, 2, kill)
     assert [job.is_done(dataset) for job in asked] == [False, True, True]
@@ -187,7 +168,7 @@ def test_an_interrupted_run_leaves_no_process(dataset, tmp_path, started):
     with pytest.raises(KeyboardInterrupt):
         train_ahead(jobs(tmp_path, LONG), dataset, 2, interrupt)
     assert len(started) == 2
-    assert wait_until_gone(process.pid for process in started)
+    assert wait_until_gone(started)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
@@ -198,12 +179,11 @@ from pathlib import Path
 from test_trainers import LONG, jobs
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import _trainers
-own = _trainers.subprocess.Popen
-def popen(*arguments, **options):
-    process = own(*arguments, **options)
-    print(process.pid, flush=True)
-    return process
-_trainers.subprocess.Popen = popen
+class Shown(_trainers.WorkerPool):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        print(*self.pids, flush=True)
+_trainers.WorkerPool = Shown
 dataset = Dataset.open({str(dataset.path)!r}, binned_dense=True)
 asked = jobs(Path({str(tmp_path)!r}), LONG)
 _trainers.train_ahead(asked, dataset, 2, lambda done, of: print("step", flush=True))
@@ -212,7 +192,8 @@ _trainers.train_ahead(asked, dataset, 2, lambda done, of: print("step", flush=Tr
         [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ
     )
     assert run.stdout is not None
-    pids = [int(run.stdout.readline()) for _ in range(2)]
+    pids = [int(pid) for pid in run.stdout.readline().split()]
+    assert len(pids) == 2
     assert run.stdout.readline() == "step\n"
     run.send_signal(signal.SIGKILL)
     run.wait()

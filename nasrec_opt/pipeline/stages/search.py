@@ -18,6 +18,7 @@ from nasrec_opt.pipeline._logging import describe_run
 from nasrec_opt.pipeline._probes import probes_of
 from nasrec_opt.pipeline._proposer import name_of_proposer
 from nasrec_opt.pipeline._stage import Stage
+from nasrec_opt.pipeline._workers import evaluators
 from nasrec_opt.pipeline.stages.retrain import RETRAIN
 from nasrec_opt.tracking import require_server
 
@@ -53,6 +54,7 @@ def _run(context: Context) -> str:
     describe_run(study, tracker, config, folder, context.dataset())
     tracker.log_study(study, objective)
     tracker.sync(study)
+    workers, lag = evaluators(config.search, context.dataset(), study)
     started = time.perf_counter()
     search(
         study,
@@ -60,6 +62,8 @@ def _run(context: Context) -> str:
         n_trials=config.search.n_trials,
         callbacks=[tracker],
         progress=context.reporter.advance,
+        workers=workers,
+        lag=lag,
     )
     seconds = time.perf_counter() - started
     tracker.flush()

@@ -1,0 +1,55 @@
+"""An oracle in another process answers as this one, and shares what it reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from oracle.models import SPACE, oracle_of
+
+from hw import Noise, ReRAM
+from nasrec_opt.distributed._mapped import read, share
+from nasrec_opt.lowering import CrossbarCells
+from nasrec_opt.options import AdagradFit, FineTune, Scratch
+from nasrec_opt.oracle import NoisyOracle
+
+FIDELITIES = {
+    "supernet": {},
+    "newton": {"fidelity": "last_layer"},
+    "folds": {"fidelity": "last_layer", "last_layer": "folds"},
+    "adagrad": {"fidelity": "last_layer", "last_layer": AdagradFit(steps=4)},
+    "fine_tune": {"fidelity": FineTune(steps=4)},
+    "scratch": {"fidelity": Scratch(epochs=1, batch_size=512)},
+}
+
+
+@pytest.mark.parametrize("name", FIDELITIES)
+def test_answers_are_the_same_at_every_fidelity(supernet, dataset, name):
+    oracle = oracle_of(supernet, dataset, **FIDELITIES[name])
+    genotypes = [SPACE.sample(np.random.default_rng(seed)) for seed in range(3)]
+    before = oracle.evaluate(genotypes[0])  # with this answer, and block outputs that it kept
+    with share(oracle) as file:
+        sent = read(file.fileno())
+    assert sent.evaluate(genotypes[0]) == before
+    assert sent.evaluate_many(genotypes) == oracle.evaluate_many(genotypes)
+    assert sent.data_fingerprint == oracle.data_fingerprint
+
+
+def test_a_noisy_oracle_can_be_sent(supernets, dataset):
+    oracle = oracle_of(supernets["bits"], dataset, bits="genotype")
+    noisy = NoisyOracle(oracle, CrossbarCells(ReRAM(), Noise(conductance_sigma=0.1), seed=0))
+    genotype = oracle.supernet.space.sample(np.random.default_rng(0))
+    with share(noisy) as file:
+        assert read(file.fileno()).evaluate(genotype) == noisy.evaluate(genotype)
+
+
+def test_weights_and_rows_are_mapped_not_copied(supernet, dataset):
+    oracle = oracle_of(supernet, dataset, reference=SPACE.sample(np.random.default_rng(0)))
+    held = sum(weight.nbytes for weight in supernet.state_dict().values())
+    with share(oracle) as file:
+        size = file.seek(0, 2)
+        sent = read(file.fileno())
+    assert size < held + 20e6
+    table = sent.supernet.embedding.table
+    assert torch.equal(table, supernet.embedding.table)
+    assert table.data_ptr() % 64 == 0
