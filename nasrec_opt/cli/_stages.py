@@ -67,7 +67,8 @@ def prepare(
 ) -> None:
     """Turn a click log into a dataset: split, vocabularies, memory-mapped columns."""
     from nasrec_opt.data import prepare as prepare_log
-    from nasrec_opt.pipeline import ConsoleReporter
+    from nasrec_opt.inspection import dataset_warnings
+    from nasrec_opt.pipeline import ConsoleReporter, print_findings
 
     with ConsoleReporter() as reporter:
         reporter.begin("prepare", ", ".join(map(str, data)))
@@ -86,7 +87,10 @@ def prepare(
     rows = ", ".join(
         f"{dataset.split(name).num_rows:,} {name}" for name in ("train", "validation", "test")
     )
-    print(f"{out}: {rows} rows{', as before: nothing to do' if _written(out) == before else ''}")
+    is_same = _written(out) == before
+    print(f"{out}: {rows} rows{', as before: nothing to do' if is_same else ''}")
+    if not is_same:
+        print_findings(dataset_warnings(dataset))
 
 
 def _written(out: Path) -> int | None:

@@ -12,7 +12,7 @@ from nasrec_opt.inspection._figures import (
     Unseen,
     ValueFigures,
 )
-from nasrec_opt.inspection._inspect import inspect_dataset
+from nasrec_opt.inspection._inspect import dataset_warnings, inspect_dataset
 from nasrec_opt.inspection._words import percent
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "SplitFigures",
     "Unseen",
     "ValueFigures",
+    "dataset_warnings",
     "inspect_dataset",
     "percent",
 ]

@@ -67,16 +67,73 @@ def inspect_dataset(
         >>> [finding.text for finding in found.warnings]
         []
     """
-    names, sparse_names = dataset.column_names
-    sparse_names = sparse_names[: dataset.meta["num_sparse"]]
+    sparse_names = dataset.column_names[1][: dataset.meta["num_sparse"]]
     for name in users or ():
         if name not in sparse_names:
             raise DataError(
                 f"users: expected a categorical column, got {name!r}; there are "
                 f"{', '.join(sparse_names)[:200]}"
             )
-    tally = Tally(dataset, progress)
-    found = Inspection(
+    found = _inspection(dataset, Tally(dataset, progress))
+    told = findings(found, users)
+    if dataset.is_weighted:
+        told += (_OF_WEIGHTS,)
+    return replace(found, findings=told)
+
+
+def dataset_warnings(dataset: Dataset, *, most_rows: int = 200_000) -> tuple[Finding, ...]:
+    """Warn of what will hurt, at a cost that hardly grows with the log.
+
+    The warnings are those of `inspect_dataset`. Of a longer dataset, evenly spread rows are read;
+    rows, clicks and numbers of values are still those of all. Repeated rows and new values cannot
+    be judged by a part of the rows, so there are no warnings of them then.
+
+    Args:
+        dataset: The dataset.
+        most_rows: About how many rows of a split are read at most, 64 or more.
+
+    Returns:
+        The warnings; without training rows, none.
+
+    Raises:
+        DataError: The dataset is damaged.
+
+    Example:
+        >>> from nasrec_opt.data import generate_synthetic
+        >>> [warning.kind for warning in dataset_warnings(generate_synthetic("log", rows=500))]
+        ['few_rows']
+    """
+    labels = {name: dataset.split(name).labels for name in SPLITS}
+    rows = {name: len(values) for name, values in labels.items()}
+    if max(rows.values()) <= most_rows:
+        return inspect_dataset(dataset).warnings if rows["train"] else ()
+    found = _inspection(dataset, Tally(dataset, most_rows=most_rows))
+    clicks = {name: int(np.count_nonzero(values)) for name, values in labels.items()}
+    splits = tuple(
+        replace(s, rows=rows[s.name], clicks=clicks[s.name], copies=0.0) for s in found.splits
+    )
+    sizes = zip(found.sparse, dataset.features.cardinalities, strict=False)
+    sparse = tuple(_of_all(column, rows["train"], size - FIRST) for column, size in sizes)
+    told = findings(replace(found, splits=splits, sparse=sparse), users=())
+    return tuple(t for t in told if t.severity == "warning" and t.kind != "new_values")
+
+
+def _of_all(column: SparseFigures, rows: int, num_values: int) -> SparseFigures:
+    """Figures of a part of the training rows, as those of all."""
+
+    def scaled(value: ValueFigures) -> ValueFigures:
+        share = rows / column.rows
+        return replace(value, rows=round(share * value.rows), clicks=round(share * value.clicks))
+
+    top, missing = tuple(map(scaled, column.top)), scaled(column.missing)
+    return replace(column, rows=rows, num_values=num_values, missing=missing, top=top)
+
+
+def _inspection(dataset: Dataset, tally: Tally) -> Inspection:
+    """The figures, without findings."""
+    names, sparse_names = dataset.column_names
+    sparse_names = sparse_names[: dataset.meta["num_sparse"]]
+    return Inspection(
         source=str(dataset.meta.get("source", dataset.path.name)),
         min_count=_min_count(dataset),
         splits=tuple(_split(tally, name) for name in SPLITS),
@@ -84,10 +141,6 @@ def inspect_dataset(
         sparse=tuple(_sparse(tally, dataset, i, name) for i, name in enumerate(sparse_names)),
         hashed_share=tally.hashed_share,
     )
-    told = findings(found, users)
-    if dataset.is_weighted:
-        told += (_OF_WEIGHTS,)
-    return replace(found, findings=told)
 
 
 _OF_WEIGHTS = Finding(

@@ -22,6 +22,7 @@ from nasrec_opt.inspection._signal import Judge, overall_rate, shrunk_rates
 RARE, MISSING, FIRST = 0, 1, 2  # ids, as docs/howto/your_own_log.md has them
 SPLITS = ("train", "validation", "test")
 PIECE_ROWS = 1 << 14
+RUN_ROWS = 64  # neighbouring rows that are read together: single ones would cost a page each
 COMMON = 1 << 12  # first ids of a column that are counted one by one in validation and test rows
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -34,12 +35,21 @@ class Tally:
     Args:
         dataset: The dataset; its view says which values are rare.
         progress: Called with (rows done, all rows).
+        most_rows: Of more rows of a split only as many are read, or None for all.
     """
 
-    def __init__(self, dataset: Dataset, progress: Progress | None = None) -> None:
+    def __init__(
+        self, dataset: Dataset, progress: Progress | None = None, *, most_rows: int | None = None
+    ) -> None:
         # With the bins of dense columns, which alone tell missing from the smallest number.
         full = Dataset.open(dataset.path, min_count=dataset.view["min_count"], binned_dense=True)
-        self.splits = {name: full.split(name) for name in SPLITS}
+        splits = {name: full.split(name) for name in SPLITS}
+        self.splits: dict[str, Split | Part] = {
+            name: split
+            if most_rows is None or split.num_rows <= most_rows
+            else Part(split, most_rows)
+            for name, split in splits.items()
+        }
         self.rows = {name: split.num_rows for name, split in self.splits.items()}
         self.clicks = dict.fromkeys(SPLITS, 0)
         self.num_sparse = int(full.meta["num_sparse"])
@@ -151,7 +161,7 @@ class Tally:
             return np.zeros(rows.dense.shape, np.bool_)
         return np.equal(rows.sparse[:, self.num_sparse :], MISSING)
 
-    def _pieces(self, split: Split) -> Iterator[Batch]:
+    def _pieces(self, split: Split | Part) -> Iterator[Batch]:
         total = sum(self.rows.values())
         for first in range(0, split.num_rows, PIECE_ROWS):
             rows = split.rows(slice(first, first + PIECE_ROWS))
@@ -171,9 +181,31 @@ class Tally:
             wrong = "a label that is neither 0 nor 1"
         if wrong:
             raise DataError(
-                f"{self.splits[split].name}: expected a whole dataset, got {wrong}: prepare the "
-                "log again"
+                f"{split}: expected a whole dataset, got {wrong}: prepare the log again"
             )
+
+
+class Part:
+    """Some rows of a split, in short runs that are evenly spread over it.
+
+    Args:
+        split: The split.
+        most_rows: About how many.
+    """
+
+    def __init__(self, split: Split, most_rows: int) -> None:
+        runs = evenly_spaced(split.num_rows // RUN_ROWS, most_rows // RUN_ROWS)
+        self._index = (runs[:, None] * RUN_ROWS + np.arange(RUN_ROWS)).ravel()
+        self._split = split
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return len(self._index)
+
+    def rows(self, index: slice | npt.NDArray[np.integer[Any]]) -> Batch:
+        """Read some of the rows."""
+        return self._split.rows(self._index[index])
 
 
 def _judge(judges: list[Judge], rates: list[npt.NDArray[np.float32]], rows: Batch) -> None:

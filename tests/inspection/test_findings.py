@@ -9,7 +9,7 @@ from conftest import DATA
 
 from nasrec_opt.data import Column, Dataset, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import DataError
-from nasrec_opt.inspection import Inspection, inspect_dataset
+from nasrec_opt.inspection import Inspection, dataset_warnings, inspect_dataset
 
 ROWS = 4000
 
@@ -43,6 +43,33 @@ def test_an_ordinary_log_has_no_warning(tmp_path):
 
 def test_the_synthetic_log_has_no_finding_at_all(tmp_path):
     assert not inspect_dataset(generate_synthetic(tmp_path / "log", rows=20_000)).findings
+
+
+def test_a_part_of_the_rows_tells_what_all_of_them_tell(tmp_path):
+    frame = plain(20_000, rate=0.05)
+    frame["seen"] = np.where(frame["click"] == 1, "yes", "no")
+    frame["country"] = "NL"
+    frame["row"] = np.arange(len(frame))
+    frame["shop"] = np.random.default_rng(3).integers(0, 8000, len(frame))  # many values, no ids
+    found = inspected(frame, tmp_path)
+    dataset = Dataset.open(tmp_path / "dataset")
+    told = dataset_warnings(dataset, most_rows=4000)
+    kinds = [("few_rows", ()), ("leak", ("seen",)), ("constant", ("country",)), ("id", ("row",))]
+    assert sorted(warned(found)) == sorted((t.kind, t.columns) for t in told) == sorted(kinds)
+    [few] = [finding.text for finding in found.warnings if finding.kind == "few_rows"]
+    assert few in [finding.text for finding in told]  # clicks of all rows, not of some
+    assert any("16,000 values in 16,000 training rows" in finding.text for finding in told)
+    assert dataset_warnings(dataset) == found.warnings
+
+
+def test_a_part_of_the_rows_tells_of_drift(tmp_path):
+    frame = plain(20_000)
+    frame["hour"] = np.arange(len(frame))
+    frame["city"] = np.where(frame["hour"] > 16_500, 7, frame["city"])
+    hour = Column(name="hour", format="seconds", parts=("hour",))
+    inspected(frame, tmp_path, time="hour", options=(hour,))
+    told = dataset_warnings(Dataset.open(tmp_path / "dataset"), most_rows=1000)
+    assert ("drift", ("city",)) in [(t.kind, t.columns) for t in told]
 
 
 @pytest.mark.parametrize("kind", ["sparse", "dense"])

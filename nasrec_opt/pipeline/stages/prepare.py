@@ -7,6 +7,7 @@ from typing import Any
 
 from nasrec_opt.data import Dataset, generate_synthetic, prepare
 from nasrec_opt.errors import DataError
+from nasrec_opt.inspection import dataset_warnings
 from nasrec_opt.pipeline import _sentences as sentences
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._identity import prepare_settings
@@ -48,6 +49,8 @@ def _run(context: Context) -> str:
             seed=data.split_seed,
             progress=context.reporter.advance,
         )
+    for warning in dataset_warnings(dataset):
+        context.reporter.note(f"warning: {warning.text}")
     return sentences.prepared(dataset, source)
 
 
