@@ -64,6 +64,10 @@ def prepare(
     min_count: Annotated[
         int | None, typer.Option(help="Rarer values share one id (default: the schema's).", min=1)
     ] = None,
+    max_values: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most values of a column with an id; others count as rare."),
+    ] = None,
 ) -> None:
     """Turn a click log into a dataset: split, vocabularies, memory-mapped columns."""
     from nasrec_opt.data import prepare as prepare_log
@@ -82,6 +86,7 @@ def prepare(
             users=users,
             seed=seed,
             min_count=min_count,
+            max_values=max_values,
             progress=reporter.advance,
         )
     rows = ", ".join(

@@ -99,11 +99,14 @@ class CodeBook:
         counts = zip(self._names, self._counts, strict=True)
         return {name: int(np.count_nonzero(count[1:])) for name, count in counts}
 
-    def finish(self, min_count: int) -> Iterator[tuple[Vocabulary, Ids]]:
+    def finish(
+        self, min_count: int, max_values: int | None = None
+    ) -> Iterator[tuple[Vocabulary, Ids]]:
         """Make the vocabularies; the values of each column are forgotten on the way.
 
         Args:
             min_count: Training rows that a value needs for an id.
+            max_values: Most values of a column that have an id, or None for any number.
 
         Yields:
             For each column, values from the most frequent down, ties in order of the values; and
@@ -115,7 +118,7 @@ class CodeBook:
             values = _texts(codes - 1, self._kept[place].dtype)
             table = pl.DataFrame({"value": values, "count": counts[codes], "code": codes})
             self._counts[place], self._kept[place] = counts[:0], self._kept[place].cast(pl.String)
-            kept = by_count(table)
+            kept = by_count(table).head(max_values or len(table))
             ids = np.full(most + 1, RARE, np.int32)
             ids[NO_VALUE] = MISSING
             ids[kept["code"].to_numpy()] = np.arange(FIRST, FIRST + len(kept), dtype=np.int32)
@@ -167,6 +170,7 @@ class CodedIds:
         book: Has counted them; its values are forgotten.
         bins: Have counted the bins of the dense features.
         min_count: Training rows that a value needs for an id.
+        max_values: Most values of a column that have an id, or None for any number.
     """
 
     def __init__(
@@ -175,11 +179,13 @@ class CodedIds:
         statistics: Statistics,
         book: CodeBook,
         bins: Sequence[Counter],
+        *,
         min_count: int,
+        max_values: int | None,
     ) -> None:
         self.vocabularies: list[Vocabulary | FixedIds] = []
         self._columns: list[tuple[str, Callable[[pl.Series], Ids]]] = []
-        coded, edges = book.finish(min_count), iter(statistics.edges)
+        coded, edges = book.finish(min_count, max_values), iter(statistics.edges)
         for name in schema.sparse_features:
             if name in schema.quantile_features:
                 known = next(edges)
@@ -191,6 +197,8 @@ class CodedIds:
                 self._add(name, vocabulary, partial(_coded_ids, ids))
         for name, counter in zip(schema.dense_features, bins, strict=True):
             vocabulary = counter.finish(min_count)
+            if max_values is not None:
+                vocabulary = vocabulary.cut(FIRST + max_values)
             self._add(name, vocabulary, partial(_bin_ids, IntegerIds(vocabulary)))
 
     def encode(self, frame: pl.DataFrame) -> Ids:

@@ -151,13 +151,22 @@ class Survey:
 class Writer(ExitStack):
     """Second pass: arrays of each split, vocabularies, and the description."""
 
-    def __init__(self, folder: Path, survey: Survey, min_count: int) -> None:
+    def __init__(
+        self, folder: Path, survey: Survey, *, min_count: int, max_values: int | None
+    ) -> None:
         super().__init__()
         self._folder = folder
         self._schema = schema = survey.schema
         self._survey = survey
         self._statistics = survey.statistics.finish()
-        self._ids = CodedIds(schema, self._statistics, survey.book, survey.bins, min_count)
+        self._ids = CodedIds(
+            schema,
+            self._statistics,
+            survey.book,
+            survey.bins,
+            min_count=min_count,
+            max_values=max_values,
+        )
         self._vocabularies = self._ids.vocabularies
         self._encoder = Encoder(schema, self._statistics, ())
         widths = {

@@ -51,6 +51,7 @@ def prepare(
     count: Count | None = None,
     seed: int = 0,
     min_count: int | None = None,
+    max_values: int | None = None,
     users: Path | str | None = None,
     progress: Progress | None = None,
     chunk_bytes: int = CHUNK_BYTES,
@@ -76,6 +77,10 @@ def prepare(
         seed: Seed of the 80/10/10 split.
         min_count: Rarer values are dropped from the vocabularies for good; None means the schema's
             threshold (public logs: 1). A higher one can be set each time the dataset is opened.
+        max_values: Only as many values of a column have an id, the most frequent ones; all others
+            are read as rare. None means any number. Values are counted exactly and the bound is
+            applied at the end: it bounds models, and the memory of readers, but not that of
+            counting, some 100 bytes for each value of the log.
         users: File of user profiles, for a schema whose `users` names the column of user ids:
             tab-separated user, gender and age, without a header.
         progress: Called with (done, total), in arbitrary units.
@@ -99,6 +104,8 @@ def prepare(
     least = schema.min_count if min_count is None else min_count
     if least < 1:
         raise DataError(f"min_count: expected 1 or more, got {least}")
+    if max_values is not None and max_values < 1:
+        raise DataError(f"max_values: expected 1 or more, got {max_values}")
     if seed < 0:
         raise DataError(f"seed: expected 0 or more, got {seed}")
     if bool(schema.users) != (users is not None):
@@ -110,7 +117,8 @@ def prepare(
     if users is not None:
         require_profiles(users)
     joined = None if users is None else find_log(users).stamp()
-    identity = made_of(log, schema, seed=seed, min_count=least, users=joined)
+    bound = {} if max_values is None else {"max_values": max_values}
+    identity = made_of(log, schema, seed=seed, min_count=least, users=joined, **bound)
     with making(out):
         dataset = unchanged(out, identity)
         if dataset is not None:
@@ -132,12 +140,12 @@ def prepare(
                 if not given.sparse:
                     survey.warn_of_columns(log)
                 survey.check(log, rows.num_lines)
-                with Writer(folder, survey, least) as writer:
+                with Writer(folder, survey, min_count=least, max_values=max_values) as writer:
                     writer.add(rows.split(splitter, _part(progress, WRITING)))
                     meta = writer.finish() | splitter.to_dict()
             if profiles is not None:
                 profiles.save(folder)
-            meta |= {"source": Path(log.name).name, "min_count": least, MADE_OF: identity}
+            meta |= {"source": Path(log.name).name, "min_count": least, **bound, MADE_OF: identity}
             write_json(folder / META, meta | (annotate(folder) if annotate else {}))
         return Dataset.open(out)
 

@@ -32,6 +32,8 @@ class DataConfig:
         split_seed: Seed of the 80/10/10 split.
         min_count: Values that occur less often in the training rows share the id of rare values.
             None means the log's.
+        max_values: Most values of a column that have an id of their own, the most frequent ones;
+            all others share the id of rare values. None means any number.
         binned_dense: Whether dense columns are also read as categories floor(log(x + 1)^2); this
             helps on small logs.
         synthetic_rows: Rows of the synthetic log.
@@ -49,6 +51,7 @@ class DataConfig:
     count: Literal["line", "impression", "weight"] | None = None
     split_seed: int = 0
     min_count: int | None = None
+    max_values: int | None = None
     binned_dense: bool = False
     synthetic_rows: int = 120_000
     synthetic_seed: int = 0
@@ -58,6 +61,8 @@ class DataConfig:
             raise StudyError("source: expected at least one file, got an empty list")
         if self.min_count is not None:
             check_at_least("min_count", self.min_count, 1)
+        if self.max_values is not None:
+            check_at_least("max_values", self.max_values, 1)
         if self.format not in FORMATS and (self.layout != "default" or self.count):
             name = "count" if self.count else "layout"
             raise StudyError(f"{name}: expected it with one of {', '.join(FORMATS)}, got a schema")

@@ -52,6 +52,7 @@ def prepare_settings(
     read = {
         "format": format_of(data.format),
         "split_seed": data.split_seed,
+        "max_values": data.max_values,
         "layout": data.layout,
         "count": None if data.count == "line" else data.count,  # the default
         "users": None

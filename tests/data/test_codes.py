@@ -20,8 +20,8 @@ TYPES = dict.fromkeys(NAMES, pl.String)
 
 
 @settings(deadline=None)
-@given(CHUNKS, st.integers(0, 4))
-def test_codes_and_counts_are_those_of_dicts(chunks, least):
+@given(CHUNKS, st.integers(0, 4), st.none() | st.integers(1, 5))
+def test_codes_and_counts_are_those_of_dicts(chunks, least, most):
     book, coded = CodeBook(NAMES), []
     for chunk in chunks:
         frame = pl.DataFrame([row[:2] for row in chunk], TYPES, orient="row")
@@ -30,8 +30,8 @@ def test_codes_and_counts_are_those_of_dicts(chunks, least):
     rows = [row for chunk in chunks for row in chunk]
     counts = [Counter(r[i] for r in rows if r[2] and r[i] is not None) for i in (0, 1)]
     assert list(book.num_values().values()) == [len(count) for count in counts]
-    for place, (vocabulary, ids) in enumerate(book.finish(least)):
-        kept = sorted((-n, v) for v, n in counts[place].items() if n >= least)
+    for place, (vocabulary, ids) in enumerate(book.finish(least, most)):
+        kept = sorted((-n, v) for v, n in counts[place].items() if n >= least)[:most]
         assert vocabulary.table.rows() == [(value, -count) for count, value in kept]
         expected = {None: MISSING} | {v: i for i, (_, v) in enumerate(kept, start=FIRST)}
         codes = [code for frame in coded for code in frame[NAMES[place]]]

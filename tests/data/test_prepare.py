@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from nasrec_opt.data import Dataset, Schema, prepare
 from nasrec_opt.data._encoding import bin_integers
+from nasrec_opt.data._vocabulary import FEW, FIRST, RARE
 from nasrec_opt.errors import DataError
 
 SEED = st.integers(0, 2**32 - 1)
@@ -47,7 +48,9 @@ def test_prepare_equals_row_by_row_python(tmp_path_factory, table_seed, seed, ro
 @example(0.0)
 @example(-0.5)
 def test_bins_are_floors_of_squared_logarithms(value):
-    assert bin_integers(pl.Series([value, None])).to_list() == [int(bin_of(repr(value))), None]
+    expected = [int(bin_of(repr(value))), None]
+    assert bin_integers(pl.Series([value, None])).to_list() == expected
+    assert bin_integers(pl.Series([value, None] * FEW)).to_list() == expected * FEW
 
 
 @pytest.mark.parametrize("value", ["-1e300", "1e308", "-9223372036854775808"])
@@ -114,6 +117,21 @@ def test_threshold_of_the_schema_holds_unless_another_is_given(tmp_path):
         for least in (None, 5, 1)
     ]
     assert sizes[0] == sizes[1] != sizes[2]
+
+
+@pytest.mark.parametrize("most", [1, 3, 1000])
+def test_only_the_most_frequent_values_have_an_id_where_asked(tmp_path, most):
+    source = write_csv(tmp_path / "log.csv", small_table(300, 1))
+    prepare(source, tmp_path / "all", format=SMALL)
+    dataset = prepare(source, tmp_path / "some", format=SMALL, max_values=most)
+    assert max(dataset.features.cardinalities) <= FIRST + most
+    ids = arrays(Dataset.open(tmp_path / "all", binned_dense=True))
+    for name, values in arrays(Dataset.open(tmp_path / "some", binned_dense=True)).items():
+        is_ids = values.dtype == np.int32
+        kept = np.where(ids[name] < FIRST + most, ids[name], RARE) if is_ids else ids[name]
+        np.testing.assert_array_equal(values, kept, err_msg=name)
+    with pytest.raises(DataError, match="max_values: expected 1 or more, got 0"):
+        prepare(source, tmp_path / "none", format=SMALL, max_values=0)
 
 
 def test_progress_rises_to_its_end(tmp_path):

@@ -47,6 +47,7 @@ def _run(context: Context) -> str:
             count=data.count,
             users=data.users,
             seed=data.split_seed,
+            max_values=data.max_values,
             progress=context.reporter.advance,
         )
     for warning in dataset_warnings(dataset):
