@@ -169,7 +169,9 @@ def main() -> None:
 
         copy_new_stores()
     import nasrec_opt
+    from tests.optuna_stores import read_migrations_once
 
+    read_migrations_once()
     gc.disable()
     for name in modules_of(nasrec_opt):
         with suppress(ImportError):  # needs an extra that is not installed

@@ -35,6 +35,10 @@ def pytest_runtest_setup() -> None:
         from mlflow_stores import copy_new_stores
 
         copy_new_stores()
+    if "optuna.storages._rdb.storage" in sys.modules:
+        from optuna_stores import read_migrations_once
+
+        read_migrations_once()
 
 
 REPOSITORY = Path(__file__).parents[1]
