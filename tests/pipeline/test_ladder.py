@@ -16,7 +16,7 @@ from conftest import TINY_STUDY
 from optuna.trial import TrialState
 from patience import PATIENCE_S
 
-from nasrec_opt.pipeline import StudyConfig
+from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.supernet import Subnet
 
 LADDER = """
@@ -170,12 +170,12 @@ def kill_when_there_are(count: int, out: Path, pattern: str, run: Command) -> No
     assert stopped.returncode == -signal.SIGKILL, "the run ended before it could be killed"
 
 
-def test_what_was_measured_is_kept(cli, searched, tmp_path):
+def test_what_was_measured_is_kept(searched, tmp_path):
     """What a clock said once decides, on another machine as well."""
     path, out = tmp_path / "tiny.toml", tmp_path / "run"
     path.write_text(WITHOUT_LADDER + LADDER.replace("models = 6", "share = 0.001"))
     shutil.copytree(searched, out)
-    assert cli("run", path, "--out", out).returncode == 0
+    climb(path, out)
     climbed = json.loads((out / CLIMB).read_text())
     # Next to no time is allowed: the work of eight models, or of a few more if they are cheap.
     assert 8 <= climbed["rungs"][0]["models"] < 16
@@ -183,8 +183,13 @@ def test_what_was_measured_is_kept(cli, searched, tmp_path):
     record = json.loads((out / "run.json").read_text())
     del record["ladder"]
     (out / "run.json").write_text(json.dumps(record))
-    assert cli("run", path, "--out", out).returncode == 0
+    climb(path, out)
     assert read(out, CLIMB)["rungs"][0]["models"] > 8
+
+
+def climb(study: Path, out: Path) -> None:
+    """Run a study up to its ladder."""
+    run_study(StudyConfig.from_toml(study), out, until="ladder")
 
 
 def test_a_ladder_can_be_added_to_a_finished_run(cli, study, alone, tmp_path):
@@ -192,9 +197,11 @@ def test_a_ladder_can_be_added_to_a_finished_run(cli, study, alone, tmp_path):
     path, out = tmp_path / "tiny.toml", tmp_path / "run"
     shutil.copytree(alone[0], out)
     path.write_text(WITHOUT_LADDER + LADDER.replace("models = 6", "models = 7"))
-    result = cli("run", path, "--out", out)
-    assert result.returncode == 0, result.stderr
-    assert "search    already done" in result.stderr
+    record = json.loads((out / "run.json").read_text())
+    climb(path, out)
+    climbed_record = json.loads((out / "run.json").read_text())
+    assert climbed_record["search"] == record["search"]
+    assert climbed_record["ladder"] != record["ladder"]
     assert read(out, CLIMB)["models"][:6] != []
     climbed = optuna.load_study(study_name="tiny-ladder", storage=f"sqlite:///{out}/study.db")
     assert len(climbed.trials) == 7
