@@ -33,7 +33,8 @@ def default_trainers(dataset: Dataset) -> int:
 def evaluators(search: SearchConfig, dataset: Dataset, study: optuna.Study) -> tuple[int, int]:
     """Number of processes that evaluate the trials of a study, and its lag.
 
-    A study keeps the lag that it began with, unless the study file has another number of workers.
+    Unless the study file has a number of workers, the lag follows from the log and the study alone,
+    so that all machines propose the same trials. A study keeps the lag that it began with.
 
     Args:
         search: The options of the search.
@@ -46,9 +47,10 @@ def evaluators(search: SearchConfig, dataset: Dataset, study: optuna.Study) -> t
     if search.workers is not None:
         workers, lag = search.workers, lag_of(search.workers)
     else:
-        usual = 1 if search.pruner != "none" else _default(dataset, MOST_EVALUATORS, MEMORY_BYTES)
-        lag = lag_of(usual) if known is None else known
-        workers = min(usual, lag)
+        is_alone = search.pruner != "none" or _is_short(dataset)
+        usual = lag_of(1 if is_alone else MOST_EVALUATORS)
+        lag = usual if known is None else known
+        workers = 1 if lag == 1 else _default(dataset, MOST_EVALUATORS, MEMORY_BYTES)
     if lag != (known or 1):
         study.set_user_attr(LAG, lag)
     return workers, lag
@@ -56,6 +58,8 @@ def evaluators(search: SearchConfig, dataset: Dataset, study: optuna.Study) -> t
 
 def _default(dataset: Dataset, most: int, num_bytes: int) -> int:
     """One for a log so short that its work takes no longer than the start of a process."""
-    if dataset.split("train").num_rows < SMALL_LOG:
-        return 1
-    return free_workers(most, num_bytes + LIBRARIES)
+    return 1 if _is_short(dataset) else free_workers(most, num_bytes + LIBRARIES)
+
+
+def _is_short(dataset: Dataset) -> bool:
+    return dataset.split("train").num_rows < SMALL_LOG

@@ -39,14 +39,15 @@ def begun(num_trials: int) -> optuna.Study:
     return study
 
 
-def test_there_are_as_many_workers_as_cores_and_a_study_keeps_its_lag(
+def test_there_are_as_many_workers_as_cores_and_one_lag_for_all_machines(
     dataset, four_cores, monkeypatch
 ):
     study = begun(0)
     assert workers.evaluators(SearchConfig(), dataset, study) == (4, 8)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    assert workers.evaluators(SearchConfig(), dataset, study) == (2, 8)
-    assert workers.evaluators(SearchConfig(), dataset, begun(0)) == (2, 4)
+    for cores in (1, 2, 64):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
+        assert workers.evaluators(SearchConfig(), dataset, study) == (min(cores, 4), 8)
+        assert workers.evaluators(SearchConfig(), dataset, begun(0)) == (min(cores, 4), 8)
     assert workers.evaluators(SearchConfig(workers=1), dataset, study) == (1, 1)
     assert workers.evaluators(SearchConfig(), dataset, study) == (1, 1)  # the last number holds
     assert workers.evaluators(SearchConfig(workers=3), dataset, study) == (3, 6)
