@@ -39,10 +39,10 @@ class SearchConfig:
             (docs/reference/genotype.md#the-published-models).
         workers: Processes that evaluate trials, each with one thread. The proposals of several ones
             depend on their number, not on which of them ends first; 1 proposes each trial from all
-            the trials before (docs/howto/several_workers.md). None means as many as there are
-            cores, at most 4, and the proposals of 4 on every machine; with a pruner, and below
-            50,000 training rows, it means 1. There is one with a GPU, and fewer if half of the
-            memory does not hold them. A study that continues keeps what it began with.
+            the trials before (docs/howto/several_workers.md). Several are fewer if half of the
+            memory does not hold them, and one with a GPU. A study that continues keeps what it
+            began with. None means as many as there are cores, at most 4, with the proposals of 4 on
+            every machine; or 1 with a pruner or below 50,000 training rows.
         evolution: Options of `sampler = "evolution"`.
         pool_bayes: Options of `sampler = "pool_bayes"`.
         ax: Options of `engine = "ax"`.
