@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt._files import read_json, write_json
+from nasrec_opt._weights import refuse_weights
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.retrain import RetrainConfig
@@ -130,8 +131,14 @@ class Setup:
 
 
 def open_log(folder: Path) -> Dataset:
-    """A prepared log with rare values joined and numbers also as bins."""
-    return Dataset.open(folder, min_count=MIN_COUNT, binned_dense=True)
+    """A prepared log with rare values joined and numbers also as bins.
+
+    Raises:
+        DataError: Its rows have weights.
+    """
+    dataset = Dataset.open(folder, min_count=MIN_COUNT, binned_dense=True)
+    refuse_weights(dataset, "this study")
+    return dataset
 
 
 def true_probabilities(dataset: Dataset, split: str) -> npt.NDArray[np.float64] | None:

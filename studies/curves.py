@@ -29,6 +29,7 @@ import numpy as np
 
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt._recipe import min_count
+from nasrec_opt._weights import refuse_weights
 from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
@@ -128,7 +129,9 @@ def prepared(options: argparse.Namespace, reporter: Reporter) -> Path:
             folder, rows=options.rows, seed=options.log_seed, progress=reporter.advance
         )
         reporter.end(str(folder))
-    rows = sum(Dataset.open(folder).meta["rows"].values())
+    dataset = Dataset.open(folder)
+    refuse_weights(dataset, "this study")
+    rows = sum(dataset.meta["rows"].values())
     if rows != options.rows:
         raise StudyError(f"{folder}: expected a log of {options.rows:,} rows, got {rows:,}")
     return folder.resolve()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nasrec_opt.baselines._network import Network
+from nasrec_opt.baselines._network import Network, labels_of
 from nasrec_opt.baselines._options import BaselineOptions
 from nasrec_opt.data import Batch
 from nasrec_opt.errors import MissingExtraError, StudyError
@@ -100,8 +100,8 @@ class DeepCTR(Network):
     def loss(self, batch: Batch) -> Tensor:
         """What `fit` of the package lowers."""
         predicted = self.model(joined(batch)).squeeze(-1)
-        labels = torch.from_numpy(batch.labels)
-        losses: Tensor = self.model.loss_func(predicted, labels, reduction="sum")
+        labels, weights = labels_of(batch)
+        losses: Tensor = self.model.loss_func(predicted, labels, weights, reduction="sum")
         total: Tensor = losses + self.model.get_regularization_loss() + self.model.aux_loss
         return total
 

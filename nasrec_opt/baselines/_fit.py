@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nasrec_opt._weights import refuse_weights
+from nasrec_opt._weights import relative_to
 from nasrec_opt.baselines._network import Network
 from nasrec_opt.baselines._options import BaselineOptions
 from nasrec_opt.baselines._registry import Build
@@ -62,8 +62,9 @@ class FittedNetwork:
             torch.manual_seed(self.seed)
             adam = _adam(self.network, self.options)
             adam.load_state_dict(self.moments)
-            split = self.dataset.split("validation")
-            for batch in _batches(split, self.options, self.seed, VALIDATION_PASS):
+            split, mean = self.dataset.split("validation"), self.dataset.split("train").mean_weight
+            batches = _batches(split, self.options, self.seed, VALIDATION_PASS)
+            for batch in relative_to(mean, batches):
                 _step(self.network, adam, batch)
         self.network.module.eval()
 
@@ -168,12 +169,12 @@ def _scorings(
     progress: Callable[[], None] | None,
 ) -> Iterator[None]:
     """Train; a pause for each scoring."""
-    refuse_weights(dataset, "a tuned baseline")
     split = dataset.split("train")
     steps = max(1, split.num_rows // options.batch_size)
     pauses = {round(steps * (i + 1) / SCORINGS) for i in range(SCORINGS)} - {0}
     for epoch in range(EPOCHS):
-        for step, batch in enumerate(_batches(split, options, seed, epoch), start=1):
+        batches = relative_to(split.mean_weight, _batches(split, options, seed, epoch))
+        for step, batch in enumerate(batches, start=1):
             _step(network, adam, batch)
             if progress:
                 progress()
@@ -209,21 +210,22 @@ def log_loss(network: Network, split: Split, rows: int | None = None) -> float:
     Returns:
         Mean log loss, nats; infinite where it is no number.
     """
-    total, count = 0.0, 0
-    for chances, labels in _answers(network, split, rows):
-        right = np.where(labels == 1, chances, 1 - chances)
-        total += -np.log(np.clip(right, LEAST, 1)).sum()
-        count += len(labels)
-    value = float(total / count)
+    total, count = 0.0, 0.0
+    for chances, batch in _answers(network, split, rows):
+        right = np.where(batch.labels == 1, chances, 1 - chances)
+        losses = -np.log(np.clip(right, LEAST, 1))
+        total += losses.sum() if batch.weights is None else losses @ batch.weights
+        count += len(losses) if batch.weights is None else batch.weights.sum(dtype=np.float64)
+    value = float(total / count) if count else math.inf
     return value if math.isfinite(value) else math.inf
 
 
 def _answers(
     network: Network, split: Split, rows: int | None = None
-) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]]:
-    """Probabilities and labels, a chunk at a time."""
+) -> Iterator[tuple[npt.NDArray[np.float64], Batch]]:
+    """Probabilities and the rows that they are of, a chunk at a time."""
     index = evenly_spaced(split.num_rows, rows)
     network.module.eval()
     for start in range(0, len(index), CHUNK_ROWS):
         batch = split.rows(index[start : start + CHUNK_ROWS])
-        yield network.click_probabilities(batch), batch.labels
+        yield network.click_probabilities(batch), batch

@@ -32,7 +32,7 @@ class Network(ABC):
         """Compute what a training step lowers.
 
         Args:
-            batch: Rows.
+            batch: Rows; weights are relative to the mean weight of the training rows.
 
         Returns:
             The sum of their log losses and the penalties, a tensor of one number.
@@ -78,6 +78,12 @@ class Network(ABC):
         )  # a multiply-accumulate counts as two there
 
 
+def labels_of(batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """Labels of a batch, and the weights of its rows where there are some, `[rows]` each."""
+    weights = None if batch.weights is None else torch.from_numpy(batch.weights)
+    return torch.from_numpy(batch.labels), weights
+
+
 class LogitNetwork(Network):
     """A model that answers with logits, trained on the sum of log losses.
 
@@ -104,9 +110,9 @@ class LogitNetwork(Network):
 
     def loss(self, batch: Batch) -> Tensor:
         """The sum of log losses, and the penalty on the tables."""
-        labels = torch.from_numpy(batch.labels)
+        labels, weights = labels_of(batch)
         found = nn.functional.binary_cross_entropy_with_logits(
-            self.logits(batch), labels, reduction="sum"
+            self.logits(batch), labels, weights, reduction="sum"
         )
         for table in self.tables:
             found = found + self._l2 * table.square().sum()

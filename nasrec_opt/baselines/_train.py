@@ -140,19 +140,20 @@ def _scored(
 ) -> tuple[npt.NDArray[np.float32], float, float | None]:
     """Logits, log loss and AUC of a split."""
     logits = logit(fitted.click_probabilities(split)).astype(np.float32)
-    labels = fitted.dataset.split(split).labels
-    return logits, log_loss(logits, labels), auc(logits, labels)
+    rows = fitted.dataset.split(split)
+    scored = logits, rows.labels, rows.weights
+    return logits, log_loss(*scored), auc(*scored)
 
 
 def _logistic_regression(spec: BaselineSpec, dataset: Dataset, seed: int) -> TrainedBaseline:
     fitted = logistic_regression(dataset, seed=seed)
-    validation = fitted.validation_logits
+    held_out = dataset.split("validation")
     return TrainedBaseline(
         name=spec.name,
         seed=seed,
         hyperparameters={"C": fitted.penalty},
         validation_log_loss=fitted.validation_log_loss,
-        validation_auc=auc(validation, dataset.split("validation").labels),
+        validation_auc=auc(fitted.validation_logits, held_out.labels, held_out.weights),
         test_log_loss=fitted.test_log_loss,
         test_auc=fitted.test_auc,
         parameters=None,

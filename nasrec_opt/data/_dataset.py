@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt._files import read_json
+from nasrec_opt._weights import mean_weight
 from nasrec_opt.data._encoding import restored
 from nasrec_opt.data._loader import Loader
-from nasrec_opt.data._split import SPLITS
+from nasrec_opt.data._split import SPLITS, evenly_spaced
 from nasrec_opt.data._statistics import Statistics
 from nasrec_opt.data._vocabulary import FIRST, RARE
 from nasrec_opt.errors import DataError
@@ -269,6 +270,28 @@ class Split(Batched):
     def weights(self) -> npt.NDArray[np.float32] | None:
         """Weights of all rows, memory-mapped, `[rows]`, or None where each row counts once."""
         return self._arrays.get(WEIGHTS)
+
+    @cached_property
+    def mean_weight(self) -> float | None:
+        """Mean weight of the rows, or None where each counts once.
+
+        Raises:
+            DataError: No weight is above 0.
+        """
+        return None if self.weights is None else mean_weight(self.weights)
+
+    def weights_of(self, rows: int | None) -> npt.NDArray[np.float32] | None:
+        """Weights of evenly spread rows.
+
+        Args:
+            rows: Number of rows, or None for all of them.
+
+        Returns:
+            Weights `[rows]`, or None where each counts once.
+        """
+        if self.weights is None or rows is None:
+            return self.weights
+        return self.weights[evenly_spaced(self.num_rows, rows)]
 
     def rows(self, index: slice | npt.NDArray[np.integer[Any]]) -> Batch:
         """Read some rows, in the order asked for.

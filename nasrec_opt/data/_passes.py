@@ -89,6 +89,7 @@ class Survey:
         self.rows = np.zeros(3, np.int64)
         self.clicks = np.zeros(3, np.int64)
         self.weights = np.zeros(2)  # of rows without and with a click
+        self.split_weights = np.zeros(3)
         self.statistics = StatisticsCounter(schema)
         self.bins = [Counter() for _ in schema.dense_features]
 
@@ -107,6 +108,7 @@ class Survey:
         self.clicks += np.bincount(split, weights=labels, minlength=3).astype(np.int64)
         weights = frame[WEIGHT].to_numpy() if self.schema.is_weighted else None
         self.weights += np.bincount(labels, weights=weights, minlength=2)
+        self.split_weights += np.bincount(split, weights=weights, minlength=3)
         return rows
 
     def _training(self, rows: SplitRows) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
@@ -137,7 +139,7 @@ class Survey:
         """Refuse a log from which nothing can be learned.
 
         Raises:
-            DataError: There are too few rows, or one class only.
+            DataError: There are too few rows, one class only, or a split without any weight.
         """
         if num_lines < GROUP:  # fewer might leave a split without rows
             raise DataError(f"{log}: expected at least {GROUP} rows, got {num_lines}")
@@ -146,6 +148,10 @@ class Survey:
             raise DataError(
                 f"{log}: expected both classes in the label, got only {found} in {rows:,} rows"
             )
+        for name, count, weight in zip(SPLITS, self.rows, self.split_weights, strict=True):
+            if count and not weight:
+                where = f"{log}: field {self.schema.weight}"
+                raise DataError(f"{where}: expected weights above 0 in the {name} rows, got only 0")
 
 
 class Writer(ExitStack):

@@ -11,6 +11,8 @@ from nasrec_opt.inspection._figures import (
     SplitFigures,
     Unseen,
     ValueFigures,
+    Weights,
+    sum_of_weights,
 )
 from nasrec_opt.inspection._inspect import dataset_warnings, inspect_dataset
 from nasrec_opt.inspection._words import percent
@@ -26,7 +28,9 @@ __all__ = [
     "SplitFigures",
     "Unseen",
     "ValueFigures",
+    "Weights",
     "dataset_warnings",
     "inspect_dataset",
     "percent",
+    "sum_of_weights",
 ]

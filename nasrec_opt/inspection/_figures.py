@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+Weights = tuple[float, float] | None  # of all rows and of the clicked ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,8 @@ class SplitFigures:
             among training rows, of an earlier one.
         agreement: Share with the same label among the rows whose inputs have only one label in the
             training rows; None where there is no such row, and for the training rows.
+        weights: Sums of the weights of the rows and of the clicked ones, or None where each counts
+            once.
     """
 
     name: str
@@ -29,11 +33,12 @@ class SplitFigures:
     copies: float
     known_inputs: float
     agreement: float | None
+    weights: Weights = None
 
     @property
     def click_rate(self) -> float:
-        """Share of rows that are clicked; 0 without rows."""
-        return self.clicks / self.rows if self.rows else 0.0
+        """Share of rows that are clicked, by weight where rows have one; 0 without rows."""
+        return _click_rate(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +49,19 @@ class ValueFigures:
         value: The value as text, or the number of its id where the dataset does not keep values.
         rows: Number of training rows.
         clicks: Number of clicks among them.
+        weights: Sums of the weights of the rows and of the clicked ones, or None where each counts
+            once.
     """
 
     value: str
     rows: int
     clicks: int
+    weights: Weights = None
 
     @property
     def click_rate(self) -> float:
-        """Share of the rows that are clicked; 0 without rows."""
-        return self.clicks / self.rows if self.rows else 0.0
+        """Share of the rows that are clicked, by weight where rows have one; 0 without rows."""
+        return _click_rate(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,17 +178,20 @@ class Bar:
         high: Largest number.
         rows: Number of rows.
         clicks: Number of clicks among them.
+        weights: Sums of the weights of the rows and of the clicked ones, or None where each counts
+            once.
     """
 
     low: float
     high: float
     rows: int
     clicks: int
+    weights: Weights = None
 
     @property
     def click_rate(self) -> float:
-        """Share of the rows that are clicked; 0 without rows."""
-        return self.clicks / self.rows if self.rows else 0.0
+        """Share of the rows that are clicked, by weight where rows have one; 0 without rows."""
+        return _click_rate(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,9 +287,14 @@ class Inspection:
         return sum(split.clicks for split in self.splits)
 
     @property
+    def weights(self) -> Weights:
+        """Sums of the weights of all rows and of the clicked ones, None where each counts once."""
+        return sum_of_weights([split.weights for split in self.splits])
+
+    @property
     def click_rate(self) -> float:
-        """Share of all rows that are clicked."""
-        return self.clicks / self.rows if self.rows else 0.0
+        """Share of all rows that are clicked, by weight where rows have one."""
+        return _click_rate(self)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -291,4 +307,19 @@ class Inspection:
         Returns:
             The fields by name.
         """
-        return asdict(self)
+        return asdict(self, dict_factory=_without_missing_weights)
+
+
+def sum_of_weights(parts: Sequence[Weights]) -> Weights:
+    """Weights of several groups of rows together; None where rows have no weights."""
+    known = [part for part in parts if part is not None]
+    return (sum(part[0] for part in known), sum(part[1] for part in known)) if known else None
+
+
+def _click_rate(counted: SplitFigures | ValueFigures | Bar | Inspection) -> float:
+    rows, clicks = counted.weights or (counted.rows, counted.clicks)
+    return clicks / rows if rows else 0.0
+
+
+def _without_missing_weights(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if name != "weights" or value is not None}

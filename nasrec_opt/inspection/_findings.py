@@ -67,11 +67,13 @@ def _note(kind: str, columns: Sequence[str], text: str) -> Finding:
 
 def _click_rates(found: Inspection) -> Iterator[Finding]:
     rate = found.click_rate
+    by = "" if found.weights is None else " by weight"
     if rate < LOWEST_RATE:
         yield _warning(
             "click_rate",
             None,
-            f"Only {percent(rate)} of the rows are clicked ({found.clicks:,} of {found.rows:,}). "
+            f"Only {percent(rate)} of the rows are clicked{by} ({found.clicks:,} of "
+            f"{found.rows:,}). "
             "Models learn mostly from clicks: keep only a part of the other rows, or take more "
             "rows.",
         )
@@ -79,7 +81,7 @@ def _click_rates(found: Inspection) -> Iterator[Finding]:
         yield _warning(
             "click_rate",
             None,
-            f"{percent(rate)} of the rows are clicked; {found.rows - found.clicks:,} of "
+            f"{percent(rate)} of the rows are clicked{by}; {found.rows - found.clicks:,} of "
             f"{found.rows:,} are not. Is the label the wrong way round, or are rows without a "
             "click missing?",
         )

@@ -21,6 +21,7 @@ from nasrec_opt.inspection._figures import (
     SplitFigures,
     Unseen,
     ValueFigures,
+    Weights,
 )
 from nasrec_opt.inspection._findings import findings
 from nasrec_opt.inspection._tally import (
@@ -147,7 +148,8 @@ _OF_WEIGHTS = Finding(
     severity="note",
     kind="weights",
     columns=(),
-    text="The rows have weights. All figures here count each row once.",
+    text="The rows have weights, which count in click rates. Numbers of rows and clicks, shares, "
+    "and what columns say alone count each row once.",
 )
 
 
@@ -159,8 +161,17 @@ def _min_count(dataset: Dataset) -> int:
 def _split(tally: Tally, name: str) -> SplitFigures:
     copies = tally.copies[name]
     return SplitFigures(
-        name=name, rows=tally.rows[name], clicks=tally.clicks[name], **copies._asdict()
+        name=name,
+        rows=tally.rows[name],
+        clicks=tally.clicks[name],
+        weights=_weights(tally, tally.weights[name]),
+        **copies._asdict(),
     )
+
+
+def _weights(tally: Tally, sums: npt.NDArray[np.float64]) -> Weights:
+    """From sums without and with a click."""
+    return (float(sums.sum()), float(sums[1])) if tally.is_weighted else None
 
 
 def _sparse(tally: Tally, dataset: Dataset, column: int, name: str) -> SparseFigures:
@@ -170,14 +181,21 @@ def _sparse(tally: Tally, dataset: Dataset, column: int, name: str) -> SparseFig
     top = order[:TOP] + FIRST
     texts = _texts(dataset, column, top)
     rare = int(counts[counts < RARE_ROWS].sum()) + int(rows[RARE])
+
+    def value_figures(text: str, place: int) -> ValueFigures:
+        weights = _weights(tally, tally.value_weights[column][place]) if tally.is_weighted else None
+        return ValueFigures(
+            value=text, rows=int(rows[place]), clicks=int(clicks[place]), weights=weights
+        )
+
     return SparseFigures(
         name=name,
         num_values=int(np.count_nonzero(counts)),
-        missing=ValueFigures(value="", rows=int(rows[MISSING]), clicks=int(clicks[MISSING])),
+        missing=value_figures("", MISSING),
         rare_share=rare / int(rows.sum()),
         effective_values=_effective(rows),
         top=tuple(
-            ValueFigures(value=text, rows=int(rows[place]), clicks=int(clicks[place]))
+            value_figures(text, place)
             for text, place in zip(texts, top.tolist(), strict=True)
             if rows[place]
         ),
@@ -224,14 +242,17 @@ def _dense(tally: Tally, column: int, name: str) -> DenseFigures:
     ends: list[float | None] = [None, None]
     if tally.least[column] <= tally.most[column]:
         ends = list(numbers.restored(np.array([tally.least[column], tally.most[column]])))
-    missing = ValueFigures(value="", rows=int(train[-1].sum()), clicks=int(train[-1, 1]))
+    weights = [_weights(tally, sums) for sums in tally.group_weights[column]]
+    missing = ValueFigures(
+        value="", rows=int(train[-1].sum()), clicks=int(train[-1, 1]), weights=weights[-1]
+    )
     return DenseFigures(
         name=name,
         missing=missing if tally.has_missing else None,
         minimum=ends[0],
         maximum=ends[1],
         quantiles=numbers.quantiles(),
-        groups=numbers.bars(train[:-1].sum(axis=1), train[:-1, 1]),
+        groups=numbers.bars(train[:-1].sum(axis=1), train[:-1, 1], weights[:-1]),
         histogram=numbers.histogram(),
         drift={
             split: drift(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt.inspection._figures import Bar
+from nasrec_opt.inspection._figures import Bar, Weights
 
 GROUPS = 32
 HISTOGRAM = 40
@@ -65,15 +65,21 @@ class Numbers:
             for share, value in zip(QUANTILES, self.restored(found), strict=True)
         }
 
-    def bars(self, rows: npt.NDArray[np.int64], clicks: npt.NDArray[np.int64]) -> tuple[Bar, ...]:
+    def bars(
+        self,
+        rows: npt.NDArray[np.int64],
+        clicks: npt.NDArray[np.int64],
+        weights: Sequence[Weights],
+    ) -> tuple[Bar, ...]:
         """The groups with their training rows; a group without a row in the sample is left out."""
         group = self.groups_of(_upper(self._sample))
         bars = []
-        for place, (count, clicked) in enumerate(zip(rows.tolist(), clicks.tolist(), strict=True)):
+        counts = zip(rows.tolist(), clicks.tolist(), weights, strict=True)
+        for place, (count, clicked, weight) in enumerate(counts):
             first, last = group.searchsorted(place), group.searchsorted(place, side="right") - 1
             if first <= last:
                 low, high = self.restored(self._sample[[first, last]])
-                bars.append(Bar(low=low, high=high, rows=count, clicks=clicked))
+                bars.append(Bar(low=low, high=high, rows=count, clicks=clicked, weights=weight))
         return tuple(bars)
 
     def histogram(self) -> tuple[Bar, ...]:

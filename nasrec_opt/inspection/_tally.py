@@ -52,6 +52,9 @@ class Tally:
         }
         self.rows = {name: split.num_rows for name, split in self.splits.items()}
         self.clicks = dict.fromkeys(SPLITS, 0)
+        self.is_weighted = full.is_weighted
+        # Sums of weights without and with a click, of splits, and below of values and ranges.
+        self.weights = {name: np.zeros(2) for name in SPLITS}
         self.num_sparse = int(full.meta["num_sparse"])
         self._cardinalities = np.array(full.features.cardinalities)
         # Whether the dataset says which dense values are missing.
@@ -84,6 +87,9 @@ class Tally:
         groups = [numbers.num_groups + 1 for numbers in self.numbers]  # the last is missing
         self.value_rows = [np.zeros(cardinalities[column], np.int32) for column in sparse]
         self.value_clicks = [np.zeros_like(rows) for rows in self.value_rows]
+        sizes = cardinalities if self.is_weighted else [0] * len(cardinalities)
+        self.value_weights = [np.zeros((sizes[column], 2)) for column in sparse]
+        self.group_weights = [np.zeros((size, 2)) for size in groups]
         self.common = {name: [np.zeros(size, np.int64) for size in common] for name in SPLITS[1:]}
         self.groups = {name: [np.zeros((size, 2), np.int64) for size in groups] for name in SPLITS}
         self.least = np.full(len(dense), np.inf)
@@ -112,6 +118,9 @@ class Tally:
             self._check(rows, name)
             hashes.add(name, keys_of(rows.dense, rows.sparse, rows.labels))
             self.clicks[name] += int(rows.labels.sum())
+            if rows.weights is not None:
+                labels = rows.labels.astype(np.intp)
+                self.weights[name] += np.bincount(labels, rows.weights, minlength=2)
             self._add_sparse(name, rows)
             self._add_dense(name, rows)
             if judge is not None:
@@ -126,6 +135,9 @@ class Tally:
             if name == "train":
                 _add(self.value_rows[column], ids)
                 _add(self.value_clicks[column], clicked[:, column].astype(np.intp))
+                if rows.weights is not None:
+                    labels = rows.labels.astype(np.intp)
+                    np.add.at(self.value_weights[column], (ids, labels), rows.weights)
             else:
                 common = self.common[name][column]
                 found = np.bincount(np.minimum(ids, len(common)), minlength=len(common) + 1)
@@ -140,6 +152,9 @@ class Tally:
             size = 2 * (numbers.num_groups + 1)
             counts = np.bincount(2 * group + labels, minlength=size)
             self.groups[name][column] += counts.reshape(-1, 2)
+            if name == "train" and rows.weights is not None:
+                weights = np.bincount(2 * group + labels, rows.weights, minlength=size)
+                self.group_weights[column] += weights.reshape(-1, 2)
         if name == "train":
             for ends, beyond, combine in (
                 (self.least, np.float32(np.inf), np.minimum),

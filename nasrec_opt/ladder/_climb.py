@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nasrec_opt._weights import influences
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder._candidates import Candidate, feature_names
 from nasrec_opt.ladder._correction import Correction, corrected_tau, kendall_tau
@@ -93,6 +94,7 @@ class Climb:
         rungs: The rungs so far, the lowest first.
         work: Total cost allowed for the models of the first rung without the probes, in units of
             `Candidate.work`; None while it is unknown, or if the number of models is given.
+        row_weights: Of the rows that models are compared on, or None where each counts once.
         correction: Predicts log losses of the first rung minus `prior` from features; None if too
             few models are trained.
         tau: How well corrected scores rank, once the first rung is complete; see `corrected_tau`.
@@ -105,6 +107,7 @@ class Climb:
     probes: Sequence[int] = ()
     rungs: list[Rung] = field(default_factory=list)
     work: float | None = None
+    row_weights: FloatArray | None = None
     correction: Correction | None = None
     tau: float | None = None
     tau_of_score: float | None = None
@@ -153,6 +156,7 @@ def climb(
     models: int | Callable[[float], int],
     probes: Sequence[int] = (),
     work: float | None = None,
+    row_weights: npt.ArrayLike | None = None,
     on_change: Callable[[Climb], None] | None = None,
     ahead: Callable[[Sequence[Genotype], float], None] | None = None,
 ) -> Climb:
@@ -177,6 +181,7 @@ def climb(
             correct the scores of the others; they continue only if no other model is left.
         work: The work that an interrupted climb has planned (`Climb.work`); then `models` is not
             called.
+        row_weights: Of the rows of `Trained.row_losses`, `[rows]`, or None where each counts once.
         on_change: Called whenever a model is trained, or models are promoted.
         ahead: Called with all models and epochs that `train` will be called with next, if they are
             known together; it may train them at the same time.
@@ -190,7 +195,8 @@ def climb(
     """
     if not candidates:
         raise StudyError("ladder: expected candidates, got none")
-    state = Climb(candidates, finalists, tuple(probes), work=work)
+    weights = None if row_weights is None else np.asarray(row_weights, np.float64)
+    state = Climb(candidates, finalists, tuple(probes), work=work, row_weights=weights)
     tell = on_change or (lambda _: None)
     size = max(0, FIRST_MODELS - len(probes)) if callable(models) else models
     rung = Rung(epochs, min(len(probes) + size, len(candidates)))
@@ -261,6 +267,8 @@ def _promote(state: Climb, count: int) -> list[int]:
         raise StudyError(f"ladder: no training succeeded; the first: {reason}")
     numbers = sorted(results)
     rows = np.array([results[i].row_losses for i in numbers])
+    if state.row_weights is not None:
+        rows = influences(rows, state.row_weights)
     chosen = promote(
         np.array([results[i].log_loss for i in numbers]),
         state.costs[numbers],

@@ -39,7 +39,13 @@ def folds_of(num_rows: int, positions: npt.NDArray[np.int64] | None = None) -> l
 
 @torch.no_grad()
 def fit_folds(
-    features: Tensor, labels: Tensor, weight: Tensor, bias: Tensor, *, folds: Sequence[slice]
+    features: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    row_weights: Tensor | None = None,
+    *,
+    folds: Sequence[slice],
 ) -> list[FitResult]:
     """Fit a final layer for each fold, by Newton's method, on the rows of the other folds.
 
@@ -50,6 +56,7 @@ def fit_folds(
         labels: 0 or 1, `[rows]`.
         weight: Where to start, `[width]`.
         bias: Where to start, `[1]`.
+        row_weights: Of the rows, `[rows]`, or None where each counts once.
         folds: As `folds_of` returns them.
     """
     fitted = []
@@ -57,7 +64,10 @@ def fit_folds(
         kept = torch.ones(len(labels), dtype=torch.bool, device=labels.device)
         kept[own] = False
         if bool(kept.any()):
-            fitted.append(fit_newton(features[kept], labels[kept], weight, bias))
+            of_rows = None if row_weights is None else row_weights[kept]
+            fitted.append(
+                fit_newton(features[kept], labels[kept], weight, bias, row_weights=of_rows)
+            )
         else:
             fitted.append(FitResult(weight, bias, 0.0))
     return fitted

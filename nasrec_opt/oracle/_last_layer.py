@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nasrec_opt._weights import mean_weight
+
 MAX_NEWTON_STEPS, MAX_CONJUGATE_STEPS, MAX_HALVINGS = 30, 50, 8
 MAX_CALIBRATION_STEPS = 8
 SLOW = 0.25  # of what the step before promised: the Hessian of few rows is too far from that of all
@@ -43,6 +45,7 @@ def fit_newton(
     weight: Tensor,
     bias: Tensor,
     *,
+    row_weights: Tensor | None = None,
     ridge: float = 0.1,
     tolerance: float = 1e-4,
 ) -> FitResult:
@@ -59,6 +62,7 @@ def fit_newton(
         labels: 0 or 1, `[rows]`.
         weight: Initial weights, `[width]`.
         bias: Initial bias, `[1]`.
+        row_weights: Of the rows, `[rows]`, or None where each counts once.
         ridge: Strength of the penalty on the distance from the scaled initial weights.
         tolerance: Stop after a step that promises to lower the objective by less, nats. The
             remaining error is then smaller by orders of magnitude.
@@ -66,21 +70,26 @@ def fit_newton(
     Returns:
         Fitted weight `[width]` and bias `[1]`.
 
+    Raises:
+        DataError: No weight is above 0.
+
     References:
         Byrd et al. 2011, On the use of stochastic Hessian information.
     """
-    problem = _Problem(features, labels.to(features.dtype), ridge)
+    weights = None if row_weights is None else relative(row_weights.to(features.dtype))
+    problem = _Problem(features, labels.to(features.dtype), ridge, weights)
     weight = weight.to(features.dtype)
     logits = problem.logits(weight)
-    scale, offset = calibrate(logits, problem.labels, bias.to(features.dtype))
+    scale, offset = calibrate(logits, problem.labels, bias.to(features.dtype), weights)
     logits = scale * logits + offset
     start = torch.cat([scale * weight, offset.view(1)])
     change = torch.zeros_like(start)
     objective, promised_before = problem.objective(logits, change), math.inf
     for _ in range(MAX_NEWTON_STEPS):
         chance = torch.sigmoid(logits)
-        gradient = problem.transposed(chance - problem.labels) + problem.penalty * change
-        step = problem.solve(chance * (1 - chance), gradient)
+        error = _weighted(chance - problem.labels, weights)
+        gradient = problem.transposed(error) + problem.penalty * change
+        step = problem.solve(_weighted(chance * (1 - chance), weights), gradient)
         promised = -0.5 * float(gradient @ step)
         moved = problem.logits(step)
         for halvings in range(MAX_HALVINGS):
@@ -102,7 +111,18 @@ def fit_newton(
     return FitResult(fitted[:-1], fitted[-1:], problem.passes)
 
 
-def calibrate(logits: Tensor, labels: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def relative(row_weights: Tensor) -> Tensor:
+    """Weights of rows divided by their mean, `[rows]`.
+
+    Raises:
+        DataError: No weight is above 0.
+    """
+    return row_weights / mean_weight(row_weights.cpu().numpy())
+
+
+def calibrate(
+    logits: Tensor, labels: Tensor, bias: Tensor, row_weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Find the scale and offset of logits that lower their log loss most, by Newton's method.
 
     Logits on another subnet's scale, which may be saturated, become a start from which a fit of all
@@ -113,26 +133,28 @@ def calibrate(logits: Tensor, labels: Tensor, bias: Tensor) -> tuple[Tensor, Ten
         logits: Without bias, `[rows]`.
         labels: 0 or 1, `[rows]`.
         bias: The bias they had, `[1]`.
+        row_weights: 1 in the mean, `[rows]`, or None where each counts once.
     """
     mean, spread = logits.mean(), logits.std(correction=0)
     if float(spread) <= TINY + 1e-5 * float(mean.abs()):  # rounding, no information
         spread = torch.ones_like(spread)
     inputs = torch.stack([(logits - mean) / spread, torch.ones_like(logits)])  # [2, rows]
-    share = torch.logit(labels.mean().clamp(1e-3, 1 - 1e-3))
+    share = torch.logit(_weighted(labels, row_weights).mean().clamp(1e-3, 1 - 1e-3))
     starts = (torch.stack([spread, mean + bias[0]]), torch.stack([torch.zeros_like(share), share]))
     fitted, loss = min(
-        ((start, _mean_log_loss(start @ inputs, labels)) for start in starts),
+        ((start, _mean_log_loss(start @ inputs, labels, row_weights)) for start in starts),
         key=lambda pair: pair[1],
     )
     damping = 1e-6 * torch.eye(2, dtype=logits.dtype, device=logits.device)
     for _ in range(MAX_CALIBRATION_STEPS):
         chance = torch.sigmoid(fitted @ inputs)
-        gradient = inputs @ (chance - labels) / len(labels)
-        hessian = (inputs * (chance * (1 - chance))) @ inputs.t() / len(labels)
+        gradient = inputs @ _weighted(chance - labels, row_weights) / len(labels)
+        curvature = _weighted(chance * (1 - chance), row_weights)
+        hessian = (inputs * curvature) @ inputs.t() / len(labels)
         step = -torch.linalg.solve(hessian + damping, gradient)
         for halvings in range(MAX_HALVINGS):
             tried = fitted + 0.5**halvings * step
-            value = _mean_log_loss(tried @ inputs, labels)
+            value = _mean_log_loss(tried @ inputs, labels, row_weights)
             if value < loss:
                 fitted, loss = tried, value
                 break
@@ -142,8 +164,12 @@ def calibrate(logits: Tensor, labels: Tensor, bias: Tensor) -> tuple[Tensor, Ten
     return scale, fitted[1] - scale * mean
 
 
-def _mean_log_loss(logits: Tensor, labels: Tensor) -> float:
-    return float(functional.binary_cross_entropy_with_logits(logits, labels))
+def _weighted(values: Tensor, row_weights: Tensor | None) -> Tensor:
+    return values if row_weights is None else values * row_weights
+
+
+def _mean_log_loss(logits: Tensor, labels: Tensor, row_weights: Tensor | None) -> float:
+    return float(functional.binary_cross_entropy_with_logits(logits, labels, row_weights))
 
 
 class _Problem:
@@ -153,8 +179,11 @@ class _Problem:
     only affects the direction of a step, and these rows stay in cache for the conjugate gradients.
     """
 
-    def __init__(self, features: Tensor, labels: Tensor, ridge: float) -> None:
+    def __init__(
+        self, features: Tensor, labels: Tensor, ridge: float, row_weights: Tensor | None
+    ) -> None:
         self.labels = labels
+        self._row_weights = row_weights
         self.passes = 0.0
         self.penalty = features.new_full((features.shape[1] + 1,), ridge)
         self.penalty[-1] = 0
@@ -187,7 +216,7 @@ class _Problem:
     def objective(self, logits: Tensor, change: Tensor) -> float:
         """Mean log loss and ridge."""
         penalty = 0.5 * (self.penalty * change * change).sum()
-        return _mean_log_loss(logits, self.labels) + float(penalty)
+        return _mean_log_loss(logits, self.labels, self._row_weights) + float(penalty)
 
     def transposed(self, values: Tensor) -> Tensor:
         """Mean over rows of features times values, `[width + 1]`."""

@@ -121,9 +121,9 @@ class NoisyOracle(Oracle):
         self.oracle.supernet.check_genotype(genotype)
         key = genotype.canonical()
         if key not in self._answers:
-            labels = self.oracle.labels
+            labels, weights = self.oracle.labels, self.oracle.row_weights
             self._answers[key] = _mean(
-                [score(self._logits(key, chip), labels) for chip in range(self.chips)]
+                [score(self._logits(key, chip), labels, weights) for chip in range(self.chips)]
             )
         return self._answers[key]
 

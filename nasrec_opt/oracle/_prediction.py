@@ -39,6 +39,10 @@ class Predictor(Protocol):
         """Of the validation rows, 0 or 1, `[rows]`."""
 
     @property
+    def row_weights(self) -> npt.NDArray[np.float32] | None:
+        """Of the validation rows, `[rows]`, or None where each counts once."""
+
+    @property
     def cached_bytes(self) -> int:
         """Bytes of block outputs kept now."""
 

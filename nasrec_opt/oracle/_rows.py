@@ -37,6 +37,8 @@ class Rows:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name
+        # Of each row, where rows have some; not to be confused with weights of the supernet.
+        self.row_weights = None if split.weights is None else split.weights[index]
         self.num_rows = len(index)
         self._supernet = supernet
         self._dtype = dtype

@@ -16,7 +16,7 @@ from nasrec_opt.options import AdagradFit
 from nasrec_opt.oracle._adagrad_fit import AdagradSteps, fit_adagrad
 from nasrec_opt.oracle._checks import rows_of
 from nasrec_opt.oracle._folds import fit_folds, folds_of
-from nasrec_opt.oracle._last_layer import FitResult, fit_newton
+from nasrec_opt.oracle._last_layer import FitResult, fit_newton, relative
 from nasrec_opt.oracle._passes import Passes
 from nasrec_opt.oracle._plan import Plan
 from nasrec_opt.oracle._prediction import Logits, Prediction
@@ -28,7 +28,8 @@ from nasrec_opt.supernet import Supernet, WeightReader
 
 Layer = tuple[Tensor, Tensor]  # weight [width] and bias [1] of the final layer
 Layers = list[Layer]  # one for all rows, or one for each fold of them
-Fit = Callable[[Tensor, Tensor, Tensor, Tensor], list[FitResult]]
+# Of features, labels, weight and bias of the layer, and weights of the rows.
+Fit = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor | None], list[FitResult]]
 HowToFit = Literal["newton", "folds"] | AdagradFit
 
 GROUP = 16  # genotypes that pass over the rows together
@@ -139,6 +140,11 @@ class SharedWeights:
         return self._validation.labels
 
     @property
+    def row_weights(self) -> npt.NDArray[np.float32] | None:
+        """Of the validation rows, `[rows]`, or None where each counts once."""
+        return self._validation.row_weights
+
+    @property
     def cached_bytes(self) -> int:
         """Bytes of block outputs kept now."""
         caches = {id(cache): cache for cache in (self._cache, self._fit_cache)}
@@ -240,12 +246,15 @@ class SharedWeights:
     def _fitted_on(self, features: Tensor, rows: Rows, layer: Layer) -> Layers:
         """The fit on features of all rows."""
         labels = torch.from_numpy(rows.labels).to(features.device)
-        return [(fit.weight, fit.bias) for fit in self._fit(features, labels, *layer)]
+        weights = _row_weights(rows, features.device)
+        return [(fit.weight, fit.bias) for fit in self._fit(features, labels, *layer, weights)]
 
     def _fitted_by_steps(self, rows: Rows, plans: Sequence[Plan], how: AdagradFit) -> list[Layers]:
         """A step of every genotype for each chunk, while its rows are at hand."""
-        labels = torch.from_numpy(rows.labels).to(self._supernet.final.bias.device)
-        chunks = labels.split(how.batch_size)
+        device = self._supernet.final.bias.device
+        labels = torch.from_numpy(rows.labels).to(device).split(how.batch_size)
+        weights = _row_weights(rows, device)
+        of_rows = None if weights is None else relative(weights).split(how.batch_size)
         steps: list[AdagradSteps] = []
         done = [0] * len(plans)
         for index, activations in self._fit_passes.run(rows, plans):
@@ -253,7 +262,9 @@ class SharedWeights:
             if len(steps) == index:
                 steps.append(AdagradSteps(*self._supernet.last_weight(genotype, activations), how))
             features = self._supernet.last_features(genotype, activations)
-            steps[index].step(features, chunks[done[index]])
+            number = done[index]
+            of_chunk = None if of_rows is None else of_rows[number]
+            steps[index].step(features, labels[number], of_chunk)
             done[index] += 1
         return [[(step.layer[0], step.layer[1])] for step in steps]
 
@@ -263,10 +274,17 @@ def _fit_whole(
     labels: Tensor,
     weight: Tensor,
     bias: Tensor,
+    row_weights: Tensor | None = None,
     fit: Callable[..., FitResult] = fit_newton,
 ) -> list[FitResult]:
     """One layer for all rows."""
-    return [fit(features, labels, weight, bias)]
+    return [fit(features, labels, weight, bias, row_weights=row_weights)]
+
+
+def _row_weights(rows: Rows, device: torch.device) -> Tensor | None:
+    """Of rows that a layer is fitted on, `[rows]`, or None where each counts once."""
+    weights = rows.row_weights
+    return None if weights is None else torch.from_numpy(weights).to(device)
 
 
 def _is_small(supernet: Supernet, num_rows: int, how: AdagradFit) -> bool:

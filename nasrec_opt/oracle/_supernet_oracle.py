@@ -186,6 +186,11 @@ class SupernetOracle(Oracle):
         return self._predictor.labels
 
     @property
+    def row_weights(self) -> npt.NDArray[np.float32] | None:
+        """Weights of the validation rows, `[rows]`, or None where each counts once."""
+        return self._predictor.row_weights
+
+    @property
     def cached_bytes(self) -> int:
         """Bytes of block outputs kept now."""
         return self._predictor.cached_bytes
@@ -265,7 +270,7 @@ class SupernetOracle(Oracle):
         """
         with self._lock:
             first, second = (self._losses(self._plan(g)) for g in (genotype, other))
-            return difference(first, second)
+            return difference(first, second, self.row_weights)
 
     def logits(self, genotype: Genotype, begin: Callable[[], WeightReader]) -> Logits:
         """Compute the logits of a model with another reader of weights, such as a noisy one.
@@ -301,12 +306,12 @@ class SupernetOracle(Oracle):
 
     def _ask(self, plans: Sequence[Plan], report: Report | None) -> None:
         """Score models and remember the answers."""
-        labels = self._predictor.labels
+        labels, weights = self._predictor.labels, self._predictor.row_weights
         predictions = self._predictor.predict(plans, report)
         for plan, prediction in zip(plans, predictions, strict=True):
             self._recent.put(plan.key, prediction.logits)
             self._answers[plan.key] = replace(
-                score(prediction.logits, labels),
+                score(prediction.logits, labels, weights),
                 intermediate=prediction.intermediate,
                 difference=self._from_reference(log_losses(prediction.logits, labels)),
             )
@@ -316,7 +321,7 @@ class SupernetOracle(Oracle):
             return None
         if self._reference_losses is None:  # asks in turn, and finds its own logits there
             self._reference_losses = self._losses(self._reference)
-        return difference(losses, self._reference_losses)
+        return difference(losses, self._reference_losses, self.row_weights)
 
     def _losses(self, plan: Plan) -> npt.NDArray[np.float64]:
         """Log loss of each validation row, `[rows]`."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nasrec_opt._weights import mean_of
 from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import FineTune, Scratch
@@ -28,6 +29,7 @@ from nasrec_opt.supernet import (
     SliceAdagrad,
     Subnet,
     Supernet,
+    batch_tensors,
     learning_rates_at,
     row_prior,
     start_at_click_rate,
@@ -80,9 +82,9 @@ class Tuning:
         count = min(how.evaluations, self._steps)
         self._points = {round(self._steps * i / count) for i in range(1, count + 1)}
         self._device = supernet.final.bias.device
-        self._validation, self.labels = self._chunks(
-            rows_of(dataset, "validation"), rows, chunk_rows
-        )
+        validation = rows_of(dataset, "validation")
+        self._validation, self.labels = self._chunks(validation, rows, chunk_rows)
+        self.row_weights = validation.weights_of(rows)
         self._supernet = supernet
         if isinstance(how, FineTune):
             self._points.add(0)
@@ -109,7 +111,8 @@ class Tuning:
             nonlocal logits
             if step in self._points:
                 logits = self._logits(subnet)
-                scored.append((step, float(log_losses(logits, self.labels).mean())))
+                losses = log_losses(logits, self.labels)
+                scored.append((step, mean_of(losses, self.row_weights)))
                 if report:
                     report(*scored[-1])
 
@@ -119,7 +122,7 @@ class Tuning:
             train_step(
                 subnet,
                 optimizer,
-                self._tensors(batch),
+                batch_tensors(batch, self._device),
                 learnt,
                 learning_rate=rate,
                 embedding_rate=of_table,
@@ -130,7 +133,7 @@ class Tuning:
     def _logits(self, subnet: Subnet) -> npt.NDArray[np.float32]:
         """Logits on the validation rows, `[rows]`."""
         with torch.no_grad():
-            chunks = [subnet(dense, sparse) for dense, sparse, _ in self._validation]
+            chunks = [subnet(dense, sparse) for dense, sparse in self._validation]
         return torch.cat(chunks).cpu().numpy()
 
     def _embedding_read(self) -> PartialEmbedding:
@@ -143,7 +146,7 @@ class Tuning:
         kept = torch.zeros(len(whole.table), dtype=torch.bool, device=self._device)
         for _, batch in train_batches(self._train, self._recipe, self._steps):
             kept[whole.rows_of(self._tensors(batch)[1])] = True
-        for _, sparse, _ in self._validation:
+        for _, sparse in self._validation:
             kept[whole.rows_of(sparse)] = True
         with torch.inference_mode(False):
             return PartialEmbedding(whole, kept)
@@ -164,8 +167,8 @@ class Tuning:
         return [self._tensors(b) for b in batches], np.concatenate([b.labels for b in batches])
 
     def _tensors(self, batch: Batch) -> list[Tensor]:
-        """Dense, sparse and labels of a batch."""
-        return [torch.from_numpy(array).to(self._device) for array in batch[:3]]
+        """Dense and sparse columns of a batch."""
+        return [torch.from_numpy(array).to(self._device) for array in batch[:2]]
 
 
 def _from_scratch(supernet: Supernet, genotype: Genotype, seed: int, train: Split) -> Subnet:
@@ -178,5 +181,5 @@ def _from_scratch(supernet: Supernet, genotype: Genotype, seed: int, train: Spli
         balance=supernet.balance,
         initialization=supernet.initialization,
     )
-    start_at_click_rate(subnet, train.labels)
+    start_at_click_rate(subnet, train.labels, train.weights)
     return subnet.to(supernet.final.bias.device)

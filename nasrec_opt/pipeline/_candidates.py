@@ -46,6 +46,7 @@ class Candidates:
 
     Attributes:
         labels: Of the test rows, `[rows]`.
+        weights: Of the test rows, `[rows]`, or None where each counts once.
         handmade: The hand-made models of the run.
     """
 
@@ -79,7 +80,7 @@ class Candidates:
             _first_seed(self._models),
         )
         self._test = dataset.split("test")
-        self.labels = self._test.labels
+        self.labels, self.weights = self._test.labels, self._test.weights
 
     def searched(self) -> list[Found]:
         """The models of the search, and their ensemble."""

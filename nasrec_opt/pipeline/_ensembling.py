@@ -40,7 +40,9 @@ class Judge:
 
     def __init__(self, dataset: Dataset, reference: Mapping[str, Baseline]) -> None:
         self._dataset = dataset
-        self.labels = {name: dataset.split(name).labels for name in ("validation", "test")}
+        splits = {name: dataset.split(name) for name in ("validation", "test")}
+        # Labels and weights of the rows, which all comparisons take.
+        self.rows = {name: (split.labels, split.weights) for name, split in splits.items()}
         self.reference = reference
         self._known: dict[tuple[Path, str], Answers] = {}
 
@@ -74,12 +76,12 @@ class Judge:
         """
         return {
             "against": {
-                name: compare(logits["test"], baseline.test_logits, self.labels["test"]).to_dict()
+                name: compare(logits["test"], baseline.test_logits, *self.rows["test"]).to_dict()
                 for name, baseline in self.reference.items()
             },
             "against_on_validation": {
                 name: compare(
-                    logits["validation"], baseline.validation_logits, self.labels["validation"]
+                    logits["validation"], baseline.validation_logits, *self.rows["validation"]
                 ).to_dict()
                 for name, baseline in self.reference.items()
             },
@@ -126,13 +128,16 @@ def ensemble_of(
     if most < 2 or len(known) < 2:
         return None
     on_validation = np.stack([judge.answers(weights, "validation") for *_, weights in known])
-    places = choose_members(on_validation, judge.labels["validation"], most, is_allowed=is_allowed)
+    labels, weights_of_rows = judge.rows["validation"]
+    places = choose_members(
+        on_validation, labels, most, weights=weights_of_rows, is_allowed=is_allowed
+    )
     if len(places) < 2:
         return None
     members = [known[place] for place in places]
     logits = {
         split: np.mean([judge.answers(weights, split) for *_, weights in members], axis=0)
-        for split in judge.labels
+        for split in judge.rows
     }
     best = members[0][2]
     refer_to([weights for *_, weights in members], where)
@@ -146,11 +151,11 @@ def ensemble_of(
             }
             for seed, model, weights in members
         ],
-        **{f"{split}_log_loss": log_loss(logits[split], judge.labels[split]) for split in logits},
-        **{f"{split}_auc": auc(logits[split], judge.labels[split]) for split in logits},
+        **{f"{split}_log_loss": log_loss(logits[split], *judge.rows[split]) for split in logits},
+        **{f"{split}_auc": auc(logits[split], *judge.rows[split]) for split in logits},
         **judge.against(logits),
         "against_best": compare(
-            logits["test"], judge.answers(best, "test"), judge.labels["test"]
+            logits["test"], judge.answers(best, "test"), *judge.rows["test"]
         ).to_dict(),
         **ensemble_cost([model.genotype for _, model, _ in members], conditions),
     }

@@ -107,6 +107,7 @@ def climb_ladder(
         models=ladder.models or affordable,
         probes=[places[g] for g in probes_of(config, dataset) if g in places],
         work=_planned(folder, place, key),
+        row_weights=dataset.split("validation").weights_of(recipe.evaluation_rows),
         on_change=keep,
         ahead=ahead,
     )

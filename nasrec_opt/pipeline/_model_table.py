@@ -49,8 +49,9 @@ def compare_models(run: Path) -> list[ModelRow]:
         *candidates.baselines(),
     ]
     rows.sort(key=lambda entry: entry[0].validation_log_loss)
-    (best, logits), labels = rows[0], candidates.labels
-    return [best] + [_against(row, compare(others, logits, labels)) for row, others in rows[1:]]
+    best, logits = rows[0]
+    test = candidates.labels, candidates.weights
+    return [best] + [_against(row, compare(others, logits, *test)) for row, others in rows[1:]]
 
 
 def train_baselines(

@@ -168,7 +168,7 @@ def results_with(
         "models": models,
         "baselines": {
             name: baseline.to_dict()
-            | {"validation_auc": auc(baseline.validation_logits, judge.labels["validation"])}
+            | {"validation_auc": auc(baseline.validation_logits, *judge.rows["validation"])}
             for name, baseline in judge.reference.items()
         },
         "clicks": {
@@ -217,9 +217,9 @@ def over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str,
     """
     best = min(trained, key=lambda seed: trained[seed].validation_log_loss)
     names = ("validation_log_loss", "test_log_loss")
+    labels, weights = judge.rows["test"]
     losses = [
-        log_losses(judge.answers(model.weights()[0], "test"), judge.labels["test"])
-        for model in trained.values()
+        log_losses(judge.answers(model.weights()[0], "test"), labels) for model in trained.values()
     ]
     return {
         **trained[best].to_dict(),
@@ -232,8 +232,8 @@ def over_seeds(trained: Mapping[int, RetrainedModel], judge: Judge) -> dict[str,
         "mean_validation_log_loss": float(
             np.mean([model.validation_log_loss for model in trained.values()])
         ),
-        "expected_test_log_loss": expected_log_loss(losses).to_dict(),
+        "expected_test_log_loss": expected_log_loss(losses, weights).to_dict(),
         **judge.against(
-            {split: judge.answers(trained[best].weights()[0], split) for split in judge.labels}
+            {split: judge.answers(trained[best].weights()[0], split) for split in judge.rows}
         ),
     }

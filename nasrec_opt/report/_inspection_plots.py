@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nasrec_opt.inspection import Bar, ValueFigures, percent
+from nasrec_opt.inspection import Bar, ValueFigures, percent, sum_of_weights
 
 MOST_BARS = 12
 WIDTH, ROW, MARGIN = 440, 17, 8  # pixels
@@ -69,7 +69,7 @@ def rates(values: Sequence[ValueFigures | Bar], missing: ValueFigures | None, ra
     shown = [(_name(value), value) for value in _fewer(values)]
     if missing is not None and missing.rows:
         shown.append(("missing", missing))
-    ends = [_interval(value.clicks, value.rows) for _, value in shown]
+    ends = [_interval(value.click_rate, value.rows) for _, value in shown]
     # An interval of few rows may be longer than the plot; it is cut.
     most = 1.25 * max([rate, *(value.click_rate for _, value in shown)])
     scale = (WIDTH - LABEL - COUNT - 2 * MARGIN) / most if most else 0.0
@@ -179,6 +179,7 @@ def _fewer(values: Sequence[ValueFigures | Bar]) -> Sequence[ValueFigures | Bar]
             high=group[-1].high,
             rows=sum(bar.rows for bar in group),
             clicks=sum(bar.clicks for bar in group),
+            weights=sum_of_weights([bar.weights for bar in group]),
         )
         for group in groups
     ]
@@ -202,12 +203,11 @@ def _thousands(count: int) -> str:
     return str(count)
 
 
-def _interval(clicks: int, rows: int) -> tuple[float, float]:
+def _interval(share: float, rows: int) -> tuple[float, float]:
     """Wilson's interval of 95 % of a share."""
     if not rows:
         return 0.0, 1.0
     z = 1.96
-    share = clicks / rows
     middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + (z / (2 * rows)) ** 2)
     return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from nasrec_opt._weights import refuse_weights
+from nasrec_opt._weights import unit_of
 from nasrec_opt.data import Batch, Dataset, Split, evenly_spaced
 from nasrec_opt.retrain._metrics import auc, log_loss
 from nasrec_opt.supernet import log_odds
@@ -107,8 +107,8 @@ def constant(dataset: Dataset) -> Baseline:
     Returns:
         Log losses (nats), AUC and logits.
     """
-    refuse_weights(dataset, "the constant baseline")
-    logit = log_odds(dataset.split("train").labels)
+    train = dataset.split("train")
+    logit = log_odds(train.labels, train.weights)
     validation, test = (
         np.full(dataset.split(name).num_rows, logit, np.float32) for name in ("validation", "test")
     )
@@ -148,7 +148,6 @@ def logistic_regression(
     started = time.perf_counter()
     if progress:
         progress(0, len(PENALTIES))
-    refuse_weights(dataset, "logistic regression")
     dataset = Dataset.open(dataset.path, min_count=1, binned_dense=True)
     split = dataset.split("train")
     index: slice | npt.NDArray[np.int64] = slice(None)
@@ -156,7 +155,8 @@ def logistic_regression(
         drawn = np.random.default_rng(seed).choice(split.num_rows, max_rows, replace=False)
         index = np.sort(drawn)
     train = split.rows(index)
-    if train.labels.min() == train.labels.max():
+    counted = train.labels if train.weights is None else train.labels[train.weights > 0]
+    if counted.min() == counted.max():
         return LogisticRegressionBaseline(
             **{f.name: getattr(constant(dataset), f.name) for f in fields(Baseline)},
             penalty=0.0,
@@ -171,9 +171,10 @@ def logistic_regression(
     model = LogisticRegression(max_iter=1000, warm_start=True)
     tried: dict[float, float] = {}
     best = (np.inf, 0.0, np.empty(0), 0.0)
-    for count, penalty in enumerate(PENALTIES, start=1):
-        model.set_params(C=penalty).fit(inputs, train.labels)
-        value = log_loss(model.decision_function(validation_inputs), validation.labels)
+    for count, penalty in enumerate(_penalties(split.mean_weight), start=1):
+        model.set_params(C=penalty).fit(inputs, train.labels, sample_weight=train.weights)
+        answered = model.decision_function(validation_inputs)
+        value = log_loss(answered, validation.labels, validation.weights)
         tried[penalty] = value
         if value < best[0]:
             best = (value, penalty, model.coef_.copy(), model.intercept_.copy())
@@ -198,17 +199,26 @@ def logistic_regression(
     )
 
 
+def _penalties(mean_weight: float | None) -> list[float]:
+    """`PENALTIES` for weights of this mean: C multiplies losses that are summed with weights."""
+    return [
+        penalty / (1.0 if mean_weight is None else unit_of(mean_weight)) for penalty in PENALTIES
+    ]
+
+
 def _scored(
     dataset: Dataset,
     validation_logits: npt.NDArray[np.float32],
     test_logits: npt.NDArray[np.float32],
 ) -> dict[str, Any]:
     """The fields of a `Baseline` that follow from its logits of validation and test rows."""
-    test = dataset.split("test").labels
+    validation, test = (
+        (split.labels, split.weights) for split in map(dataset.split, ("validation", "test"))
+    )
     return {
-        "test_log_loss": log_loss(test_logits, test),
-        "test_auc": auc(test_logits, test),
-        "validation_log_loss": log_loss(validation_logits, dataset.split("validation").labels),
+        "test_log_loss": log_loss(test_logits, *test),
+        "test_auc": auc(test_logits, *test),
+        "validation_log_loss": log_loss(validation_logits, *validation),
         "validation_logits": validation_logits,
         "test_logits": test_logits,
     }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import numpy.typing as npt
 
+from nasrec_opt._weights import mean_of, standard_error
 from nasrec_opt.retrain._metrics import log_losses
 
 
@@ -36,7 +35,10 @@ class Comparison:
 
 
 def compare(
-    logits: npt.ArrayLike, other_logits: npt.ArrayLike, labels: npt.ArrayLike
+    logits: npt.ArrayLike,
+    other_logits: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    weights: npt.ArrayLike | None = None,
 ) -> Comparison:
     """Compare a model with another one on the same rows.
 
@@ -44,16 +46,18 @@ def compare(
         logits: Log odds of the model, `[rows]`.
         other_logits: Log odds of the other one, on the same rows, `[rows]`.
         labels: 0 or 1, `[rows]`.
+        weights: Of the rows, `[rows]`, or None where each counts once.
 
     Returns:
         The mean paired difference of the log losses in nats, below 0 if the model is better, with
         its standard error.
+
+    Raises:
+        DataError: No weight is above 0.
 
     Example:
         >>> compare([2.0, -2.0, 1.0], [0.0, 0.0, 0.0], [1, 0, 1]).difference < 0
         True
     """
     paired = log_losses(logits, labels) - log_losses(other_logits, labels)
-    rows = len(paired)
-    error = float(np.std(paired, ddof=1)) / math.sqrt(rows) if rows > 1 else None
-    return Comparison(float(paired.mean()), error, rows)
+    return Comparison(mean_of(paired, weights), standard_error(paired, weights), len(paired))

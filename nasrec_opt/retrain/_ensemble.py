@@ -120,6 +120,7 @@ def choose_members(
     labels: npt.ArrayLike,
     most: int,
     *,
+    weights: npt.ArrayLike | None = None,
     least_gain: float = LEAST_GAIN,
     is_allowed: Callable[[Sequence[int]], bool] = lambda members: True,
 ) -> list[int]:
@@ -129,6 +130,7 @@ def choose_members(
         logits: Answers of each model to validation rows, `[models, rows]`.
         labels: 0 or 1, `[rows]`.
         most: Maximum number of members.
+        weights: Of the rows, `[rows]`, or None where each counts once.
         least_gain: By how much a further member must lower the log loss, nats.
         is_allowed: Tells whether models may be averaged, from their places.
 
@@ -144,7 +146,7 @@ def choose_members(
     total, best = np.zeros(answers.shape[1:]), np.inf
     while len(chosen) < most:
         losses = {
-            i: log_loss((total + answers[i]) / (len(chosen) + 1), labels)
+            i: log_loss((total + answers[i]) / (len(chosen) + 1), labels, weights)
             for i in range(len(answers))
             if i not in chosen and is_allowed([*chosen, i])
         }

@@ -150,7 +150,8 @@ def untrained(
         initialization=config.initialization,
         layer_norm=config.layer_norm,
     )
-    start_at_click_rate(subnet, dataset.split("train").labels)
+    train = dataset.split("train")
+    start_at_click_rate(subnet, train.labels, train.weights)
     return subnet
 
 

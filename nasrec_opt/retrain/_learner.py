@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nasrec_opt.data import Batch
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._rules import make_rule
-from nasrec_opt.supernet import Subnet, gradient_of, trained_as
+from nasrec_opt.supernet import Subnet, batch_tensors, gradient_of, trained_as
 
 
 class Learner:
@@ -48,8 +48,12 @@ class Learner:
         self._rule.begin_epoch(epoch)
 
     def step(self, batch: Batch) -> Tensor:
-        """Learn from a batch; returns its log loss before the step, a scalar tensor."""
-        dense, sparse, labels = to_tensors(batch, self._table.device)
+        """Learn from a batch; returns its log loss before the step, a scalar tensor.
+
+        Args:
+            batch: Rows; weights are relative to the mean weight of the training rows.
+        """
+        dense, sparse, labels, *of_rows = batch_tensors(batch, self._table.device)
         rows = self.subnet.embedding.rows_of(sparse)
         gathered = self._table.detach()[rows].requires_grad_()  # [batch, num_sparse, dim]
         embedded = gathered.transpose(1, 2).contiguous()  #        [batch, dim, num_sparse]
@@ -57,7 +61,8 @@ class Learner:
         if self._first_order is not None:
             weights = self._first_order.detach()[rows].squeeze(-1).requires_grad_()
         logits = self.subnet.logits(self._learnt, dense, embedded, weights=weights)
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        row_weights = next(iter(of_rows), None)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels, row_weights)
         for weight in self._weights:
             weight.grad = None
         loss.backward()
@@ -139,9 +144,3 @@ class Learner:
         with torch.no_grad():
             for weight, value in zip(self._weights, values, strict=True):
                 weight.copy_(value)
-
-
-def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Dense, sparse and labels of a batch on a device."""
-    dense, sparse, labels = (torch.from_numpy(array).to(device) for array in batch[:3])
-    return dense, sparse, labels

@@ -8,8 +8,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
+from nasrec_opt._weights import mean_of
 from nasrec_opt.data import Split, evenly_spaced
-from nasrec_opt.retrain._learner import to_tensors
+from nasrec_opt.supernet import batch_tensors
 
 CHUNK_ROWS = 1024  # rows that stay in the processor's cache
 
@@ -33,23 +34,29 @@ def predict(
     with torch.inference_mode():
         for start in range(0, len(index), CHUNK_ROWS):
             batch = split.rows(index[start : start + CHUNK_ROWS])
-            dense, sparse, _ = to_tensors(batch, device)
+            dense, sparse, *_ = batch_tensors(batch, device)
             logits.append(model(dense, sparse).cpu().numpy())
             labels.append(batch.labels)
     return np.concatenate(logits), np.concatenate(labels)
 
 
-def log_loss(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+def log_loss(
+    logits: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> float:
     """Compute the mean log loss of logits.
 
     Args:
         logits: Log odds of a click, `[rows]`.
         labels: 0 or 1, `[rows]`.
+        weights: Of the rows, `[rows]`, or None where each counts once.
 
     Returns:
         Mean log loss, nats.
+
+    Raises:
+        DataError: No weight is above 0.
     """
-    return float(log_losses(logits, labels).mean())
+    return mean_of(log_losses(logits, labels), weights)
 
 
 def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -70,17 +77,21 @@ def log_losses(logits: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[np.f
     return losses.numpy()
 
 
-def auc(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float | None:
+def auc(
+    logits: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None
+) -> float | None:
     """Compute the area under the ROC curve.
 
     Args:
         logits: Log odds of a click, or any increasing function of them, `[rows]`.
         labels: 0 or 1, `[rows]`.
+        weights: Of the rows, `[rows]`, or None where each counts once.
 
     Returns:
-        0 to 1, or None if all labels are equal, where it is not defined.
+        0 to 1, or None if all labels of a weight above 0 are equal, where it is not defined.
     """
     labels = np.asarray(labels)
-    if labels.min() == labels.max():
+    counted = labels if weights is None else labels[np.asarray(weights) > 0]
+    if not len(counted) or counted.min() == counted.max():
         return None
-    return float(roc_auc_score(labels, np.asarray(logits)))
+    return float(roc_auc_score(labels, np.asarray(logits), sample_weight=weights))

@@ -180,16 +180,16 @@ def train_and_save(
     if steps is not None:
         state.require_finite()
         state.save(job.state_file, job.wanted)
-    dataset = job.dataset
+    held_out, unseen = (job.dataset.split(name) for name in ("validation", "test"))
     if steps is None and job.config.refit:
         answers = training.refit(state, job.subnet)
     else:
         training.finish(state, state.learner.subnet)
-        answers, _ = predict(state.learner.subnet, dataset.split("validation"))
+        answers, _ = predict(state.learner.subnet, held_out)
         training.learn_validation(state, state.best)
     history, subnet = training.history(state), state.learner.subnet
-    validation = answers, dataset.split("validation").labels
-    test = predict(subnet, dataset.split("test"))
+    validation = answers, held_out.labels, held_out.weights
+    test = *predict(subnet, unseen), unseen.weights
     state.count_time()
     model = RetrainedModel(
         genotype=job.genotype,
@@ -210,7 +210,7 @@ def train_and_save(
     shutil.rmtree(folder / OTHER_EPOCH, ignore_errors=True)
     if state.other.weights:
         subnet.load_state_dict(state.other.weights)
-        logits, _ = predict(subnet, dataset.split("validation"))
+        logits, _ = predict(subnet, held_out)
         training.learn_validation(state, state.other)
         save_weights(subnet, folder / OTHER_EPOCH, logits)
     write_json(folder / RESULT, {"wanted": wanted, "figures": model.to_dict()})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nasrec_opt._weights import refuse_weights
+from nasrec_opt._weights import relative_to
 from nasrec_opt.data import Batch, Dataset, JoinedSplit, Split, evenly_spaced
 from nasrec_opt.options import RetrainConfig
 from nasrec_opt.retrain._learner import Learner
@@ -66,7 +66,6 @@ class Training:
         progress: Progress | None = None,
         keep: Keep | None = None,
     ) -> None:
-        refuse_weights(dataset, "training")
         self._train, self._validation = dataset.split("train"), dataset.split("validation")
         self._both = JoinedSplit(self._train, self._validation)
         rows = self._train.num_rows
@@ -309,10 +308,10 @@ class Training:
 
     def _constant_log_loss(self) -> float:
         """Validation log loss of the training rows' click rate."""
-        labels = self._validation.rows(
-            evenly_spaced(self._validation.num_rows, self._config.evaluation_rows)
-        ).labels
-        return log_loss(np.full(len(labels), log_odds(self._train.labels)), labels)
+        scored = self._config.evaluation_rows
+        labels = self._validation.labels[evenly_spaced(self._validation.num_rows, scored)]
+        constant = np.full(len(labels), log_odds(self._train.labels, self._train.weights))
+        return log_loss(constant, labels, self._validation.weights_of(scored))
 
     def _learn(self, state: TrainingState, steps: int) -> None:
         """Train until `steps` steps are done; every epoch begins with a fresh table."""
@@ -347,8 +346,9 @@ class Training:
 
     def _score(self, subnet: Subnet) -> tuple[npt.NDArray[np.float32], float]:
         """Logits and log loss on validation rows; NaN becomes infinity, which is never chosen."""
-        logits, labels = predict(subnet, self._validation, self._config.evaluation_rows)
-        value = log_loss(logits, labels)
+        scored = self._config.evaluation_rows
+        logits, labels = predict(subnet, self._validation, scored)
+        value = log_loss(logits, labels, self._validation.weights_of(scored))
         return logits, value if math.isfinite(value) else math.inf
 
     def _batches_of(
@@ -356,9 +356,10 @@ class Training:
     ) -> Iterable[Batch]:
         """Steps `start` to the end of an epoch; every epoch has an order of its own."""
         seed = int(np.random.SeedSequence([self._config.seed, epoch]).generate_state(1)[0])
-        return split.batches(
+        batches = split.batches(
             self._batch_size,
             seed=seed,
             start_step=start,
             drop_last=split.num_rows >= self._batch_size,
         )
+        return relative_to(self._train.mean_weight, batches)

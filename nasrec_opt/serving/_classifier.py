@@ -27,7 +27,7 @@ from nasrec_opt.serving._predictor import Predictor
 from nasrec_opt.space import FLOAT_BITS, Genotype, is_named, named_genotype
 from nasrec_opt.supernet import Subnet
 
-LABEL = "label"
+LABEL, WEIGHT = "label", "weight"
 SEEDS = 2**31 - 1
 
 
@@ -84,19 +84,22 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.config = config
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train the model.
 
         Args:
             X: A table of pandas or polars, `[rows, columns]`, or an array of numbers. None, NaN and
                 empty text are missing values.
             y: Labels of two classes, `[rows]`.
+            sample_weight: Weights of the rows, 0 or more, `[rows]`, or None where each counts once.
+                A row of weight w counts as w rows with the same values.
 
         Returns:
             The classifier.
 
         Raises:
-            ValueError: `X` and `y` do not fit together, or there are not two classes.
+            ValueError: `X`, `y` and `sample_weight` do not fit together, a weight is below 0, or
+                there are not two classes.
             StudyError: There is no such run or model.
             DataError: A value is of the wrong type, or there are fewer than 10 rows.
         """
@@ -104,15 +107,17 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = frame_of(X, self.sparse, self._checked(X, reset=True))
         labels = self._labels(y, table.frame.height)
         seed = int(check_random_state(self.random_state).randint(SEEDS))
-        label = LABEL
-        while label in table.frame.columns:
-            label += "_"
-        schema = Schema(label=label, dense=table.dense, sparse=table.sparse)
+        label, frame = _new_name(LABEL, table.frame), table.frame
+        frame = frame.with_columns(pl.Series(label, labels))
+        weight = ""
+        if sample_weight is not None:
+            weight = _new_name(WEIGHT, frame)
+            frame = frame.with_columns(pl.Series(weight, _weights(sample_weight, frame.height)))
+        schema = Schema(label=label, dense=table.dense, sparse=table.sparse, weight=weight)
         binned = self.binned_dense or table.has_no_category
         with tempfile.TemporaryDirectory(prefix="nasrec-opt-") as temporary:
             folder = Path(temporary)
-            rows = table.frame.with_columns(pl.Series(label, labels))
-            prepare(rows, folder / "log", format=schema, seed=seed)
+            prepare(frame, folder / "log", format=schema, seed=seed)
             kinds: dict[str, Any] = {"min_count": self.min_count, "binned_dense": binned}
             dataset = Dataset.open(folder / "log", **kinds)
             config = _seeded(self.config, seed)
@@ -195,6 +200,28 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _new_name(name: str, frame: pl.DataFrame) -> str:
+    """A name that no column has."""
+    while name in frame.columns:
+        name += "_"
+    return name
+
+
+def _weights(given: Any, rows: int) -> npt.NDArray[np.float64]:
+    """Weights of rows, `[rows]`; a single number is that of all rows."""
+    weights = np.asarray(given, np.float64)
+    if weights.ndim == 0:
+        weights = np.full(rows, weights)
+    if weights.shape != (rows,):
+        raise ValueError(
+            f"sample_weight: expected a weight for each of {rows} rows, got the shape "
+            f"{weights.shape}"
+        )
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError("sample_weight: expected finite weights, 0 or more, got others")
+    return weights
 
 
 def _genotype(given: Genotype | Path | str, model: int) -> Genotype:

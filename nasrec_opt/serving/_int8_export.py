@@ -11,6 +11,7 @@ import numpy as np
 
 from nasrec_opt._files import atomic_directory
 from nasrec_opt._results import read_results
+from nasrec_opt._weights import mean_of
 from nasrec_opt.data import Dataset, Inputs, evenly_spaced
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
@@ -140,4 +141,4 @@ def _log_loss(predictor: RowPredictor, split: Any) -> float:
         batch = split.rows(slice(start, start + CHUNK_ROWS))
         logits = predictor.logits(Inputs(batch.dense, batch.sparse))
         losses.append(log_losses(logits, batch.labels))
-    return float(np.concatenate(losses).mean())
+    return mean_of(np.concatenate(losses), split.weights)

@@ -49,6 +49,7 @@ from nasrec_opt.supernet._supernet import Supernet
 from nasrec_opt.supernet._train import (
     TRAINING,
     TrainResult,
+    batch_tensors,
     learning_rates_at,
     row_prior,
     train_batches,
@@ -93,6 +94,7 @@ __all__ = [
     "WeightReader",
     "axes_of",
     "balanced_vectors",
+    "batch_tensors",
     "best_device",
     "check_precision",
     "choose_precision",

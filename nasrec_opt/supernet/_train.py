@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nasrec_opt._weights import refuse_weights
+from nasrec_opt._weights import relative_to
 from nasrec_opt.errors import StudyError
 from nasrec_opt.options import Precision, TrainConfig
 from nasrec_opt.space import Genotype
@@ -43,7 +43,11 @@ Progress = Callable[[int, int | None], None]
 
 
 class TrainRows(Protocol):
-    """The training rows: `nasrec_opt.data.Split` is one."""
+    """The training rows: `nasrec_opt.data.Split` is one.
+
+    Rows with weights also have `weights`, `[rows]`, and `mean_weight`, and their batches are named
+    tuples with `weights`.
+    """
 
     @property
     def num_rows(self) -> int:
@@ -130,7 +134,6 @@ def train_supernet(
     _check_initialization(supernet, config)
     out_dir = Path(out_dir)
     started = time.perf_counter()
-    refuse_weights(dataset, "the training of the supernet")
     rows = dataset.split("train")
     precision = choose_precision(
         config.precision,
@@ -147,7 +150,8 @@ def train_supernet(
     )
     optimizer = SliceAdagrad(supernet, row_prior=row_prior(config), options=config)
     training = _Training(supernet, optimizer, strategy, config, precision, rows)
-    start_at_click_rate(supernet, rows.labels)  # a checkpoint, if there is one, replaces it
+    weights = getattr(rows, "weights", None)
+    start_at_click_rate(supernet, rows.labels, weights)  # a checkpoint, if any, replaces it
     checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)
     train_log_loss = training.run(checkpoint, progress)
     _save(supernet, dataset, out_dir, settings, train_log_loss)
@@ -211,7 +215,7 @@ class _Training:
         return train_step(
             self.supernet,
             self.optimizer,
-            [torch.from_numpy(a).to(device) for a in (batch.dense, batch.sparse, batch.labels)],
+            batch_tensors(batch, device),
             trained_as(sampled),
             learning_rate=rate,
             embedding_rate=of_table,
@@ -256,20 +260,22 @@ def train_step(
     Args:
         network: A supernet or a subnet.
         optimizer: Of that network.
-        batch: Dense `[batch, num_dense]`, sparse `[batch, num_sparse]`, labels `[batch]`.
+        batch: Dense `[batch, num_dense]`, sparse `[batch, num_sparse]`, labels `[batch]`, and where
+            rows have weights, these relative to the mean weight of the training rows, `[batch]`.
         genotype: Which subnet.
         learning_rate: Adagrad's.
         embedding_rate: That of the embedding table and of first-order weights; None means the same.
         precision: Of the products in the blocks, forward and backward.
 
     Returns:
-        The batch's log loss, a scalar on the network's device.
+        The batch's log loss, a scalar on the network's device; where rows have weights, the mean of
+        losses times weights.
 
     Raises:
         GenotypeError: The network has no weights for the genotype.
     """
     network.check_genotype(genotype)
-    dense, sparse, labels = batch
+    dense, sparse, labels, *of_rows = batch
     rows = network.embedding.rows_of(sparse)
     with torch.no_grad():
         gathered = network.embedding(rows)
@@ -283,7 +289,7 @@ def train_step(
     if genotype.wide:
         weights = network.embedding.first_order_of(rows).detach().requires_grad_()
     logits = network.finish(genotype, activations, leaves, weights=weights)
-    loss = functional.binary_cross_entropy_with_logits(logits, labels)
+    loss = functional.binary_cross_entropy_with_logits(logits, labels, next(iter(of_rows), None))
     loss.backward()
     optimizer.step(
         leaves.used,
@@ -294,6 +300,22 @@ def train_step(
         embedding_rate=embedding_rate,
     )
     return loss.detach()
+
+
+def batch_tensors(batch: Any, device: torch.device) -> list[Tensor]:
+    """Move a batch to a device, as `train_step` takes it.
+
+    Args:
+        batch: As `train_batches` gives it.
+        device: The network's.
+
+    Returns:
+        Dense, sparse, labels, and weights where rows have some.
+    """
+    arrays = [batch.dense, batch.sparse, batch.labels]
+    if getattr(batch, "weights", None) is not None:
+        arrays.append(batch.weights)
+    return [torch.from_numpy(array).to(device) for array in arrays]
 
 
 def train_batches(
@@ -308,21 +330,24 @@ def train_batches(
         done: Steps that an earlier process has done.
 
     Yields:
-        Number of the step, from `done`, and its batch.
+        Number of the step, from `done`, and its batch, whose weights are relative to the mean
+        weight of all training rows.
 
     Raises:
         StudyError: There are no rows.
+        DataError: Rows have weights, and none is above 0.
     """
     if rows.num_rows < 1:
         raise StudyError("train: expected at least one training row, got none")
     batch_size = _given(config.for_rows(rows.num_rows).batch_size)
     per_epoch = max(1, rows.num_rows // batch_size)
+    mean_weight = getattr(rows, "mean_weight", None)
     whole = rows.num_rows >= batch_size  # a log of less than a batch is one short batch
     while done < steps:
         epoch, start = divmod(done, per_epoch)
         seed = int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
         batches = rows.batches(batch_size, seed=seed, start_step=start, drop_last=whole)
-        for batch in islice(batches, steps - done):
+        for batch in islice(relative_to(mean_weight, batches), steps - done):
             yield done, batch
             done += 1
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import log_loss as expected_log_loss
 from sklearn.metrics import roc_auc_score
+from weighted_logs import weighted_and_repeated
 
 from nasrec_opt.baselines import BASELINES, BaselineOptions, fit, train_baseline
 from nasrec_opt.data import Batch, Dataset, generate_synthetic
@@ -219,3 +220,33 @@ def test_kept_weights_learn_the_validation_rows_after_all_choices(dataset):
     model = train_baseline("deepfm", dataset, SMALL)
     assert model.validation_log_loss == pytest.approx(before[0], abs=1e-6)
     assert model.test_log_loss == pytest.approx(alone.log_loss("test"), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_row_of_weight_two_is_two_rows(name):
+    """The losses of rows are summed with their weights; penalties are not."""
+    network = built(name)
+    network.module.eval()
+    twice = Batch(*(array[[0, 0, 1]] for array in ROWS[:3]))
+    weighted = ROWS._replace(weights=np.array([2, 1], np.float32))
+    losses = [float(network.loss(rows)) for rows in (weighted, twice, ROWS)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0] != pytest.approx(losses[2], rel=1e-2)
+
+
+@pytest.mark.parametrize("name", NETWORKS[:1])
+def test_a_training_reads_weights(name, tmp_path):
+    log, _ = weighted_and_repeated(tmp_path, rows=600)
+    require(name)
+    trained = train_baseline(name, log, SMALL)
+    test = log.split("test")
+    chances = 1 / (1 + np.exp(-trained.test_logits.astype(float)))
+    expected = expected_log_loss(test.labels, chances, sample_weight=test.weights)
+    assert trained.test_log_loss == pytest.approx(expected, rel=1e-5)
+    area = roc_auc_score(test.labels, chances, sample_weight=test.weights)
+    assert trained.test_auc == pytest.approx(area)
+    fitted = fit(BASELINES[name].build, SMALL, log, 0)
+    chances = fitted.click_probabilities("validation")
+    held_out = log.split("validation")
+    expected = expected_log_loss(held_out.labels, chances, sample_weight=held_out.weights)
+    assert fitted.log_loss("validation") == pytest.approx(expected, rel=1e-5)

@@ -331,6 +331,17 @@ def test_a_bad_value_is_named_with_its_row(prepared, tmp_path, name, value, sent
             Preprocessor.load(folder / "out").transform(served(bad))
 
 
+def test_a_split_needs_a_weight(tmp_path):
+    test = split_of(0, 300, 0) == SPLITS.index("test")
+    rows = [f"{i % 2},{i % 7},{int(not held_out)}" for i, held_out in enumerate(test)]
+    (tmp_path / "log.csv").write_text("\n".join(["y,u,w", *rows]))
+    schema = Schema(label="y", weight="w")
+    sentence = "log.csv: field w: expected weights above 0 in the test rows, got only 0"
+    with pytest.raises(DataError, match=re.escape(sentence)):
+        prepare(tmp_path / "log.csv", tmp_path / "out", format=schema)
+    assert not (tmp_path / "out").exists()
+
+
 LABELS = {
     "0 or 1": ({}, ["0", "1", "1.0", "0.0", " 1"], [0, 1, 1, 0, 1]),
     "true": ({}, ["true", "False", "TRUE", "1"], [1, 0, 1, 1]),

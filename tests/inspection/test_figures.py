@@ -261,3 +261,38 @@ def test_json_has_every_figure(found):
     assert values["splits"][0]["rows"] == found.splits[0].rows
     assert values["sparse"][0]["drift"]["test"]["psi"] == found.sparse[0].drift["test"].psi
     assert values["dense"][0]["quantiles"]["99%"] == found.dense[0].quantiles["99%"]
+
+
+def test_click_rates_count_weights(frame, parts, tmp_path):
+    """All other figures are those of the log without weights."""
+    weight = np.random.default_rng(4).integers(0, 6, len(frame)) * 0.5
+    frame.assign(weight=weight).to_csv(tmp_path / "log.csv", index=False)
+    schema = Schema(label="click", dense=("price", "age"), sparse=("city", "shop"), weight="weight")
+    found = inspect_dataset(prepare(tmp_path / "log.csv", tmp_path / "dataset", format=schema))
+
+    def rate(rows: pd.DataFrame) -> float:
+        return float(np.average(rows["click"], weights=weight[rows.index]))
+
+    assert found.click_rate == pytest.approx(rate(frame))
+    assert found.rows == len(frame)
+    assert found.clicks == frame["click"].sum()
+    for split in found.splits:
+        assert split.click_rate == pytest.approx(rate(parts[split.name]))
+        assert split.weights[0] == pytest.approx(weight[parts[split.name].index].sum())
+    train = parts["train"]
+    city, price = found.sparse[0], found.dense[0]
+    for value in city.top[:5]:
+        assert value.click_rate == pytest.approx(rate(train[train["city"] == value.value]))
+    assert city.missing.click_rate == pytest.approx(rate(train[train["city"] == ""]))
+    assert price.missing.click_rate == pytest.approx(rate(train[train["price"].isna()]))
+    bar = price.groups[3]
+    inside = train[train["price"].between(bar.low - 1e-4, bar.high + 1e-4)]
+    assert len(inside) == bar.rows
+    assert bar.click_rate == pytest.approx(rate(inside))
+    assert [finding.kind for finding in found.findings].count("weights") == 1
+    values = json.loads(json.dumps(found.to_dict()))
+    assert values["splits"][0]["weights"] == list(found.splits[0].weights)
+
+
+def test_without_weights_nothing_is_said_of_them(dataset):
+    assert '"weights"' not in json.dumps(inspect_dataset(dataset).to_dict())

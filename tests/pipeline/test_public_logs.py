@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 from conftest import TINY_STUDY
+from sklearn.metrics import log_loss
 
-from nasrec_opt.data import Preprocessor, generate_log
+from nasrec_opt.data import Dataset, Preprocessor, generate_log
+from nasrec_opt.retrain import answers_of
 
 
 @pytest.mark.parametrize("name", ["avazu", "kdd2012"])
@@ -36,11 +39,38 @@ def test_a_study_runs_on_the_raw_format(cli, tmp_path, name):
     assert "prepare   already done" in again.stderr + again.stdout
 
 
-def test_a_study_with_weights_is_refused_by_what_does_not_read_them(cli, tmp_path):
-    log = generate_log(tmp_path / "log", like="kdd2012", rows=500, vocabulary="small")
-    keys = '[data]\nformat = "kdd2012"\ncount = "weight"\n'
-    (tmp_path / "study.toml").write_text(TINY_STUDY.replace("[data]\n", keys))
-    done = cli("run", tmp_path / "study.toml", "--data", log.file, "--out", tmp_path / "run")
-    assert done.returncode == 2
-    assert "expected rows without weights, which" in done.stderr
-    assert "does not read yet" in done.stderr
+def test_weighted_rows_go_from_the_raw_log_to_predictions(cli, tmp_path):
+    """Every figure of the test rows is the one that their weights make."""
+    size = ("--like", "kdd2012", "--rows", 2000, "--vocabulary", "small")
+    assert cli("generate", tmp_path / "log", *size).returncode == 0
+    raw, data, run = tmp_path / "log" / "training.txt", tmp_path / "data", tmp_path / "run"
+    given = ("--format", "kdd2012", "--count", "weight", "--out", data)
+    done = cli("prepare", raw, *given)
+    assert done.returncode == 0, done.stderr
+    study = TINY_STUDY.replace("n_trials = 24", "n_trials = 8\n[search.ladder]\nmodels = 4")
+    study = study.replace('fidelity = "supernet"', 'fidelity = "last_layer"')
+    (tmp_path / "study.toml").write_text(study + "seeds = 2\n[retrain.model]\nepochs = 1\n")
+    done = cli("run", tmp_path / "study.toml", "--data", data, "--out", run)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((run / "retrained" / "results.json").read_text())
+    test = Dataset.open(run / "dataset").split("test")
+    model = results["models"][0]
+    dataset = Dataset.open(run / "dataset", min_count=results["training"]["min_count"])
+    logits = answers_of(run / model["folder"] / "model", dataset, "test")
+    chances = 1 / (1 + np.exp(-logits.astype(float)))
+    expected = log_loss(test.labels, chances, sample_weight=test.weights)
+    assert model["test_log_loss"] == pytest.approx(expected, rel=1e-5)
+    assert expected != pytest.approx(log_loss(test.labels, chances), rel=1e-2)
+    rate = np.average(test.labels, weights=test.weights)
+    constant = results["baselines"]["constant"]["test_log_loss"]
+    entropy = -rate * np.log(rate) - (1 - rate) * np.log1p(-rate)
+    assert constant == pytest.approx(entropy, rel=0.02)
+    done = cli("compare", run)
+    assert done.returncode == 0, done.stderr
+    assert "logistic regression" in done.stdout
+    with raw.open() as lines:
+        (tmp_path / "some.txt").write_text("".join(next(lines) for _ in range(20)))
+    out = tmp_path / "answers.csv"
+    done = cli("predict", run, tmp_path / "some.txt", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert len(out.read_text().splitlines()) == 21

@@ -132,3 +132,36 @@ def test_bad_rows_are_one_sentence(fitted):
         clone(fitted).fit(frame, np.ones(100))
     with pytest.raises(DataError, match="expected at least 10 rows, got 5"):
         clone(fitted).fit(frame[:5], [0, 1, 0, 1, 0])
+
+
+def test_weights_of_rows_reach_the_model():
+    frame, clicks = clicks_of(600, 9)
+    turned = np.concatenate([clicks, 1 - clicks])  # each row twice, once with the wrong label
+    weights = np.repeat([3.0, 0.0], 600)
+    twice = pd.concat([frame, frame], ignore_index=True).assign(weight=1.0)  # a name that is taken
+    model = CTRClassifier(GENOTYPE, config=QUICK).fit(twice, turned, sample_weight=weights)
+    assert roc_auc_score(clicks, model.predict_proba(twice[:600])[:, 1]) > 0.8
+    assert model.test_log_loss_ < 0.6
+    assert model.predictor_.preprocessor.schema.dense == ("hour", "day", "weight")
+    whole, listed, unit = (
+        clone(model).fit(frame, clicks, sample_weight=given)
+        for given in (np.ones(600), [1] * 600, 2)
+    )
+    expected = whole.predict_proba(frame)
+    np.testing.assert_array_equal(listed.predict_proba(frame), expected)
+    np.testing.assert_allclose(unit.predict_proba(frame), expected, atol=1e-6)
+    plain = clone(model).fit(frame, clicks)
+    np.testing.assert_allclose(plain.predict_proba(frame), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        (np.ones(99), "sample_weight: expected a weight for each of 100 rows, got the shape (99,)"),
+        (np.full(100, -1.0), "sample_weight: expected finite weights, 0 or more, got others"),
+        (np.full(100, np.nan), "sample_weight: expected finite weights, 0 or more, got others"),
+    ],
+)
+def test_bad_weights_are_one_sentence(weights, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        CTRClassifier(GENOTYPE, config=QUICK).fit(*clicks_of(100, 7), sample_weight=weights)
