@@ -311,7 +311,14 @@ class Inspection:
 
 
 def sum_of_weights(parts: Sequence[Weights]) -> Weights:
-    """Weights of several groups of rows together; None where rows have no weights."""
+    """Add up the weights of several groups of rows.
+
+    Args:
+        parts: Of each group, the sums of the weights of its rows and of the clicked ones.
+
+    Returns:
+        The sums over all groups; None where rows have no weights.
+    """
     known = [part for part in parts if part is not None]
     return (sum(part[0] for part in known), sum(part[1] for part in known)) if known else None
 

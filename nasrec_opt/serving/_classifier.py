@@ -112,7 +112,7 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weight = ""
         if sample_weight is not None:
             weight = _new_name(WEIGHT, frame)
-            frame = frame.with_columns(pl.Series(weight, _weights(sample_weight, frame.height)))
+            frame = frame.with_columns(pl.Series(weight, _weights(sample_weight, labels)))
         schema = Schema(label=label, dense=table.dense, sparse=table.sparse, weight=weight)
         binned = self.binned_dense or table.has_no_category
         with tempfile.TemporaryDirectory(prefix="nasrec-opt-") as temporary:
@@ -209,8 +209,9 @@ def _new_name(name: str, frame: pl.DataFrame) -> str:
     return name
 
 
-def _weights(given: Any, rows: int) -> npt.NDArray[np.float64]:
+def _weights(given: Any, labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
     """Weights of rows, `[rows]`; a single number is that of all rows."""
+    rows = len(labels)
     weights = np.asarray(given, np.float64)
     if weights.ndim == 0:
         weights = np.full(rows, weights)
@@ -221,6 +222,12 @@ def _weights(given: Any, rows: int) -> npt.NDArray[np.float64]:
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise ValueError("sample_weight: expected finite weights, 0 or more, got others")
+    classes = len(np.unique(labels[weights > 0]))
+    if classes < 2:
+        found = "one class" if classes else "only zero"
+        raise ValueError(
+            f"sample_weight: expected a weight above 0 in rows of both classes, got {found}"
+        )
     return weights
 
 

@@ -229,7 +229,7 @@ def test_a_row_of_weight_two_is_two_rows(name):
     network.module.eval()
     twice = Batch(*(array[[0, 0, 1]] for array in ROWS[:3]))
     weighted = ROWS._replace(weights=np.array([2, 1], np.float32))
-    losses = [float(network.loss(rows)) for rows in (weighted, twice, ROWS)]
+    losses = [network.loss(rows).item() for rows in (weighted, twice, ROWS)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert losses[0] != pytest.approx(losses[2], rel=1e-2)
 
