@@ -21,7 +21,7 @@ from nasrec_opt.data._frames import ColumnError
 from nasrec_opt.data._lines import SEPARATORS, split_fields
 from nasrec_opt.data._parquet import table_columns
 from nasrec_opt.data._reading import column_names, read_chunks
-from nasrec_opt.data._schema import PANDAS_INDEX, Schema
+from nasrec_opt.data._schema import PANDAS_INDEX, Schema, check_once
 from nasrec_opt.data._sources import Given, Log, TextStream, find_log
 from nasrec_opt.errors import DataError
 
@@ -46,7 +46,9 @@ PATTERNS = {  # digits of a date: the form, tried where the name of the column s
     14: ("%Y%m%d%H%M%S",),
 }
 LISTS = "|;"
-FEW_LINES = 20  # by which a separator is found
+FEW_LINES = 20  # by which separator and header are found
+LEAST_LINES = 3  # with numbers, below what is then a name
+NO_VALUES = ("", "na", "n/a", "null", "none", "?", "-", r"\n")
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,33 @@ def _layout(log: Log, label: str | None) -> Schema:
         head = stream.read(1 << 16).removeprefix(b"\xef\xbb\xbf")
     lines = [line.rstrip("\r") for line in head.decode(errors="replace").split("\n")[:FEW_LINES]]
     schema = Schema(label=NO_LABEL, separator=_separator(lines[:-1] or lines))
-    fields = [field.strip() for field in _fields(lines[0], schema.separator)]
-    are_names = not any(map(_is_number, fields)) and sum(not field for field in fields) <= 1
-    if label in fields or (are_names and len(set(fields)) == len(fields)):
+    fields, *rows = [
+        [field.strip() for field in _fields(line, schema.separator)] for line in lines[:-1] or lines
+    ]
+    if label in fields or _are_names(fields, rows):
+        check_once(f"{log}: header", fields)
         return schema
     names = (f"column_{place}" for place in range(1, len(fields) + 1))
     return Schema(label=NO_LABEL, separator=schema.separator, columns=(NO_LABEL, *names))
+
+
+def _are_names(fields: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the fields of the first line are names of columns: also numbers, or one twice."""
+    if sum(not field for field in fields) > 1:
+        return False
+    if not any(map(_is_number, fields)):
+        has_numbers = any(_is_number(field) for row in rows for field in row)
+        return has_numbers or len(set(fields)) == len(fields)
+    counted = [field for field in fields if field]  # the first one is none for pandas' index
+    if len(counted) > 2 and counted == [str(place) for place in range(len(counted))]:
+        return True
+    columns = zip(*(row for row in rows if len(row) == len(fields)), strict=True)
+    for name, column in zip(fields, columns, strict=False):
+        values = [value for value in column if value]
+        is_name = name.lower() not in NO_VALUES and not _is_number(name)
+        if is_name and len(values) >= LEAST_LINES and all(map(_is_number, values)):
+            return True
+    return False
 
 
 def _separator(lines: Sequence[str]) -> str:
@@ -330,7 +353,7 @@ def _toml(log: Log, layout: Schema, rows: int, label: list[str], guesses: dict[s
         lines.append(f"separator = {_quoted(layout.separator)}")
     if layout.columns:
         columns = ", ".join(map(_quoted, layout.columns[1:]))
-        lines.append(f"header = [{columns}]  # the file has no header line")
+        lines.append(f"header = [{columns}]  # no line of the file: its first one is a row")
     lines.append("min_count = 1  # rarer values share one id; 5 or 10 for millions of rows")
     for role, meaning in (
         ("dense", "numbers"),

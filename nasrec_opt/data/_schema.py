@@ -229,7 +229,7 @@ class Schema:
 
         Returns:
             The same schema; if it names no sparse columns, all columns that it does not mention
-            are sparse.
+            are sparse, but for those in which pandas has written row numbers.
 
         Raises:
             DataError: A column is named twice or missing, or no sparse column is left.
@@ -249,9 +249,15 @@ class Schema:
                 raise DataError(f"columns: expected {name!r}, got {', '.join(names)[:200]}")
         if self.time and not self.option(self.time).is_category:
             others.add(self.time)
+        if not self.columns:  # row numbers that pandas has written
+            others |= {name for name in names if PANDAS_INDEX.fullmatch(name)}
+            others |= {""} if names[0] == "" else set()
         sparse = self.sparse or tuple(name for name in names if name not in others)
-        if not self.sparse and not self.columns:
-            _check_no_index(names, sparse)
+        if "" in sparse and not self.sparse and not self.columns:
+            raise DataError(
+                f"columns: expected a name for each, got none for column {names.index('') + 1}, "
+                'which a separator at the end of lines makes; add "" to dropped'
+            )
         if not sparse and not self.quantile_features:
             raise DataError("sparse: expected at least one categorical column, got none")
         found = replace(self, sparse=sparse) if sparse != self.sparse else self
@@ -389,18 +395,3 @@ def _check_roles(schema: Schema) -> None:
             raise DataError(f"columns: expected {name!r} under sparse, got it under dense")
         if column.format and not column.parts and name != schema.time:
             raise DataError(f"columns: {name}: expected parts beside format, got none")
-
-
-def _check_no_index(names: Sequence[str], sparse: Sequence[str]) -> None:
-    """Refuse unintended columns: row numbers that pandas writes, and columns without a name."""
-    for name in sparse:
-        if not name:
-            raise DataError(
-                f"columns: expected a name for each, got none for column {names.index(name) + 1}, "
-                'which pandas\' index or a separator at the end of lines makes; add "" to dropped'
-            )
-        if PANDAS_INDEX.fullmatch(name):
-            raise DataError(
-                f"columns: expected categories, got {name!r}, which is a row number of pandas; add "
-                "it to dropped, or name all categorical columns under sparse"
-            )

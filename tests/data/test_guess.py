@@ -234,6 +234,38 @@ def test_the_page_on_logs_of_ones_own_shows_a_schema_that_is_one(tmp_path):
     assert all(f"`{key}`" in page for key in known)
 
 
+NUMBERED = [f"{i},{i % 2},{i % 7}.5,{'abc'[i % 3]}" for i in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("header", "label", "names"),
+    [
+        (",0,1,2", "0", ("0", "1", "2")),  # a frame of pandas without names
+        ("id,clicked,2019,city", "clicked", ("clicked", "2019", "city")),
+        ("", "column_2", ("column_2", "column_3", "column_4")),
+        ("na,1,3.5,c", "column_2", ("column_2", "column_3", "column_4")),
+    ],
+)
+def test_a_header_of_numbers_is_no_row(tmp_path, header, label, names):
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join([*([header] if header else []), *NUMBERED]) + "\n")
+    text = guess_schema(path)
+    rows = len(NUMBERED) + (header.startswith("na"))
+    assert f"first {rows} rows" in text
+    (tmp_path / "log.toml").write_text(text)
+    schema = Schema.from_toml(tmp_path / "log.toml")
+    assert (schema.label, *schema.dense, *schema.sparse) == names
+    assert schema.label == label
+    assert bool(schema.columns) == label.startswith("column_")
+    prepare(path, tmp_path / "out", format=tmp_path / "log.toml")
+
+
+def test_a_header_that_has_a_name_twice_is_one_sentence(tmp_path):
+    (tmp_path / "log.csv").write_text("\n".join(["id,clicked,city,city", *NUMBERED]))
+    with pytest.raises(DataError, match=r"log\.csv: header: expected column 'city' once, got it"):
+        guess_schema(tmp_path / "log.csv")
+
+
 def test_a_last_line_that_does_not_end_is_a_row(tmp_path):
     rows = "\n".join(f"{i % 2},{'ab'[i % 2]}" for i in range(20))
     (tmp_path / "log.csv").write_text(f"clicked,u\n{rows}")
