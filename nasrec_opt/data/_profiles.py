@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from nasrec_opt.errors import DataError
 
 FILE = "users.parquet"  # in the folder of a dataset or of a preprocessor
 UNKNOWN = "0"  # gender and age of a user without a profile, as published
+FEW = 32  # users that Python finds in less time than calls of polars take
+INTEGER = re.compile(r"[+-]?[0-9]{1,300}")
 _COLUMNS = {"user": pl.Int64} | dict.fromkeys(PROFILE, pl.Int32)
 
 
@@ -86,6 +89,8 @@ class Profiles:
         Args:
             users: Ids as text, with nulls.
         """
+        if len(users) <= FEW:
+            return self._of_few(users.to_list())
         ids = users.cast(pl.Int64, strict=False)
         wanted = ids.fill_null(-1).to_numpy()
         place = np.minimum(np.searchsorted(self._users, wanted), max(len(self._users) - 1, 0))
@@ -96,6 +101,24 @@ class Profiles:
         return [
             self._table[name][place].cast(pl.String).zip_with(is_known, rest).alias(name)
             for name in PROFILE
+        ]
+
+    def _of_few(self, users: list[str | None]) -> list[pl.Series]:
+        """The same, user by user, which takes a tenth of the time."""
+        numbers = [int(user) if user and INTEGER.fullmatch(user) else None for user in users]
+        places = []
+        for number in numbers:
+            is_short = number is not None and abs(number) < 2**63
+            place = int(self._users.searchsorted(number)) if is_short else len(self._users)
+            is_known = place < len(self._users) and self._users[place] == number
+            places.append(place if is_known else None)
+        return [
+            pl.Series(
+                name,
+                [UNKNOWN if at is None else str(column[at]) for at in places],
+                dtype=pl.String,
+            )
+            for name, column in ((name, self._table[name]) for name in PROFILE)
         ]
 
     def digest(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -16,16 +17,21 @@ Source = Path | Sequence[Path]
 
 
 def source_name(source: Source) -> str:
-    """Absolute paths as one text, for `run.json`."""
-    paths = [source] if isinstance(source, Path) else source
-    return os.pathsep.join(sorted(str(path.resolve()) for path in paths))
+    """Absolute paths as one text, for `run.json`: a path, or a list of several in JSON."""
+    if isinstance(source, Path):
+        return str(source.resolve())
+    paths = sorted(str(path.resolve()) for path in source)
+    return paths[0] if len(paths) == 1 else json.dumps(paths, ensure_ascii=False)
 
 
 def named_source(name: str) -> Source:
     """Inverse of `source_name`."""
-    if os.pathsep not in name or Path(name).exists():
-        return Path(name)
-    return tuple(map(Path, name.split(os.pathsep)))
+    paths = _paths(name)
+    return Path(paths[0]) if len(paths) == 1 else tuple(map(Path, paths))
+
+
+def _paths(name: str) -> list[str]:
+    return json.loads(name) if name.startswith("[") else [name]  # other paths begin with their root
 
 
 def is_dataset(source: Source) -> bool:
@@ -58,7 +64,7 @@ def is_same_log(settings: dict[str, Any], source: Source) -> bool:
     try:
         return bool(content == content_of(source))
     except DataError:
-        names = [[Path(path).name for path in name.split(os.pathsep)] for name in (then, now)]
+        names = [[Path(path).name for path in _paths(name)] for name in (then, now)]
         return content is not None and names[0] == names[1]
 
 

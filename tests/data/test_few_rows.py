@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from nasrec_opt.data import Column, Preprocessor, Schema, generate_log, prepare
 from nasrec_opt.data._few_rows import MOST_ROWS, FewRows, LeftToTables
+from nasrec_opt.data._profiles import Profiles
 from nasrec_opt.data._rows import columns_of
 from nasrec_opt.errors import DataError
 
@@ -221,3 +222,17 @@ def test_a_preprocessor_that_has_read_rows_can_be_pickled(log):
     expected = preprocessor.transform(frame[0].to_dicts()[0])
     again = pickle.loads(pickle.dumps(preprocessor)).transform(frame[0])
     np.testing.assert_array_equal(again.sparse, expected.sparse)
+
+
+def test_few_users_are_joined_as_many_are():
+    table = {"user": [-3, 0, 5, 77], "gender": [1, 2, 0, 1], "age": [1, 2, 3, 4]}
+    profiles = Profiles(pl.DataFrame(table, schema_overrides={"user": pl.Int64}))
+    texts = ["5", "+5", "05", "-3", "78", "-4", "", None, "5.0", " 5", "5_0", "٥", "0" * 30 + "5"]
+    texts += [str(2**63 + 5), str(2**64 + 5), "x", "1e1", "--5", "0", "77"]
+    many = profiles.columns(pl.Series(texts * 3, dtype=pl.String))
+    for place, text in enumerate(texts):
+        few = profiles.columns(pl.Series([text], dtype=pl.String))
+        assert [c.to_list() for c in few] == [[c[place]] for c in many], text
+        assert [c.name for c in few] == ["gender", "age"]
+    none = Profiles(pl.DataFrame(schema=dict.fromkeys(table, pl.Int64)))
+    assert [c.to_list() for c in none.columns(pl.Series(["5"]))] == [["0"], ["0"]]

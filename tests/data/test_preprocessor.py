@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nasrec_opt import FeatureSpec
-from nasrec_opt.data import Dataset, Preprocessor, Schema, generate_synthetic, prepare
+from nasrec_opt.data import (
+    Dataset,
+    Preprocessor,
+    Schema,
+    generate_log,
+    generate_synthetic,
+    prepare,
+)
 from nasrec_opt.data._split import SPLITS, split_of
 from nasrec_opt.errors import DataError
 
@@ -149,30 +157,45 @@ def test_a_file_of_rows_may_lack_the_label(tmp_path_factory, log, has_label):
     assert_same(read, expected)
 
 
+LIMIT = 10_000  # rows of a round trip
 REAL = {
     "criteo/criteo_sample.txt": "criteo",
-    "avazu/avazu_sample.csv": Schema(label="click", dropped=("id",)),
+    "avazu/avazu_sample.csv": "avazu",
     "frappe/frappe.csv": Schema(label="label"),
 }
+
+
+def assert_round_trip(source, out, holders, **options):
+    """Raw rows are encoded as those of the dataset that is made of the same rows."""
+    prepare(source, out, **options)
+    dataset = Dataset.open(out, min_count=2, binned_dense=True)
+    preprocessor = Preprocessor.load(out, min_count=2, binned_dense=True)
+    schema = preprocessor.schema
+    lines = [line.split(schema.separator) for line in source.read_text().splitlines()]
+    columns = schema.columns or lines.pop(0)
+    rows = plain([dict(zip(columns, line, strict=True)) for line in lines], schema)
+    for holder in holders:
+        assert_encodes(preprocessor, rows, dataset, 0, HOLDERS[holder])
 
 
 @pytest.mark.parametrize("name", REAL)
 @pytest.mark.skipif(not DATA.exists(), reason="no real logs here")
 def test_real_rows_are_encoded_as_the_log_was(tmp_path, name):
-    limit = 10_000
+    has_header = name.endswith(".csv")
     with (DATA / name).open() as stream:
-        head = [line for line, _ in zip(stream, range(limit + 1), strict=False)]
-    source = tmp_path / "log.txt"
-    source.write_text("".join(head))
-    prepare(source, tmp_path / "out", format=REAL[name])
-    dataset = Dataset.open(tmp_path / "out", min_count=2, binned_dense=True)
-    preprocessor = Preprocessor.load(tmp_path / "out", min_count=2, binned_dense=True)
-    schema = preprocessor.schema
-    lines = [line.rstrip("\n").split(schema.separator) for line in head]
-    columns = schema.columns or lines.pop(0)
-    rows = plain([dict(zip(columns, line, strict=True)) for line in lines], schema)
-    for holder in ("dicts", "polars", "pandas"):
-        assert_encodes(preprocessor, rows, dataset, 0, HOLDERS[holder])
+        head = list(islice(stream, LIMIT + has_header))
+    (tmp_path / "log.txt").write_text("".join(head))
+    holders = ("dicts", "polars", "pandas")
+    assert_round_trip(tmp_path / "log.txt", tmp_path / "out", holders, format=REAL[name])
+
+
+@pytest.mark.parametrize("layout", ["default", "published"])
+@pytest.mark.parametrize("kind", ["criteo", "avazu", "kdd2012"])
+def test_generated_rows_are_encoded_as_the_log_was(tmp_path, kind, layout):
+    log = generate_log(tmp_path / "log", like=kind, rows=LIMIT)
+    holders = ("dicts", "polars", "pandas") if layout == "default" else ("dicts",)
+    options = {"format": kind, "layout": layout, "users": log.users}
+    assert_round_trip(log.file, tmp_path / "out", holders, **options)
 
 
 def test_the_synthetic_log_read_from_its_file_is_the_dataset(tmp_path):

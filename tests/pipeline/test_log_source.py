@@ -74,6 +74,20 @@ def test_files_are_the_same_wherever_they_are(study, tmp_path):
     assert prepared(study, tmp_path / "run", data=moved)
 
 
+def test_names_of_files_may_have_any_character(study, tmp_path):
+    files = []
+    for place, name in enumerate(["a:b.csv", "[1].csv", 'q";,.csv']):
+        files.append(tmp_path / name)
+        shutil.copy(sorted((tmp_path / "days").iterdir())[place % 2], files[-1])
+    assert named_source(source_name(tuple(files))) == tuple(sorted(files))
+    assert named_source(source_name((files[1],))) == named_source(source_name(files[1])) == files[1]
+    prepared(study, tmp_path / "run", data=tuple(files))
+    shutil.rmtree(tmp_path / "days")
+    for file in files:
+        file.unlink()
+    prepared(study, tmp_path / "run", data=tuple(files))  # gone, and prepared
+
+
 def test_a_run_takes_a_prepared_dataset(study, tmp_path):
     prepare(tmp_path / "days", tmp_path / "made", format=SMALL, seed=3)
     expected = content(tmp_path / "made")
