@@ -107,9 +107,13 @@ class CommandServer:
     Args:
         folder: Where standard output and error of a command are kept.
         environment: Environment that the packages are loaded in.
+        under: A program that starts the process, with its arguments.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], under: Sequence[str] = ()
+    ) -> None:
+        self._under = under
         self._stdout, self._stderr = folder / "stdout", folder / "stderr"
         self._environment = environment
         self._process: subprocess.Popen[str] | None = None
@@ -153,7 +157,7 @@ class CommandServer:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.cli_server"],
+            [*self._under, sys.executable, "-m", "tests.cli_server"],
             cwd=Path(__file__).parents[1],
             env={**self._environment, **WITHOUT_THREADS},
             stdin=subprocess.PIPE,

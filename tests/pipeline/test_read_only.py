@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from patience import PATIENCE_S
+from cli_server import CommandServer
+from conftest import environment
 
 from hw import TechnologyFile
 from nasrec_opt import FeatureSpec, MLflowLogger, SearchSpace
@@ -51,20 +50,15 @@ def run(tmp_path_factory) -> Path:
         path.chmod(0o755)
 
 
-@pytest.fixture
-def cli():
-    command = [sys.executable, "-m", "nasrec_opt"]
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory):
+    under = []
     if os.geteuid() == 0:
         if not shutil.which("setpriv"):
             pytest.skip("root writes anywhere, and there is no setpriv to take that away")
-        command = ["setpriv", DROPPED, *command]
-
-    def called(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S
-        )
-
-    return called
+        under = ["setpriv", DROPPED]
+    with CommandServer(tmp_path_factory.mktemp("cli"), environment(), under) as server:
+        yield lambda *words: server.start([*map(str, words)], Path.cwd(), environment()).wait()
 
 
 def test_what_only_reads_a_run_works(cli, run, tmp_path):
