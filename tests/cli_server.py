@@ -47,7 +47,7 @@ LOADED = (
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
 )
-NOT_LOADED = ("nasrec_opt.ax", "nasrec_opt.__main__", "nasrec_opt.pipeline._trainer_process")
+NOT_LOADED = ("nasrec_opt.ax", "nasrec_opt.__main__", "nasrec_opt.distributed._worker")
 # Polars, which our own packages need, comes with a thread that removes files of queries beyond
 # memory; it waits, and no command needs it. The threads of its allocator are switched off.
 WITHOUT_THREADS = {"_RJEM_MALLOC_CONF": "background_thread:false"}
