@@ -126,7 +126,7 @@ def test_a_trial_is_proposed_from_the_results_up_to_its_lag(pool, name):
     """Told by hand, one trial after another, the same trials come out."""
     options = {"population_size": 6} if name == "nsga2" else {}
     sampler = partial(make_sampler, name, SPACE, seed=0, **options)
-    found = searched(pool, 4, sampler(), n_trials=16)
+    found = searched(pool, 4, sampler())
     objective = objective_of()
     study = objective.create_study(sampler=sampler())
     asked = []
@@ -141,7 +141,7 @@ def test_a_trial_is_proposed_from_the_results_up_to_its_lag(pool, name):
         SPACE.suggest(trial)
         asked.append(trial)
     # Those that take the place of the last failed ones are proposed later, when all are told.
-    proposed = [[trial.params for trial in s.trials[:16]] for s in (study, found)]
+    proposed = [[trial.params for trial in s.trials[:24]] for s in (study, found)]
     assert proposed[0] == proposed[1]
 
 
