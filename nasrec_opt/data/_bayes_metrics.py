@@ -1,13 +1,22 @@
-"""Log loss and AUC of the true probabilities, summed up while a log is written."""
+"""Log loss and AUC of the true probabilities: summed up while a log is written, and found again."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nasrec_opt._files import read_json
+from nasrec_opt.data._schema import Schema
+from nasrec_opt.data._sources import Log
+from nasrec_opt.data._split import SPLITS
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+TRUTH = "truth.json"  # beside a generated log
 BINS = 1 << 16  # of the log odds
 FARTHEST = 16.0  # log odds of the outer bins
 
@@ -62,3 +71,31 @@ class BayesMetrics:
                 float(-rate * np.log(rate) - (1 - rate) * np.log1p(-rate)) if pairs else None
             ),
         }
+
+
+def bayes_log_loss(log: Log, schema: Schema, meta: Mapping[str, Any]) -> dict[str, float] | None:
+    """Find what `generate_log` has left beside its log.
+
+    Args:
+        log: The log that is prepared.
+        schema: Its columns, resolved.
+        meta: Description of the dataset: `seed`, and `rows` and `clicks` of each split.
+
+    Returns:
+        Log loss of the true probabilities on the rows of each split, or None where it is not known:
+        the log is another one, or has other splits.
+    """
+    file = log.files[0]
+    try:
+        truth = read_json(file.path.parent / TRUTH)
+        lines = truth["line_metrics"] if schema.count == "line" else None
+        metrics = {name: (lines or truth["metrics"])[name] for name in SPLITS}
+        is_same = len(log.files) == 1 and truth["file"] == file.path.name and "time" not in meta
+        is_same = is_same and truth["split_seed"] == meta["seed"]
+        if schema.count != "weight":  # whose rows are others
+            shows = [[m["shows"], m["clicks"]] for m in metrics.values()]
+            is_same = is_same and shows == [[meta["rows"][n], meta["clicks"][n]] for n in SPLITS]
+        found = {name: float(values["bayes_log_loss"]) for name, values in metrics.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return found if is_same else None

@@ -130,7 +130,7 @@ class Dataset:
 
     @property
     def bayes_log_loss(self) -> dict[str, float] | None:
-        """Log loss of the true probabilities, by split; only for a synthetic log."""
+        """Log loss of the true probabilities, by split; only for a synthetic or generated log."""
         return self.meta.get("bayes_log_loss")
 
     def split(self, name: str) -> Split:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from nasrec_opt._files import atomic_directory, write_json
 from nasrec_opt.data._arrays import ArrayFile
 from nasrec_opt.data._avazu_like import AVAZU
-from nasrec_opt.data._bayes_metrics import BayesMetrics
+from nasrec_opt.data._bayes_metrics import TRUTH, BayesMetrics
 from nasrec_opt.data._criteo_like import CRITEO
 from nasrec_opt.data._in_order import in_order
 from nasrec_opt.data._kdd2012_like import KDD2012
@@ -36,7 +36,6 @@ Progress = Callable[[int, int | None], None]
 
 LAYOUTS = {layout.name: layout for layout in (CRITEO, AVAZU, KDD2012)}
 PROBABILITIES = "probabilities.npy"
-TRUTH = "truth.json"
 CHUNK_ROWS = 32_768
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from nasrec_opt._files import atomic_directory, write_json
+from nasrec_opt.data._bayes_metrics import bayes_log_loss
 from nasrec_opt.data._dataset import META, Dataset
 from nasrec_opt.data._formats import find_schema
 from nasrec_opt.data._lines import LayoutError
@@ -146,6 +147,8 @@ def prepare(
             if profiles is not None:
                 profiles.save(folder)
             meta |= {"source": Path(log.name).name, "min_count": least, **bound, MADE_OF: identity}
+            bayes = bayes_log_loss(log, schema, meta)
+            meta |= {"bayes_log_loss": bayes} if bayes else {}
             write_json(folder / META, meta | (annotate(folder) if annotate else {}))
         return Dataset.open(out)
 

@@ -244,3 +244,29 @@ def test_an_error_on_the_way_leaves_nothing(tmp_path):
             tmp_path / "out", like="criteo", rows=5000, log_odds=fails_later, chunk_rows=200
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("count", ["line", "impression", "weight"])
+def test_a_dataset_keeps_what_the_best_model_reaches(tmp_path, count):
+    log = generate_log(tmp_path / "log", like="kdd2012", rows=2000, vocabulary="small")
+    metrics = log.line_metrics if count == "line" else log.metrics
+    options = {"format": "kdd2012", "count": count}
+    dataset = prepare(log.file, tmp_path / "out", **options)
+    assert dataset.bayes_log_loss == {
+        name: metrics[name]["bayes_log_loss"] for name in ("train", "validation", "test")
+    }
+    assert prepare(log.file, tmp_path / "out", seed=1, **options).bayes_log_loss is None
+
+
+def test_a_dataset_of_other_rows_has_no_truth(tmp_path):
+    log = generate_log(tmp_path / "log", like="criteo", rows=1000, vocabulary="small")
+    known = prepare(log.file, tmp_path / "out").bayes_log_loss
+    assert known is not None
+    assert 0 < known["test"] < 1
+    lines = log.file.read_text().splitlines()
+    log.file.write_text("\n".join(lines[::-1]) + "\n")  # the same rows in other splits
+    assert prepare(log.file, tmp_path / "out").bayes_log_loss is None
+    log.file.write_text("\n".join(lines) + "\n")
+    assert prepare(log.file, tmp_path / "out").bayes_log_loss == known
+    (tmp_path / "log" / "truth.json").write_text("[]")
+    assert prepare(log.file, tmp_path / "again").bayes_log_loss is None
