@@ -14,6 +14,7 @@ import json
 import os
 import runpy
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -233,9 +234,17 @@ def become(request: dict) -> NoReturn:
     # The end of a process, without taking apart all that was loaded, which copies its memory.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+    close_databases()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code or 0)
+
+
+def close_databases() -> None:
+    """Close SQLite files, as Python's end does, which moves their write-ahead logs into them."""
+    for found in gc.get_objects():  # but for what the fork began with
+        if type(found) is sqlite3.Connection:
+            found.close()
 
 
 if __name__ == "__main__":
