@@ -98,7 +98,7 @@ class AxSampler(StreamSampler):
         with _ALONE, quiet():
             mirror = self._mirror(study, trial.number)
             mirror.follow(study, trial.number)
-            parameters = mirror.ask(trial)
+            parameters = mirror.ask(trial.number)
         genotype = genotype_of(self._space, parameters, self._encoding)
         return self._space.encode(genotype)
 
@@ -150,30 +150,22 @@ class _Mirror:
         for trial in study.get_trials(deepcopy=False):
             if trial.number >= before or trial.number in self._settled:
                 continue
-            if trial.number not in self._index_of and not self._attach(trial):
-                continue  # some of its parameters are missing, and may stay so
+            if trial.number not in self._index_of:
+                try:
+                    parameters = self._sampler._parameters(trial)
+                except GenotypeError:
+                    continue  # some of its parameters are missing, and may stay so
+                self._index_of[trial.number] = self._client.attach_trial(parameters)
             if trial.state.is_finished():
                 self._settle(trial)
 
-    def ask(self, trial: FrozenTrial) -> Mapping[str, Any]:
+    def ask(self, number: int) -> Mapping[str, Any]:
         """Parameters of a trial; the same again if it was asked before."""
-        number = trial.number
-        # A trial that is run again has its parameters, which Ax would no longer propose.
-        if number not in self._index_of and not self._attach(trial):
+        if number not in self._index_of:
             [(index, parameters)] = self._client.get_next_trials(max_trials=1).items()
             self._index_of[number] = index
             self._asked[number] = parameters
         return self._asked[number]
-
-    def _attach(self, trial: FrozenTrial) -> bool:
-        """Tell the client of a trial; False if some of its parameters are missing."""
-        try:
-            parameters = self._sampler._parameters(trial)
-        except GenotypeError:
-            return False
-        self._index_of[trial.number] = self._client.attach_trial(parameters)
-        self._asked[trial.number] = parameters
-        return True
 
     def _settle(self, trial: FrozenTrial) -> None:
         index = self._index_of[trial.number]

@@ -9,7 +9,6 @@ from optuna.trial import TrialState
 
 pytest.importorskip("ax", reason="the extra 'ax' is not installed")
 
-from nasrec_opt import search
 from nasrec_opt.ax import AxSampler
 from nasrec_opt.errors import StudyError
 
@@ -43,30 +42,6 @@ def test_a_stopped_study_goes_on_as_one_that_was_not(tmp_path, capfd, recwarn):
         study_at(url).optimize(objective(), n_trials=trials)
     assert described(study_at(url)) == described(alone)
     assert capfd.readouterr() == ("", "")
-
-
-def test_trials_that_are_evaluated_ahead_of_each_other_are_evaluated_again_as_themselves():
-    class StoppedError(Exception):
-        """Ends a search while trials are open."""
-
-    def stop(study, trial):
-        if trial.number == 37:
-            raise StoppedError
-
-    def searched(study, **options):
-        search(study, objective(), n_trials=42, lag=4, **options)
-        return study
-
-    stopped = study_at(None)
-    with pytest.raises(StoppedError):
-        searched(stopped, callbacks=[stop])
-    assert [t.state for t in stopped.trials[38:]] == [TrialState.WAITING] * 3
-    stopped.sampler = sampler()
-    assert described(searched(stopped))[:41] == described(searched(study_at(None)))[:41]
-    [mirror] = stopped.sampler._mirrors.values()
-    for trial in stopped.trials:  # what Ax learnt of each is what was evaluated
-        [arm] = mirror._client._experiment.trials[mirror._index_of[trial.number]].arms
-        assert arm.parameters == stopped.sampler._parameters(trial)
 
 
 def test_failed_and_pruned_trials_are_neither_learnt_from_nor_repeated():
