@@ -259,6 +259,25 @@ def test_more_macs_are_expected_to_be_better_until_truths_say_otherwise():
     assert np.mean([macs[i] for i in trained[8:]]) < np.median(macs)
 
 
+def test_rows_of_no_weight_put_no_model_in_doubt():
+    """With doubt of every difference, no model would be dominated, and others would continue."""
+    landscape = Landscape(8)
+    noise = np.random.default_rng(0)
+    candidates = [replace(c, costs=(noise.random(),)) for c in landscape.candidates]
+
+    def with_noise(genotype, epochs: int) -> Result:
+        found = landscape.train(genotype, epochs)
+        return Result(found.log_loss, np.concatenate([found.row_losses, noise.normal(0, 9, 200)]))
+
+    def finalists(train, weights=None) -> list[int]:
+        given = {"finalists": 6, "epochs": 1, "models": 24, "row_weights": weights}
+        return climb(candidates, train, **given).rungs[-1].promoted
+
+    expected = finalists(landscape.train)
+    assert finalists(with_noise, np.repeat([7.0, 0.0], 200)) == expected
+    assert finalists(with_noise, np.ones(400)) != expected
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_dear_models_must_promise_more(seed):
     """What the same landscape trains is cheaper where training has a price."""

@@ -11,7 +11,9 @@ from conftest import TINY_STUDY
 from sklearn.metrics import log_loss
 
 from nasrec_opt.data import Dataset, Preprocessor, generate_log
-from nasrec_opt.retrain import answers_of
+from nasrec_opt.pipeline import compare_models
+from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.retrain import answers_of, compare
 
 
 @pytest.mark.parametrize("name", ["avazu", "kdd2012"])
@@ -65,9 +67,19 @@ def test_weighted_rows_go_from_the_raw_log_to_predictions(cli, tmp_path):
     constant = results["baselines"]["constant"]["test_log_loss"]
     entropy = -rate * np.log(rate) - (1 - rate) * np.log1p(-rate)
     assert constant == pytest.approx(entropy, rel=0.02)
+    seeds = [seed["test_log_loss"] for seed in model["seeds"]]
+    assert model["expected_test_log_loss"]["mean"] == pytest.approx(np.mean(seeds))
+    with np.load(RunFolder(run).answers_of_baselines) as answers:
+        others = answers["constant.test_logits"]
+    against = compare(logits, others, test.labels, test.weights).to_dict()
+    assert model["against"]["constant"] == pytest.approx(against)
     done = cli("compare", run)
     assert done.returncode == 0, done.stderr
     assert "logistic regression" in done.stdout
+    rows = {row.name: row for row in compare_models(run)}
+    first, second = (rows[name] for name in ("constant", "logistic regression"))
+    between = (first.difference or 0.0) - (second.difference or 0.0)
+    assert between == pytest.approx(first.test_log_loss - second.test_log_loss)
     with raw.open() as lines:
         (tmp_path / "some.txt").write_text("".join(next(lines) for _ in range(20)))
     out = tmp_path / "answers.csv"
