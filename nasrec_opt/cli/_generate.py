@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from nasrec_opt._files import atomic_write
 
 if TYPE_CHECKING:
     from nasrec_opt.data import GeneratedLog
@@ -64,11 +63,12 @@ def generate(
     from nasrec_opt.data import generate_log
     from nasrec_opt.pipeline import ConsoleReporter
 
-    genotype = log_odds = None
+    annotate = log_odds = None
     if truth is not None:
         from nasrec_opt.pipeline import read_target, truth_of
 
         genotype = read_target(truth).genotype
+        annotate = partial(_write_genotype, genotype.to_json())
         log_odds = truth_of(genotype, like=like, vocabulary=vocabulary, seed=seed)  # type: ignore[arg-type]
     with ConsoleReporter() as reporter:
         reporter.begin("generate", str(out))
@@ -84,13 +84,15 @@ def generate(
             file_format=file_format,  # type: ignore[arg-type]
             split_seed=split_seed,
             progress=reporter.advance,
+            annotate=annotate,
         )
-    if genotype is not None:
-        with atomic_write(out / "genotype.json") as stream:
-            stream.write(genotype.to_json() + "\n")
     print(log.file)
     for line in _in_words(log):
         print(line)
+
+
+def _write_genotype(text: str, folder: Path) -> None:
+    (folder / "genotype.json").write_text(f"{text}\n", encoding="utf-8")
 
 
 def _in_words(log: GeneratedLog) -> list[str]:

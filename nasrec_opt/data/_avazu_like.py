@@ -6,27 +6,24 @@ rounded. Rows are in time order, over ten days. A row is of a site or of an app.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from nasrec_opt.data._counter_random import hashed, key_of
-from nasrec_opt.data._log_layout import Column, GeneratedRows, Layout, hours
+from nasrec_opt.data._log_layout import GeneratedRows, Layout, hours, logged_column
 from nasrec_opt.data._value_text import hex_text
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 ROWS = 40_428_967
-RANKS = (1, 2, 3, 4, 6, 10, 30, 100)  # of the shares of a column
 FIRST_HOUR = 14102100  # YYMMDDHH
 
 
-def _column(name: str, values: int, *shares: float, **options: str) -> Column:
-    head = dict(zip(RANKS, shares, strict=False))
-    return Column(name=name, shares=head, distinct=((ROWS, values),), **options)  # type: ignore[arg-type]
-
-
+_column = partial(logged_column, ROWS)
 COLUMNS = (
     _column("hour", 24, 0.05),
     _column("C1", 7, 0.919, 0.055, 0.022, 0.003),

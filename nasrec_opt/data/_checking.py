@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from nasrec_opt.data._derived import derive
+from nasrec_opt.data._derived import derive, wrong_value
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.errors import DataError
 
@@ -101,7 +101,6 @@ def _explain_value(
     firsts = {name: mask.arg_max() or 0 for name, mask in bad.items() if mask.any()}
     name = min(firsts, key=lambda n: firsts[n])
     value = frame[name][firsts[name]]
-    shown = "nothing" if value is None else repr(value if len(str(value)) < 40 else str(value)[:40])
     if name == schema.label and schema.has_plain_label:
         expected = "0 or 1"
     elif not (schema.has_integers and name in schema.dense):
@@ -110,6 +109,4 @@ def _explain_value(
         expected = "an integer of 64 bits or a missing value"
     else:
         expected = "an integer or a missing value"
-    return DataError(
-        f"{source}:{lines[firsts[name]]}: field {name}: expected {expected}, got {shown}"
-    )
+    return wrong_value(f"{source}:{lines[firsts[name]]}: field {name}", expected, value)

@@ -8,6 +8,7 @@ or the number of clicks where a line counts several shows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -82,12 +83,14 @@ class _Where:
         is_bad = is_bad.fill_null(True)
         if is_bad.any():
             first = is_bad.arg_max() or 0
-            value = values[first]
-            text = repr(value if len(str(value)) < 40 else str(value)[:40])
-            raise DataError(
-                f"{self._source}:{self._lines[first]}: field {name or values.name}: expected "
-                f"{expected}, got {'nothing' if value is None else text}"
-            )
+            where = f"{self._source}:{self._lines[first]}: field {name or values.name}"
+            raise wrong_value(where, expected, values[first])
+
+
+def wrong_value(where: str, expected: str, value: Any) -> DataError:
+    """The error of a value that is not what was expected."""
+    text = repr(value if len(str(value)) < 40 else str(value)[:40])
+    return DataError(f"{where}: expected {expected}, got {'nothing' if value is None else text}")
 
 
 def _label(where: _Where, frame: pl.DataFrame, schema: Schema) -> dict[str, pl.Series]:
@@ -108,7 +111,7 @@ def _label(where: _Where, frame: pl.DataFrame, schema: Schema) -> dict[str, pl.S
         if schema.counts_shows:
             shows = frame[schema.impressions]
             is_bad = shows.is_null() | (shows < 1) | (shows != shows.floor()) | (shows > 2**31)
-            where.check(shows, is_bad, "a number of impressions, 1 or more")
+            where.check(shows, is_bad, "a number of impressions, 1 to 2147483648")
             where.check(given, given > shows, "at most as many clicks as impressions")
             columns |= {schema.label: given.cast(pl.Int64), SHOWS: shows.cast(pl.Int64)}
     else:

@@ -75,6 +75,7 @@ def generate_log(
     split_seed: int = 0,
     progress: Progress | None = None,
     chunk_rows: int = CHUNK_ROWS,
+    annotate: Callable[[Path], None] | None = None,
 ) -> GeneratedLog:
     r"""Write a click log with known click probabilities, in the raw format of a public one.
 
@@ -97,6 +98,7 @@ def generate_log(
         split_seed: Of the splits whose metrics are reported, as in `prepare`.
         progress: Called with (rows done, rows).
         chunk_rows: Rows in memory at a time; it changes no row.
+        annotate: Called with the folder before it appears.
 
     Returns:
         Where the files are, and the metrics.
@@ -136,6 +138,8 @@ def generate_log(
         name, metrics, lines = _write(folder, source, file_format, chunk_rows, progress)
         found: dict[str, Any] = {"metrics": metrics, "line_metrics": lines}
         write_json(folder / TRUTH, options | numbers | {"file": name} | found)
+        if annotate is not None:
+            annotate(folder)
     users = None if layout.users is None else out / layout.users.file
     return GeneratedLog(file=out / name, users=users, probabilities=out / PROBABILITIES, **found)
 

@@ -6,28 +6,25 @@ whole log; popularity, depths and the share of unknown users are assumed, since 
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from nasrec_opt.data._counter_random import hashed, key_of, uniform
-from nasrec_opt.data._log_layout import Column, Draw, GeneratedRows, Layout, Missing, Users
+from nasrec_opt.data._log_layout import Draw, GeneratedRows, Layout, Missing, Users, logged_column
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 ROWS = 149_639_105
-RANKS = (1, 2, 3, 4, 6, 10, 30, 100)  # of the shares of a column
 IMPRESSION_POWER = 2.085  # gives the 1.57 impressions a line of the log
 DEPTHS = np.array([0.25, 0.65, 1.0])  # cumulated shares of 1, 2 and 3
 UNKNOWN_USERS, USERS_WITHOUT_PROFILE = 0.2, 0.03
 
 
-def _column(name: str, values: int, *shares: float, **options: str) -> Column:
-    head = dict(zip(RANKS, shares, strict=False))
-    return Column(name=name, shares=head, distinct=((ROWS, values),), **options)  # type: ignore[arg-type]
-
-
+_column = partial(logged_column, ROWS)
 COLUMNS = (
     _column("ad_id", 641707, 0.01, 0.008, 0.007, 0.006, 0.005, 0.004, 0.0015, 0.0005),
     _column("display_url", 26273, 0.08, 0.04, 0.02, 0.015, 0.01, 0.008, 0.004, follows="ad_id"),

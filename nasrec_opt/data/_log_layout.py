@@ -64,6 +64,23 @@ class Column:
     order: Literal["same", "hashed", "mirrored"] = "same"
 
 
+RANKS = (1, 2, 3, 4, 6, 10, 30, 100)  # of the shares that `logged_column` takes
+
+
+def logged_column(rows: float, name: str, values: int, *shares: float, **options: str) -> Column:
+    """Make a column from the size of a public log.
+
+    Args:
+        rows: Of the public log.
+        name: Of the column.
+        values: Distinct values among these rows.
+        shares: Of the values at the ranks `RANKS`.
+        options: Further fields of `Column`.
+    """
+    head = dict(zip(RANKS, shares, strict=False))
+    return Column(name=name, shares=head, distinct=((rows, values),), **options)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
     """Columns that are missing together.

@@ -226,9 +226,7 @@ class Writer(ExitStack):
             for name, arrays in zip(SPLITS, self._arrays, strict=True)
             for array, opened in arrays.items()
         }
-        fixed = [
-            n for n in schema.sparse_features if n in {*schema.sizes, *schema.quantile_features}
-        ]
+        fixed = list(schema.fixed_features)
         return {
             "version": VERSION,
             "schema": schema.to_dict(),

@@ -120,7 +120,7 @@ class Preprocessor:
             raise DataError(
                 f"{file}: expected vocabularies of {count} columns, got {len(cardinalities)}"
             )
-        fixed = {*schema.sizes, *schema.quantile_features}
+        fixed = set(schema.fixed_features)
         vocabularies = [
             FixedIds(size - FIRST)
             if i < len(names) and names[i] in fixed

@@ -214,6 +214,12 @@ class Schema:
         return {name: column.size for column in columns for name in column.feature_names}
 
     @property
+    def fixed_features(self) -> tuple[str, ...]:
+        """Those of `sparse_features` whose ids follow from the value: no vocabulary is kept."""
+        fixed = {*self.sizes, *self.quantile_features}
+        return tuple(name for name in self.sparse_features if name in fixed)
+
+    @property
     def named(self) -> frozenset[str]:
         """Columns of a table that the schema mentions."""
         others = {self.label, self.weight, self.impressions, self.time, self.users} - {""}
