@@ -1,13 +1,15 @@
-"""The loader against a loop over rows and against training; preparing against a loop over lines.
+"""The loader against a loop over rows and against training; preparing against pandas and loops.
 
     python -m benchmarks.data [--rows 120000] [--batch-size 512] [--repeats 5]
 
-On one thread, over a synthetic log in Criteo's layout. The naive loader shuffles row numbers and
-copies row by row; the naive preparation splits lines, counts and looks up in dicts, and keeps what
-it made in memory. Both are shown equal to ours first, up to the order of rows. Training is
-NASRec-Small's, a sampled subnet a step, batches at hand. The sides take turns; figures are medians
-in thousands of rows a second of this process's CPU, ratio = ours / baseline, spread = its quartiles
-over repeats.
+Over a generated log in Criteo's layout, on one thread. The naive loader shuffles row numbers and
+copies row by row; the naive preparation splits lines, counts and looks up in dicts. The other
+preparation is what a notebook does: pandas reads the log, scikit-learn's `OrdinalEncoder` numbers
+the categories and the bins of the numbers, fitted on the training rows, and numpy saves the arrays.
+Splitting the same file into columns by polars alone is what no preparation can beat. All of them
+are shown equal to ours first, up to the order of rows and ids. Training is NASRec-Small's, a
+sampled subnet a step, batches at hand. The sides take turns; figures are medians in thousands of
+rows a second of this process's CPU, ratio = ours / baseline, spread = its quartiles over repeats.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is imported
 
 import argparse
 import math
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -26,12 +29,14 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import torch
+from sklearn.preprocessing import OrdinalEncoder
 
 from nasrec_opt import SearchSpace, Supernet
-from nasrec_opt.data import Batch, Dataset, Split, prepare
+from nasrec_opt.data import Batch, Dataset, Split, generate_log, prepare
 from nasrec_opt.data._split import split_of
-from nasrec_opt.data._synthetic import write_log
 from nasrec_opt.supernet import SingleOperatorAnyConnection, SliceAdagrad, train_step
 
 STEPS = 4  # of training, a repeat
@@ -45,43 +50,64 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=120_000, help="rows of the log")
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", choices=("loader", "prepare"), help="measure one of them")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
-        source, out = Path(temporary) / "log.txt", Path(temporary) / "dataset"
-        write_log(source, options.rows, 0)
-        dataset = prepare(source, out)
-        split = dataset.split("train")
-        show_equal(split, naive_prepare(source))
-        loads = measure(
-            options.repeats,
-            lambda: sum(len(b.labels) for b in split.batches(options.batch_size, seed=0)),
-            lambda: sum(len(b.labels) for b in naive_batches(split, options.batch_size)),
-        )
-        step = training_step(dataset, options.batch_size)
-        trains = measure(
-            options.repeats,
-            lambda: sum(len(b.labels) for b in split.batches(options.batch_size, seed=0)),
-            lambda: sum(step(number) for number in range(STEPS)),
-        )
-        prepares = measure(
-            max(2, options.repeats // 2),
-            lambda: sum(prepare(source, out).meta["rows"].values()),
-            lambda: len(naive_prepare(source)[0]) * 10 // 8,
-        )
-    print(f"{'what':44}{'ours':>9}{'baseline':>10}{'ratio':>8}  spread")
-    print(describe("loader, rows copied one by one", loads))
-    print(describe("loader, a training step's consumption", trains))
-    print(describe("prepare, line by line with dicts", prepares))
+        folder = Path(temporary)
+        source = generate_log(folder / "log", like="criteo", rows=options.rows).file
+        dataset = prepare(source, folder / "dataset")
+        print(f"{'what':44}{'ours':>9}{'baseline':>10}{'ratio':>8}  spread", flush=True)
+        if options.only != "prepare":
+            loader_lines(dataset, options.batch_size, options.repeats)
+        if options.only != "loader":
+            prepare_lines(source, dataset, folder, max(2, options.repeats // 2))
 
 
-def show_equal(split: Split, naive: Arrays) -> None:
-    """Both preparations give the same rows, and both loaders all of them."""
-    for ours, theirs in zip(split.rows(slice(None)), naive, strict=False):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+def loader_lines(dataset: Dataset, batch_size: int, repeats: int) -> None:
+    """Print the loader's rates."""
+    split = dataset.split("train")
     for batches in (split.batches(512, seed=0), naive_batches(split, 512)):
         total = sum(batch.sparse.sum(axis=0, dtype=np.int64) for batch in batches)
         np.testing.assert_array_equal(total, split.rows(slice(None)).sparse.sum(axis=0))
+
+    def ours() -> int:
+        return sum(len(b.labels) for b in split.batches(batch_size, seed=0))
+
+    def naive() -> int:
+        return sum(len(b.labels) for b in naive_batches(split, batch_size))
+
+    describe("loader, rows copied one by one", measure(repeats, ours, naive))
+    step = training_step(dataset, batch_size)
+    trains = measure(repeats, ours, lambda: sum(step(number) for number in range(STEPS)))
+    describe("loader, a training step's consumption", trains)
+
+
+def prepare_lines(source: Path, dataset: Dataset, folder: Path, repeats: int) -> None:
+    """Print the rates of preparing."""
+    split = dataset.split("train")
+    for ours, theirs in zip(split.rows(slice(None)), naive_prepare(source), strict=False):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    show_same_values(split, pandas_prepare(source, folder))
+    rows = sum(dataset.meta["rows"].values())
+
+    def prepared() -> int:
+        shutil.rmtree(dataset.path)  # else there is nothing to do
+        prepare(source, dataset.path)
+        return rows
+
+    def naive() -> int:
+        naive_prepare(source)
+        return rows
+
+    def pandas() -> int:
+        pandas_prepare(source, folder)
+        return rows
+
+    describe("prepare, line by line with dicts", measure(repeats, prepared, naive))
+    describe("prepare, pandas and scikit-learn", measure(repeats, prepared, pandas))
+    limit = measure(repeats, prepared, lambda: len(columns_of(source)))
+    describe("prepare, polars splitting the file alone", limit)
 
 
 def naive_batches(split: Split, batch_size: int) -> Iterator[Batch]:
@@ -120,6 +146,51 @@ def naive_prepare(source: Path) -> Arrays:
             for values, value in zip(found, (logs, ids[:26], float(row[0])), strict=True):
                 values.append(value)
     return [np.array(values) for values in found]
+
+
+def pandas_prepare(source: Path, folder: Path) -> Arrays:
+    """Training rows as a notebook makes them; arrays of all splits are saved."""
+    numbers = [f"I{i}" for i in range(1, 14)]
+    texts = [f"C{i}" for i in range(1, 27)]
+    types = dict.fromkeys(numbers, float) | dict.fromkeys(texts, str)
+    frame = pd.read_csv(source, sep="\t", header=None, names=["label", *types], dtype=types)
+    split = split_of(0, len(frame), 0)
+    given = frame[numbers].to_numpy()
+    bins = np.where(given < 0, np.floor(given), np.floor(np.log1p(given.clip(0)) ** 2))
+    least = np.minimum(np.nanmin(given[split == 0], axis=0), 0)
+    dense = np.nan_to_num(np.log1p(np.maximum(given, least) - least)).astype(np.float32)
+    values = frame[texts].fillna("")
+    encoders = [
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.int32)
+        for _ in range(2)
+    ]
+    columns = []
+    for encoder, array in zip(encoders, (values, np.nan_to_num(bins, nan=-99)), strict=True):
+        encoder.fit(array[split == 0])
+        columns.append(encoder.transform(array) + 1)
+    arrays = [dense, np.concatenate(columns, axis=1), frame["label"].to_numpy(np.uint8)]
+    for part in range(3):
+        for place, array in enumerate(arrays):
+            np.save(folder / f"{part}_{place}.npy", array[split == part])
+    return [array[split == 0] for array in arrays]
+
+
+def columns_of(source: Path) -> pl.DataFrame:
+    """The log split into columns, numbers as integers."""
+    types = [pl.Int64] * (1 + NUM_DENSE) + [pl.String] * 26
+    schema = {f"{place}": kind for place, kind in enumerate(types)}
+    return pl.read_csv(source, separator="\t", has_header=False, schema=schema, quote_char=None)
+
+
+def show_same_values(split: Split, others: Arrays) -> None:
+    """Another preparation has the same numbers, and ids that tell the same values apart."""
+    ours = split.rows(slice(None))
+    np.testing.assert_allclose(ours.dense, others[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(ours.labels, others[2])
+    for column in range(ours.sparse.shape[1]):
+        pairs = np.stack([ours.sparse[:, column], others[1][:, column]])
+        sizes = [len(np.unique(values)) for values in pairs]
+        assert sizes == [np.unique(pairs, axis=1).shape[1]] * 2
 
 
 def bin_of(text: str) -> str:
@@ -167,13 +238,12 @@ def rate(run: Callable[[], int]) -> float:
     return rows / (time.process_time() - began)
 
 
-def describe(what: str, pairs: list[tuple[float, float]]) -> str:
-    """A line of the table from pairs of rates, ours and the baseline's."""
+def describe(what: str, pairs: list[tuple[float, float]]) -> None:
+    """Print a line of the table from pairs of rates, ours and the baseline's."""
     ours, baseline = (median(side) for side in zip(*pairs, strict=True))
     low, middle, high = quantiles([own / theirs for own, theirs in pairs], n=4)
-    return (
-        f"{what:44}{ours / 1e3:9,.0f}{baseline / 1e3:10,.1f}{middle:7.1f}x  {low:.1f} to {high:.1f}"
-    )
+    rates = f"{ours / 1e3:9,.0f}{baseline / 1e3:10,.1f}"
+    print(f"{what:44}{rates}{middle:7.2f}x  {low:.2f} to {high:.2f}", flush=True)
 
 
 if __name__ == "__main__":
