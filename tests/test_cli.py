@@ -176,6 +176,15 @@ def test_storage_of_another_space_is_refused(cli, tiny_study, finished_run, tmp_
     assert_refused(result, "belongs to another search space")
 
 
+def test_preparing_warns_once_of_what_inspect_warns_of(cli, tmp_path):
+    log, few = write_log(tmp_path / "a.txt", 200), "warning: Rows with a click are few"
+    first, second = (cli("prepare", log, "--out", tmp_path / "d") for _ in range(2))
+    assert few in first.stderr, first.stderr
+    assert "nothing to do" in second.stdout
+    assert few not in second.stderr
+    assert few in cli("inspect", tmp_path / "d").stdout
+
+
 def test_data_of_another_run_starts_anew_and_loses_nothing(cli, tiny_study, tmp_path):
     out = tmp_path / "run"
     assert cli("prepare", write_log(tmp_path / "a.txt", 200), "--out", out / "x").returncode == 0

@@ -101,8 +101,8 @@ def dataset_warnings(dataset: Dataset, *, most_rows: int = 200_000) -> tuple[Fin
 
     Example:
         >>> from nasrec_opt.data import generate_synthetic
-        >>> [warning.kind for warning in dataset_warnings(generate_synthetic("log", rows=500))]
-        ['few_rows']
+        >>> {warning.kind for warning in dataset_warnings(generate_synthetic("log", rows=500))}
+        {'few_rows'}
     """
     labels = {name: dataset.split(name).labels for name in SPLITS}
     rows = {name: len(values) for name, values in labels.items()}
