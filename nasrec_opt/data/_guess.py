@@ -141,19 +141,20 @@ def _are_names(fields: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 def _separator(lines: Sequence[str]) -> str:
     """The first mark that divides all lines into equally many fields, or else the most frequent."""
-    for mark in SEPARATORS:
-        widths = {len(_fields(line, mark)) for line in lines}
-        if len(widths) == 1 and widths != {1}:
-            return mark
+    for is_strict in (True, False):  # marks within quotes divide nothing
+        for mark in SEPARATORS:
+            widths = {len(_fields(line, mark, is_strict=is_strict)) for line in lines}
+            if len(widths) == 1 and widths.isdisjoint({0, 1}):
+                return mark
     found = max(SEPARATORS, key=lambda mark: (lines[0].count(mark), mark != " "))
     return found if found in lines[0] else ","
 
 
-def _fields(line: str, separator: str) -> list[str]:
+def _fields(line: str, separator: str, *, is_strict: bool = False) -> list[str]:
     try:
         return split_fields(line, Schema(label=NO_LABEL, separator=separator))
     except csv.Error:  # a line break in quotes, or quotes that are none
-        return line.split(separator)
+        return [] if is_strict else line.split(separator)
 
 
 def _is_number(text: str) -> bool:

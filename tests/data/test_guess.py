@@ -260,6 +260,12 @@ def test_a_header_of_numbers_is_no_row(tmp_path, header, label, names):
     prepare(path, tmp_path / "out", format=tmp_path / "log.toml")
 
 
+def test_a_mark_that_all_lines_have_in_quotes_separates_nothing(tmp_path):
+    lines = ['"clicked"|"0"|";"', *(f'"{i % 2}"|";"|"{i % 3}"' for i in range(60))]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
+    assert 'separator = "|"' in guess_schema(tmp_path / "log.csv", label="clicked")
+
+
 def test_a_header_that_has_a_name_twice_is_one_sentence(tmp_path):
     (tmp_path / "log.csv").write_text("\n".join(["id,clicked,city,city", *NUMBERED]))
     with pytest.raises(DataError, match=r"log\.csv: header: expected column 'city' once, got it"):
