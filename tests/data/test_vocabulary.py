@@ -7,7 +7,7 @@ from collections import Counter as NaiveCounter
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nasrec_opt.data._vocabulary import (
@@ -32,6 +32,7 @@ CHUNKS = st.lists(st.lists(VALUE, max_size=30), max_size=5)
         st.integers(1, 3) | st.integers(1, 2**62),
     )
 )
+@example({"12345678b": 1, "12345678a": 1, "12345678": 1, "1234567": 1, "12345678c": 2})
 def test_the_order_is_that_of_counts_and_then_of_text(counts):
     schema = {"value": pl.String, "count": pl.Int64}
     table = pl.DataFrame({"value": list(counts), "count": list(counts.values())}, schema)
