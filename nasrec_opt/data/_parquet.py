@@ -274,7 +274,11 @@ def _values(column: pa.Array) -> pa.Array:
             column = column.storage
         elif types.is_dictionary(column.type):
             _validate(column.dictionary)
-            column = column.dictionary.take(column.indices)  # unlike a cast, it checks bounds
+            entries = column.dictionary
+            if types.is_string_view(entries.type) or types.is_binary_view(entries.type):
+                is_text = types.is_string_view(entries.type)
+                entries = entries.cast(pa.large_string() if is_text else pa.large_binary())
+            column = entries.take(column.indices)  # unlike a cast, it checks bounds; not of views
         elif types.is_run_end_encoded(column.type):
             column.validate(full=True)
             column = compute.run_end_decode(column)

@@ -203,7 +203,7 @@ def settings_in_force(
     del settings["retrain"]["workers"], search["workers"]
     data["source"] = source
     of_log, of_synthetic = (
-        {"format", "layout", "users", "count", "split_seed"},
+        {"format", "layout", "users", "count", "split_seed", "max_values"},
         {"synthetic_rows", "synthetic_seed"},
     )
     unread = of_log | of_synthetic if is_dataset else of_synthetic

@@ -337,3 +337,19 @@ def test_a_category_is_found_in_any_unit_and_scale(tmp_path, unit):
     feather.write_feather(pl.DataFrame(row).to_arrow(), tmp_path / "rows.feather")
     [read] = preprocessor.read(tmp_path / "rows.feather")
     np.testing.assert_array_equal(read.sparse, expected)
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view()])
+def test_entries_of_a_dictionary_may_be_views(tmp_path, kind):
+    """Arrow itself takes no views by their index."""
+    entries = pa.array(["7", "8"]).cast(kind)
+    codes = pa.array([1, 0, None, 1] * 10, pa.int32())
+    table = pa.table({"label": [0, 1] * 20, "x": pa.DictionaryArray.from_arrays(codes, entries)})
+    plain = table.set_column(1, "x", pa.array(["8", "7", None, "8"] * 10))
+    schema = Schema(label="label", dense=(), sparse=("x",))
+    found, expected = (
+        prepare(given, tmp_path / name, format=schema, min_count=1)
+        for name, given in (("views", table), ("plain", plain))
+    )
+    for name, values in arrays(expected).items():
+        np.testing.assert_array_equal(arrays(found)[name], values)

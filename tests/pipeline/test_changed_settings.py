@@ -40,6 +40,7 @@ BASES: dict[str, dict[str, Any]] = {
     "data.split_seed": {"data.source": "x.txt"},
     "data.format": {"data.source": "x.txt"},
     "data.layout": {"data.source": "x.txt"},
+    "data.max_values": {"data.source": "x.txt"},
     "data.users": {"data.source": "x.txt", "data.format": "kdd2012"},
     "data.count": {"data.source": "x.txt", "data.format": "kdd2012"},
     "space.multi_operator": {"space.preset": "nasrec_full"},
