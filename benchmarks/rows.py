@@ -20,15 +20,14 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is imported
 
 import argparse
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from benchmarks._turns import compared, turn
 from nasrec_opt.data import GeneratedLog, LogKind, Preprocessor, generate_log, prepare
 from nasrec_opt.data._few_rows import FewRows, LeftToTables
 from nasrec_opt.options import Layout
@@ -82,7 +81,10 @@ def main() -> None:
                         ours.transform(call), tables.transform(call), strict=True
                     ):
                         np.testing.assert_array_equal(one, other)
-                turns = [(turn(ours, calls), turn(tables, calls)) for _ in range(options.repeats)]
+                turns = [
+                    (turn(ours.transform, calls), turn(tables.transform, calls))
+                    for _ in range(options.repeats)
+                ]
                 print(describe(f"{kind}, {layout}: {what}", turns), flush=True)
 
 
@@ -104,19 +106,10 @@ def as_integer(text: str | None) -> str | int | None:
     return int(text) if text is not None and text.isdecimal() and len(text) < 16 else text
 
 
-def turn(preprocessor: Preprocessor, calls: list[Any]) -> float:
-    """Milliseconds of processor time of a call."""
-    began = time.process_time()
-    for call in calls:
-        preprocessor.transform(call)
-    return 1e3 * (time.process_time() - began) / len(calls)
-
-
 def describe(what: str, turns: list[tuple[float, float]]) -> str:
     """A line of the table from pairs of times."""
-    ours, tables = (median(side) for side in zip(*turns, strict=True))
-    low, middle, high = quantiles([other / own for own, other in turns], n=4)
-    return f"| {what} | {ours:.2g} | {tables:.2g} | {middle:.0f} | {low:.0f} to {high:.0f} |"
+    ours, tables, low, ratio, high = compared(turns)
+    return f"| {what} | {ours:.2g} | {tables:.2g} | {ratio:.0f} | {low:.0f} to {high:.0f} |"
 
 
 if __name__ == "__main__":

@@ -23,17 +23,16 @@ os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is imported
 import argparse
 import math
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 
+from benchmarks._turns import compared, turn
 from nasrec_opt import Genotype, Predictor, SearchSpace, Subnet
 from nasrec_opt.baselines import BaselineOptions, baseline_spec
 from nasrec_opt.data import Batch, Inputs, Preprocessor, prepare
@@ -224,19 +223,10 @@ def show_equal(
     np.testing.assert_allclose(torch_answers, onnx_answers, atol=1e-5)
 
 
-def turn(work: Callable[[Any], object], calls: list[Any]) -> float:
-    """Milliseconds of processor time of a call."""
-    began = time.process_time()
-    for call in calls:
-        work(call)
-    return 1e3 * (time.process_time() - began) / len(calls)
-
-
 def describe(what: str, turns: list[tuple[float, float]]) -> str:
     """A line of the table from pairs of times."""
-    ours, baseline = (median(side) for side in zip(*turns, strict=True))
-    low, middle, high = quantiles([other / own for own, other in turns], n=4)
-    return f"{what:46}{ours:9.3g}{baseline:10.3g}{middle:7.2f}x  {low:.2f} to {high:.2f}"
+    ours, baseline, low, ratio, high = compared(turns)
+    return f"{what:46}{ours:9.3g}{baseline:10.3g}{ratio:7.2f}x  {low:.2f} to {high:.2f}"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from pyarrow import types
@@ -72,7 +73,7 @@ class FewRows:
         if self._is_text:
             flat = [value for name, _ in self._texts for value in values[name]]
             if set(map(type, flat)) <= {str, type(None)}:
-                return Columns(numbers, _series([text or None for text in flat]))
+                return Columns(numbers, plain_texts(flat))
         texts: list[str | None] = []
         others: list[str | None] = []
         users, is_text = None, True
@@ -87,29 +88,51 @@ class FewRows:
                     [None if text is None else plain_text(text) for text in spelled],
                     dtype=pl.String,
                 )
-        return Columns(numbers, _series(texts), None if is_text else _series(others), users)
+        return Columns(numbers, plain_texts(texts), None if is_text else plain_texts(others), users)
 
-    def _of_numbers(self, columns: Sequence[Sequence[Any]], rows: int) -> Any:
-        if not all(set(map(type, values)) <= {float, int, type(None)} for values in columns):
-            raise LeftToTables
-        try:
-            found = np.array(columns, np.float64).reshape(len(columns), rows)
-        except OverflowError:
-            raise LeftToTables from None
-        known = found[~np.isnan(found)]
-        if (np.abs(known) >= (LARGEST if self._has_integers else np.inf)).any():
-            raise LeftToTables
-        if self._has_integers and (np.floor(known) != known).any():
-            raise LeftToTables
+    def _of_numbers(self, columns: Sequence[Sequence[Any]], rows: int) -> npt.NDArray[np.float64]:
+        found = plain_numbers(columns, rows, has_integers=self._has_integers)
         for place, (low, high) in self._clips:
             found[place] = np.where(found[place] < low, low, found[place])
             found[place] = np.where(found[place] > high, high, found[place])
         return found
 
 
-def _series(texts: list[str | None]) -> pl.Series:
+def plain_numbers(
+    columns: Sequence[Sequence[Any]], rows: int, *, has_integers: bool
+) -> npt.NDArray[np.float64]:
+    """Numbers of dense columns, NaN for missing, `[columns, rows]`.
+
+    Args:
+        columns: Values of each column.
+        rows: Number of values of each.
+        has_integers: Whether the log has integers only.
+
+    Raises:
+        LeftToTables: A value is wrong, or of a type that is rare in rows.
+    """
+    if not all(set(map(type, values)) <= {float, int, type(None)} for values in columns):
+        raise LeftToTables
     try:
-        return pl.Series(texts, dtype=pl.String)
+        found = np.array(columns, np.float64).reshape(len(columns), rows)
+    except OverflowError:
+        raise LeftToTables from None
+    known = found[~np.isnan(found)]
+    if (np.abs(known) >= (LARGEST if has_integers else np.inf)).any():
+        raise LeftToTables
+    if has_integers and (np.floor(known) != known).any():
+        raise LeftToTables
+    return found
+
+
+def plain_texts(texts: Sequence[str | None]) -> pl.Series:
+    """Texts as a column; empty ones are missing.
+
+    Raises:
+        LeftToTables: One has half of a surrogate pair.
+    """
+    try:
+        return pl.Series([text or None for text in texts], dtype=pl.String)
     except UnicodeError:
         raise LeftToTables from None
 

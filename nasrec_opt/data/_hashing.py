@@ -27,7 +27,7 @@ def hashed(values: pl.Series, size: int) -> pl.Series:
 
 
 def hashed_text(text: str, size: int) -> str:
-    """The same of one text."""
+    """The same for one text."""
     mixed = _slowly(_OFFSET, text.encode())
     for factor in _FACTORS:
         mixed = (mixed ^ mixed >> 33) * factor & _MASK
@@ -65,7 +65,7 @@ def remainders(values: pl.Series, divisors: Sequence[int], base: int) -> pl.Seri
 
 
 def remainder(text: str, divisors: Sequence[int], base: int) -> str | None:
-    """The same of one text."""
+    """The same for one text."""
     for chosen in (10, 16) if base == 10 else (16,):
         try:
             number = int(text, chosen)

@@ -12,14 +12,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from nasrec_opt.data._checking import convert
 from nasrec_opt.data._derived import USER, derive
 from nasrec_opt.data._encoding import Columns, stacked_numbers, stacked_texts
-from nasrec_opt.data._few_rows import LARGEST, MOST_ROWS, FewRows, LeftToTables, values_of
+from nasrec_opt.data._few_rows import (
+    LARGEST,
+    MOST_ROWS,
+    FewRows,
+    LeftToTables,
+    plain_numbers,
+    plain_texts,
+    values_of,
+)
 from nasrec_opt.data._frames import Frame, array_of, is_table
 from nasrec_opt.data._parquet import arrow_frame, check_types, table_frames
 from nasrec_opt.data._reading import column_names, read_chunks
@@ -130,23 +137,15 @@ def _of_plain_values(rows: Sequence[Mapping[str, Any]], schema: Schema) -> Colum
 
     None if a value has another type or is wrong: the code that makes a table of them reports why.
     """
-    numbers = [row[name] for name in schema.dense for row in rows]
+    numbers = [[row[name] for row in rows] for name in schema.dense]
     texts = [row[name] for name in schema.sparse for row in rows]
-    if not set(map(type, numbers)) <= {int, float, type(None)}:
-        return None
     if not set(map(type, texts)) <= {str, type(None)}:
         return None
     try:
-        array = np.array(numbers, np.float64).reshape(len(schema.dense), len(rows))
-        series = pl.Series([text or None for text in texts], dtype=pl.String)
-    except (OverflowError, UnicodeError):
+        array = plain_numbers(numbers, len(rows), has_integers=schema.has_integers)
+        series = plain_texts(texts)
+    except LeftToTables:
         return None
-    with np.errstate(invalid="ignore"):
-        is_known = ~np.isnan(array)
-        if (np.abs(array[is_known]) >= (LARGEST if schema.has_integers else np.inf)).any():
-            return None
-        if schema.has_integers and (np.floor(array) != array)[is_known].any():
-            return None
     if not (schema.options or schema.users):
         return Columns(array, series)
     columns = dict(zip(schema.dense, map(pl.Series, array), strict=True))

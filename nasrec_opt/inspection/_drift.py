@@ -58,7 +58,7 @@ def common_groups(
 
     Args:
         first: Training rows of the values that may be chosen, `[values]`.
-        second: The same of the other split.
+        second: The same for the other split.
         missing: Rows without a value, in either split.
         rest: Rows of all other values.
         most: Most training rows of a value that may not be chosen.

@@ -72,7 +72,8 @@ def search(
         workers: Number of processes that evaluate trials, each with one thread; or who does it
             instead, by the function `answer` of `objective`. 1 means this process.
         lag: Trial k is proposed from the results of the trials up to k - `lag`. None means 1 for
-            one worker, and twice the number of several ones.
+            one worker, and twice the number of several ones; state it for an executor, whose number
+            is not known and which None gives one trial at a time.
 
     Raises:
         StudyError: Trial after trial failed; see `Objective`. Or several workers are to evaluate

@@ -275,7 +275,8 @@ def train_step(
         GenotypeError: The network has no weights for the genotype.
     """
     network.check_genotype(genotype)
-    dense, sparse, labels, *of_rows = batch
+    dense, sparse, labels = batch[:3]
+    row_weights = batch[3] if len(batch) > 3 else None
     rows = network.embedding.rows_of(sparse)
     with torch.no_grad():
         gathered = network.embedding(rows)
@@ -289,7 +290,7 @@ def train_step(
     if genotype.wide:
         weights = network.embedding.first_order_of(rows).detach().requires_grad_()
     logits = network.finish(genotype, activations, leaves, weights=weights)
-    loss = functional.binary_cross_entropy_with_logits(logits, labels, next(iter(of_rows), None))
+    loss = functional.binary_cross_entropy_with_logits(logits, labels, row_weights)
     loss.backward()
     optimizer.step(
         leaves.used,
