@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from nasrec_opt.data._derived import derive, wrong_value
+from nasrec_opt.data._lists import each_entry
 from nasrec_opt.data._schema import Schema
 from nasrec_opt.errors import DataError
 
@@ -58,7 +59,8 @@ def convert(
     if any(mask.any() for mask in bad.values()):
         lines = range(row + 1, row + 1 + len(frame)) if lines is None else lines
         raise _explain_value(source, frame, lines, bad, schema)
-    columns |= {name: frame[name].cast(pl.String) for name in schema.texts(has_label=has_label)}
+    for name in schema.texts(has_label=has_label):
+        columns[name] = each_entry(frame[name], lambda values: values.cast(pl.String))
     found = pl.DataFrame(columns)
     return derive(source, found, row, schema, has_label=has_label, lines=lines)
 

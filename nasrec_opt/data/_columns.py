@@ -33,7 +33,8 @@ class Column:
         format: How a date is written: a pattern such as `%y%m%d%H`, or `seconds` or `milliseconds`
             since 1970. Empty means ISO 8601. Times with an offset are read as UTC.
         last: Number of values that are read of a list, from its end: `NAME.1` is the last one.
-        separator: Character between the values of a list.
+            Tables, and rows that are served, may have lists; in text, `separator` divides them.
+        separator: What is between the values of a list that is text.
         hashed: Number of ids that all values share by their hash, the unseen ones too; 0 means an
             id for each value of the training rows.
         modulo: Divisors, one after the other: the id is what is left of the value, an integer in
@@ -86,8 +87,8 @@ class Column:
             raise DataError(f"{self.name}: expected settings of one kind of column, got several")
         if self.hashed and self.modulo:
             raise DataError(f"{self.name}: expected hashed or modulo, got both")
-        if bool(self.last) != bool(self.separator):
-            raise DataError(f"{self.name}: expected last and separator, got one of them")
+        if self.separator and not self.last:
+            raise DataError(f"{self.name}: expected last beside separator, got none")
         if self.transform is not None and self.bins:
             raise DataError(f"{self.name}: expected transform or bins, got both")
 

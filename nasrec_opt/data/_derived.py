@@ -36,7 +36,8 @@ def derive(
 
     Args:
         source: Where the frame is from, for the error.
-        frame: The columns `schema.used()`: clicks as Int8, numbers as Float64, texts as String.
+        frame: The columns `schema.used()`: clicks as Int8, numbers as Float64, texts as String or
+            lists of it.
         row: Lines, or rows of Parquet, before the frame.
         schema: The columns, resolved.
         has_label: Whether the label is among them, and what else only training needs.
@@ -144,7 +145,12 @@ def _texts(
         }
     values = {column.name: texts}
     if column.last:
-        lists = texts.str.split(column.separator)
+        lists = texts
+        if not isinstance(texts.dtype, pl.List):
+            if not column.separator:
+                expected = f"a list; for text, separator under [columns.{column.name}]"
+                where.check(texts, texts.is_not_null(), expected)
+            lists = texts.str.split(column.separator)
         values = {
             name: lists.list.get(-place, null_on_oob=True).str.strip_chars(" ").replace("", None)
             for place, name in enumerate(column.feature_names, start=1)
@@ -160,7 +166,7 @@ def _texts(
         for name, text in values.items():
             is_lost = found[name].is_null() & text.is_not_null()
             where.check(
-                texts, is_lost, f"an integer in {digits} digits or a missing value", column.name
+                text, is_lost, f"an integer in {digits} digits or a missing value", column.name
             )
         return found
     return values

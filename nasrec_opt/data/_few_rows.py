@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ class FewRows:
         options = [schema.option(name) for name in schema.sparse]
         self._is_text = not (schema.options or schema.users)
         self._texts = [(o.name, o if o.is_category else None) for o in options]
+        self._lists = {o.name for o in options if o.last} - {schema.users, schema.time}
 
     def columns(self, values: Values) -> Columns:
         """Make columns to encode.
@@ -78,7 +80,8 @@ class FewRows:
         others: list[str | None] = []
         users, is_text = None, True
         for name, column in self._texts:
-            spelled, respelled = _spelled(values[name])
+            spell = _spelled_lists if name in self._lists else _spelled
+            spelled, respelled = spell(values[name])
             is_text = is_text and respelled is None
             found = _features(column, spelled)
             texts += found
@@ -217,6 +220,22 @@ def _spelled(
     raise LeftToTables
 
 
+def _spelled_lists(values: Sequence[Any]) -> tuple[list[Any], list[Any] | None]:
+    """The same for lists, if there are any."""
+    if list not in set(map(type, values)):
+        return _spelled(values)
+    if any(type(value) is not list and value is not None for value in values):
+        raise LeftToTables
+    lists = [value or [] for value in values]
+    spelled, respelled = _spelled([entry for value in lists for entry in value])
+    ends = list(accumulate(map(len, lists), initial=0))
+    found = [
+        None if texts is None else [texts[first:last] for first, last in pairwise(ends)]
+        for texts in (spelled, respelled)
+    ]
+    return found[0] or [], found[1]
+
+
 def _real(value: float | None) -> str | None:
     if value is None or value != value:
         return None
@@ -232,31 +251,38 @@ def _whole(value: float | None) -> str | None:
     return str(int(value)) if value.is_integer() else str(value)
 
 
-def _features(column: Column | None, texts: list[str | None]) -> list[str | None]:
+def _features(column: Column | None, texts: Sequence[Any]) -> list[str | None]:
     """What a column becomes, feature after feature."""
     if column is None:
-        return texts
+        return list(texts)
     width = len(column.feature_names)
     rows = [(None,) * width if text is None else _derived(column, text) for text in texts]
     return [text for feature in zip(*rows, strict=True) for text in feature]
 
 
-def _derived(column: Column, text: str) -> tuple[str | None, ...]:
-    """The text of each feature of a category."""
-    if column.parts:
-        return _date_parts(text, column.format, column.parts)
-    found: list[str | None] = [text]
-    if column.last:
-        entries = text.split(column.separator)
-        found = [
-            (entries[-place].strip(" ") or None) if place <= len(entries) else None
-            for place in range(1, column.last + 1)
-        ]
+def _derived(column: Column, value: str | list[str | None]) -> tuple[str | None, ...]:
+    """The text of each feature of a category, or of a list of them."""
+    if isinstance(value, list):
+        found = _last(value, column.last)
+    elif column.parts:
+        return _date_parts(value, column.format, column.parts)
+    elif not column.last:
+        found = [value]
+    elif column.separator:
+        found = _last(value.split(column.separator), column.last)
+    else:
+        raise LeftToTables
     if column.hashed:
         return tuple(t if t is None else hashed_text(plain_text(t), column.hashed) for t in found)
     if column.modulo:
         return tuple(t if t is None else _remainder(plain_text(t), column) for t in found)
     return tuple(found)
+
+
+def _last(entries: Sequence[str | None], count: int) -> list[str | None]:
+    """The last entries, from the end."""
+    found = [(entry or "").strip(" ") or None for entry in entries[: -count - 1 : -1]]
+    return found + [None] * (count - len(found))
 
 
 def _remainder(text: str, column: Column) -> str:

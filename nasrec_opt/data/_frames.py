@@ -16,6 +16,7 @@ import pyarrow as pa
 from nasrec_opt.errors import DataError, described
 
 CHUNK_ROWS = 1 << 17
+LISTS = (list, tuple, np.ndarray)
 
 
 class ColumnError(DataError):
@@ -131,13 +132,16 @@ def array_of(where: str, name: str, values: Any) -> pa.Array | pa.ChunkedArray:
         values: A list, or a series of pandas.
 
     Raises:
-        DataError: A value is no single value.
+        DataError: A value is neither a single value nor, as all others, a list of these.
     """
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        texts = [_text(f"{where}:{row}: field {name}", v) for row, v in enumerate(values, start=1)]
-        return pa.array(texts, pa.large_string())
+        first = next((v for v in values if isinstance(v, LISTS) or not _is_missing(v)), None)
+        has_lists = isinstance(first, LISTS)
+        text = _list_of_texts if has_lists else _text
+        texts = [text(f"{where}:{row}: field {name}", v) for row, v in enumerate(values, start=1)]
+        return pa.array(texts, pa.large_list(pa.large_string()) if has_lists else pa.large_string())
 
 
 def is_pandas(given: Any) -> bool:
@@ -157,6 +161,14 @@ def _table_of(given: Any, where: str) -> pa.Table:
         raise DataError(
             f"{where}: expected a table of pandas, polars or Arrow, got {described(given)}"
         ) from None
+
+
+def _list_of_texts(where: str, value: Any) -> list[str | None] | None:
+    if isinstance(value, LISTS):
+        return [_text(where, entry) for entry in value]
+    if not _is_missing(value):
+        raise ColumnError(f"{where}: expected a list as in rows before, got {described(value)}")
+    return None
 
 
 def _text(where: str, value: Any) -> str | None:

@@ -15,6 +15,7 @@ from shlex import quote
 import numpy as np
 import polars as pl
 
+from nasrec_opt.data._columns import Column
 from nasrec_opt.data._dates import seconds_of
 from nasrec_opt.data._formats import AVAZU, KDD
 from nasrec_opt.data._frames import ColumnError
@@ -71,6 +72,9 @@ class _Guess:
         return any(line.startswith("parts") for line in self.lines)
 
 
+_LISTS = _Guess("sparse", "lists; the last five values are read", ("last = 5",))
+
+
 def guess_schema(source: Given, *, label: str | None = None) -> str:
     r"""Guess the schema of a log from its first rows.
 
@@ -98,6 +102,7 @@ def guess_schema(source: Given, *, label: str | None = None) -> str:
     names, frame = _sample(log, layout)
     rule, label = _label(log, frame, names, label)
     guesses = {name: _of_column(frame, name) for name in names if name != label}
+    guesses |= {name: _LISTS for name in names if _is_list_column(log, layout, name, frame)}
     guesses = _with_category(log, guesses)
     return _toml(log, layout, len(frame), rule, guesses)
 
@@ -178,12 +183,22 @@ def _sample(log: Log, layout: Schema) -> tuple[list[str], pl.DataFrame]:
     return names, pl.concat(columns, how="horizontal") if columns else pl.DataFrame()
 
 
-def _head(log: Log, layout: Schema, names: Sequence[str]) -> pl.DataFrame:
+def _is_list_column(log: Log, layout: Schema, name: str, frame: pl.DataFrame) -> bool:
+    """Whether a column of a table, none of single values, has lists of them."""
+    if log.is_text or not name or name in frame.columns:
+        return False
+    with suppress(ColumnError):
+        return bool(len(_head(log, layout, [name], Column(name=name, last=1))))
+    return False
+
+
+def _head(log: Log, layout: Schema, names: Sequence[str], *options: Column) -> pl.DataFrame:
     schema = Schema(
         label=NO_LABEL,
         sparse=tuple(names),
         columns=layout.columns,
         separator=layout.separator,
+        options=options,
     )
     chunks = read_chunks(log, schema, chunk_bytes=SAMPLE_BYTES, has_label=False)
     # A last line that does not end is a chunk of its own.

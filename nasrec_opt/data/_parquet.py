@@ -9,7 +9,7 @@ duration its seconds.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pyarrow import compute, types
 
 from nasrec_opt.data._frames import CHUNK_ROWS, ColumnError, Frame, index_of
+from nasrec_opt.data._lists import each_entry, entries_of, is_list, lengths_of, lists_of
 from nasrec_opt.data._schema import PANDAS_INDEX, Schema
 from nasrec_opt.data._sources import DAMAGE, Log, LogFile, damage
 from nasrec_opt.errors import DataError
@@ -79,7 +80,7 @@ def require_same_types(log: Log, schema: Schema) -> None:
     for name in texts:
         known: tuple[LogFile, pa.DataType] | None = None
         for file, table in tables:
-            kind = _inner(table.field(name).type)
+            kind = _entry(table.field(name).type)
             if types.is_null(kind):
                 continue
             if known and _spelling(kind) != _spelling(known[1]):
@@ -107,25 +108,28 @@ def content_stamp(log: Log, schema: Schema) -> str:
         for frame, _ in table_frames(file, schema):
             for values in frame.get_columns():
                 found.update(f"{values.name}\0{values.dtype}\0{len(values)}\0".encode())
-                found.update(np.packbits(values.is_null().to_numpy()).tobytes())
                 for part in _parts(values):
                     found.update(part.tobytes())
     return found.hexdigest()[:16]
 
 
 def _parts(values: pl.Series) -> list[npt.NDArray[Any]]:
-    """All bytes of a column of text or numbers, with nulls as empty text or 0."""
+    """All bytes of a column of text, numbers or lists, with nulls as empty text or 0."""
+    is_null = np.packbits(values.is_null().to_numpy())
     if values.dtype == pl.Null:
-        return []
+        return [is_null]
+    if isinstance(values.dtype, pl.List):
+        lengths = values.list.len().to_numpy()
+        return [is_null, lengths, *_parts(entries_of(values))]
     if values.dtype == pl.Boolean:
         values = values.cast(pl.UInt8)
     if values.dtype != pl.String:
-        return [values.fill_null(value=0).to_numpy()]
+        return [is_null, values.fill_null(value=0).to_numpy()]
     array = values.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = array.buffers()
     ends = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
     text = np.frombuffer(data or b"", np.uint8)
-    return [np.diff(ends), text[ends[0] : ends[-1]]]
+    return [is_null, np.diff(ends), text[ends[0] : ends[-1]]]
 
 
 def _table(file: LogFile) -> _Table | Frame:
@@ -189,21 +193,31 @@ def check_types(source: object, given: pa.Schema, schema: Schema, used: Sequence
     """Check the types of columns.
 
     Raises:
-        DataError: A column has a type that is neither text nor numbers.
+        DataError: A column has a type that is neither text nor numbers, nor lists of them where
+            the schema reads lists.
     """
     texts, clicks = schema.texts(), schema.clicks()
     for name in used:
         kind = given.field(name).type
+        if is_list(_inner(kind)) and name in schema.sparse:
+            if schema.option(name).last and name not in (schema.time, schema.users):
+                kind = _inner(kind).value_type
+            elif not schema.option(name).last:
+                raise ColumnError(
+                    f"{source}: field {name}: expected single values, got {kind}; "
+                    f"last = 5 under [columns.{name}] reads the last five of each list"
+                )
         is_time = types.is_temporal(_inner(kind)) and not types.is_interval(_inner(kind))
         if not _is_plain(_inner(kind)) and (name in clicks or not is_time):
             expected = "single values" if name in texts else "numbers"
-            raise ColumnError(f"{source}: field {name}: expected {expected}, got {kind}")
+            found = given.field(name).type
+            raise ColumnError(f"{source}: field {name}: expected {expected}, got {found}")
 
 
 def arrow_frame(
     source: object, batch: pa.RecordBatch, row: int, schema: Schema, used: Sequence[str]
 ) -> pl.DataFrame:
-    """Columns of Arrow as integers, floats, booleans or text; NaN and empty text are missing.
+    """Columns of Arrow as integers, floats, booleans, text or lists; NaN and "" are missing.
 
     Args:
         source: Where they are from, for the error.
@@ -218,7 +232,8 @@ def arrow_frame(
     texts, columns = schema.texts(), {}
     for name in used:
         column = batch.column(name)
-        columns[name] = _plain(source, name, column, row, is_number=name not in texts)
+        rows = range(row + 1, row + 1 + len(column))
+        columns[name] = _plain(source, name, column, rows, is_number=name not in texts)
     return _with_nulls(pl.DataFrame(pa.table(columns)))
 
 
@@ -239,6 +254,12 @@ def _inner(kind: pa.DataType) -> pa.DataType:
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return _inner(kind.value_type)
     return _inner(kind.storage_type) if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _entry(kind: pa.DataType) -> pa.DataType:
+    """The type of single values, or of the entries of lists."""
+    kind = _inner(kind)
+    return _inner(kind.value_type) if is_list(kind) else kind
 
 
 def _spelling(kind: pa.DataType) -> str:
@@ -286,12 +307,20 @@ def _values(column: pa.Array) -> pa.Array:
             return column
 
 
-def _plain(source: object, name: str, column: pa.Array, row: int, *, is_number: bool) -> pa.Array:
-    """A column as integers, floats of 32 or 64 bits, booleans, nulls or text."""
+def _plain(
+    source: object, name: str, column: pa.Array, rows: Iterable[int], *, is_number: bool
+) -> pa.Array:
+    """A column as integers, floats of 32 or 64 bits, booleans, nulls or text, or lists of these."""
     column = _values(column)
     kind = column.type
+    if is_list(kind):
+        _validate(column)
+        lengths = lengths_of(column)
+        rows = np.repeat(np.fromiter(rows, np.int64), lengths).tolist()
+        entries = _plain(source, name, column.flatten(), rows, is_number=is_number)
+        return lists_of(lengths, entries)
     if _is_text(kind):
-        return _text(source, name, column, row)
+        return _text(source, name, column, rows)
     column.validate(full=True)
     if types.is_float16(kind):
         return column.cast(pa.float32())
@@ -355,13 +384,13 @@ def _validate(column: pa.Array) -> None:
             raise
 
 
-def _text(source: object, name: str, column: pa.Array, row: int) -> pa.Array:
+def _text(source: object, name: str, column: pa.Array, rows: Iterable[int]) -> pa.Array:
     """Text or bytes as text: whatever reads it later trusts that it is UTF-8."""
     _validate(column)
     with suppress(pa.ArrowInvalid):
         column.validate(full=True)
         return column.cast(pa.large_string())
-    for number, value in enumerate(column.cast(pa.large_binary()).to_pylist(), start=row + 1):
+    for number, value in zip(rows, column.cast(pa.large_binary()).to_pylist(), strict=True):
         try:
             (value or b"").decode()
         except UnicodeDecodeError as error:
@@ -375,4 +404,10 @@ def _text(source: object, name: str, column: pa.Array, row: int) -> pa.Array:
 def _with_nulls(frame: pl.DataFrame) -> pl.DataFrame:
     """A frame with nulls for the missing values of Parquet: NaN, empty text."""
     frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
-    return frame.with_columns(pl.col(pl.String).replace("", None))
+    frame = frame.with_columns(pl.col(pl.String).replace("", None))
+    lists = [values for values in frame.get_columns() if isinstance(values.dtype, pl.List)]
+    return frame.with_columns(each_entry(values, _entries_with_nulls) for values in lists)
+
+
+def _entries_with_nulls(entries: pl.Series) -> pl.Series:
+    return _with_nulls(entries.to_frame()).to_series()

@@ -200,7 +200,8 @@ class Preprocessor:
 
         Returns:
             The most frequent value of each sparse column, or None where no value is known; a date
-            of its format, 1 where values are hashed; and 1 for each dense column.
+            of its format, a list of one value, 1 where values are hashed; and 1 for each dense
+            column.
         """
         row: dict[str, Any] = dict.fromkeys(self.schema.dense, 1)
         vocabularies = dict(zip(self.schema.text_features, self._vocabularies, strict=False))
@@ -213,6 +214,8 @@ class Preprocessor:
             else:  # the most frequent value comes first
                 values = vocabularies[column.feature_names[0]].table["value"]
                 row[name] = next(iter(values), None)
+            if column.last and not column.separator:
+                row[name] = [row[name]]
         return row
 
     def digest(self) -> str:

@@ -28,6 +28,7 @@ from nasrec_opt.data._few_rows import (
     values_of,
 )
 from nasrec_opt.data._frames import Frame, array_of, is_table
+from nasrec_opt.data._lists import each_entry, entry_type
 from nasrec_opt.data._parquet import arrow_frame, check_types, table_frames
 from nasrec_opt.data._reading import column_names, read_chunks
 from nasrec_opt.data._schema import Schema, check_once
@@ -96,9 +97,11 @@ def columns_of_file(source: Given, schema: Schema) -> Iterator[Columns]:
 def _columns(source: object, frame: pl.DataFrame, row: int, schema: Schema) -> Columns:
     """Columns of a frame that may have numbers among its categories."""
     found = _stacked(convert(source, frame, row, schema, has_label=False), schema)
-    if all(frame[name].dtype in (pl.String, pl.Null) for name in schema.sparse):
+    if all(entry_type(frame[name].dtype) in (pl.String, pl.Null) for name in schema.sparse):
         return found
-    respelled = frame.with_columns(_other_spelling(frame[name]) for name in schema.sparse)
+    respelled = frame.with_columns(
+        each_entry(frame[name], _other_spelling) for name in schema.sparse
+    )
     others = convert(source, respelled, row, schema, has_label=False)
     return found._replace(others=stacked_texts(others, schema))
 

@@ -258,7 +258,7 @@ def test_values_of_every_type_are_read_exactly(tmp_path_factory, data):
     is_time = pa.types.is_temporal(kind.arrow)
     try:
         source = held(folder, holder, pa.table(others | {"x": array}))
-    except OSError:  # Parquet has no negative scales
+    except (OSError, pa.ArrowNotImplementedError):  # negative scales, dictionaries of views
         reject()
     found, said = outcome(source, folder / "out", schema)
     if (kind.number is None and not is_text and any(v for v in values)) or (

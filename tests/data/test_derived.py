@@ -501,7 +501,7 @@ def test_impossible_counts_are_refused(tmp_path, line, sentence):
         ("[columns.a]\nparts = ['second']", "a: parts: expected some of year, month, day"),
         ("[columns.a]\nformat = 'YYMMDD'\nparts = ['day']", "a: format: expected a pattern of a"),
         ("[columns.a]\nformat = '%Y'", "columns: a: expected parts beside format, got none"),
-        ("[columns.a]\nlast = 3", "a: expected last and separator, got one of them"),
+        ("[columns.a]\nseparator = '|'", "a: expected last beside separator, got none"),
         ("[columns.y]\nhashed = 3", "columns: expected settings of a feature, got those of 'y'"),
         ("sparse = ['a']\n[columns.a]\nbins = 3", "schema: expected column 'a' once"),
         ("dense = ['a']\n[columns.a]\nhashed = 3", "columns: expected 'a' under sparse"),

@@ -37,6 +37,9 @@ VALUES = {
     "real": st.floats() | st.integers(-9, 9).map(float),
     "flag": st.booleans(),
 }
+VALUES |= {
+    f"list of {kind}": st.lists(st.none() | values, max_size=4) for kind, values in VALUES.items()
+}
 COLUMNS = {
     "plain": {},
     "iso": {"parts": ("year", "weekday", "hour")},
@@ -44,6 +47,7 @@ COLUMNS = {
     "epoch": {"parts": ("month", "minute"), "format": "seconds"},
     "list": {"last": 3, "separator": "|"},
     "hash": {"hashed": 1000},
+    "any list": {"last": 2},
     "list of hashes": {"last": 2, "separator": ",", "hashed": 7},
     "rest": {"modulo": (2147483647, 100)},
     "hex": {"modulo": (97,), "base": 16},
@@ -138,6 +142,8 @@ def assert_same(found, expected):
 @example(([{"plain": -0.0, "clipped": -0.0}], schema_of(("plain",), ("clipped",))), "dicts")
 @example(([{"plain": "", "hash": "\x00"}], schema_of(("plain", "hash"), ())), "polars")
 @example(([{"clipped": -math.nan}], schema_of((), ("clipped",))), "arrow")
+@example(([{"any list": [5.0, None]}, {"any list": []}], schema_of(("any list",), ())), "dicts")
+@example(([{"list": [" a", ""]}, {"list": None}], schema_of(("list",), ())), "dicts")
 def test_few_rows_become_the_columns_of_a_table(case, holder):
     rows, schema = case
     try:

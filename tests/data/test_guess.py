@@ -139,13 +139,14 @@ def test_marks_in_names_and_quotes_separate_nothing(tmp_path, has_header):
 
 
 def test_a_parquet_file_is_guessed_as_its_values_are(tmp_path):
-    frame = table().with_columns(pair=pl.concat_list("user", "level"))
+    frame = table().with_columns(pair=pl.concat_list("user", "level"), both=pl.struct("user"))
     frame.write_parquet(tmp_path / "log.parquet")
     text = guess_schema(tmp_path / "log.parquet")
     (tmp_path / "log.toml").write_text(text)
     schema = Schema.from_toml(tmp_path / "log.toml")
     assert (schema.label, schema.dense) == ("clicked", ("price", "age"))
-    assert "pair" in schema.dropped
+    assert "both" in schema.dropped
+    assert (schema.option("pair").last, schema.option("pair").separator) == (5, "")
     prepare(tmp_path / "log.parquet", tmp_path / "out", format=tmp_path / "log.toml")
 
 

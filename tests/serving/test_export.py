@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from conftest import environment
 from serving.models import everything, predictor_of, rows_of, small
 
 from nasrec_opt import Genotype, Predictor, Subnet
-from nasrec_opt.data import Preprocessor, generate_synthetic
+from nasrec_opt.data import Column, Preprocessor, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import NasrecError, StudyError
 from nasrec_opt.serving import OnnxPredictor, TorchPredictor, export, load_predictor
 
@@ -66,6 +67,21 @@ def test_raw_rows_have_the_same_probabilities(exported, format_):
     np.testing.assert_allclose(one, loaded.predict(rows)[7:8], atol=1e-2 if bits < 32 else 1e-6)
     assert loaded.predict(rows[:0]).shape == (0,)
     assert type(load_predictor(folder / format_)) is LOADERS[format_]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_rows_may_have_lists(tmp_path, format_):
+    table = {"click": [0, 1] * 40, "seen": [["a", "b"], ["c"], None, []] * 20}
+    schema = Schema(label="click", options=(Column(name="seen", last=2),))
+    prepare(pl.DataFrame(table), tmp_path / "dataset", format=schema)
+    predictor = small(Preprocessor.load(tmp_path / "dataset"))
+    rows = [{"seen": ["b", "c"]}, {"seen": []}, {"seen": None}, {"seen": ["a", "b"]}]
+    expected = predictor.predict(rows)
+    assert len(set(expected)) == 3
+    export(predictor, tmp_path / "model", format=format_)
+    loaded = LOADERS[format_].load(tmp_path / "model")
+    for given in (rows, pl.DataFrame(rows), pd.DataFrame(rows)):
+        np.testing.assert_allclose(loaded.predict(given), expected, atol=1e-5)
 
 
 def test_the_graph_alone_gives_probabilities_for_any_number_of_rows(exported):

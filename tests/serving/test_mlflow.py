@@ -22,7 +22,7 @@ from servers import free_port, serve
 from serving.models import everything, predictor_of, rows_of, small
 
 from nasrec_opt import BlockGene, Genotype, Predictor, __version__
-from nasrec_opt.data import Preprocessor, Schema, generate_synthetic, prepare
+from nasrec_opt.data import Column, Preprocessor, Schema, generate_synthetic, prepare
 from nasrec_opt.errors import MissingExtraError
 from nasrec_opt.serving import export, load_predictor
 
@@ -83,6 +83,23 @@ def test_numbers_among_categories_are_read_in_either_spelling(tmp_path):
     for shop in (3, 3.0, "3"):
         found = loaded.predict(pd.DataFrame([{"shop": shop, "price": 0.5}]))
         np.testing.assert_allclose(found, expected[:1], atol=1e-5)
+
+
+def test_rows_may_have_lists(tmp_path):
+    table = {"click": [0, 1] * 40, "seen": [["a", "b"], ["c"], None, []] * 20}
+    schema = Schema(label="click", options=(Column(name="seen", last=2),))
+    prepare(pl.DataFrame(table), tmp_path / "dataset", format=schema)
+    predictor = small(Preprocessor.load(tmp_path / "dataset"))
+    rows = [{"seen": ["b", "c"]}, {"seen": None}, {"seen": ["a", "b"]}]
+    export(predictor, tmp_path / "model", format="mlflow")
+    loaded = pyfunc.load_model(str(tmp_path / "model"))
+    np.testing.assert_allclose(
+        loaded.predict(pd.DataFrame(rows)), predictor.predict(rows), atol=1e-5
+    )
+    request = json.loads((tmp_path / "model" / "serving_input_example.json").read_text())
+    example = predictor.preprocessor.example()
+    assert isinstance(example["seen"], list)
+    assert request["dataframe_split"]["data"][0] == [example["seen"]]
 
 
 def test_a_folder_has_signature_example_and_requirements_but_nothing_of_this_machine(exported):
