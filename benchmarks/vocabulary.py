@@ -4,20 +4,26 @@
 
 The 26 columns have as many distinct values as those of the 45.84 million rows of the public log,
 33.8 million, each a hexadecimal number of eight digits. They are coded, counted and ordered as
-`prepare` does, in one process. A smaller share of the values of each column is for a quick look.
+`prepare` does, in one process: with `--max-values`, on disk. A smaller share of the values of each
+column is for a quick look. Memory is the peak without pages of mapped files, which the system takes
+back when it needs them.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import tempfile
 import time
+from contextlib import nullcontext
+from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from nasrec_opt.data._codes import CodeBook
+from nasrec_opt.data._spilled_codes import SpilledCodeBook
 
 VALUES = (  # of C1 to C26 in the whole log
     1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992,
@@ -35,17 +41,24 @@ def main() -> None:
     parser.add_argument("--min-count", type=int, default=1, help="rows that a value needs")
     options = parser.parse_args()
     sizes = [max(1, round(size * options.share)) for size in VALUES]
-    book = CodeBook([f"C{place}" for place in range(1, len(sizes) + 1)])
-    began = time.process_time()
-    for first in range(0, max(sizes), CHUNK_ROWS):
-        rows = np.arange(first, min(first + CHUNK_ROWS, max(sizes)))
-        book.count(book.encode(frame_of(rows, sizes)))
-    counted, peak = time.process_time() - began, peak_mb()
-    values = sum(book.num_values().values())
-    kept = sum(len(v.table) for v, _ in book.finish(options.min_count, options.max_values))
+    names = [f"C{place}" for place in range(1, len(sizes) + 1)]
+    most = options.max_values
+    with tempfile.TemporaryDirectory() as folder, Peak() as peak:
+        book = nullcontext(CodeBook(names))
+        if most is not None:
+            book = SpilledCodeBook(names, Path(folder), most)
+        with book as counting:
+            began = time.process_time()
+            for first in range(0, max(sizes), CHUNK_ROWS):
+                rows = np.arange(first, min(first + CHUNK_ROWS, max(sizes)))
+                counting.count(counting.encode(frame_of(rows, sizes)))
+            values = sum(counting.num_values().values())
+            counted, least = time.process_time() - began, peak.megabytes
+            kept = sum(len(v.table) for v, _ in counting.finish(options.min_count, most))
+            whole = time.process_time() - began
     print(f"{values:,} values in {max(sizes):,} rows: {kept:,} with an id")
-    print(f"counted: {counted:.0f} s of CPU time, peak memory {peak:,.0f} MB")
-    print(f"ordered: {time.process_time() - began - counted:.0f} s, peak {peak_mb():,.0f} MB")
+    print(f"counted: {counted:.0f} s of CPU time, peak memory {least:,.0f} MB")
+    print(f"ordered: {whole - counted:.0f} s, peak {peak.megabytes:,.0f} MB")
 
 
 def frame_of(rows: np.ndarray, sizes: list[int]) -> pl.DataFrame:
@@ -67,9 +80,27 @@ def texts_of(numbers: np.ndarray) -> pl.Series:
     return texts
 
 
-def peak_mb() -> float:
-    """Most memory of this process so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+class Peak:
+    """Most memory of this process while it runs, without mapped files; a context manager."""
+
+    def __init__(self) -> None:
+        self.megabytes = 0.0
+        self._ended = Event()
+        self._thread = Thread(target=self._watch)
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.02):
+            status = Path("/proc/self/status").read_text().split()
+            kilobytes = int(status[status.index("RssAnon:") + 1])
+            self.megabytes = max(self.megabytes, kilobytes * 1024 / 1e6)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +115,7 @@ class CodeBook:
         for place, most in enumerate(self._most):
             counts = self._counts[place]
             codes = 1 + np.flatnonzero(counts[1:] >= max(min_count, 1))
-            values = _texts(codes - 1, self._kept[place].dtype)
+            values = texts_of(codes - 1, self._kept[place].dtype)
             table = pl.DataFrame({"value": values, "count": counts[codes], "code": codes})
             self._counts[place], self._kept[place] = counts[:0], self._kept[place].cast(pl.String)
             kept = by_count(table).head(max_values or len(table))
@@ -123,6 +123,28 @@ class CodeBook:
             ids[NO_VALUE] = MISSING
             ids[kept["code"].to_numpy()] = np.arange(FIRST, FIRST + len(kept), dtype=np.int32)
             yield Vocabulary(kept.select("value", "count")), ids
+
+
+class Book(Protocol):
+    """What codes values and counts them: `CodeBook`, or `SpilledCodeBook`."""
+
+    def encode(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Replace text by codes."""
+        ...
+
+    def count(self, train: pl.DataFrame) -> None:
+        """Count training rows of each encoded frame, in the order of the frames."""
+        ...
+
+    def num_values(self) -> dict[str, int]:
+        """Number of values that training rows have, by column."""
+        ...
+
+    def finish(
+        self, min_count: int, max_values: int | None = None
+    ) -> Iterator[tuple[Vocabulary, Ids]]:
+        """Make the vocabularies, and the ids of codes."""
+        ...
 
 
 class IntegerIds:
@@ -177,7 +199,7 @@ class CodedIds:
         self,
         schema: Schema,
         statistics: Statistics,
-        book: CodeBook,
+        book: Book,
         bins: Sequence[Counter],
         *,
         min_count: int,
@@ -218,7 +240,7 @@ class CodedIds:
         self._columns.append((name, encode))
 
 
-def _texts(numbers: npt.NDArray[np.integer[Any]], dtype: pl.DataType) -> pl.Series:
+def texts_of(numbers: npt.NDArray[np.integer[Any]], dtype: pl.DataType) -> pl.Series:
     """The values of a book by number, from 0."""
     given = pl.Series(numbers.astype(np.uint32))
     # Earlier versions of polars cast; later ones refuse to, and have a method.

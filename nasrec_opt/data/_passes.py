@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nasrec_opt.data._arrays import ArrayFile
-from nasrec_opt.data._codes import CodeBook, CodedIds
+from nasrec_opt.data._codes import Book, CodedIds
 from nasrec_opt.data._dataset import ARRAYS, VERSION, WEIGHTS
 from nasrec_opt.data._derived import TIME, USER, WEIGHT
 from nasrec_opt.data._encoding import Encoder, bin_integers, stacked_numbers
@@ -40,15 +40,13 @@ SplitRows = tuple[pl.DataFrame, npt.NDArray[np.int8]]  # rows, and the split of 
 class Rows:
     """The rows of a log, read once: categories are codes from here on."""
 
-    def __init__(self, schema: Schema, spool: Spool, profiles: Profiles | None) -> None:
-        joined = PROFILE if profiles is not None else ()
-        texts = (*schema.text_features, *joined)
-        self.book = CodeBook([name for name in texts if name not in schema.sizes])
+    def __init__(self, schema: Schema, spool: Spool, profiles: Profiles | None, book: Book) -> None:
+        self.book = book
         self.num_lines = 0
         self._schema = schema
         self._spool = spool
         self._profiles = profiles
-        self._fixed = [name for name in texts if name in schema.sizes]
+        self._fixed = [name for name in schema.text_features if name in schema.sizes]
         self._times = TimeCounter()
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -80,10 +78,16 @@ class Rows:
                 progress(line, self.num_lines)
 
 
+def coded_columns(schema: Schema) -> list[str]:
+    """Categories that have a vocabulary of their values."""
+    joined = PROFILE if schema.users else ()
+    return [name for name in (*schema.text_features, *joined) if name not in schema.sizes]
+
+
 class Survey:
     """First pass: rows and clicks by split, counts and statistics of the training rows."""
 
-    def __init__(self, schema: Schema, book: CodeBook) -> None:
+    def __init__(self, schema: Schema, book: Book) -> None:
         self.schema = schema
         self.book = book
         self.rows = np.zeros(3, np.int64)

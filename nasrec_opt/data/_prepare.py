@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,17 @@ import polars as pl
 
 from nasrec_opt._files import atomic_directory, write_json
 from nasrec_opt.data._bayes_metrics import bayes_log_loss
+from nasrec_opt.data._codes import Book, CodeBook
 from nasrec_opt.data._dataset import META, Dataset
 from nasrec_opt.data._formats import find_schema
 from nasrec_opt.data._lines import LayoutError
 from nasrec_opt.data._output import MADE_OF, made_of, making, unchanged
-from nasrec_opt.data._passes import Rows, Survey, Writer
+from nasrec_opt.data._passes import Rows, Survey, Writer, coded_columns
 from nasrec_opt.data._profiles import Profiles, require_profiles
 from nasrec_opt.data._reading import CHUNK_BYTES, read_chunks, resolved
 from nasrec_opt.data._schema import Count, Schema
 from nasrec_opt.data._sources import Given, find_log
+from nasrec_opt.data._spilled_codes import SpilledCodeBook
 from nasrec_opt.data._spool import Spool
 from nasrec_opt.errors import DataError
 from nasrec_opt.options import Layout
@@ -79,9 +81,8 @@ def prepare(
         min_count: Rarer values are dropped from the vocabularies for good; None means the schema's
             threshold (public logs: 1). A higher one can be set each time the dataset is opened.
         max_values: Only as many values of a column have an id, the most frequent ones; all others
-            are read as rare. None means any number. Values are counted exactly and the bound is
-            applied at the end: it bounds models, and the memory of readers, but not that of
-            counting, some 100 bytes for each value of the log.
+            are read as rare. None means any number. Values are counted exactly; they are kept on
+            disk until they are counted, so memory follows this number, not that of all values.
         users: File of user profiles, for a schema whose `users` names the column of user ids:
             tab-separated user, gender and age, without a header.
         progress: Called with (done, total), in arbitrary units.
@@ -130,8 +131,11 @@ def prepare(
             log, schema, chunk_bytes=chunk_bytes, progress=_part(progress, READING)
         )
         with _room_for(out), atomic_directory(out) as folder:
-            with Spool(folder / ROWS) as spool:
-                rows = Rows(schema, spool, profiles)
+            with (
+                Spool(folder / ROWS) as spool,
+                _book(coded_columns(schema), folder, max_values) as book,
+            ):
+                rows = Rows(schema, spool, profiles, book)
                 with _hinted(format):
                     for frame in chunks:
                         rows.add(frame)
@@ -151,6 +155,13 @@ def prepare(
             meta |= {"bayes_log_loss": bayes} if bayes else {}
             write_json(folder / META, meta | (annotate(folder) if annotate else {}))
         return Dataset.open(out)
+
+
+def _book(names: list[str], folder: Path, max_values: int | None) -> AbstractContextManager[Book]:
+    """What counts values: in memory, or on disk where few of them are kept."""
+    if max_values is None:
+        return nullcontext(CodeBook(names))
+    return SpilledCodeBook(names, folder, max_values)
 
 
 @contextmanager

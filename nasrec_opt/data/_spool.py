@@ -38,14 +38,14 @@ class Spool(ExitStack):
             self._writer = self.enter_context(pa.ipc.new_file(str(self._path), table.schema))
         self._writer.write_table(table)
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """The frames; nothing can be written from then on."""
+    def frames(self, first: int = 0, step: int = 1) -> Iterator[pl.DataFrame]:
+        """The frames, or each `step`th of them; nothing can be written from then on."""
         if self._writer is None:
             return
         self._writer.close()
         with pa.memory_map(str(self._path)) as source:
             reader = pa.ipc.open_file(source)
-            for number in range(reader.num_record_batches):
+            for number in range(first, reader.num_record_batches, step):
                 frame = pl.from_arrow(reader.get_batch(number), rechunk=False)
                 assert isinstance(frame, pl.DataFrame)
                 frame.columns = self._names

@@ -45,8 +45,22 @@ class Counter:
 
     def finish(self, min_count: int) -> Vocabulary:
         """The vocabulary of values seen at least `min_count` times; ties in order of the values."""
-        self._merge()
-        return Vocabulary(by_count(self._total)).at_least(min_count)
+        return Vocabulary(by_count(self.table)).at_least(min_count)
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """Values and counts so far, in no order."""
+        if self._pending:
+            self._merge()
+        return self._total
+
+    def __len__(self) -> int:
+        """Rows in memory, of which some may have the same value."""
+        return len(self._total) + self._pending_rows
+
+    def keep(self, chosen: pl.Expr) -> None:
+        """Forget all other values."""
+        self._total = _own(self.table.filter(chosen))
 
     def _merge(self) -> None:
         parts = pl.concat([self._total, *self._pending])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasrec_opt.data._codes import CodeBook, IntegerIds
+from nasrec_opt.data._spilled_codes import SpilledCodeBook
 from nasrec_opt.data._spool import Spool
 from nasrec_opt.data._vocabulary import FIRST, MISSING, RARE, Vocabulary
 
@@ -20,13 +22,23 @@ TYPES = dict.fromkeys(NAMES, pl.String)
 
 
 @settings(deadline=None)
-@given(CHUNKS, st.integers(0, 4), st.none() | st.integers(1, 5))
-def test_codes_and_counts_are_those_of_dicts(chunks, least, most):
-    book, coded = CodeBook(NAMES), []
+@given(CHUNKS, st.integers(0, 4), st.none() | st.integers(1, 5), st.none() | st.integers(1, 4))
+def test_codes_and_counts_are_those_of_dicts(tmp_path_factory, chunks, least, most, at_once):
+    with ExitStack() as stack:
+        book = CodeBook(NAMES)
+        if most is not None and at_once is not None:
+            folder = tmp_path_factory.mktemp("values")
+            book = stack.enter_context(SpilledCodeBook(NAMES, folder, most, at_once=at_once))
+        check_book(book, chunks, least, most)
+
+
+def check_book(book, chunks, least, most):
+    coded = []
     for chunk in chunks:
         frame = pl.DataFrame([row[:2] for row in chunk], TYPES, orient="row")
         coded.append(book.encode(frame))
-        book.count(coded[-1].filter(pl.Series([row[2] for row in chunk])))
+    for frame, chunk in zip(coded, chunks, strict=True):
+        book.count(frame.filter(pl.Series([row[2] for row in chunk])))
     rows = [row for chunk in chunks for row in chunk]
     counts = [Counter(r[i] for r in rows if r[2] and r[i] is not None) for i in (0, 1)]
     assert list(book.num_values().values()) == [len(count) for count in counts]
@@ -72,6 +84,8 @@ def test_a_spool_gives_frames_back_and_removes_its_file(tmp_path):
         for _ in range(2):  # each pass reads all
             for found, expected in zip(spool.frames(), frames, strict=True):
                 assert found.equals(expected)
+        [second] = spool.frames(1, 2)
+        assert second.equals(frames[1])
     assert not list(tmp_path.iterdir())
     with Spool(tmp_path / "rows") as spool:
         assert not list(spool.frames())
