@@ -70,13 +70,18 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:  # of JSON; TOML has none
             return None
-        for alternative in arguments:
-            if alternative is not type(None):
-                try:
-                    return _convert(value, alternative, where)
-                except StudyError as error:
-                    last = error
-        raise last
+        given = [a for a in arguments if a is not type(None)]
+        if len(given) > 1:  # a table is only compared with tables, another value with the others
+            is_table = isinstance(value, Mapping)
+            given = [a for a in given if dataclasses.is_dataclass(a) == is_table] or given
+        for alternative in given:
+            try:
+                return _convert(value, alternative, where)
+            except StudyError as error:
+                last = error
+        if len(given) == 1:
+            raise last
+        raise StudyError(f"{where}: expected {' or '.join(map(_words, given))}, got {value!r}")
     if origin is typing.Literal:
         if value in arguments:
             return value
@@ -96,7 +101,14 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return Path(value)
     elif isinstance(hint, type) and type(value) is hint:
         return value
+    raise StudyError(f"{where}: expected {_words(hint)}, got {value!r}")
+
+
+def _words(hint: Any) -> str:
+    """What a value of a type is called in a study file."""
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(hint)))
     name = getattr(hint, "__name__", str(hint))
     words = {"str": "text", "int": "an integer", "float": "a number", "bool": "true or false"}
     words |= {"tuple": "a list", "Mapping": "a table", "dict": "a table", "Path": "a path"}
-    raise StudyError(f"{where}: expected {words.get(name, name)}, got {value!r}")
+    return words.get(name, name)

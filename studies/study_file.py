@@ -69,11 +69,19 @@ def _inner(options: type) -> dict[str, type]:
     return found
 
 
+def _is_table_alone(hint: Any) -> bool:
+    """Whether an option is a table or left out, and nothing else."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return all(kind is type(None) or dataclasses.is_dataclass(kind) for kind in kinds)
+
+
 def _rows(options: Any, *, is_top: bool) -> Iterator[tuple[str, str, str]]:
     """Key, default and meaning of each option, in the order of the docstring."""
     fields = {field.name: field for field in dataclasses.fields(options)}
     docs = option_docs(options)
-    hidden = {*_inner(options)} | (set() if is_top else {"seed"})  # all stages share the top's seed
+    hints = get_type_hints(options)
+    hidden = {name for name in _inner(options) if _is_table_alone(hints[name])}
+    hidden |= set() if is_top else {"seed"}  # all stages share the top's seed
     if missing := fields.keys() - docs.keys():
         raise ValueError(f"{options.__name__}: expected a line for {', '.join(sorted(missing))}")
     for name, text in docs.items():

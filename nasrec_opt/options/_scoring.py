@@ -9,6 +9,7 @@ from nasrec_opt._plain import put_plain
 from nasrec_opt.errors import StudyError, described
 from nasrec_opt.options._choices import PrecisionChoice, RankedBits, check_precision
 from nasrec_opt.options._oracle import AdagradFit, FineTune, Scratch
+from nasrec_opt.options._racing import Racing
 
 Fidelity = Literal["supernet", "last_layer", "fine_tune", "scratch"]
 LastLayer = Literal["newton", "folds", "adagrad"]
@@ -20,8 +21,10 @@ class OracleOptions:
     """How a genotype's log loss is found: of a `SupernetOracle`, and `[oracle]` of a study file.
 
     Args:
-        rows: Number of validation rows of a query, evenly spread and the same for every genotype.
-            None means all.
+        rows: Number of validation rows of a query, evenly spread and the same for every genotype;
+            or `racing` (in Python `Racing()`): trials see more rows as long as these could bring
+            them onto the front, for the fidelity `supernet`, and `last_layer` without folds
+            (docs/decisions/racing.md). None means all.
         fidelity: `supernet` uses the weights as they are; `last_layer` fits the final layer again
             for each genotype (paper, section 5.1); `fine_tune` trains its whole model for some more
             steps; `scratch` trains it from fresh weights.
@@ -53,7 +56,7 @@ class OracleOptions:
         8
     """
 
-    rows: int | None = None
+    rows: int | Literal["racing"] | Racing | None = None
     fidelity: Fidelity = "supernet"
     last_layer: LastLayer = "newton"
     fit_rows: int | None = None
@@ -74,14 +77,41 @@ class OracleOptions:
             if value not in known:
                 raise StudyError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
         check_precision(self.precision)
+        if self.rows == "racing":
+            object.__setattr__(self, "rows", Racing())
+        if not isinstance(self.rows, (int, Racing, type(None))):
+            raise StudyError(f"rows: expected a number or 'racing', got {described(self.rows)}")
+        self._check_race()
         for name in ("rows", "fit_rows"):
             count = getattr(self, name)
+            if isinstance(count, Racing):
+                continue
             if count is not None and count < 1:
                 raise StudyError(f"{name}: expected 1 or more, got {count}")
         for name, kind in (("adagrad", AdagradFit), ("fine_tune", FineTune), ("scratch", Scratch)):
             table = getattr(self, name)
             if not isinstance(table, kind):
                 raise StudyError(f"{name}: expected {kind.__name__}, got {described(table)}")
+
+    @property
+    def racing(self) -> Racing | None:
+        """How rows are added to a query, or None where all queries have the same."""
+        return self.rows if isinstance(self.rows, Racing) else None
+
+    def _check_race(self) -> None:
+        """Refuse a race where rows are not what takes the time, or are what is fitted on."""
+        if self.racing is None:
+            return
+        if self.trained() is not None:
+            raise StudyError(
+                "rows: expected a number of rows where every model is trained, which takes longer "
+                f"than the rows, got racing with fidelity = {self.fidelity!r}"
+            )
+        if self.fidelity == "last_layer" and self.last_layer == "folds":
+            raise StudyError(
+                "rows: expected a number of rows with last_layer = 'folds', whose fits are on "
+                "validation rows, got racing"
+            )
 
     def trained(self, seed: int | None = None) -> FineTune | Scratch | None:
         """Choose how subnets are trained before they are scored.

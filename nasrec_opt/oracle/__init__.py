@@ -12,6 +12,7 @@ from nasrec_opt.options import (
     AdagradFit,
     FineTune,
     OracleOptions,
+    Racing,
     RankedBits,
     Scratch,
     check_ranked_bits,
@@ -22,9 +23,11 @@ from nasrec_opt.oracle._protocol import (
     Difference,
     Evaluation,
     Oracle,
+    RacingOracle,
     Report,
     architecture,
 )
+from nasrec_opt.oracle._settled import settled
 from nasrec_opt.oracle._tabular import TabularOracle
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ __all__ = [
     "NoisyOracle",
     "Oracle",
     "OracleOptions",
+    "Racing",
+    "RacingOracle",
     "RankedBits",
     "Report",
     "Scratch",
@@ -57,6 +62,7 @@ __all__ = [
     "fit_newton",
     "log_losses",
     "score",
+    "settled",
 ]
 
 _HOMES = {

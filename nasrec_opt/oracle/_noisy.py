@@ -52,7 +52,7 @@ class NoisyOracle(Oracle):
 
     Raises:
         StudyError: The oracle trains subnets, fits a final layer for each fold of its rows,
-            computes in bfloat16, masks with zeros or ignores bits; or `chips` is below 1.
+            computes in bfloat16, masks with zeros, ignores bits or races; or `chips` is below 1.
 
     Example:
         >>> import numpy as np
@@ -91,6 +91,8 @@ class NoisyOracle(Oracle):
             raise StudyError(
                 f"noise: expected an oracle that scores models at their bits, got {how.bits!r}"
             )
+        if how.racing is not None:
+            raise StudyError("noise: expected an oracle with a number of rows, got racing")
         if chips < 1:
             raise StudyError(f"chips: expected 1 or more, got {chips}")
         self.oracle = oracle

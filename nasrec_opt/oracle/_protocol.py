@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Protocol, runtime_checkable
 
 from nasrec_opt.features import FeatureSpec
+from nasrec_opt.options import Racing
 from nasrec_opt.space import BlockGene, Genotype
 
 Architecture = tuple[tuple[BlockGene, ...], bool]  # canonical blocks, and `wide`
@@ -48,9 +49,12 @@ class Evaluation:
         auc: Area under the ROC curve, or None if it is not known.
         log_loss_se: Standard error of `log_loss` over the rows: how far other rows would move the
             scores of all candidates. The error of the difference of two models is in `Difference`.
+            Of a race (`RacingOracle`), how far the log loss on all rows may be from `log_loss`; 0
+            where all were seen.
         num_rows: Number of rows scored.
         intermediate: Intermediate `(step, log loss)`, from oracles that train.
         difference: Difference from a reference model, from oracles that were given one.
+        looks: Of a race, the answers on fewer rows after which it went on, each without looks.
     """
 
     log_loss: float
@@ -59,6 +63,7 @@ class Evaluation:
     num_rows: int | None = None
     intermediate: tuple[tuple[int, float], ...] = ()
     difference: Difference | None = None
+    looks: tuple[Evaluation, ...] = ()
 
 
 @runtime_checkable
@@ -142,6 +147,37 @@ class Oracle(Protocol):
             if progress:
                 progress(done, len(genotypes))
         return answers
+
+
+@runtime_checkable
+class RacingOracle(Protocol):
+    """An oracle that scores a genotype on more rows as long as these may decide.
+
+    Args:
+        racing: The race, or None where all answers are on the same rows.
+        num_rows: All rows.
+    """
+
+    @property
+    def racing(self) -> Racing | None:
+        """The race, or None where all answers are on the same rows."""
+
+    @property
+    def num_rows(self) -> int:
+        """All rows."""
+
+    def race(self, genotype: Genotype, below: float) -> Evaluation:
+        """Score a genotype on as many rows as show whether its log loss is below a value.
+
+        The answer depends on nothing but these two.
+
+        Args:
+            genotype: The architecture.
+            below: The value, nats; infinite for an answer on all rows.
+
+        Returns:
+            The answer of the last look, with the earlier ones in `looks`.
+        """
 
 
 def architecture(genotype: Genotype) -> Architecture:

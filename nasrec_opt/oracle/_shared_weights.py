@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Literal
 
@@ -44,7 +44,9 @@ class SharedWeights:
     Args:
         supernet: Its weights must not change.
         dataset: Its validation rows are predicted, its training rows fit the last layer.
-        rows: Number of validation rows, evenly spread, or None for all of them.
+        looks: Numbers of validation rows that are predicted one after another, ascending; those of
+            each are evenly spread, and hold those of the ones before. The last is all that are
+            predicted.
         fit: How the final layer is fitted again; None means that it stays as it is.
         fit_rows: Training rows of Newton's fit, or validation rows of all folds, evenly spread;
             None means `FIT_ROWS`.
@@ -61,7 +63,7 @@ class SharedWeights:
         supernet: Supernet,
         dataset: Dataset,
         *,
-        rows: int | None,
+        looks: Sequence[int],
         fit: HowToFit | None,
         fit_rows: int | None,
         chunk_rows: int,
@@ -76,17 +78,23 @@ class SharedWeights:
         self._folds: list[slice] = []
         with torch.inference_mode():
             split = rows_of(dataset, "validation")
-            index = evenly_spaced(split.num_rows, rows)
-            self._validation = Rows(
-                "validation",
-                supernet,
-                split,
-                index,
-                chunk_rows=chunk_rows,
-                embedding_bytes=free // 2,
-                dtype=dtype,
-            )
-            free -= self._validation.embedding_bytes
+            index = evenly_spaced(split.num_rows, looks[-1])
+            self._places = _added(split.num_rows, index, looks)
+            self._parts: list[Rows] = []
+            room = free // 2
+            for number, places in enumerate(self._places):
+                part = Rows(
+                    f"validation {number}" if number else "validation",
+                    supernet,
+                    split,
+                    index[places],
+                    chunk_rows=chunk_rows,
+                    embedding_bytes=room,
+                    dtype=dtype,
+                )
+                self._parts.append(part)
+                room -= part.embedding_bytes
+                free -= part.embedding_bytes
             if fit is not None and not isinstance(fit, AdagradFit):
                 fit_rows = fit_rows or FIT_ROWS[fit]
             name = "train"
@@ -106,8 +114,8 @@ class SharedWeights:
                         evenly_spaced(split.num_rows, None) if is_held else fit.rows(split.num_rows)
                     )
                     chunk_rows = fit.batch_size  # a chunk is a step
-            if fit == "folds" and len(index) == self._validation.num_rows:
-                self._fit_rows = self._validation
+            if fit == "folds" and len(index) == self._parts[0].num_rows:
+                self._fit_rows = self._parts[0]
             elif fit is not None:
                 self._fit_rows = Rows(
                     name,
@@ -123,10 +131,31 @@ class SharedWeights:
         self.group_size = self._group_size()
         # Hundreds of thousands of rows would leave no space for shared outputs of validation rows.
         bytes_of_fit = free // 2 if self._is_read_often else 0
-        self._cache = PrefixCache(free - bytes_of_fit)
-        self._passes = Passes(supernet, self._cache, dtype)
-        self._fit_cache = PrefixCache(bytes_of_fit) if bytes_of_fit else self._cache
+        # Each part has its own space: outputs of many rows would drive out those of a few.
+        of_part = (free - bytes_of_fit) // len(self._parts)
+        self._caches = [PrefixCache(of_part) for _ in self._parts]
+        self._passes = [Passes(supernet, cache, dtype) for cache in self._caches]
+        self._fit_cache = PrefixCache(bytes_of_fit) if bytes_of_fit else self._caches[0]
         self._fit_passes = Passes(supernet, self._fit_cache, dtype)
+
+        self._labels = self._whole([part.labels for part in self._parts])
+        weights = [part.row_weights for part in self._parts if part.row_weights is not None]
+        self._row_weights = self._whole(weights) if weights else None
+
+    @property
+    def labels(self) -> npt.NDArray[np.float32]:
+        """Of the validation rows, 0 or 1, `[rows]`."""
+        return self._labels
+
+    @property
+    def row_weights(self) -> npt.NDArray[np.float32] | None:
+        """Of the validation rows, `[rows]`, or None where each counts once."""
+        return self._row_weights
+
+    @property
+    def places(self) -> Sequence[npt.NDArray[np.int64]]:
+        """Which of all rows each look adds to the one before, `[rows]` each."""
+        return self._places
 
     def _group_size(self) -> int:
         """Genotypes that pass over the rows together; few if the features of each are held."""
@@ -135,44 +164,59 @@ class SharedWeights:
         return 1 if self._is_read_often else FIT_GROUP
 
     @property
-    def labels(self) -> npt.NDArray[np.float32]:
-        """Of the validation rows, `[rows]`."""
-        return self._validation.labels
-
-    @property
-    def row_weights(self) -> npt.NDArray[np.float32] | None:
-        """Of the validation rows, `[rows]`, or None where each counts once."""
-        return self._validation.row_weights
-
-    @property
     def cached_bytes(self) -> int:
         """Bytes of block outputs kept now."""
-        caches = {id(cache): cache for cache in (self._cache, self._fit_cache)}
+        caches = {id(cache): cache for cache in (*self._caches, self._fit_cache)}
         return sum(cache.num_bytes for cache in caches.values())
 
     def predict(self, plans: Sequence[Plan], report: Report | None) -> list[Prediction]:
         """Logits of each genotype on the validation rows; nothing is reported."""
         with torch.inference_mode():
-            if self._fit_rows is self._validation:
+            if self._fit_rows is self._parts[0]:
                 return self._predicted_where_fitted(plans)
             fitted = self._fitted(plans)
-            found: list[list[Tensor]] = [[] for _ in plans]
-            done = [0] * len(plans)
-            for index, activations in self._passes.run(self._validation, plans):
-                genotype = plans[index].genotype
-                layers = fitted[index] or [self._supernet.last_weight(genotype, activations)]
-                features = self._supernet.last_features(genotype, activations)
-                found[index].append(self._logits(genotype, features, layers, done[index]))
-                done[index] += len(features)
-            return [Prediction(torch.cat(chunks).cpu().numpy()) for chunks in found]
+            parts = [self._predicted(number, plans, fitted) for number in range(len(self._parts))]
+            return [Prediction(self._whole(of_plan)) for of_plan in zip(*parts, strict=True)]
+
+    def predict_looks(self, plan: Plan) -> Iterator[Logits]:
+        """Logits of one genotype on the rows that each look adds, as far as they are asked for."""
+        with torch.inference_mode():
+            fitted = self._fitted([plan])
+        for number in range(len(self._parts)):
+            with torch.inference_mode():
+                [logits] = self._predicted(number, [plan], fitted)
+            yield logits
+
+    def _predicted(
+        self, number: int, plans: Sequence[Plan], fitted: Sequence[Layers | None]
+    ) -> list[Logits]:
+        """Logits of each genotype on the rows of a part."""
+        found: list[list[Tensor]] = [[] for _ in plans]
+        done = [0] * len(plans)
+        for index, activations in self._passes[number].run(self._parts[number], plans):
+            genotype = plans[index].genotype
+            layers = fitted[index] or [self._supernet.last_weight(genotype, activations)]
+            features = self._supernet.last_features(genotype, activations)
+            found[index].append(self._logits(genotype, features, layers, done[index]))
+            done[index] += len(features)
+        return [torch.cat(chunks).cpu().numpy() for chunks in found]
+
+    def _whole(self, parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """Values of the rows of all parts in the order of the rows, `[rows]`."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = np.empty(sum(map(len, parts)), parts[0].dtype)
+        for places, values in zip(self._places, parts, strict=True):
+            whole[places] = values
+        return whole
 
     def _predicted_where_fitted(self, plans: Sequence[Plan]) -> list[Prediction]:
         """Logits on rows that all fit final layers of other folds: one pass serves both."""
-        held, layers = self._held(self._validation, plans)
+        held, layers = self._held(self._parts[0], plans)
         predictions = []
         for plan, layer in zip(plans, layers, strict=True):
             features = held.pop(0)
-            fitted = self._fitted_on(features, self._validation, layer)
+            fitted = self._fitted_on(features, self._parts[0], layer)
             logits = self._logits(plan.genotype, features, fitted, 0)
             predictions.append(Prediction(logits.cpu().numpy()))
         return predictions
@@ -197,26 +241,32 @@ class SharedWeights:
             plan: The genotype; nothing of it is kept.
             begin: Begins a pass over some of the rows, and gives its reader.
         """
-        genotype, bits = plan.genotype, plan.genotype.final_bits
-        found = []
         with torch.inference_mode():
             [layers] = self._fitted([plan])
-            for number in range(self._validation.num_chunks):
-                dense, embedded = self._validation.chunk(number)
-                reader = begin()
-                activations = self._supernet.hidden(genotype, dense, embedded, reader)
-                if genotype.wide:
-                    weights = self._validation.first_order(number)
-                    assert weights is not None  # checked at the oracle's door
-                    term = self._supernet.first_order(bits, dense, weights, reader)
-                    activations.first_order = term
-                [layer] = layers or [self._supernet.last_weight(genotype, activations, reader)]
-                weight, bias = layer
-                features = self._supernet.last_features(genotype, activations)
-                count = len(weight) - genotype.wide  # the first-order term has no weight here
-                row = weight[:count].unsqueeze(0)
-                made = reader.linear(features[:, :count], row, bits=(bits, bits))
-                found.append(made.squeeze(1) + bias + features[:, count:] @ weight[count:])
+            return self._whole([self._read(part, plan, begin, layers) for part in self._parts])
+
+    def _read(
+        self, rows: Rows, plan: Plan, begin: Callable[[], WeightReader], layers: Layers | None
+    ) -> Logits:
+        """Logits on the rows of a part with another reader of weights."""
+        genotype, bits = plan.genotype, plan.genotype.final_bits
+        found = []
+        for number in range(rows.num_chunks):
+            dense, embedded = rows.chunk(number)
+            reader = begin()
+            activations = self._supernet.hidden(genotype, dense, embedded, reader)
+            if genotype.wide:
+                weights = rows.first_order(number)
+                assert weights is not None  # checked at the oracle's door
+                term = self._supernet.first_order(bits, dense, weights, reader)
+                activations.first_order = term
+            [layer] = layers or [self._supernet.last_weight(genotype, activations, reader)]
+            weight, bias = layer
+            features = self._supernet.last_features(genotype, activations)
+            count = len(weight) - genotype.wide  # the first-order term has no weight here
+            row = weight[:count].unsqueeze(0)
+            made = reader.linear(features[:, :count], row, bits=(bits, bits))
+            found.append(made.squeeze(1) + bias + features[:, count:] @ weight[count:])
         return torch.cat(found).cpu().numpy()
 
     def _fitted(self, plans: Sequence[Plan]) -> Sequence[Layers | None]:
@@ -279,6 +329,19 @@ def _fit_whole(
 ) -> list[FitResult]:
     """One layer for all rows."""
     return [fit(features, labels, weight, bias, row_weights=row_weights)]
+
+
+def _added(
+    num_rows: int, index: npt.NDArray[np.int64], looks: Sequence[int]
+) -> list[npt.NDArray[np.int64]]:
+    """Which entries of `index` each look adds to those of the look before."""
+    found: list[npt.NDArray[np.int64]] = []
+    seen = np.zeros(len(index), dtype=bool)
+    for count in looks:
+        is_new = np.isin(index, evenly_spaced(num_rows, count)) & ~seen
+        found.append(np.flatnonzero(is_new))
+        seen |= is_new
+    return found
 
 
 def _row_weights(rows: Rows, device: torch.device) -> Tensor | None:

@@ -15,16 +15,18 @@ import torch
 from nasrec_opt.data import Dataset
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
-from nasrec_opt.options import OracleOptions, check_ranked_bits
-from nasrec_opt.oracle._checks import check_features, training_data
+from nasrec_opt.options import OracleOptions, Racing, check_ranked_bits
+from nasrec_opt.oracle._checks import check_features, rows_of, training_data
 from nasrec_opt.oracle._metrics import difference, log_losses, score
 from nasrec_opt.oracle._plan import Key, Numbering, Plan
 from nasrec_opt.oracle._prediction import Logits, Predictor, RecentLogits
 from nasrec_opt.oracle._protocol import Difference, Evaluation, Oracle, Progress, Report
+from nasrec_opt.oracle._race import Race
+from nasrec_opt.oracle._settled import settled
 from nasrec_opt.oracle._shared_weights import SharedWeights
 from nasrec_opt.oracle._tuning import Tuning
 from nasrec_opt.space import FLOAT_BITS, Genotype
-from nasrec_opt.supernet import Supernet, WeightReader, choose_precision
+from nasrec_opt.supernet import Supernet, WeightReader, choose_precision, full_supernet
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CPU_CHUNK_ROWS = 1024  # so that outputs of a block fit into the second-level cache
@@ -36,7 +38,8 @@ RECENT_BYTES = 1 << 25  # of logits kept for comparisons: 41 genotypes on 200,00
 class SupernetOracle(Oracle):
     """Scores subnets by log loss and AUC on validation rows.
 
-    Answers do not depend on earlier queries: caches hold exactly what would be computed. The
+    Answers do not depend on earlier queries: caches hold exactly what would be computed. With
+    `rows=Racing()`, `race` scores on as many rows as decide, and everything else on all. The
     supernet's weights must not change afterwards. Safe to call from several threads.
 
     Args:
@@ -100,14 +103,13 @@ class SupernetOracle(Oracle):
         self._predictor: Predictor
         how = options.trained()
         if how is not None:
-            self._predictor = Tuning(
-                supernet, dataset, how, rows=options.rows, chunk_rows=chunk_rows
-            )
+            [rows] = self._looks(dataset)
+            self._predictor = Tuning(supernet, dataset, how, rows=rows, chunk_rows=chunk_rows)
         else:
             self._predictor = SharedWeights(
                 supernet,
                 dataset,
-                rows=options.rows,
+                looks=self._looks(dataset),
                 fit=options.fitted() if options.fidelity == "last_layer" else None,
                 fit_rows=options.fit_rows,
                 chunk_rows=chunk_rows,
@@ -120,8 +122,13 @@ class SupernetOracle(Oracle):
         self._recent = RecentLogits(RECENT_BYTES)
         self._reference = None if reference is None else self._plan(reference)
         self._reference_losses: npt.NDArray[np.float64] | None = None
+        self._race: Race | None = None
+        self._raced: dict[Key, Evaluation] = {}  # the longest race of each model
 
     def __getstate__(self) -> dict[str, Any]:
+        if self.racing is not None:
+            with self._lock:
+                self._begun_race()  # once for all workers: it takes a query on all rows
         return {name: value for name, value in vars(self).items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -181,6 +188,11 @@ class SupernetOracle(Oracle):
         return len(self._predictor.labels)
 
     @property
+    def racing(self) -> Racing | None:
+        """The race, or None where all answers are on the same rows."""
+        return self.options.racing
+
+    @property
     def labels(self) -> npt.NDArray[np.float32]:
         """Labels of the validation rows, 0 or 1, `[rows]`."""
         return self._predictor.labels
@@ -220,6 +232,52 @@ class SupernetOracle(Oracle):
             for step, value in answer.intermediate:
                 report(step, value)
         return answer
+
+    def race(self, genotype: Genotype, below: float) -> Evaluation:
+        """Score a genotype on as many rows as show whether its log loss is below a value.
+
+        All genotypes are looked at on the same rows, n of all N. With l(i) and r(i) for the log
+        losses of the genotype and of a reference on row i, the estimate is the reference's log loss
+        on all rows plus the paired difference on those seen (a control variate):
+
+            log_loss    = mean over N of r + mean over n of d,  d(i) = l(i) - r(i)
+            log_loss_se = sqrt((1 - n / N) * variance over n of d / n)
+
+        So answers on different numbers of rows compare, and the error is a paired one. Rows are
+        added until `racing.lower_bound` is above the value, or all are seen: then the log loss is
+        the mean of l, and the error 0. The reference is that of the oracle, or else the largest
+        genotype of the supernet. With weights of rows, means and variance are weighted.
+
+        Args:
+            genotype: A genotype of the supernet's space.
+            below: The value, nats; infinite for an answer on all rows.
+
+        Returns:
+            The answer of the last look, with the earlier ones in `looks`; its AUC is that on the
+            rows seen.
+
+        Raises:
+            GenotypeError: The genotype does not fit the supernet.
+            StudyError: The options have a number of rows instead of a race.
+
+        References:
+            Cochran 1977, Sampling Techniques, section 7.1: the difference estimator.
+        """
+        racing = self.racing
+        if racing is None:
+            raise StudyError(f"race: expected options with rows=Racing(), got {self.options.rows}")
+        with self._lock:
+            plan = self._plan(genotype)
+            known = self._raced.get(plan.key)
+            answer = known and settled(known, racing, self.num_rows, below)
+            if answer is None:
+                for look in self._begun_race().looks(plan):
+                    answer = settled(look, racing, self.num_rows, below)
+                    if answer is not None:
+                        break
+                assert answer is not None  # the last look is on all rows
+                self._raced[plan.key] = answer
+            return answer
 
     def evaluate_many(
         self, genotypes: Sequence[Genotype], *, progress: Progress | None = None
@@ -297,6 +355,21 @@ class SupernetOracle(Oracle):
             )
         with self._lock:
             return self._predictor.predict_read(self._plan(genotype), begin)
+
+    def _looks(self, dataset: Dataset) -> tuple[int, ...]:
+        """Numbers of validation rows, as `SharedWeights` takes them."""
+        num_rows, rows = rows_of(dataset, "validation").num_rows, self.options.rows
+        if isinstance(rows, int):
+            return (min(rows, num_rows),)
+        return (num_rows,) if self.racing is None else self.racing.looks(num_rows)
+
+    def _begun_race(self) -> Race:
+        if self._race is None:
+            assert isinstance(self._predictor, SharedWeights)  # as the options require
+            reference = self._reference or self._plan(full_supernet(self.supernet.space))
+            is_stated = self._reference is not None
+            self._race = Race(self._predictor, self._losses(reference), is_stated=is_stated)
+        return self._race
 
     def _plan(self, genotype: Genotype) -> Plan:
         self.supernet.check_genotype(genotype)

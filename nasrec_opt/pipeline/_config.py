@@ -69,6 +69,11 @@ class StudyConfig:
                 "[mlflow]: reference_point: expected a value for each of "
                 f"{', '.join(self.search.objectives)}, got {', '.join(point) or 'none'}"
             )
+        if self.oracle.racing is not None and "log_loss" not in self.search.objectives:
+            raise StudyError(
+                "[oracle]: rows: expected a number of rows where log_loss is no objective, got "
+                "racing"
+            )
         if self.search.pruner != "none" and self.oracle.trained(self.seed) is None:
             raise StudyError(
                 "[search]: pruner: expected a fidelity that trains, 'fine_tune' or 'scratch', got "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nasrec_opt.options import OracleConfig
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._identity import settings_in_force
 from nasrec_opt.pipeline._proposer import name_of_proposer
@@ -42,7 +43,7 @@ def facts_of(config: StudyConfig, space: SearchSpace, *, source: str, rows: int)
         "objectives": ", ".join(config.search.objectives),
         **({"constraints": _with_options("", limits)} if limits else {}),
         "fidelity": _with_options(oracle["fidelity"], fidelity)
-        + f", scored on {_rows(config.oracle.rows)} validation rows",
+        + f", scored on {_rows(config.oracle)}",
         "technology": SHIPPED if technology is None else technology.name,
         "supernet": f"{steps:,} steps of {config.supernet.for_rows(rows).batch_size:,} rows",
         "retraining": _training(config, rows),
@@ -69,5 +70,7 @@ def _with_options(name: str, options: Mapping[str, Any] | None) -> str:
     return ", ".join(given)
 
 
-def _rows(rows: int | None) -> str:
-    return "all" if rows is None else f"{rows:,}"
+def _rows(oracle: OracleConfig) -> str:
+    if oracle.racing is not None:
+        return f"{oracle.racing.first:,} validation rows, and on more where they may decide"
+    return "all validation rows" if oracle.rows is None else f"{oracle.rows:,} validation rows"

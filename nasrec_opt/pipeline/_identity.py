@@ -10,7 +10,7 @@ from hw import shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.data import Schema
 from nasrec_opt.errors import DataError, StudyError
-from nasrec_opt.options import FORMATS, LadderConfig, OracleConfig, differences
+from nasrec_opt.options import FORMATS, LadderConfig, OracleConfig, Racing, differences, json_values
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._initial import initial_genotypes, known_genotypes
@@ -178,6 +178,8 @@ def _of_the_log(
 def _oracle_read(oracle: OracleConfig) -> dict[str, Any]:
     """What the oracle's answers depend on."""
     values = {name: value for name, value in as_json(oracle).items() if name not in oracle.unread()}
+    if oracle.racing is not None:
+        values["rows"] = differences(values["rows"], json_values(Racing()))
     scratch = values.get("scratch")
     if scratch is not None:
         if scratch["embedding_rate"] == scratch["learning_rate"]:

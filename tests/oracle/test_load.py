@@ -67,7 +67,7 @@ def test_options_reach_the_oracle(trained):
     assert oracle.evaluate(GENOTYPE) != SupernetOracle.load(
         trained / "supernet", options=OracleOptions(rows=40)
     ).evaluate(GENOTYPE)
-    assert oracle._predictor._cache.capacity_bytes <= 10_000
+    assert oracle._predictor._caches[0].capacity_bytes <= 10_000
     assert (oracle.options.fidelity, oracle.options.last_layer) == ("last_layer", "adagrad")
 
 

@@ -65,7 +65,7 @@ def test_order_groups_repeats_and_memory_never_change_an_answer(
         asked = [genotypes[i] for i in rng.integers(0, len(genotypes), rng.integers(1, 9))]
         assert oracle.evaluate_many(asked) == [alone[genotype] for genotype in asked]
         predictor = oracle._predictor
-        rows = {rows for rows in (predictor._validation, predictor._fit_rows) if rows}
+        rows = {rows for rows in (*predictor._parts, predictor._fit_rows) if rows}
         assert sum(of.embedding_bytes for of in rows) + oracle.cached_bytes <= memory_bytes
     assert [oracle.evaluate(genotype) for genotype in genotypes] == [*map(alone.get, genotypes)]
 

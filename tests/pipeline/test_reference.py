@@ -26,7 +26,8 @@ def in_code(kind: type = StudyConfig, table: str = "") -> dict[str, dict[str, An
         inner = next((c for c in choices if dataclasses.is_dataclass(c)), None)
         if inner is not None:
             found |= in_code(inner, f"{table}.{name}".lstrip("."))  # type: ignore[arg-type]
-        elif name != "seed" or not table:
+        is_table = all(c is type(None) or dataclasses.is_dataclass(c) for c in choices)
+        if not is_table and (name != "seed" or not table):
             found[table][name] = defaults[name]
     return {name: keys for name, keys in found.items() if keys}
 
