@@ -36,9 +36,9 @@ def lag_of(workers: int) -> int:
     return 1 if workers == 1 else 2 * workers
 
 
-def answer(objective: Objective, genotype: Genotype, note: Note) -> Answer:
+def answer(objective: Objective, task: tuple[Genotype, float], note: Note) -> Answer:
     """Answer a genotype: what a worker does."""
-    return objective.answer(genotype)
+    return objective.answer(*task)
 
 
 class Ahead:
@@ -67,7 +67,7 @@ class Ahead:
         while len(self._open) < min(self._lag, self._left):
             trial = study.ask()
             try:
-                self._open.append((trial, objective.submit(trial, self._executor)))
+                self._open.append((trial, objective.submit(trial, self._executor, self._lag)))
             except Exception:
                 study.tell(trial, state=TrialState.FAIL)
                 raise

@@ -41,6 +41,7 @@ from nasrec_opt.objective._metrics import (
     Figures,
     figures_of,
 )
+from nasrec_opt.objective._rivals import rivals_of
 from nasrec_opt.objective._study import describe_study, note_models
 from nasrec_opt.objective._trial import ToTrial, set_constraint, timed
 from nasrec_opt.oracle import Evaluation, Report, architecture
@@ -60,6 +61,11 @@ class Objective:
     if the oracle computes it; `mflops`, `mflops_paper` and `parameters` if the input is known;
     `area_mm2` and `breakdown` (latency and energy by operator) with an accelerator; and all metrics
     that are not objectives. A genotype that was scored before is answered from memory.
+
+    With an oracle that races (`OracleOptions(rows=Racing())`), a trial sees as many rows as show
+    that it is worse than the trials before it: see `Racing`. It gets the attributes `log_loss_se`,
+    the standard error of its log loss as an estimate of that on all rows, and `num_rows`, the rows
+    seen.
 
     If log loss is the only objective, intermediate log losses that the oracle reports go to the
     trial, and the study's pruner may end it. A pruned trial has the attributes of its last log
@@ -87,8 +93,8 @@ class Objective:
 
     Raises:
         StudyError: A metric is unknown, repeated, or cannot be computed with these arguments; or
-            the oracle is neither an `Oracle` nor a function; or the accelerator is not a cost
-            model.
+            the oracle is neither an `Oracle` nor a function; or it races and log loss is no
+            objective; or the accelerator is not a cost model.
 
     Example:
         >>> from hw import ReRAM
@@ -126,6 +132,7 @@ class Objective:
         self.metric_names = tuple(objectives)
         self.constraints = dict(constraints or {})
         self._check()
+        self._rivals = rivals_of(self.oracle, self.metric_names, self.constraints)
         self._is_prunable = self.metric_names == ("log_loss",)
         self._evaluations: dict[Hashable, Evaluation] = {}
         self._known_figures: dict[Genotype, Figures] = {}
@@ -212,14 +219,16 @@ class Objective:
             StudyError: The first 16 trials all failed, or later on 128 one after another; or the
                 sampler or the study belongs to another search space.
         """
-        return self._ended(trial, lambda: self._score(trial, self.space.suggest(trial)))
+        return self._ended(trial, lambda: self._score_here(trial))
 
-    def submit(self, trial: BaseTrial, executor: Executor) -> Callable[[], Values]:
+    def submit(self, trial: BaseTrial, executor: Executor, lag: int = 1) -> Callable[[], Values]:
         """Begin to score a trial in another process.
 
         Args:
             trial: Asked for a genotype of the space now; gets its metrics in the end.
-            executor: Calls `answer` of this objective with the genotype.
+            executor: Calls `answer` of this objective with its tasks: tuples of its arguments.
+            lag: The trials up to the number of this one less `lag` have their results, as
+                `search` has it; only a race reads them.
 
         Returns:
             What waits for the answer, and then returns and raises what calling the objective does.
@@ -229,14 +238,17 @@ class Objective:
             genotype = self.space.suggest(trial)
         except GenotypeError as error:
             return partial(self._ended, trial, partial(_raised, error))
-        answer = None if self._key(genotype) in self._evaluations else executor.submit(genotype)
-        return partial(self._ended, trial, lambda: self._score(trial, genotype, answer))
+        below = self._below(trial, genotype, lag)
+        is_known = self._known(genotype, below) is not None
+        answer = None if is_known else executor.submit((genotype, below))
+        return partial(self._ended, trial, lambda: self._score(trial, genotype, below, answer))
 
-    def answer(self, genotype: Genotype) -> Answer:
+    def answer(self, genotype: Genotype, below: float = math.inf) -> Answer:
         """Find out all that a trial of a genotype needs to know.
 
         Args:
             genotype: A genotype of the space.
+            below: What its log loss has to be below for more rows to count, where the oracle races.
 
         Returns:
             The figures, the oracle's answer, and how long both took.
@@ -249,7 +261,7 @@ class Objective:
         with timed(seconds, "cost"):
             figures = self._figures(genotype)
         with timed(seconds, "oracle"):
-            evaluation = self._evaluate(genotype)
+            evaluation = self._evaluate(genotype, below)
         return Answer(figures, evaluation, seconds)
 
     def _ended(self, trial: BaseTrial, score: Callable[[], tuple[float, ...]]) -> Values:
@@ -277,8 +289,26 @@ class Objective:
         logger.debug("trial %d failed", trial.number, exc_info=error)
         return reason
 
+    def _score_here(self, trial: BaseTrial) -> tuple[float, ...]:
+        genotype = self.space.suggest(trial)
+        return self._score(trial, genotype, self._below(trial, genotype, 1))
+
+    def _below(self, trial: BaseTrial, genotype: Genotype, lag: int) -> float:
+        """What the log loss has to be below for more rows to count, where the oracle races."""
+        if self._rivals is None:
+            return math.inf
+        try:
+            metrics = self._figures(genotype).metrics
+        except (DescriptionError, TrialError):
+            return math.inf  # whoever scores the trial ends it
+        return self._rivals.level_to_beat(trial, lag, metrics)
+
     def _score(
-        self, trial: BaseTrial, genotype: Genotype, answer: Future[Answer] | None = None
+        self,
+        trial: BaseTrial,
+        genotype: Genotype,
+        below: float,
+        answer: Future[Answer] | None = None,
     ) -> tuple[float, ...]:
         """Score a trial here, or with the answer of another process."""
         seconds: dict[str, float] = {}
@@ -288,7 +318,7 @@ class Objective:
             on_the_way = ToTrial(trial) if self._is_prunable else None
             try:
                 with timed(seconds, "oracle"):
-                    evaluation = self._evaluate(genotype, on_the_way)
+                    evaluation = self._evaluate(genotype, below, on_the_way)
             except TrialPruned:
                 last = on_the_way.log_loss if on_the_way else None
                 if last is not None and math.isfinite(last):
@@ -334,6 +364,8 @@ class Objective:
         for name, value in metrics.items():
             if name in always or name not in self.metric_names:
                 attributes[name] = value
+        if self._rivals is not None:
+            attributes |= self._rivals.attributes(evaluation)
         if evaluation.difference is not None:
             attributes["difference"] = asdict(evaluation.difference)
         if figures.breakdown is not None:
@@ -363,9 +395,17 @@ class Objective:
         figures = self._figures(genotype)
         return {"log_loss": self._evaluate(genotype).log_loss, **figures.metrics}
 
-    def _evaluate(self, genotype: Genotype, report: Report | None = None) -> Evaluation:
-        key = self._key(genotype)
-        known = self._evaluations.get(key)
+    def _known(self, genotype: Genotype, below: float) -> Evaluation | None:
+        """The answer that is remembered, if it is the one to this question."""
+        known = self._evaluations.get(self._key(genotype))
+        if known is None or self._rivals is None:
+            return known
+        return self._rivals.settled(known, below)
+
+    def _evaluate(
+        self, genotype: Genotype, below: float = math.inf, report: Report | None = None
+    ) -> Evaluation:
+        known = self._known(genotype, below)
         what = f"oracle {name_of(self.oracle)}"
         with blamed(what):
             if known is not None:
@@ -373,8 +413,12 @@ class Objective:
                     for step, value in known.intermediate:
                         report(step, value)
                 return known
-            evaluation = evaluation_of(self.oracle.evaluate(genotype, report=report), what)
-        self._evaluations[key] = evaluation
+            if self._rivals is None:
+                found = self.oracle.evaluate(genotype, report=report)
+            else:
+                found = self._rivals.race(genotype, below)
+            evaluation = evaluation_of(found, what)
+        self._evaluations[self._key(genotype)] = evaluation
         return evaluation
 
     def _remember(self, genotype: Genotype, answer: Future[Answer]) -> None:

@@ -29,6 +29,8 @@ def facts_of_page(
         stages: Wall time of each stage, s, in their order.
     """
     found = {"trials": _trials(record)}
+    if seen := _rows_seen(record):
+        found["rows seen by trials"] = seen
     if record.failures:
         found["failed"] = record.failures
     found |= facts
@@ -47,6 +49,22 @@ def _trials(record: StudyRecord) -> str:
     counts = ", ".join(f"{count:,} {state}" for state, count in record.states.items())
     infeasible = record.num_infeasible
     return f"{counts}; {infeasible:,} of them infeasible" if infeasible else counts
+
+
+def _rows_seen(record: StudyRecord) -> str:
+    """How many rows a race has read, and how sure it is of the trials that it stopped."""
+    seen = [trial.num_rows for trial in record.trials if trial.num_rows is not None]
+    if not seen:
+        return ""
+    share = sum(seen) / (len(record.trials) * max(seen))
+    errors = sorted(trial.log_loss_se for trial in record.trials if trial.log_loss_se)
+    told = f"{share:.0%} of what all trials on {max(seen):,} rows would read"
+    if not errors:
+        return told
+    return (
+        f"{told}; {len(errors):,} trials stopped early, standard error of their log loss at most "
+        f"{errors[-1]:.2g}, median {errors[len(errors) // 2]:.2g}"
+    )
 
 
 def _versions() -> str:

@@ -251,6 +251,9 @@ def _add_three_dimensions(
 def _hover(trial: TrialRecord, names: Sequence[str]) -> str:
     lines = [f"<b>trial {trial.number}</b>"]
     lines += [f"{_label(n)}: {v:.5g}" for n, v in zip(names, trial.values, strict=True)]
+    if trial.num_rows is not None:
+        error = "" if trial.log_loss_se is None else f"± {trial.log_loss_se:.2g} "
+        lines.append(f"{_label('log_loss')}: {error}from {trial.num_rows:,} rows")
     if trial.genotype is not None:
         lines += summary_of(trial.genotype).split(" · ")
     return "<br>".join(lines)

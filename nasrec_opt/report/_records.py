@@ -28,6 +28,8 @@ class TrialRecord:
         genotype: Its architecture, if the trial has one.
         breakdown: Latency and energy by operator.
         is_feasible: Whether no constraint is violated.
+        log_loss_se: Standard error of its log loss, nats, where trials race; otherwise None.
+        num_rows: Validation rows that it has seen, where trials race; otherwise None.
     """
 
     number: int
@@ -36,6 +38,8 @@ class TrialRecord:
     genotype: Genotype | None
     breakdown: dict[str, dict[str, float]]
     is_feasible: bool
+    log_loss_se: float | None = None
+    num_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,4 +170,6 @@ def _record(trial: FrozenTrial, names: list[str]) -> TrialRecord:
         genotype=None if text is None else Genotype.from_json(text, f"trial {trial.number}"),
         breakdown=breakdown,
         is_feasible=is_feasible(trial),
+        log_loss_se=attributes.get("log_loss_se"),
+        num_rows=attributes.get("num_rows"),
     )

@@ -93,6 +93,26 @@ def test_page_shows_models_baselines_and_figures(tmp_path, objectives):
     assert "MFLOPs (paper): the same by the rule of the paper&#39;s Table 5" in body
 
 
+def test_page_says_how_sure_a_race_is_of_its_trials(tmp_path):
+    """Only where trials race."""
+    path = tmp_path / "report.html"
+    for seen, shown in ((None, False), (1000, True)):
+        study = make_study(3, 0)
+        for number in range(4):
+            trial = study.ask()
+            SPACE.suggest(trial)
+            if seen:
+                trial.set_user_attr("log_loss_se", 0.00025 * number)
+                trial.set_user_attr("num_rows", 1000 if number == 0 else 100)
+            study.tell(trial, [0.5 + number, 1.0 + number, 1.0])
+        write_report(path, study=study)
+        page = path.read_text()
+        told = "32% of what all trials on 1,000 rows would read; 3 trials stopped early, standard "
+        told += "error of their log loss at most 0.00075, median 0.0005"
+        assert (told in page) == shown
+        assert ("\\u00b1 0.00025 from 100 rows" in page) == shown
+
+
 def test_page_loads_nothing_from_elsewhere(tmp_path):
     path = tmp_path / "report.html"
     write_report(path, study=make_study(3, 5), results=RESULTS)
