@@ -1,6 +1,7 @@
 """The loader against a loop over rows and against training; preparing against pandas and loops.
 
     python -m benchmarks.data [--rows 120000] [--batch-size 512] [--repeats 5]
+                              [--only loader|prepare|wait|memory]
 
 Over a generated log in Criteo's layout, on one thread. The naive loader shuffles row numbers and
 copies row by row; the naive preparation splits lines, counts and looks up in dicts. The other
@@ -10,6 +11,11 @@ Splitting the same file into columns by polars alone is what no preparation can 
 are shown equal to ours first, up to the order of rows and ids. Training is NASRec-Small's, a
 sampled subnet a step, batches at hand. The sides take turns; figures are medians in thousands of
 rows a second of this process's CPU, ratio = ours / baseline, spread = its quartiles over repeats.
+
+`--only wait` has the same training steps with batches of the loader and with one batch that stays
+in memory, in turns, and says which share of a step is spent in the loader. `--only memory` runs
+`nasrec-opt prepare` and prints what it takes; memory is the most without pages of mapped files,
+which the system takes back when it needs them.
 """
 
 from __future__ import annotations
@@ -19,8 +25,12 @@ import os
 os.environ["POLARS_MAX_THREADS"] = "1"  # read when polars is imported
 
 import argparse
+import itertools
 import math
+import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -34,12 +44,19 @@ import polars as pl
 import torch
 from sklearn.preprocessing import OrdinalEncoder
 
+from benchmarks._memory import Peak
 from nasrec_opt import SearchSpace, Supernet
 from nasrec_opt.data import Batch, Dataset, Split, generate_log, prepare
 from nasrec_opt.data._split import split_of
-from nasrec_opt.supernet import SingleOperatorAnyConnection, SliceAdagrad, train_step
+from nasrec_opt.supernet import (
+    SingleOperatorAnyConnection,
+    SliceAdagrad,
+    batch_tensors,
+    train_step,
+)
 
 STEPS = 4  # of training, a repeat
+WAITS = 40  # the same, where the loader is compared with a batch in memory
 NUM_DENSE = 13
 Arrays = list[np.ndarray]
 
@@ -50,13 +67,21 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=120_000, help="rows of the log")
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", choices=("loader", "prepare"), help="measure one of them")
+    parser.add_argument(
+        "--only", choices=("loader", "prepare", "wait", "memory"), help="measure one of them"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         source = generate_log(folder / "log", like="criteo", rows=options.rows).file
+        if options.only == "memory":
+            memory_line(source, folder / "dataset", options.rows)
+            return
         dataset = prepare(source, folder / "dataset")
+        if options.only == "wait":
+            wait_line(dataset, options.batch_size, options.repeats)
+            return
         print(f"{'what':44}{'ours':>9}{'baseline':>10}{'ratio':>8}  spread", flush=True)
         if options.only != "prepare":
             loader_lines(dataset, options.batch_size, options.repeats)
@@ -79,8 +104,55 @@ def loader_lines(dataset: Dataset, batch_size: int, repeats: int) -> None:
 
     describe("loader, rows copied one by one", measure(repeats, ours, naive))
     step = training_step(dataset, batch_size)
-    trains = measure(repeats, ours, lambda: sum(step(number) for number in range(STEPS)))
+    held = split.rows(slice(0, batch_size))
+    trains = measure(repeats, ours, lambda: sum(step(number, held) for number in range(STEPS)))
     describe("loader, a training step's consumption", trains)
+
+
+def wait_line(dataset: Dataset, batch_size: int, repeats: int) -> None:
+    """Print the share of a training step that waits for data."""
+    split, step = dataset.split("train"), training_step(dataset, batch_size)
+    loaded = iter(split.batches(batch_size, seed=0))
+    held = itertools.repeat(split.rows(slice(0, batch_size)))
+    turns = [
+        [timed_steps(step, batches, repeat * WAITS) for batches in (loaded, held)]
+        for repeat in range(repeats)
+    ]
+    own, without = (1e3 * median(sum(times) for times in side) for side in zip(*turns, strict=True))
+    low, share, high = quantiles([loaded[0] / sum(loaded) for loaded, _ in turns], n=4)
+    print(f"a step with the loader {own:.1f} ms, with a batch in memory {without:.1f} ms")
+    print(f"of it in the loader {share:.2%}, {low:.2%} to {high:.2%}")
+
+
+def timed_steps(
+    step: Callable[[int, Batch], int], batches: Iterator[Batch], first: int
+) -> tuple[float, float]:
+    """Processor seconds of taking a batch, and of a step with it."""
+    waiting = 0.0
+    began = time.process_time()
+    for number in range(first, first + WAITS):
+        asked = time.process_time()
+        batch = next(batches)
+        waiting += time.process_time() - asked
+        step(number, batch)
+    whole = time.process_time() - began
+    return waiting / WAITS, (whole - waiting) / WAITS
+
+
+def memory_line(source: Path, out: Path, rows: int) -> None:
+    """Print what `nasrec-opt prepare` takes."""
+    command = [sys.executable, "-m", "nasrec_opt", "prepare", str(source), "--out", str(out)]
+    settings = {k: v for k, v in os.environ.items() if k != "POLARS_MAX_THREADS"}
+    with subprocess.Popen(command, env=settings) as process, Peak(process.pid) as peak:
+        process.wait()
+    assert process.returncode == 0
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = used.ru_utime + used.ru_stime
+    disk = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    print(f"{rows:,} rows: {seconds:.1f} s of CPU time, {rows / seconds:,.0f} rows a second")
+    mapped = used.ru_maxrss * 1024 / 1e6
+    print(f"peak memory {peak.megabytes:,.0f} MB, with mapped files {mapped:,.0f} MB")
+    print(f"disk {disk / 1e6:,.0f} MB")
 
 
 def prepare_lines(source: Path, dataset: Dataset, folder: Path, repeats: int) -> None:
@@ -208,19 +280,20 @@ def vocabulary(counter: Counter) -> dict[str, int]:
     return {"": 1} | {value: number for number, value in enumerate(ordered, start=2)}
 
 
-def training_step(dataset: Dataset, batch_size: int) -> Callable[[int], int]:
-    """A step of training on the first rows; returns how many."""
+def training_step(dataset: Dataset, batch_size: int) -> Callable[[int, Batch], int]:
+    """A step of training on a batch; returns the number of its rows."""
     space = SearchSpace.nasrec_small(max_inputs=4)
     supernet = Supernet(space, dataset.features)
     optimizer, strategy = SliceAdagrad(supernet), SingleOperatorAnyConnection(space)
-    batch = [torch.from_numpy(x) for x in dataset.split("train").rows(slice(0, batch_size))]
+    device = supernet.final.bias.device
 
-    def step(number: int) -> int:
+    def step(number: int, batch: Batch) -> int:
         genotype = strategy.sample(np.random.default_rng(number), 1.0)
-        train_step(supernet, optimizer, batch, genotype, learning_rate=0.01)
-        return batch_size
+        tensors = batch_tensors(batch, device)
+        train_step(supernet, optimizer, tensors, genotype, learning_rate=0.01)
+        return len(batch.labels)
 
-    step(0)
+    step(0, dataset.split("train").rows(slice(0, batch_size)))
     return step
 
 

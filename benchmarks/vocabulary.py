@@ -16,12 +16,12 @@ import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from threading import Event, Thread
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from benchmarks._memory import Peak
 from nasrec_opt.data._codes import CodeBook
 from nasrec_opt.data._spilled_codes import SpilledCodeBook
 
@@ -78,29 +78,6 @@ def texts_of(numbers: np.ndarray) -> pl.Series:
     texts = pl.from_arrow(array.cast(pa.binary()).cast(pa.string()))
     assert isinstance(texts, pl.Series)
     return texts
-
-
-class Peak:
-    """Most memory of this process while it runs, without mapped files; a context manager."""
-
-    def __init__(self) -> None:
-        self.megabytes = 0.0
-        self._ended = Event()
-        self._thread = Thread(target=self._watch)
-
-    def __enter__(self) -> Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.02):
-            status = Path("/proc/self/status").read_text().split()
-            kilobytes = int(status[status.index("RssAnon:") + 1])
-            self.megabytes = max(self.megabytes, kilobytes * 1024 / 1e6)
 
 
 if __name__ == "__main__":
