@@ -38,6 +38,15 @@ OutOption = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="The run folder (default: runs/<study name>)."),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="The Ray cluster that evaluates trials and trains models: HOST:PORT, ray://HOST:PORT "
+        "or auto (default: the study's, or the processes of this machine).",
+    ),
+]
 ModelOption = Annotated[
     int | None,
     typer.Option(

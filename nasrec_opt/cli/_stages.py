@@ -13,6 +13,7 @@ from nasrec_opt.cli._arguments import (
     FormatOption,
     ModelOption,
     OutOption,
+    RayOption,
     RunPath,
     StudyPath,
     architecture_at,
@@ -111,9 +112,10 @@ def run(
     data: DataOption = None,
     log_format: FormatOption = None,
     out: OutOption = None,
+    ray: RayOption = None,
 ) -> None:
     """Run all stages of a study; finished ones are skipped, an interrupted one continues."""
-    _run_stages(study, data, log_format, out)
+    _run_stages(study, data, log_format, out, ray=ray)
 
 
 def baselines(
@@ -141,9 +143,10 @@ def search(
     data: DataOption = None,
     log_format: FormatOption = None,
     out: OutOption = None,
+    ray: RayOption = None,
 ) -> None:
     """Search with the trained supernet (runs missing earlier stages first)."""
-    _run_stages(study, data, log_format, out, "search")
+    _run_stages(study, data, log_format, out, "search", ray)
 
 
 def retrain(
@@ -172,18 +175,19 @@ def retrain(
     data: DataOption = None,
     log_format: FormatOption = None,
     out: OutOption = None,
+    ray: RayOption = None,
 ) -> None:
     """Train the best found models from scratch, or given models without a search."""
     if genotype:
         names = [architecture_at(name) for name in genotype]
-        _train_given(names, model, recipe, study, data, log_format, out)
+        _train_given(names, model, recipe, study, data, log_format, out, ray)
         return
     if study is None:
         raise StudyError("retrain: expected a study file, or --genotype, got neither")
     for option, value in {"--model": model, "--recipe": recipe}.items():
         if value is not None:
             raise StudyError(f"{option}: expected only with --genotype")
-    _run_stages(study, data, log_format, out, "retrain")
+    _run_stages(study, data, log_format, out, "retrain", ray)
 
 
 def report(
@@ -213,11 +217,12 @@ def _train_given(
     data: list[Path] | None,
     log_format: str | None,
     out: Path | None,
+    ray: str | None,
 ) -> None:
     from nasrec_opt.pipeline import StudyConfig
 
     config = StudyConfig(name="retrained") if study is None else StudyConfig.from_toml(study)
-    config = _with_format(config, log_format)
+    config = _with(config, log_format, ray)
     if recipe is not None:
         config = replace(config, retrain=config.retrain.with_recipe(recipe))  # type: ignore[arg-type]
     with reporting() as reporter:
@@ -233,10 +238,16 @@ def _source(data: list[Path] | None) -> Path | list[Path] | None:
     return data[0] if data and len(data) == 1 else data or None
 
 
-def _with_format(config: StudyConfig, log_format: str | None) -> StudyConfig:
-    if log_format is None:
-        return config
-    return replace(config, data=replace(config.data, format=log_format))
+def _with(config: StudyConfig, log_format: str | None, ray: str | None) -> StudyConfig:
+    """The study with what its command says instead."""
+    if log_format is not None:
+        config = replace(config, data=replace(config.data, format=log_format))
+    if ray is not None:
+        try:
+            config = replace(config, ray=replace(config.ray, address=ray))
+        except StudyError as error:
+            raise StudyError(f"--ray: {error}") from None
+    return config
 
 
 def _run_stages(
@@ -245,11 +256,12 @@ def _run_stages(
     log_format: str | None,
     out: Path | None,
     until: str | None = None,
+    ray: str | None = None,
 ) -> None:
     from nasrec_opt.pipeline import StudyConfig
 
     config = StudyConfig.from_toml(study)  # first, so that a typo is reported at once
-    config = _with_format(config, log_format)
+    config = _with(config, log_format, ray)
     with reporting() as reporter:
         from nasrec_opt.pipeline import how_to_open, run_study
 

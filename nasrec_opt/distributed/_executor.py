@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from nasrec_opt.distributed._mapped import NotSharedError
 from nasrec_opt.distributed._pool import Note, WorkerPool
+from nasrec_opt.distributed._ray import RayPool
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Here:
 
 @contextmanager
 def executor_of(
-    function: Callable[[Any, Note], Any], workers: int, what: str
+    function: Callable[[Any, Note], Any], workers: int, what: str, *, ray: str | None = None
 ) -> Iterator[Executor]:
     """Start workers; if they cannot have the function, this process does the tasks instead.
 
@@ -65,15 +66,21 @@ def executor_of(
         function: Does a task; see `WorkerPool`.
         workers: Number of processes; 1 means this one.
         what: What is done, for the warning that one process does it.
+        ray: Address of the Ray cluster that has the processes, or None for this machine.
 
     Yields:
         The executor.
+
+    Raises:
+        MissingExtraError: An address is given, and Ray is not installed.
+        StudyError: There is no cluster at the address.
     """
+    pool: WorkerPool | RayPool | None = None
     try:
-        pool = WorkerPool(function, workers) if workers > 1 else None
+        if workers > 1:
+            pool = WorkerPool(function, workers) if ray is None else RayPool(function, workers, ray)
     except NotSharedError as error:
         logger.warning("%s by one process instead of %d: %s", what, workers, error)
-        pool = None
     if pool is None:
         yield Here(function)
         return

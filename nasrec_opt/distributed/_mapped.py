@@ -47,11 +47,13 @@ class Place:
     num_bytes: int
 
 
-def share(value: Any) -> IO[bytes]:
+def share(value: Any, *, with_files: bool = False) -> IO[bytes]:
     """Write an object for `read`.
 
     Args:
         value: The object, whose tensors are on the CPU.
+        with_files: Whether arrays that are mapped from a file are written as well, for a reader
+            that does not have the file.
 
     Returns:
         A file without a name: it is gone with the last process that has it open.
@@ -62,7 +64,7 @@ def share(value: Any) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's
     try:
         pickled = io.BytesIO()
-        _Writer(pickled, file).dump(value)
+        _Writer(pickled, file, with_files).dump(value)
         start = _append(file, pickled.getbuffer())
         file.write(start.to_bytes(8, "little"))
         file.flush()
@@ -78,17 +80,21 @@ def read(descriptor: int) -> Any:
     Args:
         descriptor: Of the file.
     """
-    whole = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
-    start = int.from_bytes(whole[-8:], "little")
-    return _Reader(io.BytesIO(whole[start:-8]), np.frombuffer(whole, np.uint8)).load()
+    return read_bytes(np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY), np.uint8))
+
+
+def read_bytes(whole: npt.NDArray[np.uint8]) -> Any:
+    """Read what `share` wrote, from the bytes of its file; arrays and tensors are views of them."""
+    start = int.from_bytes(whole[-8:].tobytes(), "little")
+    return _Reader(io.BytesIO(whole[start:-8].tobytes()), whole).load()
 
 
 class _Writer(Pickler):  # type: ignore[misc]  # the same
     """Pickles all but the arrays, which go to the file."""
 
-    def __init__(self, pickled: IO[bytes], file: IO[bytes]) -> None:
+    def __init__(self, pickled: IO[bytes], file: IO[bytes], with_files: bool) -> None:
         super().__init__(pickled, protocol=pickle.HIGHEST_PROTOCOL)
-        self._file = file
+        self._file, self._with_files = file, with_files
         self._written: dict[int, tuple[Any, int]] = {}  # by address: what must live on, and where
 
     def persistent_id(self, value: Any) -> Any:
@@ -103,7 +109,8 @@ class _Writer(Pickler):  # type: ignore[misc]  # the same
     def _array(self, array: npt.NDArray[Any]) -> Any:
         if array.nbytes < LEAST or array.dtype.hasobject or not array.flags.c_contiguous:
             return None
-        return "array", self._mapped(array) or self._put(array), array.dtype, array.shape
+        place = None if self._with_files else self._mapped(array)
+        return "array", place or self._put(array), array.dtype, array.shape
 
     def _mapped(self, array: npt.NDArray[Any]) -> Place | None:
         """The file of an array that is mapped as it is on disk."""

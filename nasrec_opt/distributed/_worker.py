@@ -10,6 +10,7 @@ import pickle
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -32,12 +33,24 @@ def main() -> None:
         parent.send(("note", values))
 
     while True:
-        try:
-            task = pickle.loads(tasks.get())
-            answer = pickle.dumps(("result", function(task, note)))
-        except Exception as error:
-            answer = _pickled(error)
-        parent.send_bytes(answer)
+        parent.send_bytes(answer_to(tasks.get(), function, note))
+
+
+def answer_to(task: bytes, function: Callable[[Any, Any], Any], note: Any) -> bytes:
+    """Do a pickled task.
+
+    Args:
+        task: What the function takes.
+        function: Does it.
+        note: A `Note`.
+
+    Returns:
+        Pickled `("result", ...)`, or `("error", ...)` with the error that the function raised.
+    """
+    try:
+        return pickle.dumps(("result", function(pickle.loads(task), note)))
+    except Exception as error:
+        return _pickled(error)
 
 
 def _listen(parent: Connection, tasks: queue.SimpleQueue[bytes]) -> None:

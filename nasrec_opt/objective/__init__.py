@@ -1,7 +1,7 @@
 """What `study.optimize` takes: a trial becomes a genotype, the genotype its metrics."""
 
 from nasrec_opt._metrics import METRICS
-from nasrec_opt.objective._ahead import lag_of
+from nasrec_opt.objective._ahead import answer, lag_of
 from nasrec_opt.objective._failures import FAILED
 from nasrec_opt.objective._metrics import Answer, by_operator, metrics_many
 from nasrec_opt.objective._objective import ACCELERATOR, Objective
@@ -16,6 +16,7 @@ __all__ = [
     "MODELS",
     "Answer",
     "Objective",
+    "answer",
     "by_operator",
     "describe_study",
     "finished_trials",

@@ -37,7 +37,29 @@ def lag_of(workers: int) -> int:
 
 
 def answer(objective: Objective, task: tuple[Genotype, float], note: Note) -> Answer:
-    """Answer a genotype: what a worker does."""
+    """Answer a genotype: what a worker does.
+
+    Args:
+        objective: Answers it.
+        task: The arguments of `Objective.answer`, the first of them a genotype of its space.
+        note: Ignored.
+
+    Returns:
+        What `Objective.answer` returns.
+
+    Raises:
+        DescriptionError: The accelerator refuses the genotype.
+        TrialError: The oracle or the accelerator fails, or does not return a finite number.
+
+    Example:
+        >>> from functools import partial
+        >>> from nasrec_opt import Objective, SearchSpace, search
+        >>> from nasrec_opt.distributed import WorkerPool
+        >>> objective = Objective(SearchSpace.nasrec_small(2), lambda genotype: 0.5)
+        >>> with WorkerPool(partial(answer, objective), workers=2) as pool:
+        ...     study = objective.create_study()
+        ...     search(study, objective, n_trials=4, workers=pool, lag=4)
+    """
     return objective.answer(*task)
 
 

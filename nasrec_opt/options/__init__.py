@@ -24,6 +24,7 @@ from nasrec_opt.options._ladder import LadderConfig
 from nasrec_opt.options._mlflow import MLflowConfig
 from nasrec_opt.options._oracle import AdagradFit, FineTune, Scratch
 from nasrec_opt.options._racing import Racing
+from nasrec_opt.options._ray import RayConfig
 from nasrec_opt.options._retrain import PAPER, RetrainConfig
 from nasrec_opt.options._scoring import Fidelity, LastLayer, OracleConfig, OracleOptions
 from nasrec_opt.options._search import SearchConfig
@@ -55,6 +56,7 @@ __all__ = [
     "PrecisionChoice",
     "Racing",
     "RankedBits",
+    "RayConfig",
     "RetrainConfig",
     "RetrainStageConfig",
     "Scratch",

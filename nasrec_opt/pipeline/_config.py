@@ -19,6 +19,7 @@ from nasrec_opt.options import (
     HardwareConfig,
     MLflowConfig,
     OracleConfig,
+    RayConfig,
     RetrainStageConfig,
     SearchConfig,
     SpaceConfig,
@@ -43,6 +44,7 @@ class StudyConfig:
         search: Table `[search]`: sampler, objectives, constraints and number of trials.
         retrain: Table `[retrain]`: how the best models are trained from scratch.
         mlflow: Table `[mlflow]`: where runs are logged.
+        ray: Table `[ray]`: the cluster that evaluates trials and trains models.
 
     Raises:
         StudyError: A value is out of range, or two values contradict each other.
@@ -58,6 +60,7 @@ class StudyConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     retrain: RetrainStageConfig = field(default_factory=RetrainStageConfig)
     mlflow: MLflowConfig = field(default_factory=MLflowConfig)
+    ray: RayConfig = field(default_factory=RayConfig)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):

@@ -13,7 +13,7 @@ from hw import shipped_technology
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt._settings import build_settings
 from nasrec_opt.errors import StudyError
-from nasrec_opt.options import HardwareConfig
+from nasrec_opt.options import HardwareConfig, RayConfig
 from nasrec_opt.pipeline._config import StudyConfig, based
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._folder import RunFolder
@@ -24,7 +24,8 @@ def keep_study(context: Context) -> None:
     """Write the study of a search, unless it is there already.
 
     Args:
-        context: The open run. The log is left out, since it is prepared.
+        context: The open run. The log is left out, since it is prepared, and the
+            cluster, which another command may not have.
     """
     file, values = context.folder.study_of(context.place), _portable(context.config)
     try:
@@ -67,5 +68,6 @@ def _portable(config: StudyConfig) -> dict[str, Any]:
     technology = config.hardware.technology
     if technology is not None and shipped_technology(technology.name) == technology:
         config = replace(config, hardware=HardwareConfig(technology=Path(technology.name)))
-    values: dict[str, Any] = as_json(replace(config, data=replace(config.data, source=None)))
+    data = replace(config.data, source=None)
+    values: dict[str, Any] = as_json(replace(config, data=data, ray=RayConfig()))
     return values

@@ -86,7 +86,13 @@ def climb_ladder(
 
     def ahead(genotypes: Sequence[Genotype], epochs: float) -> None:
         jobs = [Job(g, model_folder(folder, g.to_dict()), recipe, epochs) for g in genotypes]
-        train_ahead(jobs, dataset, config.retrain.workers, lambda done, total: None)
+        train_ahead(
+            jobs,
+            dataset,
+            config.retrain.workers,
+            lambda done, total: None,
+            ray=config.ray.address,
+        )
 
     def affordable(seconds_per_model: float) -> int:
         seconds = spent * ladder.share / (1 - ladder.share)

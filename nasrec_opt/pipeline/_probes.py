@@ -86,7 +86,7 @@ def train_probes(
     models: dict[Path, RetrainedModel] = {}
 
     def train(jobs: Sequence[Job], report: Callable[[StudyError], None]) -> None:
-        train_ahead(jobs, dataset, config.retrain.workers, progress)
+        train_ahead(jobs, dataset, config.retrain.workers, progress, ray=config.ray.address)
         for job in jobs:
             try:
                 job.run(dataset, progress)

@@ -99,7 +99,7 @@ class _Retraining:
         self.judge = Judge.of_run(folder, dataset)
         self.conditions = conditions_of_study(config, dataset.features, balance=supernet.balance)
         self._study = study
-        self._workers = config.retrain.workers
+        self._workers, self._ray = config.retrain.workers, config.ray.address
         self._trainings = Trainings(config, folder, dataset, supernet.balance)
         self._seeds = self._trainings.seeds
         # A search in floating point did not score models at their bits.
@@ -119,7 +119,7 @@ class _Retraining:
         trainings = self._trainings
         wanted = [(seed, genotype) for seed, (genotype, _) in product(self._seeds, chosen)]
         ahead = [trainings.job(genotype, seed) for seed, genotype in wanted]
-        train_ahead(ahead, trainings.dataset, self._workers, progress)
+        train_ahead(ahead, trainings.dataset, self._workers, progress, ray=self._ray)
         members = []
         for done, (seed, genotype) in enumerate(wanted):
             progress(done, len(wanted))

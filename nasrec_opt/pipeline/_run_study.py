@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nasrec_opt.distributed import connected
 from nasrec_opt.errors import DataError
 from nasrec_opt.pipeline._checks import check_study
 from nasrec_opt.pipeline._config import StudyConfig
@@ -47,7 +48,7 @@ def run_study(
     Raises:
         DataError: The log is bad.
         StudyError: The folder holds something made with other settings, or another process works in
-            it; or no stage is called `until`.
+            it; or no stage is called `until`; or there is no Ray cluster where the study says.
     """
     reporter = reporter or SilentReporter()
     folder = RunFolder(out)
@@ -59,6 +60,7 @@ def run_study(
     from nasrec_opt.pipeline._run import Run  # loads torch; earlier errors are reported without it
 
     with (
+        connected(config.ray.address),
         warnings_as_notes(reporter),
         folder.locked(),
         Run(config, folder, data or config.data.source, reporter, stages) as run,

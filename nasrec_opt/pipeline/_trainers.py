@@ -13,13 +13,14 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 
 from nasrec_opt.data import Dataset
-from nasrec_opt.distributed import Note, WorkerDiedError, WorkerPool
+from nasrec_opt.distributed import Note, RayPool, WorkerDiedError, WorkerPool
 from nasrec_opt.errors import StudyError
 from nasrec_opt.ladder import rung_epochs
 from nasrec_opt.pipeline._search import Progress
@@ -103,7 +104,12 @@ class Job:
 
 
 def train_ahead(
-    jobs: Sequence[Job], dataset: Dataset, workers: int | None, progress: Progress
+    jobs: Sequence[Job],
+    dataset: Dataset,
+    workers: int | None,
+    progress: Progress,
+    *,
+    ray: str | None = None,
 ) -> None:
     """Train models in processes of their own; a single model is left to the caller.
 
@@ -113,20 +119,27 @@ def train_ahead(
     Args:
         jobs: The trainings, of different models.
         dataset: The log that they learn.
-        workers: Maximum number of processes; None for `default_trainers`.
+        workers: Maximum number of processes; None for `default_trainers`, or for as many as a
+            cluster has cores.
         progress: Called with (steps done, steps at most), all trainings together.
+        ray: Address of the Ray cluster that has the processes, or None for this machine. Dataset
+            and folders must have the same paths on all of its machines.
     """
     jobs = [job for job in jobs if not job.is_done(dataset)]
-    number_of = min(workers or default_trainers(dataset), len(jobs))
+    usual = default_trainers(dataset) if ray is None else len(jobs)
+    number_of = min(workers or usual, len(jobs))
     if number_of < 2:
         return
     told, steps = [(0, 0)] * len(jobs), [(0, 0)] * len(jobs)
-    with WorkerPool(partial(_train, dataset), number_of, attempts=1) as pool:
+    with _pool(dataset, number_of, ray) as pool:
 
         def noted(place: int, done: int, of: int) -> None:
             steps[place] = (done, of)
 
-        futures = {pool.submit(job, partial(noted, place)) for place, job in enumerate(jobs)}
+        futures = {
+            pool.submit(replace(job, folder=job.folder.absolute()), partial(noted, place))
+            for place, job in enumerate(jobs)
+        }
         while futures:
             ended, futures = wait(futures, timeout=TELL_S, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -134,6 +147,14 @@ def train_ahead(
             if steps != told:
                 told = list(steps)
                 progress(sum(done for done, _ in told), sum(of for _, of in told))
+
+
+def _pool(dataset: Dataset, workers: int, ray: str | None) -> WorkerPool | RayPool:
+    if ray is None:
+        return WorkerPool(partial(_train, dataset), workers, attempts=1)
+    there = copy(dataset)
+    there.path = dataset.path.absolute()
+    return RayPool(partial(_train, there), workers, ray)
 
 
 def _warn(error: BaseException | None) -> None:

@@ -30,7 +30,9 @@ def default_trainers(dataset: Dataset) -> int:
     return _default(dataset, MOST_TRAINERS, 3 * table)
 
 
-def evaluators(search: SearchConfig, dataset: Dataset, study: optuna.Study) -> tuple[int, int]:
+def evaluators(
+    search: SearchConfig, dataset: Dataset, study: optuna.Study, *, on_cluster: bool = False
+) -> tuple[int, int]:
     """Number of processes that evaluate the trials of a study, and its lag.
 
     Unless the study file has a number of workers, the lag follows from the log and the study alone,
@@ -40,6 +42,7 @@ def evaluators(search: SearchConfig, dataset: Dataset, study: optuna.Study) -> t
         search: The options of the search.
         dataset: What answers come from.
         study: The study; the lag is written down in it.
+        on_cluster: Whether the processes are not of this machine, whose cores do not bound them.
     """
     known = study.user_attrs.get(LAG)
     if known is None and study.get_trials(deepcopy=False, states=BEGUN):
@@ -50,7 +53,10 @@ def evaluators(search: SearchConfig, dataset: Dataset, study: optuna.Study) -> t
         is_alone = search.pruner != "none" or _is_short(dataset)
         usual = lag_of(1 if is_alone else MOST_EVALUATORS)
         lag = usual if known is None else known
-        workers = 1 if lag == 1 else _default(dataset, MOST_EVALUATORS, MEMORY_BYTES)
+        usual_workers = MOST_EVALUATORS
+        if not on_cluster:
+            usual_workers = _default(dataset, MOST_EVALUATORS, MEMORY_BYTES)
+        workers = 1 if lag == 1 else usual_workers
     if lag != (known or 1):
         study.set_user_attr(LAG, lag)
     return workers, lag

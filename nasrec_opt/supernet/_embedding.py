@@ -123,9 +123,7 @@ class PartialEmbedding(FusedEmbedding):
         return self.place[super().rows_of(sparse)]
 
     def reset(self) -> None:
-        """Copy the vectors from the whole tables again."""
-        with torch.no_grad():
-            torch.index_select(self._whole.table.data, 0, self._kept, out=self.table.data)
-            if self.first_order is not None and self._whole.first_order is not None:
-                whole = self._whole.first_order.data
-                torch.index_select(whole, 0, self._kept, out=self.first_order.data)
+        """Copy the vectors from the whole tables again, to memory that nobody else has."""
+        self.table.data = self._whole.table.data[self._kept]
+        if self.first_order is not None and self._whole.first_order is not None:
+            self.first_order.data = self._whole.first_order.data[self._kept]

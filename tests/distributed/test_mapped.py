@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nasrec_opt.distributed import NotSharedError
-from nasrec_opt.distributed._mapped import read, share
+from nasrec_opt.distributed._mapped import read, read_bytes, share
 
 
 def sent(value):
@@ -54,6 +54,20 @@ def test_an_array_of_a_file_stays_in_its_file(tmp_path):
     rows = np.asarray(np.load(tmp_path / "rows.npy", mmap_mode="r"))
     with share({"rows": rows, "last": rows[500_000:]}) as file:
         assert file.seek(0, 2) < 10_000
+
+
+def test_an_array_of_a_file_is_sent_to_who_does_not_have_it(tmp_path):
+    np.save(tmp_path / "rows.npy", np.arange(1_000_000))
+    rows = np.asarray(np.load(tmp_path / "rows.npy", mmap_mode="r"))
+    with share({"rows": rows, "last": rows[500_000:]}, with_files=True) as file:
+        (tmp_path / "rows.npy").unlink()
+        file.seek(0)
+        whole = np.frombuffer(file.read(), np.uint8)
+    found = read_bytes(whole)
+    np.testing.assert_array_equal(found["last"], np.arange(500_000, 1_000_000))
+    assert np.shares_memory(found["rows"], whole)
+    with pytest.raises(ValueError, match="read-only"):
+        found["rows"][0] = 1
 
 
 def test_memory_that_is_shared_is_written_once_and_stays_shared():

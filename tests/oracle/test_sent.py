@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from oracle.models import SPACE, oracle_of
 
 from hw import Noise, ReRAM
-from nasrec_opt.distributed._mapped import read, share
+from nasrec_opt.data import Dataset
+from nasrec_opt.distributed._mapped import read, read_bytes, share
 from nasrec_opt.lowering import CrossbarCells
 from nasrec_opt.options import AdagradFit, FineTune, Scratch
 from nasrec_opt.oracle import NoisyOracle
@@ -33,6 +36,24 @@ def test_answers_are_the_same_at_every_fidelity(supernet, dataset, name):
     assert sent.evaluate(genotypes[0]) == before
     assert sent.evaluate_many(genotypes) == oracle.evaluate_many(genotypes)
     assert sent.data_fingerprint == oracle.data_fingerprint
+
+
+@pytest.mark.parametrize("name", FIDELITIES)
+def test_an_oracle_needs_no_file_and_writes_to_nothing_that_was_sent(
+    supernet, dataset, name, tmp_path
+):
+    """On another machine it reads the rows and weights that all oracles of that machine read."""
+    folder = shutil.copytree(dataset.path, tmp_path / "dataset")
+    oracle = oracle_of(supernet, Dataset.open(folder, **dataset.view), **FIDELITIES[name])
+    genotype = SPACE.sample(np.random.default_rng(0))
+    with share(oracle, with_files=True) as file:
+        file.seek(0)
+        whole = np.frombuffer(bytearray(file.read()), np.uint8)
+    shutil.rmtree(folder)
+    before = whole.copy()
+    answer = read_bytes(whole).evaluate(genotype)
+    assert answer == oracle_of(supernet, dataset, **FIDELITIES[name]).evaluate(genotype)
+    assert np.array_equal(whole, before)
 
 
 def test_a_noisy_oracle_can_be_sent(supernets, dataset):

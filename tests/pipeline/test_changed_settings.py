@@ -78,6 +78,7 @@ OTHER: dict[str, Any] = {
     "search.evolution.population_size": 65,
     "retrain.genotypes": ("published:kdd-small",),
     "retrain.model.learning_rates": (0.01,),
+    "ray.address": "head:6379",
     "mlflow.uri": "http://127.0.0.1:5000",
     "mlflow.experiment": "team/ads",
     "mlflow.tags": {"team": "ads"},

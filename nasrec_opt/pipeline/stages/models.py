@@ -51,7 +51,8 @@ def _train(context: Context, genotypes: Mapping[str, Genotype]) -> str:
     dataset, trainings = context.dataset(), trainings_of(context)
     advance = context.reporter.advance
     jobs = [trainings.job(g, seed) for seed in trainings.seeds for g in genotypes.values()]
-    train_ahead(jobs, dataset, context.config.retrain.workers, advance)
+    config = context.config
+    train_ahead(jobs, dataset, config.retrain.workers, advance, ray=config.ray.address)
     for job in jobs:
         job.model(dataset, advance)
     folder = context.folder

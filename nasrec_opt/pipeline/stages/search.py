@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 
 import optuna
 
-from nasrec_opt.objective import Objective, finished_trials, search
+from nasrec_opt.distributed import Executor, executor_of
+from nasrec_opt.objective import Objective, answer, finished_trials, search
 from nasrec_opt.pipeline import _sentences as sentences
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._cost import accelerator_of
@@ -54,17 +58,17 @@ def _run(context: Context) -> str:
     describe_run(study, tracker, config, folder, context.dataset())
     tracker.log_study(study, objective)
     tracker.sync(study)
-    workers, lag = evaluators(config.search, context.dataset(), study)
-    started = time.perf_counter()
-    search(
-        study,
-        objective,
-        n_trials=config.search.n_trials,
-        callbacks=[tracker],
-        progress=context.reporter.advance,
-        workers=workers,
-        lag=lag,
-    )
+    with _evaluators(context, study, objective, already) as (workers, lag):
+        started = time.perf_counter()
+        search(
+            study,
+            objective,
+            n_trials=config.search.n_trials,
+            callbacks=[tracker],
+            progress=context.reporter.advance,
+            workers=workers,
+            lag=lag,
+        )
     seconds = time.perf_counter() - started
     tracker.flush()
     show_importances(study)
@@ -77,6 +81,21 @@ def _run(context: Context) -> str:
         seconds=seconds,
         start_up=started - before,
     )
+
+
+@contextmanager
+def _evaluators(
+    context: Context, study: optuna.Study, objective: Objective, already: int
+) -> Iterator[tuple[int | Executor, int]]:
+    """Who evaluates trials, and the lag: processes of a cluster, or a number of this machine's."""
+    search, ray = context.config.search, context.config.ray.address
+    workers, lag = evaluators(search, context.dataset(), study, on_cluster=ray is not None)
+    if ray is None or workers == 1:
+        yield workers, lag
+        return
+    workers = min(workers, search.n_trials - already)
+    with executor_of(partial(answer, objective), workers, "trials are evaluated", ray=ray) as there:
+        yield there, lag
 
 
 def _begun(context: Context) -> optuna.Study:
