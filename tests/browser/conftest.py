@@ -7,9 +7,12 @@ import shutil
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(tmp_path_factory):
-    """Debian's chromium, headless."""
+    """Debian's chromium, headless.
+
+    It ends with the last test that needs it: even a still page takes a tenth of a core.
+    """
     pytest.importorskip("selenium", reason="the extra 'dev' is not installed")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
