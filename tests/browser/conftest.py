@@ -7,11 +7,11 @@ import shutil
 import pytest
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """Debian's chromium, headless.
 
-    It ends with the last test that needs it: even a still page takes a tenth of a core.
+    It ends with the tests of a file: even a still page takes a tenth of a core.
     """
     pytest.importorskip("selenium", reason="the extra 'dev' is not installed")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
