@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 from samplers.distributions import NAN, distributions
@@ -225,9 +226,30 @@ def test_any_parameters_are_searched_and_the_search_resumed(
         for name, value in trial.params.items():
             distribution = trial.distributions[name]
             has_step = getattr(distribution, "step", None) not in (None, 1)
-            # Of steps that floats tell apart badly, Optuna refuses its own values; so it does of a
-            # range of one integer that no float holds, for which it asks no sampler.
-            assert contains(distribution, value) or has_step or distribution.single()
+            # Of steps that floats tell apart badly, Optuna refuses its own values, and of a range
+            # of integers none of which is a float, all values, since it keeps floats.
+            assert contains(distribution, value) or has_step or not has_floats(distribution)
+
+
+def has_floats(distribution: BaseDistribution) -> bool:
+    """Whether a float holds any number of a range of integers."""
+    if not isinstance(distribution, IntDistribution):
+        return True
+    least = float(distribution.low)
+    if least < distribution.low:
+        least = math.nextafter(least, math.inf)
+    return least <= distribution.high
+
+
+@pytest.mark.parametrize(("low", "high"), [(2**60 + 1, 2**60 + 2), (2**60 + 1, 2**60 + 300)])
+def test_integers_that_few_floats_hold_are_searched(low, high):
+    space: dict[str, BaseDistribution] = {"n": IntDistribution(low, high)}
+    study = searched(RegularizedEvolutionSampler(**SIZES, seed=0), asks(space), 12)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 12
+    found = {trial.params["n"] for trial in study.trials}
+    assert found <= {2**60, 2**60 + 256}
+    if has_floats(space["n"]):
+        assert found == {2**60 + 256}
 
 
 @pytest.mark.parametrize("screening", [1, 4])
