@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nasrec_opt._addresses import knock
+from nasrec_opt.distributed._answers import answer_to
 from nasrec_opt.distributed._mapped import NotSharedError, read_bytes, share
 from nasrec_opt.distributed._pool import ATTEMPTS, THREADS, Note, WorkerDiedError
-from nasrec_opt.distributed._worker import answer_to
 from nasrec_opt.errors import MissingExtraError, StudyError
 
 NOTES_S = 0.5  # between two looks for notes

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 import queue
 import sys
 import threading
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from nasrec_opt.distributed._answers import answer_to
 from nasrec_opt.distributed._mapped import read
 
 
@@ -36,23 +35,6 @@ def main() -> None:
         parent.send_bytes(answer_to(tasks.get(), function, note))
 
 
-def answer_to(task: bytes, function: Callable[[Any, Any], Any], note: Any) -> bytes:
-    """Do a pickled task.
-
-    Args:
-        task: What the function takes.
-        function: Does it.
-        note: A `Note`.
-
-    Returns:
-        Pickled `("result", ...)`, or `("error", ...)` with the error that the function raised.
-    """
-    try:
-        return pickle.dumps(("result", function(pickle.loads(task), note)))
-    except Exception as error:
-        return _pickled(error)
-
-
 def _listen(parent: Connection, tasks: queue.SimpleQueue[bytes]) -> None:
     """Wait for tasks also while one is done: the end of the parent is the end of this process."""
     try:
@@ -60,16 +42,6 @@ def _listen(parent: Connection, tasks: queue.SimpleQueue[bytes]) -> None:
             tasks.put(parent.recv_bytes())
     except (EOFError, OSError):
         os._exit(1)
-
-
-def _pickled(error: Exception) -> bytes:
-    """The error, or one that says the same if it cannot be sent."""
-    try:
-        answer = pickle.dumps(("error", error))
-        pickle.loads(answer)
-    except Exception:
-        return pickle.dumps(("error", RuntimeError(f"{type(error).__name__}: {error}")))
-    return answer
 
 
 if __name__ == "__main__":

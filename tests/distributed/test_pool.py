@@ -58,6 +58,12 @@ def pool():
         yield pool
 
 
+def test_workers_write_nothing_to_the_console_of_a_run(capfd):
+    with WorkerPool(work, 2) as pool:
+        assert [pool.submit(("value", n)).result() for n in range(2)] == [0, 1]
+    assert capfd.readouterr() == ("", "")
+
+
 def test_results_errors_and_notes_come_back(pool, tmp_path):
     noted = []
     results = [pool.submit(("give", number)) for number in range(20)]
