@@ -75,7 +75,7 @@ class Trained(NamedTuple):
         return float(log_losses(logits, self.chance).mean())
 
     def averaged(self, models: Sequence[Model], most: int, epochs: int = 2) -> float:
-        """The same of the ensemble that validation rows choose, each model at so many epochs."""
+        """The same for the ensemble that validation rows choose, each model at so many epochs."""
         validation = np.concatenate([model.validation[:epochs] for model in models])
         test = np.concatenate([model.test[:epochs] for model in models])
         return self.expected(test[choose_members(validation, self.labels, most)].mean(axis=0))

@@ -237,7 +237,7 @@ def add_setup_options(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=int, default=128, help="rows of a step of a supernet")
     add("--epochs", type=int, default=3, help="passes of a supernet's training")
     add("--learning-rate", type=float, default=0.03, help="Adagrad's, of supernets")
-    add("--embedding-rate", type=float, default=0.05, help="the same of their embedding tables")
+    add("--embedding-rate", type=float, default=0.05, help="the same for their embedding tables")
     add("--embedding-prior", type=float, default=0.25, help="initial value of those accumulators")
     add("--truth-batch-size", type=int, default=512, help="rows of a step from scratch")
     add("--truth-epochs", type=int, default=1, help="passes of a training from scratch")

@@ -69,7 +69,7 @@ class SpilledCodeBook(ExitStack):
         for values, start, last in zip(coded.get_columns(), self._ends[-1], largest, strict=True):
             codes = values.to_physical()
             texts = texts_of(np.arange(0 if last is None else last + 1), values.dtype)
-            self._values.append(pl.DataFrame({"value": pl.concat([NOTHING, texts])}))
+            self._values.append(pl.DataFrame({"value": pl.concat([MISSING, texts])}))
             columns.append((codes + (start + 1)).fill_null(start))
             ends.append(start + 1 + len(texts))
         self._ends.append(ends)
@@ -144,7 +144,7 @@ class SpilledCodeBook(ExitStack):
         return counter.table, high
 
 
-NOTHING = pl.Series("value", [None], dtype=pl.String)
+MISSING = pl.Series("value", [None], dtype=pl.String)
 NO_IDS = np.ones(1, np.int32)
 
 

@@ -53,10 +53,12 @@ def evaluators(
         is_alone = search.pruner != "none" or _is_short(dataset)
         usual = lag_of(1 if is_alone else MOST_EVALUATORS)
         lag = usual if known is None else known
-        usual_workers = MOST_EVALUATORS
-        if not on_cluster:
-            usual_workers = _default(dataset, MOST_EVALUATORS, MEMORY_BYTES)
-        workers = 1 if lag == 1 else usual_workers
+        if lag == 1:
+            workers = 1
+        elif on_cluster:
+            workers = MOST_EVALUATORS
+        else:
+            workers = _default(dataset, MOST_EVALUATORS, MEMORY_BYTES)
     if lag != (known or 1):
         study.set_user_attr(LAG, lag)
     return workers, lag

@@ -117,7 +117,7 @@ class Known(NamedTuple):
     sparse_sums: Mask = 0
 
 
-NOTHING = Known()
+NONE_KNOWN = Known()
 
 
 class Live(NamedTuple):
@@ -134,7 +134,7 @@ class Live(NamedTuple):
     sparse_read: Mask
 
 
-def live_parts(readings: Sequence[Reading], known: Known = NOTHING) -> Live:
+def live_parts(readings: Sequence[Reading], known: Known = NONE_KNOWN) -> Live:
     """Find which parts of each block have to run for the logit, from the last block to the first.
 
     Args:
@@ -157,7 +157,7 @@ def live_parts(readings: Sequence[Reading], known: Known = NOTHING) -> Live:
         use_dense_to_sparse = sparse_out & reading.dense_to_sparse
         dense_pre = dense_out | use_dense_to_sparse
         sparse_pre = sparse_out | (use_sparse_to_dense & reading.has_sparse)
-        if known is not NOTHING:
+        if known is not NONE_KNOWN:
             dense_pre = dense_pre & ((known.dense_sums >> number) & 1 == 0)
             sparse_pre = sparse_pre & ((known.sparse_sums >> number) & 1 == 0)
         reads_sparse = sparse_pre | (dense_pre & reading.dense_reads_sparse)
