@@ -73,7 +73,9 @@ def check() -> None:
 
 def main() -> None:
     """Read the options, time both strategies, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, nargs="*", default=[100, 500])
     parser.add_argument("--own", type=int, nargs="*", default=[20])
     parser.add_argument("--rounds", type=int, default=2)

@@ -239,7 +239,9 @@ def faults(seed: int, count: int) -> Iterator[tuple[int, str, str]]:
 
 def main() -> None:
     """Read inputs and print the faults and the outcomes."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--inputs", type=int, default=2000, help="number of inputs")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

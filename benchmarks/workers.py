@@ -154,7 +154,9 @@ def memory_over_trials(run: Path, trials: int) -> None:
 
 def main() -> None:
     """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--oracle", type=Path, metavar="RUN", help="run folder with a supernet")
     parser.add_argument("--retrain", type=Path, metavar="DATASET", help="prepared dataset")
     parser.add_argument("--memory", type=Path, metavar="RUN", help="run folder with a supernet")
