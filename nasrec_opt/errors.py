@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nasrec_opt._secrets import redacted
+
 __all__ = [
     "DataError",
     "GenotypeError",
@@ -18,7 +20,10 @@ __all__ = [
 
 
 class NasrecError(Exception):
-    """Root of the errors of this library."""
+    """Root of the errors of this library; its message has no secrets of the environment in it."""
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 class GenotypeError(NasrecError, ValueError):

@@ -13,6 +13,7 @@ import pytest
 from cli_server import Command, CommandServer
 from hypothesis import settings
 from patience import PATIENCE_S
+from servers import PostgreSQL, postgresql_programs
 
 # A slow machine is no failure: nothing here is timed.
 settings.register_profile("untimed", deadline=None)
@@ -140,6 +141,18 @@ def cli(start: Start) -> Cli:
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of this session's own."""
+    pytest.importorskip("psycopg", reason="the extra 'postgresql' is not installed")
+    programs = postgresql_programs()
+    if programs is None:
+        pytest.skip("needs the programs of PostgreSQL: initdb, pg_ctl")
+    server = PostgreSQL(programs)
+    yield server
+    server.stop()
 
 
 def environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -60,15 +60,7 @@ def serve(
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                urllib.request.urlopen(address + path, timeout=2)
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"{command[0]} did not answer on {address}")
-                time.sleep(0.2)
+        _wait(process, lambda: urllib.request.urlopen(address + path, timeout=2).close(), address)
         yield address
     finally:
         with suppress(ProcessLookupError):
@@ -82,13 +74,28 @@ def grpc_proxy(behind: str) -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-c", _PROXY, behind, str(port)],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
+    address = f"grpc://127.0.0.1:{port}"
     try:
-        yield f"grpc://127.0.0.1:{port}"
+        _wait(process, lambda: socket.create_connection(("127.0.0.1", port), 2).close(), address)
+        yield address
     finally:
         process.terminate()
         process.wait(timeout=PATIENCE_S)
+
+
+def _wait(process: subprocess.Popen[bytes], knock: Callable[[], None], address: str) -> None:
+    """Knock until a server answers; one that has ended never will."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            knock()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"nothing answered on {address}")
+            time.sleep(0.2)
 
 
 class PostgreSQL:

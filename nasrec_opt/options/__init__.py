@@ -29,6 +29,7 @@ from nasrec_opt.options._retrain import PAPER, RetrainConfig
 from nasrec_opt.options._scoring import Fidelity, LastLayer, OracleConfig, OracleOptions
 from nasrec_opt.options._search import SearchConfig
 from nasrec_opt.options._space import SpaceConfig
+from nasrec_opt.options._storage import StorageConfig
 from nasrec_opt.options._supernet import TrainConfig
 from nasrec_opt.options._winners import RetrainStageConfig
 
@@ -62,6 +63,7 @@ __all__ = [
     "Scratch",
     "SearchConfig",
     "SpaceConfig",
+    "StorageConfig",
     "Strategy",
     "TieBreak",
     "TrainConfig",

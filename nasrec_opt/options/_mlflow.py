@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nasrec_opt._addresses import VARIABLE, require_no_secret
 from nasrec_opt.errors import StudyError
 
 
@@ -15,7 +16,8 @@ class MLflowConfig:
 
     Args:
         uri: Tracking URI, such as a server's address; the server's artifact store is used too. Log
-            in with MLflow's environment variables. None means `mlflow.db` in the run folder.
+            in with MLflow's environment variables, or with a password that `${NAME}` in the URI
+            takes from the environment. None means `mlflow.db` in the run folder.
         experiment: Name of the experiment. None means the study's.
         tags: Table of tags of all runs.
         reference_point: Table of the hypervolume's reference point, a value for each objective.
@@ -34,11 +36,14 @@ class MLflowConfig:
     register: bool = True
 
     def __post_init__(self) -> None:
-        if self.uri is not None and "://" not in self.uri and self.uri != "databricks":
-            raise StudyError(
-                "uri: expected the address of an MLflow store, such as "
-                f"'http://mlflow.example:5000', got {self.uri!r}"
-            )
+        if self.uri is not None:
+            require_no_secret("uri", self.uri)
+            is_named = self.uri == "databricks" or VARIABLE.fullmatch(self.uri)
+            if not is_named and "://" not in self.uri:
+                raise StudyError(
+                    "uri: expected the address of an MLflow store, such as "
+                    f"'http://mlflow.example:5000', got {self.uri!r}"
+                )
         if self.experiment == "":
             raise StudyError("experiment: expected a name, got an empty one")
         for name, value in (self.reference_point or {}).items():

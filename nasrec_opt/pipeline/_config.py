@@ -23,6 +23,7 @@ from nasrec_opt.options import (
     RetrainStageConfig,
     SearchConfig,
     SpaceConfig,
+    StorageConfig,
     TrainConfig,
 )
 from nasrec_opt.options._winners import on_recipe
@@ -43,6 +44,7 @@ class StudyConfig:
         hardware: Table `[hardware]`: the accelerator that the models run on.
         search: Table `[search]`: sampler, objectives, constraints and number of trials.
         retrain: Table `[retrain]`: how the best models are trained from scratch.
+        storage: Table `[storage]`: where the Optuna study is.
         mlflow: Table `[mlflow]`: where runs are logged.
         ray: Table `[ray]`: the cluster that evaluates trials and trains models.
 
@@ -59,6 +61,7 @@ class StudyConfig:
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     retrain: RetrainStageConfig = field(default_factory=RetrainStageConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
     mlflow: MLflowConfig = field(default_factory=MLflowConfig)
     ray: RayConfig = field(default_factory=RayConfig)
 

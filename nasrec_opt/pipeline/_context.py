@@ -23,7 +23,7 @@ from nasrec_opt.pipeline._precision import with_precision
 from nasrec_opt.pipeline._proposer import make_proposer
 from nasrec_opt.pipeline._search import require_settings
 from nasrec_opt.pipeline._searches import name_of_search, place_of, studies_of
-from nasrec_opt.pipeline._storage import open_study
+from nasrec_opt.pipeline._storage import home_of, open_study
 from nasrec_opt.supernet import Supernet, best_device
 from nasrec_opt.tracking import NullTracker, Tracker
 
@@ -105,10 +105,10 @@ class Context:
             StudyError: There is no study and `create` is false, or it belongs to another search.
         """
         config = self.config
-        if not create and not self.folder.study_db.exists():
-            raise StudyError(f"{self.folder.study_db}: expected the study, found nothing there")
+        if not create and self.study_name not in studies_of(self.folder):
+            raise StudyError(f"{home_of(self.folder)}: expected the study, found nothing there")
         study = open_study(
-            self.folder.study_db,
+            self.folder,
             self.study_name,
             space=self.space,
             metric_names=config.search.objectives,

@@ -62,6 +62,16 @@ class RunFolder:
         """Optuna's storage."""
         return self.path / "study.db"
 
+    @property
+    def storage_record(self) -> Path:
+        """Where the studies are, if that is not `study_db`."""
+        return self.path / "storage.json"
+
+    @property
+    def study_file(self) -> Path:
+        """The file that a search leaves: its storage, or the record of where it is."""
+        return self.storage_record if self.storage_record.exists() else self.study_db
+
     def study_of(self, search: str) -> Path:
         """Locate the settings of a search, as the study file gave them.
 

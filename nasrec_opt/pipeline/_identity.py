@@ -200,7 +200,8 @@ def settings_in_force(
         is_dataset: Whether the source was a dataset, prepared by options of its own.
     """
     settings: dict[str, Any] = as_json(config)
-    del settings["mlflow"], settings["ray"]  # where things are is not a setting of the study
+    for name in ("storage", "mlflow", "ray"):  # where things are is not a setting of the study
+        del settings[name]
     data, oracle, search = settings["data"], settings["oracle"], settings["search"]
     del settings["retrain"]["workers"], search["workers"]
     data["source"] = source

@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 
+from nasrec_opt._addresses import resolved
 from nasrec_opt._files import write_json
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.data import Dataset
@@ -14,6 +15,8 @@ from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._identity import settings_in_force
 from nasrec_opt.pipeline._proposer import name_of_proposer
 from nasrec_opt.tracking import MLflowLogger, Tracker
+
+URI = "[mlflow]: uri"  # of an option, for messages
 
 
 def open_tracker(config: StudyConfig, folder: RunFolder, fingerprint: str) -> Tracker:
@@ -26,12 +29,13 @@ def open_tracker(config: StudyConfig, folder: RunFolder, fingerprint: str) -> Tr
 
     Raises:
         MissingExtraError: MLflow is not installed.
+        StudyError: A variable of the address is not set, or the store cannot be opened.
     """
     where = config.mlflow
     experiment = where.experiment or config.name
     is_local = where.uri is None
     logger = MLflowLogger(
-        where.uri or sqlite_url(folder.mlflow_db),
+        sqlite_url(folder.mlflow_db) if where.uri is None else resolved(URI, where.uri),
         experiment=experiment,
         tags={
             **where.tags,

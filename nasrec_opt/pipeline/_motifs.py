@@ -122,7 +122,7 @@ def _space_of(results: Path) -> SearchSpace | None:
         studies = studies_of(folder)
         for name in studies:
             if folder.results_of(place_of(name, studies)) == results:
-                with stored_study(folder.study_db, name) as study:
+                with stored_study(folder, name) as study:
                     return space_of(study)
     return None
 
@@ -138,7 +138,7 @@ def _of_run(
         raise StudyError(
             f"{folder.path}: --search: expected one of {', '.join(names)}, got {search!r}"
         )
-    with stored_study(folder.study_db, search or names[0]) as study:
+    with stored_study(folder, search or names[0]) as study:
         record, space = read_study(study), space_of(study)
     trials = record.front_trials
     if top is not None:

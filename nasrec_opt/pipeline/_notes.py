@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nasrec_opt._secrets import redacted
 from nasrec_opt.pipeline._console import Reporter
 
 
@@ -28,4 +29,4 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """A note for each warning."""
-        self._reporter.note(record.getMessage())
+        self._reporter.note(redacted(record.getMessage()))

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from nasrec_opt._addresses import in_shell
 from nasrec_opt._files import read_json
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._storage import home_of
 from nasrec_opt.serving import find_results
 from nasrec_opt.tracking import relocate
 
@@ -73,14 +75,9 @@ def how_to_open(folder: RunFolder, search: str = "") -> str:
         A few lines of text.
     """
     report = folder.report_of(search)
-    study = sqlite_url(folder.study_db)
     lines: list[tuple[object, ...]] = [
         ("HTML report", report, f"open {report.absolute().as_uri()} in a browser"),
-        (
-            "Optuna storage",
-            folder.study_db,
-            f"optuna-dashboard {shlex.quote(study)} --artifact-dir {_argument(folder.drawings)}",
-        ),
+        _optuna(folder),
         _mlflow(folder),
     ]
     served = _served(folder, search)
@@ -95,13 +92,24 @@ def how_to_open(folder: RunFolder, search: str = "") -> str:
     )
 
 
+def _optuna(folder: RunFolder) -> tuple[object, ...]:
+    """The lines on the Optuna storage; the dashboard cannot read from a proxy."""
+    home = home_of(folder)
+    is_here = home == str(folder.study_db)
+    study = sqlite_url(folder.study_db) if is_here else home.removeprefix("journal://")
+    if study.startswith("grpc:"):
+        return "Optuna storage", home
+    command = f"optuna-dashboard {in_shell(study)} --artifact-dir {_argument(folder.drawings)}"
+    return "Optuna storage", home, command
+
+
 def _mlflow(folder: RunFolder) -> tuple[object, ...]:
     """The lines on the MLflow store; a tracking server has a page without starting anything."""
     logged, address = _logged(folder), _store(folder)
     if urlsplit(address).scheme in ("http", "https"):
         page = f"{address.rstrip('/')}{logged['page']}"
         return "MLflow server", address, f"open {page} in a browser"
-    command = f"mlflow ui --backend-store-uri {shlex.quote(address)}"
+    command = f"mlflow ui --backend-store-uri {in_shell(address)}"
     where = folder.mlflow_db if logged["uri"] is None else address
     return "MLflow store", where, command, f"open {MLFLOW_UI}{logged['page']} in a browser"
 
@@ -113,17 +121,19 @@ def _served(folder: RunFolder, search: str) -> tuple[object, ...]:
         address = f"{record['address']} (version {record['version']})"
     except (OSError, ValueError, TypeError, KeyError):
         return ()
-    where = shlex.quote(_store(folder))
+    where = in_shell(_store(folder))
     model = shlex.quote(record["address"])
     command = f"MLFLOW_TRACKING_URI={where} mlflow models serve -m {model} --env-manager local"
     return "Champion", address, command
 
 
 def _store(folder: RunFolder) -> str:
-    """The tracking URI of a run, without a password."""
+    """The tracking URI of a run; of a server without a user, whom MLflow's variables name."""
     uri: str | None = _logged(folder)["uri"]
     if uri is None:
         return sqlite_url(folder.mlflow_db)
+    if not uri.startswith(("http://", "https://")):
+        return uri
     server = urlsplit(uri)
     return server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()
 

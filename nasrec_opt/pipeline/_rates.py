@@ -10,11 +10,9 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nasrec_opt._foreign.optuna_rdb import run_storage
-from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._schema import digest
-from nasrec_opt.pipeline._storage import as_study_error
+from nasrec_opt.pipeline._storage import as_study_error, home_of, writable_storage
 from nasrec_opt.space import Genotype
 
 RATE = "learning_rate"
@@ -33,8 +31,8 @@ def write_rate_studies(folder: RunFolder, models: Sequence[Mapping[str, Any]]) -
     compared = [model for model in models if len(model["rate_trials"]) > 1]
     if not compared:
         return
-    with as_study_error(folder.study_db):
-        storage = run_storage(sqlite_url(folder.study_db))
+    with as_study_error(home_of(folder)):
+        storage = writable_storage(folder)
         known = {study.study_name for study in storage.get_all_studies()}
         for model in compared:
             trials = _trials(model["rate_trials"])

@@ -10,15 +10,17 @@ from typing import Any
 
 import optuna
 
+from nasrec_opt._addresses import resolved
 from nasrec_opt._files import read_json, write_json
 from nasrec_opt._results import read_results
 from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.errors import StudyError
 from nasrec_opt.pipeline._dashboard import MAX_MODEL_BYTES
 from nasrec_opt.pipeline._folder import RunFolder
+from nasrec_opt.pipeline._logging import URI
 from nasrec_opt.pipeline._opening import settle
 from nasrec_opt.pipeline._searches import studies_of
-from nasrec_opt.pipeline._storage import as_study_error
+from nasrec_opt.pipeline._storage import as_study_error, home_of, writable_storage
 from nasrec_opt.serving import ModelChoice, Predictor, export, find_results
 from nasrec_opt.tracking import Champion, MLflowLogger, Registered, Tracker
 
@@ -149,9 +151,9 @@ def study_at(folder: RunFolder, place: str) -> optuna.Study:
     """
     names = list(studies_of(folder))
     if not names:
-        raise StudyError(f"{folder.study_db}: expected the study of the run, found none there")
-    with as_study_error(folder.study_db):
-        return optuna.load_study(study_name=place or names[0], storage=sqlite_url(folder.study_db))
+        raise StudyError(f"{home_of(folder)}: expected the study of the run, found none there")
+    with as_study_error(home_of(folder)):
+        return optuna.load_study(study_name=place or names[0], storage=writable_storage(folder))
 
 
 def tracker_of(folder: RunFolder, study: optuna.Study) -> MLflowLogger:
@@ -170,7 +172,7 @@ def tracker_of(folder: RunFolder, study: optuna.Study) -> MLflowLogger:
         record = {}  # it was not
     uri = record.get("uri")
     return MLflowLogger(
-        uri or sqlite_url(folder.mlflow_db),
+        resolved(URI, uri) if uri else sqlite_url(folder.mlflow_db),
         experiment=record.get("experiment") or study.study_name,
         artifact_location=None if uri else folder.artifacts.resolve().as_uri(),
     )

@@ -81,7 +81,7 @@ def refresh_report(folder: RunFolder, search: str) -> Path | None:
         name = str(read_json(file)["study"])
     except (ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{file}: expected the facts of a report, got {error!r}") from error
-    with stored_study(folder.study_db, name) as study:
+    with stored_study(folder, name) as study:
         return write_page(folder, search, study)
 
 

@@ -15,6 +15,7 @@ from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._log_source import Source, content_of, is_same_log
 from nasrec_opt.pipeline._notes import warnings_as_notes
 from nasrec_opt.pipeline._opening import settle
+from nasrec_opt.pipeline._storage import kept_storage, require_storage, settle_storage
 
 if TYPE_CHECKING:
     from nasrec_opt.pipeline._run import Run
@@ -48,7 +49,8 @@ def run_study(
     Raises:
         DataError: The log is bad.
         StudyError: The folder holds something made with other settings, or another process works in
-            it; or no stage is called `until`; or there is no Ray cluster where the study says.
+            it; or no stage is called `until`; or there is no Ray cluster where the study says,
+            or no storage or tracking server.
     """
     reporter = reporter or SilentReporter()
     folder = RunFolder(out)
@@ -57,6 +59,8 @@ def run_study(
     if data is not None:
         _require_log(folder, data)
         _make_way(folder, data, reporter)
+    if config.has_search and config.storage.url is not None:
+        require_storage(config.storage.url)
     from nasrec_opt.pipeline._run import Run  # loads torch; earlier errors are reported without it
 
     with (
@@ -66,8 +70,11 @@ def run_study(
         Run(config, folder, data or config.data.source, reporter, stages) as run,
     ):
         settle(folder)
+        if config.has_search:
+            settle_storage(folder, config.storage.url, config.name)
         run.check()
-        run.follow(until)
+        with kept_storage(folder):
+            run.follow(until)
     return run
 
 

@@ -45,7 +45,7 @@ def search_cost(folder: RunFolder, search: str, stages: Sequence[Stage]) -> Sear
     name = next((name for name in studies if place_of(name, studies) == search), None)
     if name is None:
         return SearchCost(sum(spent) if spent else None, None)
-    with stored_study(folder.study_db, name) as study:
+    with stored_study(folder, name) as study:
         return SearchCost(sum(spent) if spent else None, len(finished_trials(study)))
 
 

@@ -10,16 +10,12 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
-import optuna
-from optuna.storages import RDBStorage
-
 from nasrec_opt._foreign.optuna import oldest_first
 from nasrec_opt._results import read_results
-from nasrec_opt._sqlite import sqlite_url
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._schema import USUAL
 from nasrec_opt.pipeline._search import complete_trials
-from nasrec_opt.pipeline._storage import as_study_error
+from nasrec_opt.pipeline._storage import is_of, storage_to_read, stored_study
 from nasrec_opt.report import Search, read_study, write_comparison
 
 Studies = Mapping[str, Any]  # by name, oldest first: the settings written down, or None
@@ -29,19 +25,17 @@ def studies_of(folder: RunFolder) -> Studies:
     """The studies of this library in a folder.
 
     Raises:
-        StudyError: The file that should hold them is no Optuna storage.
+        StudyError: What should hold them is no Optuna storage, or its server does not answer.
     """
-    path = folder.study_db
+    path = folder.study_file
     if not path.exists() or not path.stat().st_size:
         return {}
-    with as_study_error(path):
-        storage = RDBStorage(sqlite_url(path), {"connect_args": {"timeout": 60}})
+    with storage_to_read(folder) as storage:
         found = oldest_first(storage.get_all_studies())
-        storage.engine.dispose()
     return {
         s.study_name: folder.upgraded_search(s.user_attrs.get("settings"))
         for s in found
-        if "space" in s.user_attrs
+        if is_of(folder, s)
     }
 
 
@@ -99,23 +93,22 @@ def compare(folder: RunFolder) -> bool:
     studies = studies_of(folder)
     if len(studies) < 2:
         return False
-    storage = RDBStorage(sqlite_url(folder.study_db), {"connect_args": {"timeout": 60}})
     searches = []
     for name, settings in studies.items():
-        study = optuna.load_study(study_name=name, storage=storage)
-        if not complete_trials(study):
-            continue
+        with stored_study(folder, name) as study:
+            if not complete_trials(study):
+                continue
+            record = read_study(study)
         place = place_of(name, studies)
         report, results = folder.report_of(place), folder.results_of(place)
         searches.append(
             Search(
-                record=read_study(study),
+                record=record,
                 proposer=proposer_of(settings)["name"] if settings else "-",
                 results=read_results(results) if results.exists() else {},
                 link=str(report.relative_to(folder.path)) if report.exists() else "",
             )
         )
-    storage.engine.dispose()
     if len(searches) > 1:
         write_comparison(folder.comparison, searches, folder.path.resolve().name)
     return len(searches) > 1

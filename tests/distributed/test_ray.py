@@ -156,7 +156,7 @@ def test_a_run_on_a_cluster_that_loses_a_task_is_that_of_one_machine(
 
 def contents(folder: RunFolder) -> tuple[Any, Any]:
     """Trials and results without times."""
-    with stored_study(folder.study_db, "tiny") as study:
+    with stored_study(folder, "tiny") as study:
         return told(study), without_times(json.loads(folder.results.read_text()))
 
 

@@ -23,6 +23,7 @@ from nasrec_opt.pipeline._console import SilentReporter
 from nasrec_opt.pipeline._precision import keep_precision
 from nasrec_opt.pipeline._run import Run
 from nasrec_opt.pipeline._stage import Stage
+from nasrec_opt.pipeline._storage import settle_storage
 from nasrec_opt.pipeline.stages.ladder import LADDER
 from nasrec_opt.pipeline.stages.models import MODELS
 from nasrec_opt.pipeline.stages.prepare import PREPARE
@@ -78,6 +79,7 @@ OTHER: dict[str, Any] = {
     "search.evolution.population_size": 65,
     "retrain.genotypes": ("published:kdd-small",),
     "retrain.model.learning_rates": (0.01,),
+    "storage.url": "journal:///study.log",
     "ray.address": "head:6379",
     "mlflow.uri": "http://127.0.0.1:5000",
     "mlflow.experiment": "team/ads",
@@ -200,13 +202,15 @@ def effect(config: StudyConfig, folder: RunFolder) -> str:
     """What the stages of a run make of a study file, up to the first that has work to do."""
     run = opened(config, folder)
     try:
+        settle_storage(folder, config.storage.url, config.name)
         require_same(run, PREPARE)
         require_same(run, TRAIN)
         if run.study_name != "base":
             return "a second study"
         run.study()
     except StudyError as error:
-        return "refused" if re.search("other settings|other objectives", str(error)) else str(error)
+        refusal = "other settings|other objectives|searches of this folder"
+        return "refused" if re.search(refusal, str(error)) else str(error)
     if MODELS.is_wanted(run.config):
         return "these models are trained, the search stays as it is"
     if not SEARCH.is_done(run):

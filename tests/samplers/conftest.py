@@ -5,21 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from servers import PostgreSQL, grpc_proxy, postgresql_programs
+from servers import grpc_proxy
 
 KINDS = ("sqlite", "journal", "postgresql", "grpc")
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server of this session's own."""
-    pytest.importorskip("psycopg", reason="the extra 'postgresql' is not installed")
-    programs = postgresql_programs()
-    if programs is None:
-        pytest.skip("needs the programs of PostgreSQL: initdb, pg_ctl")
-    server = PostgreSQL(programs)
-    yield server
-    server.stop()
 
 
 @pytest.fixture(params=KINDS)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import optuna
 
+from nasrec_opt._addresses import resolved
 from nasrec_opt.distributed import Executor, executor_of
 from nasrec_opt.objective import Objective, answer, finished_trials, search
 from nasrec_opt.pipeline import _sentences as sentences
@@ -18,7 +19,7 @@ from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._dashboard import describe, show_front, show_importances
 from nasrec_opt.pipeline._identity import finished_search_settings, settings_in_force
 from nasrec_opt.pipeline._initial import initial_genotypes
-from nasrec_opt.pipeline._logging import describe_run
+from nasrec_opt.pipeline._logging import URI, describe_run
 from nasrec_opt.pipeline._probes import probes_of
 from nasrec_opt.pipeline._proposer import name_of_proposer
 from nasrec_opt.pipeline._stage import Stage
@@ -30,7 +31,7 @@ from nasrec_opt.tracking import require_server
 def _check(context: Context) -> None:
     uri = context.config.mlflow.uri
     if uri is not None and find_spec("mlflow"):
-        require_server(uri)
+        require_server(resolved(URI, uri))
 
 
 def _look_again(context: Context) -> None:
@@ -125,7 +126,7 @@ def _objective(context: Context) -> Objective:
 SEARCH = Stage(
     name="search",
     inputs=lambda context: finished_search_settings(context.config, context.folder, context.space),
-    output=lambda folder, _: folder.study_db,
+    output=lambda folder, _: folder.study_file,
     run=_run,
     detail=lambda context: name_of_proposer(context.config.search),
     check=_check,
