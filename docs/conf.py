@@ -69,6 +69,7 @@ GUIDE = {
         "pruning",
         "samplers",
         "pim_claims",
+        "codesign",
         "performance",
     ],
     "Decisions": ["decisions/index", "decisions/*"],

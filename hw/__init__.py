@@ -5,6 +5,7 @@ from hw._cost import ComponentCost, Cost, CostModel, OperatorCost, critical_path
 from hw._costs import Costs
 from hw._cpu import CPU
 from hw._geometry import Geometry
+from hw._popularity import Popularity
 from hw._recnmp import RecNMP
 from hw._technology_file import TechnologyFile
 from hw._workload import Digital, Lookup, MatrixVector, Operation, Workload, join
@@ -34,6 +35,7 @@ __all__ = [
     "Noise",
     "Operation",
     "OperatorCost",
+    "Popularity",
     "ReRAM",
     "RecNMP",
     "Result",

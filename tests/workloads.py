@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from hw import Digital, Lookup, MatrixVector, Operation, ReRAM, Technology, Workload
+from hw import Digital, Lookup, MatrixVector, Operation, Popularity, ReRAM, Technology, Workload
 from hw.files import ENCODINGS, SCHEDULES
 
 sizes = st.one_of(st.integers(1, 40), st.sampled_from([127, 128, 129, 512, 1024, 2176]))
@@ -36,7 +36,8 @@ def accelerators(draw) -> ReRAM:
         t = with_figures(t, "adc", flip_encoding=draw(st.booleans()))
     t = with_figures(t, "dac", per_crossbar=draw(st.sampled_from([0, 8, 64])))
     t = with_figures(t, "tile", whole=draw(st.booleans()), element_buffers=draw(st.booleans()))
-    return ReRAM(t)
+    t = with_figures(t, "hot_rows", kib=draw(st.sampled_from([0, 1, 100, 5000])))
+    return ReRAM(t, Popularity.of([*draw(st.lists(st.integers(0, 9))), 1]))
 
 
 @st.composite

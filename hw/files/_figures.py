@@ -295,6 +295,19 @@ class DramFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HotRowFigures:
+    """On-chip memory that holds the most frequent embedding rows, of the macros of the buffers.
+
+    Each lookup of vectors has such a memory of its own.
+
+    Args:
+        kib: Its size, KiB; 0 means that there is none.
+    """
+
+    kib: int = figure("KiB")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CpuFigures:
     """A processor whose weights stay in its caches; rates are those that one sample reaches.
 
@@ -345,6 +358,7 @@ LIMITS = {
     "adc.bits": (1, 16),
     "element.pipeline_stages": (0, 1 << 32),
     "bank.hops": (0, 1 << 32),
+    "hot_rows.kib": (0, 1 << 20),
 }
 CHOICES = {"crossbar.encoding": ENCODINGS, "adc.schedule": SCHEDULES}
 DIVISORS = (

@@ -30,6 +30,7 @@ from hw.files._figures import (
     DigitalFigures,
     DramFigures,
     ElementFigures,
+    HotRowFigures,
     NearMemoryFigures,
     TileFigures,
     check_range,
@@ -45,6 +46,7 @@ RERAM: dict[str, Any] = {
     "bank": BankFigures,
     "digital": DigitalFigures,
     "dram": DramFigures,
+    "hot_rows": HotRowFigures,
 }
 HOST: dict[str, Any] = {"cpu": CpuFigures, "dram": DramFigures}
 SECTIONS = {"reram": RERAM, "cpu": HOST, "recnmp": HOST | {"near_memory": NearMemoryFigures}}

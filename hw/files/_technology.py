@@ -17,6 +17,7 @@ from hw.files._figures import (
     DigitalFigures,
     DramFigures,
     ElementFigures,
+    HotRowFigures,
     TileFigures,
     check_table,
 )
@@ -43,6 +44,7 @@ class Technology:
         bank: Table `[bank]`.
         digital: Table `[digital]`: the digital functional unit.
         dram: Table `[dram]`: the memory with the embedding tables.
+        hot_rows: Table `[hot_rows]`: on-chip memory for the most frequent embedding rows.
 
     Raises:
         DescriptionError: A figure is out of range, two tables that belong together differ in
@@ -57,6 +59,7 @@ class Technology:
     bank: BankFigures
     digital: DigitalFigures
     dram: DramFigures
+    hot_rows: HotRowFigures
 
     def __post_init__(self) -> None:
         for section in fields(self):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from hw._arrays import FloatArray
 from hw._cost import ComponentCost, Cost, OperatorCost, critical_path
+from hw._popularity import Popularity
 from hw._workload import Operation, Workload
 from hw.files import Technology
 from hw.reram._kinds import columns_of, kind_of, parts_of
@@ -17,20 +18,26 @@ from hw.reram._parts import COMPONENTS, UM2_PER_MM2, Parts, Totals
 from hw.reram._shared import Shared, leakage_mw, shared_areas_um2
 
 
-def operation_parts(operations: Sequence[Operation], kinds: Sequence[int], t: Technology) -> Parts:
+def operation_parts(
+    operations: Sequence[Operation],
+    kinds: Sequence[int],
+    t: Technology,
+    popularity: Popularity | None,
+) -> Parts:
     """Parts of operations of all kinds, in their order."""
     parts = Parts.none(len(operations))
     for kind, columns in columns_of(operations, kinds).items():
         if columns.shape[1]:
-            parts.put(np.flatnonzero(np.equal(kinds, kind)), parts_of(kind, columns, t))
+            some = parts_of(kind, columns, t, popularity)
+            parts.put(np.flatnonzero(np.equal(kinds, kind)), some)
     return parts
 
 
-def cost_workload(workload: Workload, t: Technology) -> Cost:
+def cost_workload(workload: Workload, t: Technology, popularity: Popularity | None = None) -> Cost:
     """Cost of one sample, with a part for each operation and for what they share."""
     operations = workload.operations
     kinds = [kind_of(o) for o in operations]
-    parts = operation_parts(operations, kinds, t)
+    parts = operation_parts(operations, kinds, t, popularity)
     totals = Totals.of(parts, np.array(kinds, dtype=np.int64))
     latency = dict(zip((o.name for o in operations), totals.latency_ns.tolist(), strict=True))
     path = critical_path(operations, latency)

@@ -12,13 +12,13 @@ from operator import attrgetter
 import numpy as np
 
 from hw._arrays import IntArray
-from hw._memory import lookup_busy_ns, lookup_energy_pj, lookup_latency_ns
+from hw._popularity import Popularity
 from hw._workload import Digital, MatrixVector, Operation
-from hw.files import DramFigures, Technology
+from hw.files import Technology
 from hw.reram._digital import digital_parts
+from hw.reram._hot_rows import lookup_parts
 from hw.reram._parts import (
     DIGITAL,
-    INDEX,
     MEMORY,
     PRODUCT,
     Digitals,
@@ -59,27 +59,21 @@ def columns_of(operations: Sequence[Operation], kinds: Sequence[int]) -> dict[in
     return columns
 
 
-def parts_of(kind: int, columns: IntArray, t: Technology) -> Parts:
+def parts_of(kind: int, columns: IntArray, t: Technology, popularity: Popularity | None) -> Parts:
     """Cost of each operation of one kind alone.
 
     Args:
         kind: The kind of all of them.
         columns: The fields that enter their cost, `[fields, operations]`.
         t: The accelerator.
+        popularity: How often the embedding rows are read.
 
     Raises:
-        DescriptionError: An operation is in floating point.
+        DescriptionError: An operation is in floating point, or there is on-chip memory for rows
+            of which nothing says how often they are read.
     """
     if kind == PRODUCT:
         return product_parts(Products(*columns), t)
     if kind == DIGITAL:
         return digital_parts(Digitals(*columns), t.digital)
-    return _lookup_parts(Lookups(*columns), t.dram)
-
-
-def _lookup_parts(lookups: Lookups, dram: DramFigures) -> Parts:
-    parts = Parts.none(len(lookups.vectors))
-    parts.latency_ns[INDEX["memory"]] = lookup_latency_ns(lookups, dram)
-    parts.energy_pj[INDEX["memory"]] = lookup_energy_pj(lookups, dram)
-    parts.busy_ns += lookup_busy_ns(lookups, dram)
-    return parts
+    return lookup_parts(Lookups(*columns), t, popularity)

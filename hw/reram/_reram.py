@@ -15,6 +15,7 @@ from typing import Self
 from hw._cost import Cost
 from hw._costs import Costs
 from hw._geometry import Geometry
+from hw._popularity import Popularity
 from hw._workload import Workload
 from hw.files import Technology, default_technology, read_technology
 from hw.reram._batch import Batch
@@ -28,6 +29,8 @@ class ReRAM:
 
     Args:
         technology: Its figures; the default is ISAAC's at 32 nm.
+        popularity: How often the embedding rows of a log are read, which on-chip memory for the
+            most frequent ones needs; None without such a memory.
 
     Example:
         >>> from hw import MatrixVector, ReRAM, Workload
@@ -37,6 +40,7 @@ class ReRAM:
     """
 
     technology: Technology = field(default_factory=default_technology)
+    popularity: Popularity | None = None
 
     @classmethod
     def from_toml(cls, path: Path | str) -> ReRAM:
@@ -64,6 +68,7 @@ class ReRAM:
         adc_bits: int | None = None,
         replication: int | None = None,
         buffer_kib: int | None = None,
+        hot_rows_kib: int | None = None,
     ) -> Self:
         """Change the figures that a designer or a co-design search chooses; None keeps a value.
 
@@ -75,6 +80,7 @@ class ReRAM:
             adc_bits: Bits of a converter.
             replication: Copies of every crossbar.
             buffer_kib: Size of a tile's buffer, KiB.
+            hot_rows_kib: Size of the on-chip memory for the most frequent embedding rows, KiB.
 
         Returns:
             A copy with these choices.
@@ -97,6 +103,7 @@ class ReRAM:
                 adc=replace(t.adc, bits=_given(adc_bits, t.adc.bits)),
                 element=replace(t.element, replication=_given(replication, t.element.replication)),
                 tile=replace(t.tile, buffer_kib=_given(buffer_kib, t.tile.buffer_kib)),
+                hot_rows=replace(t.hot_rows, kib=_given(hot_rows_kib, t.hot_rows.kib)),
             ),
         )
 
@@ -116,9 +123,10 @@ class ReRAM:
             operation.
 
         Raises:
-            DescriptionError: An operation is in floating point, which no crossbar computes in.
+            DescriptionError: An operation is in floating point, which no crossbar computes in; or
+                there is memory for frequent rows, and no `popularity`.
         """
-        return cost_workload(workload, self.technology)
+        return cost_workload(workload, self.technology, self.popularity)
 
     def cost_many(self, workloads: Iterable[Workload] | Batch) -> Costs:
         """Costs of several workloads at once.
@@ -130,11 +138,11 @@ class ReRAM:
             A sequence of costs, equal to those of `cost`, which also has the totals as arrays.
 
         Raises:
-            DescriptionError: An operation is in floating point, which no crossbar computes in.
+            DescriptionError: As for `cost`.
         """
         if isinstance(workloads, Batch):
-            return cost_batch(workloads, self.technology)
-        return cost_workloads(workloads, self.technology)
+            return cost_batch(workloads, self.technology, self.popularity)
+        return cost_workloads(workloads, self.technology, self.popularity)
 
 
 def _given(choice: int | None, default: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hw._arrays import FloatArray, IntArray, divide_up
 from hw.files import Technology
+from hw.reram._hot_rows import memory_leakage_mw
 from hw.reram._movement import buffer_figure
 from hw.reram._parts import DIGITAL, MEMORY, PRODUCT, Totals
 
@@ -24,6 +25,7 @@ class Shared:
         interval_ns: Time for which one sample occupies the busiest stage.
         write_energy_pj: Energy of writing all weights.
         write_ns: Time of writing them, all crossbars at once.
+        hot_memories: Memories for the most frequent embedding rows.
     """
 
     elements: FloatArray
@@ -32,6 +34,7 @@ class Shared:
     interval_ns: FloatArray
     write_energy_pj: FloatArray
     write_ns: FloatArray
+    hot_memories: FloatArray
 
     @classmethod
     def of(cls, totals: Totals, owner: IntArray, count: int, t: Technology) -> Shared:
@@ -57,6 +60,7 @@ class Shared:
             interval_ns=interval_ns,
             write_energy_pj=_summed(totals.write_energy_pj, owner, count),
             write_ns=write_ns,
+            hot_memories=_summed((totals.kinds == MEMORY) & (totals.area_mm2 > 0), owner, count),
         )
 
 
@@ -78,6 +82,7 @@ def leakage_mw(shared: Shared, t: Technology) -> FloatArray:
         + shared.tiles * (_buffers(t) * uw * 1e-3)  # uW -> mW
         + shared.banks * t.bank.leakage_mw
         + t.digital.leakage_mw
+        + shared.hot_memories * memory_leakage_mw(t)
     )
     return leaks
 

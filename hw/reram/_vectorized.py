@@ -12,6 +12,7 @@ import numpy as np
 from hw._arrays import FloatArray, IntArray
 from hw._cost import Cost, finish_times
 from hw._costs import Costs
+from hw._popularity import Popularity
 from hw._workload import Workload
 from hw.files import Technology
 from hw.reram._batch import JOIN, Batch, distinct
@@ -23,13 +24,15 @@ from hw.reram._shared import Shared, leakage_mw, shared_areas_um2
 NONE = np.zeros(0, dtype=np.int64)
 
 
-def cost_workloads(workloads: Iterable[Workload], t: Technology) -> Costs:
+def cost_workloads(
+    workloads: Iterable[Workload], t: Technology, popularity: Popularity | None = None
+) -> Costs:
     """Costs of workloads at once."""
     several = tuple(workloads)
     owner = np.repeat(np.arange(len(several)), [len(w.operations) for w in several])
     operations = [o for workload in several for o in workload.operations]
     kinds = [kind_of(operation) for operation in operations]
-    table, indices = _distinct_totals(columns_of(operations, kinds), t)
+    table, indices = _distinct_totals(columns_of(operations, kinds), t, popularity)
     which = np.zeros(len(owner), dtype=np.int64)
     for kind, index in indices.items():
         which[np.array(kinds) == kind] = index
@@ -41,16 +44,18 @@ def cost_workloads(workloads: Iterable[Workload], t: Technology) -> Costs:
         finish_ns = finish_times(workload.operations, times[first:last])
         latency_ns[number] = max(finish_ns.values(), default=0.0)
         first = last
-    return _combine(totals, owner, latency_ns, t, lambda n: cost_workload(several[n], t))
+    return _combine(
+        totals, owner, latency_ns, t, lambda n: cost_workload(several[n], t, popularity)
+    )
 
 
-def cost_batch(batch: Batch, t: Technology) -> Costs:
+def cost_batch(batch: Batch, t: Technology, popularity: Popularity | None = None) -> Costs:
     """Costs of workloads given as columns."""
     columns = {}
     for kind in FIELDS:
         some = [slot.columns for slot in batch.slots if slot.kind == kind]
         columns[kind] = np.concatenate(some, axis=1) if some else np.zeros((1, 0), dtype=np.int64)
-    table, indices = _distinct_totals(columns, t)
+    table, indices = _distinct_totals(columns, t, popularity)
     taken = dict.fromkeys(columns, 0)
     which, times = [NONE], []
     for slot in batch.slots:
@@ -67,12 +72,12 @@ def cost_batch(batch: Batch, t: Technology) -> Costs:
         owner,
         batch.latency_ns(times),
         t,
-        lambda number: cost_workload(batch.in_full(number), t),
+        lambda number: cost_workload(batch.in_full(number), t, popularity),
     )
 
 
 def _distinct_totals(
-    columns: Mapping[int, IntArray], t: Technology
+    columns: Mapping[int, IntArray], t: Technology, popularity: Popularity | None
 ) -> tuple[Totals, dict[int, IntArray]]:
     """Totals of distinct operations, and which of them each column of each kind is."""
     tables, indices, shift = [], {}, 0
@@ -81,7 +86,7 @@ def _distinct_totals(
             continue
         unique, index = distinct(some)
         kinds = np.full(unique.shape[1], kind)
-        tables.append(Totals.of(parts_of(kind, unique, t), kinds))
+        tables.append(Totals.of(parts_of(kind, unique, t, popularity), kinds))
         indices[kind] = index + shift
         shift += unique.shape[1]
     return Totals.joined(tables), indices

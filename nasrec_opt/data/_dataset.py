@@ -25,6 +25,7 @@ from nasrec_opt.features import FeatureSpec
 META = "dataset.json"
 VERSION = 1
 ARRAYS = {"dense": np.float32, "sparse": np.int32, "labels": np.uint8}
+COUNTED_AT_ONCE = 1 << 18  # rows whose ids are counted together
 WEIGHTS = "weights"  # a further array, where rows have weights
 FIELDS = (  # keys of the description that are needed to read a dataset
     "rows", "num_dense", "num_sparse", "dense_columns", "sparse_columns", "cardinalities",
@@ -160,6 +161,23 @@ class Dataset:
         if self.is_weighted:
             arrays[WEIGHTS] = _load(self.path / name / f"{WEIGHTS}.npy", np.float32, (rows,))
         return Split(name, arrays, self._num_sparse, self._cutoffs, self._is_cut)
+
+    def row_counts(self) -> npt.NDArray[np.int64]:
+        """Count how often each embedding row is read by the training rows, each counted once.
+
+        Returns:
+            Counts of the rows of all tables, the table of the first column first.
+
+        Raises:
+            DataError: The files of the training rows are damaged.
+        """
+        train, sizes = self.split("train"), self.features.cardinalities
+        counts = [np.zeros(size, np.int64) for size in sizes]
+        for first in range(0, train.num_rows, COUNTED_AT_ONCE):
+            sparse = train.rows(slice(first, first + COUNTED_AT_ONCE)).sparse
+            for column, count in enumerate(counts):
+                np.add(count, np.bincount(sparse[:, column], minlength=len(count)), out=count)
+        return np.concatenate(counts)
 
     @property
     def _num_sparse(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nasrec_opt.errors import GenotypeError
 from nasrec_opt.space import PresetName, SearchSpace
 
 
@@ -28,6 +29,9 @@ class SpaceConfig:
         wide: Whether models have a first-order term, a weight for each value: `[false]` for none,
             as in the paper, `[false, true]` to search it, `[true]` for all
             (docs/reference/genotype.md#the-first-order-term).
+        hot_rows_kib: Sizes of on-chip memory for the most frequent embedding rows to choose from
+            with co-design, KiB; 0 is none. None means that no memory is searched
+            (docs/reference/genotype.md#embedding-rows-on-chip).
         file: TOML of a space of your own, instead of all of these.
     """
 
@@ -38,6 +42,7 @@ class SpaceConfig:
     max_inputs: int | None = SearchSpace.max_inputs
     bits: tuple[int | tuple[int, int], ...] | None = None
     wide: tuple[bool, ...] = SearchSpace.wide
+    hot_rows_kib: tuple[int, ...] | None = None
     file: Path | None = None
 
     def build(self) -> SearchSpace:
@@ -60,4 +65,14 @@ class SpaceConfig:
         if self.preset != "codesign":
             options["codesign"] = self.codesign
         space: SearchSpace = getattr(SearchSpace, self.preset)(**options)
-        return space if self.bits is None else dataclasses.replace(space, bits=self.bits)
+        if self.bits is not None:
+            space = dataclasses.replace(space, bits=self.bits)
+        if self.hot_rows_kib is not None:
+            if space.hardware is None:
+                raise GenotypeError(
+                    "hot_rows_kib: expected an accelerator that is searched, codesign = true, got "
+                    "one that is not; [hot_rows] of a technology file has a fixed size"
+                )
+            hardware = dataclasses.replace(space.hardware, hot_rows_kib=self.hot_rows_kib)
+            space = dataclasses.replace(space, hardware=hardware)
+        return space

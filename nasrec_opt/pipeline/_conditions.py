@@ -6,18 +6,22 @@ costing one of its models later gives the figures of its report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hw import Accelerator, TechnologyFile, shipped_technology
+from hw import Accelerator, Popularity, ReRAM, TechnologyFile, shipped_technology
 from nasrec_opt._files import sha256
 from nasrec_opt.errors import StudyError
 from nasrec_opt.features import FeatureSpec
 from nasrec_opt.pipeline._config import StudyConfig
 from nasrec_opt.pipeline._folder import RunFolder
 from nasrec_opt.pipeline._schema import USUAL
+from nasrec_opt.space import Genotype, SearchSpace
+
+if TYPE_CHECKING:
+    from nasrec_opt.data import Dataset
 
 NUM_DENSE, NUM_SPARSE = 13, 26  # columns of Criteo's log
 
@@ -32,6 +36,7 @@ class Conditions:
         assumed: Whether the number of columns is assumed.
         balance: Whether dot products project their vectors (section 4.2).
         layer_norm: Whether models have layer norms.
+        popularity: How often the log reads each embedding row, where some are kept on chip.
     """
 
     features: FeatureSpec
@@ -39,6 +44,7 @@ class Conditions:
     assumed: bool = False
     balance: bool = True
     layer_norm: bool = True
+    popularity: Popularity | None = None
 
     @property
     def of_model(self) -> dict[str, bool]:
@@ -53,7 +59,7 @@ class Conditions:
     @property
     def accelerator(self) -> Accelerator:
         """The accelerator, before a genotype's accelerator genes configure it."""
-        return self.technology.accelerator
+        return with_popularity(self.technology.accelerator, self.popularity)
 
     def on(self, technology: Path | None) -> Conditions:
         """The same columns on another accelerator, if one is given."""
@@ -69,17 +75,20 @@ class Conditions:
         }
         if not self.balance:  # absent otherwise, as in older results
             values["balance"] = False
+        if self.popularity is not None:
+            values["popularity"] = asdict(self.popularity)
         return values | self.entry
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Conditions:
         """Inverse of `to_dict`."""
-        technology = values["technology"]
+        technology, popularity = values["technology"], values.get("popularity")
         return cls(
             FeatureSpec.from_dict(values["features"]),
             TechnologyFile(str(technology["name"]), str(technology["toml"])),
             balance=bool(values.get("balance", True)),
             layer_norm=bool(values.get("layer_norm", True)),
+            popularity=None if popularity is None else Popularity(**popularity),
         )
 
     def in_words(self) -> dict[str, Any]:
@@ -115,23 +124,60 @@ def assumed_conditions(
     return Conditions(features, TechnologyFile.read(technology), is_assumed)
 
 
-def conditions_of_study(config: StudyConfig, features: FeatureSpec, *, balance: bool) -> Conditions:
+def with_popularity(accelerator: Accelerator, popularity: Popularity | None) -> Accelerator:
+    """An accelerator that knows how often embedding rows are read, if it can keep some on chip."""
+    if popularity is None or not isinstance(accelerator, ReRAM):
+        return accelerator
+    return replace(accelerator, popularity=popularity)
+
+
+def popularity_of(
+    dataset: Dataset,
+    accelerator: Accelerator,
+    space: SearchSpace,
+    genotypes: Iterable[Genotype] = (),
+) -> Popularity | None:
+    """Count how often each embedding row is read, if some accelerator keeps rows on chip.
+
+    Args:
+        dataset: The log.
+        accelerator: Before accelerator genes configure it.
+        space: Its genotypes may keep rows on chip.
+        genotypes: Others that may.
+
+    Raises:
+        DataError: The files of the training rows are damaged.
+    """
+    if not isinstance(accelerator, ReRAM):
+        return None
+    sizes = [accelerator.technology.hot_rows.kib]
+    sizes += space.hardware.hot_rows_kib if space.hardware else ()
+    sizes += (gene.hot_rows_kib for genotype in genotypes if (gene := genotype.hardware))
+    return Popularity.of(dataset.row_counts()) if any(sizes) else None
+
+
+def conditions_of_study(
+    config: StudyConfig, dataset: Dataset, *, balance: bool, genotypes: Iterable[Genotype] = ()
+) -> Conditions:
     """The conditions of the models that a study trains.
 
     Args:
         config: The study.
-        features: The columns of its log.
+        dataset: Its log.
         balance: Whether dot products project their vectors, where the study does not say.
+        genotypes: Models that are not of its space.
 
     Raises:
         HwError: The study's technology file cannot be read.
     """
-    model = config.retrain.model
+    model, technology = config.retrain.model, TechnologyFile.read(config.hardware.technology)
+    space = config.space.build()
     return Conditions(
-        features,
-        TechnologyFile.read(config.hardware.technology),
+        dataset.features,
+        technology,
         balance=balance if model.balance is None else model.balance,
         layer_norm=model.layer_norm,
+        popularity=popularity_of(dataset, technology.accelerator, space, genotypes),
     )
 
 

@@ -128,7 +128,7 @@ class Probed:
         self._file, self._where = folder.probes_of(place), folder.ensemble_of(place)
         self._judge = Judge.of_run(folder, dataset)
         # There is no supernet yet: models are balanced unless the study says otherwise.
-        self._conditions = conditions_of_study(config, dataset.features, balance=True)
+        self._conditions = conditions_of_study(config, dataset, balance=True)
         self.models: list[RetrainedModel] = []
         self.ensemble: dict[str, Any] | None = None
 

@@ -97,7 +97,7 @@ class _Retraining:
         config, folder, dataset = context.config, context.folder, context.dataset()
         supernet = Supernet.load(folder.supernet)
         self.judge = Judge.of_run(folder, dataset)
-        self.conditions = conditions_of_study(config, dataset.features, balance=supernet.balance)
+        self.conditions = conditions_of_study(config, dataset, balance=supernet.balance)
         self._study = study
         self._workers, self._ray = config.retrain.workers, config.ray.address
         self._trainings = Trainings(config, folder, dataset, supernet.balance)

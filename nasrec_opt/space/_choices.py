@@ -36,6 +36,7 @@ class HardwareChoices:
         adc_bits: Bits of a converter.
         replication: Copies of every crossbar.
         buffer_kib: Size of a tile's buffer, KiB.
+        hot_rows_kib: Size of on-chip memory for the most frequent embedding rows, KiB; 0 for none.
 
     Raises:
         GenotypeError: A list is empty, repeats a value, or holds one that `HardwareGene` refuses.
@@ -48,6 +49,7 @@ class HardwareChoices:
     adc_bits: tuple[int, ...] = (6, 7, 8, 9, 10)
     replication: tuple[int, ...] = (1, 2, 4)
     buffer_kib: tuple[int, ...] = (16, 32, 64)
+    hot_rows_kib: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -60,9 +62,11 @@ class HardwareChoices:
         """List every gene with its values.
 
         Returns:
-            Names and values, in the order of `HardwareGene`.
+            Names and values, in the order of `HardwareGene`; without `hot_rows_kib` if no memory
+            has rows, since the random streams of such spaces are older than the gene.
         """
-        return tuple((field.name, getattr(self, field.name)) for field in fields(self))
+        found = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return tuple(pair for pair in found if pair != ("hot_rows_kib", (0,)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,8 +238,11 @@ def visit(choices: Choices, genotype: Genotype) -> list[tuple[str, str, int, Any
     ]
     has.append(("", WIDE, choices.wide, genotype.wide))
     if genotype.hardware is not None and choices.hardware is not None:
-        values_of = dict(choices.hardware.items())
-        has += [("hw", g, values_of[g], value) for g, value in genotype.hardware.to_dict().items()]
+        has += [
+            ("hw", field.name, getattr(choices.hardware, field.name), value)
+            for field in fields(choices.hardware)
+            for value in [getattr(genotype.hardware, field.name)]
+        ]
     for place, gene, values, value in has:
         if value not in values:
             shown = ", ".join(map(str, values[:12])) + (", ..." if len(values) > 12 else "")

@@ -93,9 +93,8 @@ class GenotypeEmbedding:
             for gene, axis in axes.items():
                 point += axis.place(genes.get(gene))
         if canonical.hardware is not None:
-            values = canonical.hardware.to_dict()
             for gene, axis in self._hardware.items():
-                point += axis.place(values[gene])
+                point += axis.place(getattr(canonical.hardware, gene))
         return [*point, float(canonical.wide)] if self._has_wide else point
 
 
@@ -123,8 +122,10 @@ class _Scale:
             return []
         if value is None:
             return [0.5]
-        low, high = min(self.values), max(self.values)
-        return [math.log(value / low) / math.log(high / low)]
+        # A size of 0 is as far from the smallest other one as that is from its double.
+        least = min(choice for choice in self.values if choice) / 2
+        low, high = max(min(self.values), least), max(self.values)
+        return [math.log(max(value, least) / low) / math.log(high / low)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class HardwareGene:
         adc_bits: Resolution of the converters at the bitlines.
         replication: Copies of the crossbars of every operator.
         buffer_kib: Size of a tile's buffer, KiB.
+        hot_rows_kib: Size of on-chip memory for the most frequent embedding rows, KiB; 0 means that
+            all rows are read from DRAM.
 
     Raises:
         GenotypeError: A gene is outside its range.
@@ -34,12 +36,13 @@ class HardwareGene:
     adc_bits: int = 8
     replication: int = 1
     buffer_kib: int = 64
+    hot_rows_kib: int = 0
 
     def __post_init__(self) -> None:
         put_plain(self)
         bounds = {"crossbar_rows": (8, 4096), "crossbar_cols": (8, 4096), "cell_bits": (1, 4)}
         bounds |= {"dac_bits": (1, 8), "adc_bits": (1, 12), "replication": (1, 64)}
-        bounds |= {"buffer_kib": (1, 4096)}
+        bounds |= {"buffer_kib": (1, 4096), "hot_rows_kib": (0, 1 << 20)}
         for name, (low, high) in bounds.items():
             check_integer(name, getattr(self, name), low, high)
 
@@ -47,9 +50,12 @@ class HardwareGene:
         """Convert to JSON values.
 
         Returns:
-            Genes by name.
+            Genes by name; without `hot_rows_kib` if it is 0, as in files from before the gene.
         """
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, int] = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not self.hot_rows_kib:
+            del values["hot_rows_kib"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "hardware") -> HardwareGene:

@@ -48,6 +48,17 @@ def test_a_threshold_makes_rare_what_fewer_training_rows_have(folder, least, bin
         np.testing.assert_array_equal(values, expected, err_msg=name)
 
 
+@pytest.mark.parametrize("binned", [False, True])
+@pytest.mark.parametrize("least", [1, 3])
+def test_rows_are_counted_as_often_as_training_rows_read_them(folder, least, binned, monkeypatch):
+    monkeypatch.setattr("nasrec_opt.data._dataset.COUNTED_AT_ONCE", 7)
+    dataset = Dataset.open(folder, min_count=least, binned_dense=binned)
+    train, sizes = arrays(dataset)["train/sparse"], dataset.features.cardinalities
+    expected = [sum(c == i for c in column) for size, column in zip(sizes, train.T, strict=True)
+                for i in range(size)]  # fmt: skip
+    assert dataset.row_counts().tolist() == expected
+
+
 def test_types_and_names(folder):
     dataset = Dataset.open(folder, binned_dense=True)
     assert dataset.column_names == (("a", "b"), ("u", "v", "a (binned)", "b (binned)"))

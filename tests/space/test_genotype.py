@@ -267,6 +267,7 @@ def test_a_block_as_a_dictionary_has_lists_as_json_gives_them_back():
         ("adc_bits", 1, 12),
         ("replication", 1, 64),
         ("buffer_kib", 1, 4096),
+        ("hot_rows_kib", 0, 1 << 20),
     ],
 )
 def test_accelerator_genes_have_bounds(name, low, high):

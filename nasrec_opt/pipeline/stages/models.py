@@ -56,7 +56,9 @@ def _train(context: Context, genotypes: Mapping[str, Genotype]) -> str:
     for job in jobs:
         job.model(dataset, advance)
     folder = context.folder
-    conditions = conditions_of_study(context.config, dataset.features, balance=True)
+    conditions = conditions_of_study(
+        context.config, dataset, balance=True, genotypes=genotypes.values()
+    )
     judge = Judge.of_run(folder, dataset)
     models = [
         _entry(name, genotype, trainings, judge, conditions) for name, genotype in genotypes.items()

@@ -14,6 +14,7 @@ from nasrec_opt._addresses import resolved
 from nasrec_opt.distributed import Executor, executor_of
 from nasrec_opt.objective import Objective, answer, finished_trials, search
 from nasrec_opt.pipeline import _sentences as sentences
+from nasrec_opt.pipeline._conditions import popularity_of, with_popularity
 from nasrec_opt.pipeline._context import Context
 from nasrec_opt.pipeline._cost import accelerator_of
 from nasrec_opt.pipeline._dashboard import describe, show_front, show_importances
@@ -114,10 +115,12 @@ def _begun(context: Context) -> optuna.Study:
 
 def _objective(context: Context) -> Objective:
     config = context.config
+    accelerator = accelerator_of(config.hardware.technology)
+    popularity = popularity_of(context.dataset(), accelerator, context.space)
     return Objective(
         context.space,
         context.oracle(),
-        accelerator_of(config.hardware.technology),
+        with_popularity(accelerator, popularity),
         objectives=config.search.objectives,
         constraints=config.search.constraints,
     )

@@ -241,6 +241,7 @@ def test_a_shipped_file_without_a_figure_is_an_error():
         ({"adc_bits": 17}, r"adc.bits: expected 1 to 16 \(bit\), got 17"),
         ({"replication": 0}, "element.replication: expected 1 to"),
         ({"buffer_kib": 0}, "tile.buffer_kib: expected 1 to"),
+        ({"hot_rows_kib": -1}, "hot_rows.kib: expected 0 to"),
     ],
 )
 def test_choices_of_a_designer_are_held_to_the_same_ranges(choice, sentence):
@@ -257,6 +258,7 @@ def test_choices_of_a_designer_change_what_they_name_and_nothing_else():
         "adc_bits": ("adc", "bits"),
         "replication": ("element", "replication"),
         "buffer_kib": ("tile", "buffer_kib"),
+        "hot_rows_kib": ("hot_rows", "kib"),
     }
     for choice, (section, figure) in names.items():
         changed = ReRAM().with_parameters(**{choice: 3}).technology
