@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 import sys
+from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import REPOSITORY, environment
 from look_around import look
 from patience import PATIENCE_S
 
@@ -19,31 +19,34 @@ from nasrec_opt.pipeline import SilentReporter
 from studies._ledger import Ledger
 from studies._workers import run_tasks
 
-SCRIPT = Path(__file__).with_name("wait_in_a_worker.py")
+
+@pytest.fixture(scope="module", autouse=True)
+def workers_are_forked() -> Iterator[None]:
+    """From the process that a study has, not from that of the other tests."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    yield
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
-def test_a_terminated_process_leaves_no_worker_behind(tmp_path):
+def test_a_terminated_process_leaves_no_worker_behind(start_code, tmp_path):
     """Nothing in it handles the signal, so this is what a kill does as well."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    path = os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))
-    parent = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(tmp_path / "results.parquet"), str(pipe)],
-        env=environment() | {"PYTHONPATH": path},
-    )
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    left = [parent.pid]
+    code = "from tests.studies.wait_in_a_worker import main; main()"
+    parent = start_code(code, tmp_path / "results.parquet", pipe)
     try:
-        left.append(int(said(reader)))
-        parent.send_signal(signal.SIGTERM)
-        assert parent.wait(PATIENCE_S) == -signal.SIGTERM
+        worker = int(said(reader))
+    finally:
+        ended = parent.stop(signal.SIGTERM)
+    try:
+        assert ended.returncode == -signal.SIGTERM
         assert said(reader) == b""  # the other end is closed: the worker is no more
-        left.clear()
+    except BaseException:
+        os.kill(worker, signal.SIGKILL)
+        raise
     finally:
         os.close(reader)
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-        parent.wait()
 
 
 def said(reader: int) -> bytes:

@@ -19,7 +19,7 @@ def wait(task: dict[str, Any]) -> None:
         Event().wait()
 
 
-if __name__ == "__main__":
+def main() -> None:
     ledger, pipe = sys.argv[1:]
     run_tasks(
         "wait", wait, [{"pipe": pipe}], Ledger(Path(ledger), ["pipe"]), SilentReporter(), workers=1
