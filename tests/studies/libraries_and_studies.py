@@ -7,13 +7,34 @@ is left when its allocator has none removes files of queries beyond memory, and 
 from __future__ import annotations
 
 import gc
+import sys
 from importlib import import_module
 
 from studies._preload import LIBRARIES, load_without_threads
 
+LOADED = (
+    "pytest",
+    *LIBRARIES,
+    "optuna.storages._rdb.models",
+    "alembic.command",
+    "mlflow.tracking",
+    "mlflow.store.tracking.sqlalchemy_store",
+)
 STUDIES = ("ablation", "averaging", "compare_samplers", "curves", "worth")
 
-load_without_threads(("pytest", *LIBRARIES, "mlflow"))
-for name in STUDIES:
-    import_module(f"studies.{name}")
-gc.freeze()
+
+def load() -> None:
+    load_without_threads(LOADED)
+    if "mlflow.store.db.utils" in sys.modules:
+        from tests.mlflow_stores import copy_new_stores
+
+        copy_new_stores()
+    from tests.optuna_stores import read_migrations_once
+
+    read_migrations_once()
+    for name in STUDIES:
+        import_module(f"studies.{name}")
+    gc.freeze()
+
+
+load()

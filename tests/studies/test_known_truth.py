@@ -36,6 +36,10 @@ technology = "cpu.toml"
 
 [retrain]
 top = 1
+
+[retrain.model]
+epochs = 1
+least_steps = 0
 """
 
 
@@ -63,7 +67,7 @@ def test_the_table_has_the_gap_and_its_share():
 def test_a_search_is_compared_with_what_was_planted(tmp_path, capsys):
     study, out = tmp_path / "brief.toml", tmp_path / "out"
     study.write_text(BRIEF)
-    options = ["--out", str(out), "--study", str(study), "--rows", "1500", "--seeds", "1"]
+    options = ["--out", str(out), "--study", str(study), "--rows", "600", "--seeds", "1"]
     assert known_truth.main(options) == 0
     table = (out / "known_truth.md").read_text()
     values = [text.strip(" |") for text in table.splitlines()[2].split(" | ")]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -236,7 +233,7 @@ def test_random_models_alone_are_read_off_the_race_that_averages_them(tmp_path, 
 
 def test_random_models_are_averaged_as_ours_are(bench, plan):
     config = bench.run.config
-    model = replace(config.retrain.model, learning_rates=(0.003,), epochs=20, batch_size=32)
+    model = replace(config.retrain.model, learning_rates=(0.006,), epochs=6, batch_size=32)
     bench.run.config = replace(config, retrain=replace(config.retrain, ensemble=3, model=model))
 
     class LongerRace(Race):
@@ -363,16 +360,14 @@ def test_seeds(text, seeds):
     assert read_seeds(text) == seeds
 
 
-def test_a_killed_study_goes_on(plan, tmp_path):
+def test_a_killed_study_goes_on(plan, start_code, tmp_path):
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "studies.worth"]
     options = arguments(folder, plan, contenders="logistic", logs="brief", seeds="0..2")
-    process = subprocess.Popen([*command, *options], start_new_session=True)
+    process = start_code("from studies.worth import main; main()", *options)
     deadline = time.monotonic() + PATIENCE_S
     while not (folder / "results.parquet").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.stop(signal.SIGKILL)
     before = pl.read_parquet(folder / "results.parquet")
     assert 1 <= len(before) < 3
     assert main(options) == 0
