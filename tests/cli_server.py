@@ -137,6 +137,7 @@ class CommandServer:
         cwd: Path,
         environment: Mapping[str, str],
         code: str | None = None,
+        stdin: str = os.devnull,
     ) -> Command:
         """Begin `python -m nasrec_opt` or `python -c` with `arguments`; wait for its end."""
         self._process = self._process or self._start()
@@ -149,6 +150,7 @@ class CommandServer:
             "arguments": arguments,
             "cwd": str(cwd),
             "environment": dict(environment),
+            "stdin": stdin,
             "stdout": str(self._stdout),
             "stderr": str(self._stderr),
         }
@@ -210,7 +212,7 @@ def become(request: dict) -> NoReturn:
     """`python -m nasrec_opt` or `python -c`: its arguments, folder, environment and files."""
     for number, (file, flags) in enumerate(
         (
-            (os.devnull, os.O_RDONLY),
+            (request["stdin"], os.O_RDONLY),
             (request["stdout"], os.O_WRONLY | os.O_CREAT),
             (request["stderr"], os.O_WRONLY | os.O_CREAT),
         )

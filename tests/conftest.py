@@ -100,8 +100,11 @@ def command_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command
 def start(command_server: CommandServer) -> Start:
     """Begin the command line as a forked process that a test stops: `start("run", path)`."""
 
-    def begin(*arguments: object, cwd: Path | None = None) -> Command:
-        return command_server.start([*map(str, arguments)], cwd or Path.cwd(), environment())
+    def begin(
+        *arguments: object, cwd: Path | None = None, stdin: Path | str = os.devnull
+    ) -> Command:
+        given, folder = [*map(str, arguments)], cwd or Path.cwd()
+        return command_server.start(given, folder, environment(), stdin=str(stdin))
 
     return begin
 
@@ -126,10 +129,13 @@ def cli(start: Start) -> Cli:
     """
 
     def call(
-        *arguments: object, cwd: Path | None = None, is_cold: bool = False
+        *arguments: object,
+        cwd: Path | None = None,
+        is_cold: bool = False,
+        stdin: Path | str = os.devnull,
     ) -> subprocess.CompletedProcess[str]:
         if not is_cold:
-            return start(*arguments, cwd=cwd).wait()
+            return start(*arguments, cwd=cwd, stdin=stdin).wait()
         return subprocess.run(
             [sys.executable, "-m", "nasrec_opt", *map(str, arguments)],
             capture_output=True,

@@ -39,6 +39,19 @@ def everything(bits: int) -> Genotype:
     return Genotype((first, last), wide=True)
 
 
+def plain(dense_bits: int, sparse_bits: int) -> Genotype:
+    """One block of the two linear operators, and the first-order term."""
+    gene = BlockGene(
+        dense_ops=("fc",),
+        sparse_ops=("efc",),
+        dense_width=16,
+        sparse_width=16,
+        dense_bits=dense_bits,
+        sparse_bits=sparse_bits,
+    )
+    return Genotype((gene,), wide=True)
+
+
 def predictor_of(preprocessor: Preprocessor, *genotypes: Genotype) -> Predictor:
     """A predictor with tables of fewer rows than ids, and weights as large as trained ones."""
     members = []
@@ -70,5 +83,4 @@ def rows_of(preprocessor: Preprocessor, count: int, seed: int = 0) -> pl.DataFra
 
 def small(preprocessor: Preprocessor) -> Predictor:
     """The smallest model."""
-    gene = BlockGene(dense_ops=("fc",), sparse_ops=("efc",), dense_width=16, sparse_width=16)
-    return predictor_of(preprocessor, Genotype((gene,)))
+    return predictor_of(preprocessor, plain(32, 32))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from serving.models import everything, predictor_of, rows_of
+from serving.models import everything, plain, predictor_of, rows_of
 from sklearn.metrics import log_loss
 
 from nasrec_opt import Genotype, Predictor
@@ -37,18 +36,11 @@ def saved(run: Path, name: str, *genotypes: Genotype) -> Path:
     return folder
 
 
-def mixed() -> Genotype:
-    """Dense operators of 8 bits and sparse ones of 4."""
-    genotype = everything(8)
-    blocks = tuple(replace(block, sparse_bits=4) for block in genotype.blocks)
-    return replace(genotype, blocks=blocks)
-
-
 @pytest.fixture(scope="module", params=["8 bits", "8 and 4 bits"])
 def exported(request, run, tmp_path_factory):
     """A model, the folder of its graph of int8, and what that costs."""
     name = request.param.replace(" ", "-")
-    model = saved(run, name, everything(8) if name == "8-bits" else mixed())
+    model = saved(run, name, everything(8) if name == "8-bits" else plain(8, 4))
     out = tmp_path_factory.mktemp("exports") / "int8"
     return model, out, export_int8(model, out), name
 
@@ -101,14 +93,14 @@ def test_what_it_costs_is_measured_on_validation_and_test_rows(run, exported):
 
 
 def test_an_ensemble_becomes_one_graph(run, tmp_path):
-    model = saved(run, "ensemble", everything(8), mixed())
+    model = saved(run, "ensemble", plain(8, 8), plain(8, 4))
     cost = export_int8(model, tmp_path / "out")
     assert 0 < cost.products < cost.all_products
 
 
 def test_bad_input_is_one_sentence_and_leaves_nothing(run, cli, tmp_path):
-    floats = saved(run, "floats", everything(32))
-    eight = saved(run, "eight", everything(8))
+    floats = saved(run, "floats", plain(32, 32))
+    eight = saved(run, "eight", plain(8, 8))
     Predictor.load(eight).save(tmp_path / "alone")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("mine")

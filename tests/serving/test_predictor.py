@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
-from contextlib import ExitStack
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from conftest import REPOSITORY, environment
-from servers import free_port, serve
+from conftest import REPOSITORY
 from sklearn.metrics import log_loss
 from study_files import tiny_study_with
 
@@ -28,14 +27,15 @@ from nasrec_opt.pipeline import StudyConfig, run_study
 from nasrec_opt.retrain import Ensemble, predict, refer_to
 from nasrec_opt.serving import load_predictor
 
-ROWS = 3000
+ROWS = 2000
 STUDY = tiny_study_with(
     data={"synthetic_rows": ROWS, "binned_dense": True, "min_count": 3},
+    space={"num_blocks": 1},  # small graphs to export
     search={"n_trials": 8},
     retrain={
         "top": 2,
         "seeds": 2,
-        "model": {"learning_rates": [0.003], "epochs": 2, "batch_size": 64},
+        "model": {"learning_rates": [0.003], "epochs": 1, "batch_size": 64},
     },
 )
 
@@ -66,13 +66,6 @@ def with_ensemble(run: Path) -> None:
     loss = log_loss(labels, 1 / (1 + np.exp(-logits.astype(float))))
     results["ensemble"] = {"members": [], "test_log_loss": loss}
     (run / "retrained" / "results.json").write_text(json.dumps(results))
-
-
-@pytest.fixture
-def servers():
-    """Ends the servers that a test has started."""
-    with ExitStack() as stack:
-        yield stack
 
 
 def results_of(run: Path) -> dict:
@@ -205,15 +198,23 @@ def test_the_command_writes_what_the_library_answers(run, cli, tmp_path):
     np.testing.assert_allclose(np.array(result.stdout.split()[1:], float), other, atol=1e-6)
 
 
-def test_the_command_reads_a_pipe(run):
-    command = [sys.executable, "-m", "nasrec_opt", "predict", str(run), "-"]
-    with (run.parent / "test.txt").open("rb") as rows:
-        result = subprocess.run(command, stdin=rows, capture_output=True, text=True, check=True)
+def test_the_command_reads_a_pipe(run, cli, tmp_path):
+    result = piped(cli, run.parent / "test.txt", "predict", run, "-")
     expected = Predictor.load(run).predict_file(run.parent / "test.txt")
     np.testing.assert_allclose(np.array(result.stdout.split()[1:], float), expected, atol=1e-6)
-    bad = subprocess.run(command, input="1\t2\n", capture_output=True, text=True, check=False)
+    (tmp_path / "bad.txt").write_text("1\t2\n")
+    bad = piped(cli, tmp_path / "bad.txt", "predict", run, "-")
     assert bad.returncode == 2
     assert bad.stderr.startswith("nasrec-opt: standard input:1: expected 40 columns separated by")
+
+
+def piped(cli, file: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """`cat file | nasrec-opt arguments`."""
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = Path(folder) / "pipe"
+        os.mkfifo(pipe)
+        with subprocess.Popen(["sh", "-c", 'cat "$0" > "$1"', str(file), str(pipe)]):
+            return cli(*arguments, stdin=pipe)
 
 
 def test_bad_input_is_one_sentence_and_leaves_nothing(run, cli, tmp_path):
@@ -236,16 +237,14 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(run, cli, tmp_path):
     assert list(tmp_path.iterdir()) == [rows]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the page asks a server with curl")
-def test_the_page_on_serving_runs(run, servers, tmp_path, monkeypatch):
+def test_the_page_on_serving_runs(run, cli, tmp_path, monkeypatch):
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
     pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
     page = (REPOSITORY / "docs" / "howto" / "serve.md").read_text()
     changed(run, tmp_path / "runs" / "quickstart", winner={"name": "model"})
     shutil.copy(run.parent / "test.txt", tmp_path / "rows.csv")
     monkeypatch.chdir(tmp_path)
-    program = f"{shlex.quote(sys.executable)} -m nasrec_opt"
-    names, port = {"__name__": "page"}, str(free_port())
+    names = {"__name__": "page"}
     for language, text in re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         if language == "python":
             exec(text, names)
@@ -253,16 +252,18 @@ def test_the_page_on_serving_runs(run, servers, tmp_path, monkeypatch):
         if language == "text":
             continue
         for command in text.splitlines():
-            line = command.replace("nasrec-opt", program, 1).replace("5001", port)
-            if line.startswith("mlflow"):
-                started = shlex.split(f"{shlex.quote(sys.executable)} -m {line}")
-                env = environment() | {"PYTHONPATH": str(REPOSITORY)}
-                servers.enter_context(serve(started, int(port), path="/ping", env=env))
-            elif line.startswith("curl"):
-                answer = subprocess.run(shlex.split(line), capture_output=True, check=True)
-                assert len(json.loads(answer.stdout)["predictions"]) == 2
+            words = shlex.split(command, comments=True)
+            if words[0] == "nasrec-opt":
+                check(cli(*words[1:]))
+            elif words[0] == "cat":
+                assert words[2:4] == ["|", "nasrec-opt"]
+                check(piped(cli, Path(words[1]), *words[4:]))
             else:
-                subprocess.run(line, shell=True, check=True, env=environment())
+                assert words[0] in ("mlflow", "curl")  # tests/serving/test_mlflow.py runs these
     assert pl.read_parquet("p.parquet").height == results_of(run)["clicks"]["test"][1]
     found = load_predictor("ctr-onnx").predict_file("rows.csv")
     np.testing.assert_allclose(found, Predictor.load(run).predict_file("rows.csv"), atol=1e-2)
+
+
+def check(result: subprocess.CompletedProcess[str]) -> None:
+    assert result.returncode == 0, result.stderr
