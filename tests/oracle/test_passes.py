@@ -30,7 +30,7 @@ def rows(supernet, dataset, count=80):
     return Rows("some", supernet, split, index, chunk_rows=CHUNK_ROWS, embedding_bytes=1 << 30)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seeds, names, st.sampled_from([0, 50_000, 200_000, 1 << 30]))
 def test_outputs_are_those_of_a_pass_of_one_genotype(supernets, dataset, seed, name, capacity):
     supernet, rng = supernets[name], np.random.default_rng(seed)

@@ -35,7 +35,7 @@ memories = st.sampled_from([0, 100_000, 300_000, 1_000_000, 1 << 30])
 chunks = st.integers(7, 200)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     seeds,
     names,
@@ -61,7 +61,7 @@ def test_order_groups_repeats_and_memory_never_change_an_answer(
     }
     oracle = oracle_of(supernets[name], dataset, memory_bytes=memory_bytes, **options)
     rng = np.random.default_rng(seed)
-    for _ in range(4):
+    for _ in range(3):
         asked = [genotypes[i] for i in rng.integers(0, len(genotypes), rng.integers(1, 9))]
         assert oracle.evaluate_many(asked) == [alone[genotype] for genotype in asked]
         predictor = oracle._predictor
@@ -70,7 +70,7 @@ def test_order_groups_repeats_and_memory_never_change_an_answer(
     assert [oracle.evaluate(genotype) for genotype in genotypes] == [*map(alone.get, genotypes)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seeds, names, chunks, memories)
 def test_answers_are_those_of_a_forward_pass_and_scikit_learn(
     supernets, dataset, seed, name, chunk_rows, memory_bytes
@@ -87,7 +87,7 @@ def test_answers_are_those_of_a_forward_pass_and_scikit_learn(
         assert_close(found, scored(alone, batch.labels), tolerance)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(seeds)
 def test_full_width_masking_is_asked_the_same_way(dataset, masked, seed):
     genotypes = family(SPACES["plain"], seed, children=1)
@@ -102,7 +102,7 @@ def masked(dataset):
     return supernet_of(SPACES["plain"], dataset, masking="zero")
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seeds, names, chunks)
 def test_the_last_layer_is_fitted_on_spread_training_rows(
     supernets, dataset, seed, name, chunk_rows
@@ -140,7 +140,7 @@ def test_the_last_layer_is_fitted_on_the_other_folds_of_validation_rows(
     assert_close(oracle.evaluate(genotype), scored(expected, batch.labels), tolerance=5e-3)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(seeds, names, chunks, st.sampled_from([20, 60]))
 def test_adagrad_fits_the_last_layer_on_fresh_training_rows(
     supernets, dataset, seed, name, chunk_rows, steps
