@@ -153,7 +153,7 @@ def traced_macs(subnet: Subnet) -> float:
     return macs_of(subnet, sample)
 
 
-@settings(max_examples=24, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(names.filter(lambda name: name != "bits"), seeds)
 def test_macs_equal_what_fvcore_counts(name, seed):
     genotype = draw(name, seed)
@@ -221,7 +221,7 @@ def padded_macs(genotype: Genotype, num_dense: int, num_sparse: int, dim: int) -
         return macs_of(model, sample)
 
 
-@settings(max_examples=24, deadline=None)
+@settings(max_examples=10, deadline=None)
 @example(name="multi", shape="criteo", seed=0)
 @given(names.filter(lambda name: name != "bits"), shapes, seeds)
 def test_the_papers_rule_is_what_fvcore_counts_of_a_model_with_padded_gates(name, shape, seed):

@@ -86,7 +86,7 @@ class Memory:
         return self.known[genotype, epochs]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     seed=st.integers(0, 50),
     models=st.integers(1, 20),
@@ -190,7 +190,7 @@ def priced(landscape: Landscape) -> list[Candidate]:
     return [replace(c, work=2.0 ** (c.features[0] - 12)) for c in landscape.candidates]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     seed=st.integers(0, 50),
     affordable=st.integers(8, 30),

@@ -31,7 +31,7 @@ def paired(model, batch, genotype: Genotype, other: Genotype) -> Difference:
     return Difference(values.mean(), error, len(values))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seeds)
 def test_a_difference_is_the_paired_one_of_plain_numpy(oracle, supernet, dataset, seed):
     genotype, other = family(SPACE, seed, children=1)[:2]
@@ -45,7 +45,7 @@ def test_a_difference_is_the_paired_one_of_plain_numpy(oracle, supernet, dataset
     assert found.log_loss_se <= own[0].log_loss_se + own[1].log_loss_se + 1e-12
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seeds, seeds)
 def test_the_other_way_round_has_the_other_sign_and_oneself_is_no_different(oracle, seed, second):
     genotype, other = draw(SPACE, seed), draw(SPACE, second)

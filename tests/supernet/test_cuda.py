@@ -52,7 +52,7 @@ def gradients(
 @pytest.mark.parametrize("masking", ["slice", "zero"])
 @each_space
 def test_a_pass_makes_every_tensor_where_the_weights_are(name, masking):
-    for seed in range(5):
+    for seed in range(2):  # with every operator in at least one space
         gradients(name, seed, "meta", masking=masking)
 
 
@@ -60,7 +60,7 @@ def test_a_pass_makes_every_tensor_where_the_weights_are(name, masking):
 def test_a_subnet_is_cut_out_where_the_weights_are(name):
     network = make_supernet(name, max_table_rows=5).to("meta")
     dense, sparse, _ = (values.to("meta") for values in make_batch(0))
-    for seed in range(3):
+    for seed in range(2):
         subnet = network.extract(draw(name, seed))
         assert {weight.device.type for weight in subnet.parameters()} == {"meta"}
         assert subnet(dense, sparse).shape == (len(dense),)

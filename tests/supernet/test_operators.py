@@ -38,13 +38,13 @@ def assert_parity(supernet, genotype, seed):
 
 @pytest.mark.parametrize("name", NETS)
 @given(seed=seeds, bits=bits)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_genotype_computes_what_the_table_of_operators_says_at_its_bits(name, seed, bits):
     assert_parity(NETS[name], at(draw(name, seed), bits), seed)
 
 
 @given(seed=seeds, bits=bits)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_blocks_with_and_without_a_sparse_operator_go_together(seed, bits):
     genotype = at(mixed("multi", seed), bits)
     assert_parity(NETS["multi"], genotype, seed)

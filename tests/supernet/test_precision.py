@@ -24,7 +24,7 @@ from nasrec_opt.supernet import (
 )
 
 
-def train(out, *, rows: int, stop_at: int | None = None, precision="bfloat16"):
+def train(out, *, rows: int, stop_at: int | None = None, precision="bfloat16", space="single"):
     """Train; or give up after some steps, with a checkpoint after each."""
 
     def give_up(done: int, _: int | None) -> None:
@@ -32,7 +32,7 @@ def train(out, *, rows: int, stop_at: int | None = None, precision="bfloat16"):
             raise InterruptedError
 
     torch.set_num_threads(1)
-    supernet = Supernet(SPACES["single"], FEATURES, seed=5)
+    supernet = Supernet(SPACES[space], FEATURES, seed=5)
     config = TrainConfig(
         batch_size=100,
         epochs=3,
@@ -95,19 +95,19 @@ def test_a_step_in_bfloat16_is_nearly_one_in_float32():
 
 def test_training_in_bfloat16_learns_as_well(tmp_path):
     ours, exact = (
-        train(tmp_path / precision, rows=4000, precision=precision)
+        train(tmp_path / precision, rows=2000, precision=precision, space="plain")
         for precision in ("bfloat16", "float32")
     )
     assert ours.train_log_loss == pytest.approx(exact.train_log_loss, abs=0.02)  # of 0.69
 
 
 def test_training_in_bfloat16_resumes_exactly(tmp_path):
-    train(tmp_path / "whole", rows=1000)
+    train(tmp_path / "whole", rows=500)
     with pytest.raises(InterruptedError):
-        train(tmp_path / "halves", rows=1000, stop_at=10)
+        train(tmp_path / "halves", rows=500, stop_at=7)
     with pytest.raises(StudyError, match="precision was 'bfloat16', is 'float32' now"):
-        train(tmp_path / "halves", rows=1000, precision="float32")
-    train(tmp_path / "halves", rows=1000)
+        train(tmp_path / "halves", rows=500, precision="float32")
+    train(tmp_path / "halves", rows=500)
     one, other = (
         load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "halves")
     )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,37 +13,45 @@ import torch
 from patience import PATIENCE_S
 from safetensors.torch import load_file
 from supernet.cases import FEATURES, SPACES, Log
-from supernet.train_and_wait import train
+from supernet.trained import train
 
 from nasrec_opt import Supernet
 from nasrec_opt.errors import StudyError
 from nasrec_opt.supernet import TrainConfig, learning_rate_at, train_supernet
 
-TESTS = Path(__file__).parents[1]
+SCRIPT = """
+from pathlib import Path
+from supernet.trained import train
+train(Path(sys.argv[1]))
+"""
 
 
-def killed_after_a_checkpoint(out: Path, checkpoints: int) -> None:
+def killed_after_a_checkpoint(start_code, out: Path, checkpoints: int) -> None:
     """Train in a process that is killed after so many checkpoints."""
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, (TESTS, TESTS.parent))),
-        "OMP_NUM_THREADS": "1",
-    }
-    script = TESTS / "supernet" / "train_and_wait.py"
-    process = subprocess.Popen([sys.executable, str(script), str(out)], env=environment)
-    seen: set[str] = set()
+    process, seen = start_code(SCRIPT, out), set()
     deadline = time.monotonic() + PATIENCE_S
-    while process.poll() is None and len(seen) < checkpoints and time.monotonic() < deadline:
+    while process.is_running() and len(seen) < checkpoints and time.monotonic() < deadline:
         seen |= {path.name for path in (out / "checkpoint").glob("[0-9]*")}
         time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
+    ended = process.stop(signal.SIGKILL)
+    assert ended.returncode == -signal.SIGKILL, f"it ended before it was killed: {ended.stderr}"
 
 
-def test_a_killed_training_ends_as_one_left_alone(tmp_path):
+def interrupted(out: Path) -> None:
+    """Begin to train, and leave a checkpoint."""
+
+    def interrupt(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(out, interrupt)
+
+
+def test_a_killed_training_ends_as_one_left_alone(start_code, tmp_path):
     train(tmp_path / "whole")
     for checkpoints in (1, 4):  # killed twice: the second process takes up where the first was
-        killed_after_a_checkpoint(tmp_path / "killed", checkpoints)
+        killed_after_a_checkpoint(start_code, tmp_path / "killed", checkpoints)
     steps = [int(path.name) for path in (tmp_path / "killed" / "checkpoint").glob("[0-9]*")]
     assert steps
     train(tmp_path / "killed")
@@ -62,13 +67,13 @@ def test_a_killed_training_ends_as_one_left_alone(tmp_path):
 @pytest.mark.parametrize("path_sampling", ["single-any", "single-single", "any-any"])
 def test_training_learns_what_the_log_holds(tmp_path, path_sampling):
     torch.set_num_threads(1)
-    supernet = Supernet(SPACES["single"], FEATURES, seed=0)
+    supernet = Supernet(SPACES["plain"], FEATURES, seed=0)
     seen = []
     result = train_supernet(
         supernet,
         Log(tmp_path, rows=4000),
         tmp_path / "out",
-        TrainConfig(path_sampling=path_sampling, batch_size=100, epochs=3),
+        TrainConfig(path_sampling=path_sampling, batch_size=100, epochs=2),
         progress=lambda done, total: seen.append((done, total)),
     )
     assert result.train_log_loss < 0.5 * np.log(2)
@@ -118,7 +123,7 @@ def test_a_prior_holds_the_table_back_and_nothing_else(tmp_path):
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     out = tmp_path / "out"
-    killed_after_a_checkpoint(out, 1)
+    interrupted(out)
     with pytest.raises(StudyError, match=r"learning_rate was 0\.03, is 0\.2 now"):
         train(out, learning_rate=0.2)
 
@@ -126,7 +131,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["checkpoint.json", "weights.safetensors"])
 def test_a_damaged_checkpoint_is_refused(tmp_path, name):
     out = tmp_path / "out"
-    killed_after_a_checkpoint(out, 1)
+    interrupted(out)
     for file in (out / "checkpoint").glob(f"[0-9]*/{name}"):
         file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(StudyError, match="expected a checkpoint, got"):

@@ -54,7 +54,7 @@ def begun(out: Path, *, until: int | None = 3, strategy=None, supernet=None, **o
 
     train_supernet(
         Supernet(SPACE, FEATURES, seed=5, **(supernet or {})),
-        Log(out.parent / "log"),
+        Log(out.parent / "log", rows=500),
         out,
         TrainConfig(**{"batch_size": 100, "epochs": 1, "checkpoint_s": 0} | options),
         interrupt,

@@ -1,6 +1,6 @@
-"""Train a supernet with a checkpoint after every step, to be killed: `train_and_wait.py OUT`."""
+"""A supernet trained with a checkpoint after every step, in this process or in another."""
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,12 +10,10 @@ from nasrec_opt import Supernet
 from nasrec_opt.supernet import TrainConfig, train_supernet
 
 
-def train(out: Path, **options) -> None:
+def train(
+    out: Path, progress: Callable[[int, int | None], None] | None = None, **options: float
+) -> None:
     torch.set_num_threads(1)
     config = TrainConfig(batch_size=100, epochs=2, checkpoint_s=0, seed=5, **options)
     supernet = Supernet(SPACES["single"], FEATURES, seed=5)
-    train_supernet(supernet, Log(out.parent / "log"), out, config)
-
-
-if __name__ == "__main__":
-    train(Path(sys.argv[1]))
+    train_supernet(supernet, Log(out.parent / "log"), out, config, progress)
