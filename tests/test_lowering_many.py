@@ -68,7 +68,7 @@ def check_equal(many, each):
     assert list(many) == each
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(some, features, accelerators())
 def test_genotypes_lowered_together_cost_what_each_costs(genotypes, shape, model):
     each = [model.cost(lower(genotype, shape)) for genotype in genotypes]
@@ -76,7 +76,7 @@ def test_genotypes_lowered_together_cost_what_each_costs(genotypes, shape, model
     check_equal(model.cost_many([lower(genotype, shape) for genotype in genotypes]), each)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(some, min_size=1, max_size=3), features)
 def test_costs_of_genotypes_obey_their_accelerator_genes_and_any_number_of_blocks(groups, shape):
     genotypes = [genotype for group in groups for genotype in group]
@@ -192,7 +192,7 @@ def test_widths_too_large_for_one_key_are_told_apart():
     check_equal(model.cost_many(lower_many(huge, shape)), each)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(some, min_size=1, max_size=3), features, st.booleans())
 def test_macs_and_parameters_of_many_are_those_of_their_workloads(groups, shape, balance):
     genotypes = [genotype for group in groups for genotype in group]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle.models import SPACE, oracle_of, supernet_of
+from oracle.models import SPACES, oracle_of, supernet_of
 from scipy.sparse import csr_matrix
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +28,7 @@ from nasrec_opt.retrain import OneHot, Training, constant, logistic_regression
 from nasrec_opt.space import BlockGene, Genotype
 from nasrec_opt.supernet import Supernet, TrainConfig, log_odds, train_supernet
 
+SPACE = SPACES["plain"]
 GENOTYPE = Genotype((BlockGene(dense_width=16, sparse_width=16),), space="nasrec_small")
 
 

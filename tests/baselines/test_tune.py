@@ -11,7 +11,7 @@ from nasrec_opt.data import Dataset, generate_synthetic
 from nasrec_opt.errors import MissingExtraError, StudyError
 
 pytest.importorskip("deepctr_torch")
-SMALL = BaselineOptions(hidden=(8,), embedding_dim=4, batch_size=128)
+SMALL = BaselineOptions(hidden=(8,), embedding_dim=4, batch_size=320)
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def trials_of(storage: str, name: str = "wide-deep") -> list[optuna.trial.Frozen
 
 def test_the_best_on_validation_rows_is_trained(dataset, tmp_path):
     storage = f"sqlite:///{tmp_path / 'tuning.db'}"
-    tuned = tune_baseline("wide-deep", dataset, trials=6, options=SMALL, storage=storage)
+    tuned = tune_baseline("wide-deep", dataset, trials=4, options=SMALL, storage=storage)
     trials = trials_of(storage)
-    assert tuned.trials == len(trials) == 6
+    assert tuned.trials == len(trials) == 4
     assert set(trials[0].params) == {"learning_rate", "l2", "dropout"}
     assert all(trials[0].params[name] == getattr(SMALL, name) for name in trials[0].params)
     best = min(trials, key=lambda trial: trial.value)
@@ -43,13 +43,13 @@ def test_the_best_on_validation_rows_is_trained(dataset, tmp_path):
 def test_a_tuning_goes_on_as_if_it_had_not_been_stopped(start_code, dataset, tmp_path):
     whole = f"sqlite:///{tmp_path / 'whole.db'}"
     parts = f"sqlite:///{tmp_path / 'parts.db'}"
-    tune_baseline("wide-deep", dataset, trials=7, options=SMALL, storage=whole)
+    tune_baseline("wide-deep", dataset, trials=6, options=SMALL, storage=whole)
     script = (
         "import os\n"
         "from nasrec_opt.baselines import BaselineOptions, tune_baseline\n"
         "from nasrec_opt.data import Dataset\n"
         f"dataset = Dataset.open({str(dataset.path)!r})\n"
-        "options = BaselineOptions(hidden=(8,), embedding_dim=4, batch_size=128)\n"
+        "options = BaselineOptions(hidden=(8,), embedding_dim=4, batch_size=320)\n"
         "import optuna\n"
         "ask, count = optuna.Study.ask, iter(range(10))\n"
         "def killed(self, *args):\n"
@@ -58,12 +58,12 @@ def test_a_tuning_goes_on_as_if_it_had_not_been_stopped(start_code, dataset, tmp
         "        os.kill(os.getpid(), 9)\n"
         "    return trial\n"
         "optuna.Study.ask = killed\n"
-        f"tune_baseline('wide-deep', dataset, trials=7, options=options, storage={parts!r})\n"
+        f"tune_baseline('wide-deep', dataset, trials=6, options=options, storage={parts!r})\n"
     )
     died = start_code(script).wait()
     assert died.returncode == -9, died.stderr
     assert len(trials_of(parts)) == 5
-    tune_baseline("wide-deep", dataset, trials=7, options=SMALL, storage=parts)
+    tune_baseline("wide-deep", dataset, trials=6, options=SMALL, storage=parts)
     one, other = trials_of(whole), trials_of(parts)
     assert [t.params for t in one] == [t.params for t in other]
     assert [t.value for t in one] == [t.value for t in other]

@@ -19,7 +19,7 @@ SPACES = {
 FEATURES = FeatureSpec(13, (100,) * 26)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(name=st.sampled_from(sorted(SPACES)), count=st.integers(1, 6), seed=st.integers(0, 99))
 def test_probes_are_distinct_models_of_the_space(name, count, seed):
     space = SPACES[name]
@@ -35,7 +35,7 @@ def test_probes_are_likely_and_cheap():
     rng = np.random.default_rng(0)
     usual = np.mean([training_work(space.sample(rng), FEATURES) for _ in range(200)])
     works = []
-    for seed in range(10):
+    for seed in range(5):
         for place, probe in enumerate(probe_genotypes(space, FEATURES, 4, seed)):
             known = dict(zip(names, features_of(probe, FEATURES), strict=True))
             assert known["dot"] > 0

@@ -28,7 +28,7 @@ nets = st.sampled_from(sorted(NETS))
 
 
 @given(net=nets, seed=seeds, share=st.floats(0.05, 0.9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_pruned_model_equals_the_masked_one(net, seed, share):
     supernet, genotype = NETS[net], draw(net[0], seed)
     subnet = supernet.extract(genotype)
@@ -42,7 +42,7 @@ def test_a_pruned_model_equals_the_masked_one(net, seed, share):
 @pytest.mark.parametrize("name", sorted(OTHERS))
 def test_so_does_a_model_of_another_methods_space(name):
     supernet = make_supernet(name)
-    for seed in range(4):
+    for seed in range(2):
         genotype = draw(name, seed)
         subnet = supernet.extract(genotype)
         kept = some_units(subnet, 0.4, seed)
@@ -53,7 +53,7 @@ def test_so_does_a_model_of_another_methods_space(name):
 
 
 @given(net=nets, seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_pruning_nothing_changes_nothing(net, seed):
     subnet = NETS[net].extract(draw(net[0], seed))
     whole = cut(subnet, all_units(subnet.genotype, FEATURES, balance=subnet.balance))
@@ -66,7 +66,7 @@ def test_pruning_nothing_changes_nothing(net, seed):
 
 
 @given(name=st.sampled_from(sorted(SPACES)), seed=seeds, share=st.floats(0.05, 0.9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_model_without_layer_norms_is_pruned_to_one(name, seed, share):
     subnet = Subnet(draw(name, seed), FEATURES, seed, layer_norm=False)
     for weight in subnet.parameters():
@@ -83,7 +83,7 @@ def test_a_model_without_layer_norms_is_pruned_to_one(name, seed, share):
 
 
 @given(net=nets, seed=seeds, share=st.floats(0.05, 0.9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_macs_and_parameters_of_the_widths_are_those_of_the_model(net, seed, share):
     subnet = NETS[net].extract(draw(net[0], seed))
     pruned = cut(subnet, some_units(subnet, share, seed))

@@ -33,7 +33,7 @@ ROUNDS = 2
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("data") / "log"
-    generate_synthetic(path, rows=6000, seed=1)
+    generate_synthetic(path, rows=3000, seed=1)
     return Dataset.open(path, min_count=4)
 
 

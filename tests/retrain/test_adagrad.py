@@ -44,7 +44,7 @@ def rate_of(step: int) -> float:
 
 @pytest.mark.parametrize("genotype", [GENOTYPE, TERM], ids=["without", "first order"])
 @given(clip=st.sampled_from([0.05, 5.0, None]), seed=st.integers(0, 9))
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_steps_are_those_of_torch_with_dense_gradients(genotype, clip, seed):
     config = RetrainConfig.paper(clip_norm=clip)
     subnet = Subnet(genotype, FEATURES, seed, initialization="xavier")
@@ -85,7 +85,7 @@ def test_the_rate_is_zero_after_the_last_step_and_tables_stay_in_a_second_epoch(
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("data") / "log"
-    generate_synthetic(path, rows=8000, seed=1)
+    generate_synthetic(path, rows=4000, seed=1)
     return Dataset.open(path, min_count=4)
 
 

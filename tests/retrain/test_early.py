@@ -36,7 +36,7 @@ CONFIG = RetrainConfig(batch_size=64, epochs=3, learning_rates=(3e-3,), seed=2)
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("data") / "log"
-    generate_synthetic(path, rows=2000, seed=1)
+    generate_synthetic(path, rows=1000, seed=1)
     return Dataset.open(path, min_count=2)
 
 
@@ -57,7 +57,7 @@ def test_it_is_the_model_of_a_training_that_ends_there(dataset, tmp_path):
     assert log_loss(*predict(subnet, dataset.split("test"))) == early.test_log_loss
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     parts=st.lists(st.sampled_from([0.3, 1, 2]), max_size=3), epochs=st.sampled_from([0.5, 1, 2])
 )

@@ -39,7 +39,7 @@ STATE = "training.safetensors"
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("data") / "log"
-    generate_synthetic(path, rows=2000, seed=1)
+    generate_synthetic(path, rows=1200, seed=1)
     return Dataset.open(path, min_count=2, binned_dense=True)
 
 
@@ -60,7 +60,7 @@ def assert_same_model(one, other) -> None:
             assert torch.equal(weight, weights[1][name]), (folder, name)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     cuts=st.lists(
         st.sampled_from((0.2, 0.5, 0.7, 1, 1.5, 2, 3, 9)), min_size=1, max_size=3, unique=True

@@ -76,7 +76,7 @@ class StoppedError(Exception):
     pass
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     stops=st.lists(st.integers(1, 12), min_size=1, max_size=3),
     config=st.sampled_from(

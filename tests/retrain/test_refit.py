@@ -33,7 +33,7 @@ CONFIG = RetrainConfig.paper(batch_size=BATCH, seed=3)
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("data") / "log"
-    generate_synthetic(path, rows=2000, seed=1)
+    generate_synthetic(path, rows=1600, seed=1)
     return Dataset.open(path, min_count=2)
 
 

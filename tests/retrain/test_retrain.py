@@ -35,7 +35,7 @@ CONFIG = RetrainConfig(batch_size=128, epochs=2, learning_rates=RATES)
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("data") / "log"
-    generate_synthetic(path, rows=8000, seed=1)
+    generate_synthetic(path, rows=4000, seed=1)
     return Dataset.open(path, min_count=4, binned_dense=True)
 
 
@@ -60,7 +60,7 @@ def test_saved_weights_give_the_reported_figures(model, dataset):
 
 def test_the_weights_of_another_epoch_are_the_best_of_it(dataset, tmp_path):
     config = dataclasses.replace(CONFIG, learning_rates=(3e-3,), epochs=3)
-    model, epoch_steps = retrain(GENOTYPE, dataset, tmp_path, config), 6400 // 128
+    model, epoch_steps = retrain(GENOTYPE, dataset, tmp_path, config), 3200 // 128
     best, history = model.best_step, dict(model.validation_history)
     elsewhere = [
         value
@@ -146,13 +146,13 @@ def test_the_result_is_json_and_names_data_and_configuration(model, dataset):
     assert Genotype.from_dict(result["figures"]["genotype"]) == GENOTYPE
 
 
-@pytest.mark.parametrize("batch_size", [128, 4000])
+@pytest.mark.parametrize("batch_size", [128, 2000])
 def test_a_rate_trial_of_a_whole_epoch_is_the_first_epoch(dataset, tmp_path, batch_size):
     config = RetrainConfig(
         batch_size=batch_size, epochs=1, learning_rates=RATES, trial_fraction=1.0
     )
     model = retrain(GENOTYPE, dataset, tmp_path, config)
-    assert model.best_step == 6400 // batch_size
+    assert model.best_step == 3200 // batch_size
     assert model.validation_log_loss == pytest.approx(min(model.rate_trials.values()), abs=1e-6)
 
 

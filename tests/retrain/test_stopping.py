@@ -14,13 +14,13 @@ from nasrec_opt.space import BlockGene, Genotype
 from nasrec_opt.supernet import Subnet, start_at_click_rate
 
 GENOTYPE = Genotype((BlockGene(dense_width=16, sparse_width=16),), space="nasrec_small")
-EPOCH = 2400 // 32
+EPOCH = 1200 // 32
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path: Path = tmp_path_factory.mktemp("data") / "log"
-    generate_synthetic(path, rows=3000, seed=1)
+    generate_synthetic(path, rows=1500, seed=1)
     return Dataset.open(path, binned_dense=True)
 
 
@@ -51,7 +51,7 @@ def test_a_share_that_is_given_is_the_trial(dataset):
     assert found.validation[0][0] == round(0.2 * EPOCH)
 
 
-@pytest.mark.parametrize(("least_steps", "patience"), [(0, 0), (400, 0), (0, 300), (500, 160)])
+@pytest.mark.parametrize(("least_steps", "patience"), [(0, 0), (200, 0), (0, 150), (250, 80)])
 def test_training_ends_with_the_epoch_in_which_patience_does(dataset, least_steps, patience):
     found = trained(
         dataset, epochs=40, least_steps=least_steps, patience=patience, learning_rates=(3e-3,)
@@ -72,4 +72,4 @@ def test_training_ends_with_the_epoch_in_which_patience_does(dataset, least_step
 def test_no_more_epochs_than_are_given(dataset):
     found = trained(dataset, epochs=2, least_steps=10_000, learning_rates=(1e-3,))
     assert found.validation[-1][0] == 2 * EPOCH
-    assert [step for step, _ in found.validation[:4]] == [19, 38, 56, 75]
+    assert [step for step, _ in found.validation[:4]] == [9, 18, 28, 37]

@@ -23,7 +23,7 @@ CONFIG = RetrainConfig(batch_size=64, epochs=3, seed=2)
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     path = tmp_path_factory.mktemp("data") / "log"
-    generate_synthetic(path, rows=4000, seed=1)
+    generate_synthetic(path, rows=2000, seed=1)
     return Dataset.open(path, min_count=2, binned_dense=True)
 
 
@@ -68,7 +68,7 @@ def test_the_pass_makes_the_epoch_longer(dataset, tmp_path, genotype):
     subnet = Subnet(genotype, dataset.features, config.seed)
     start_at_click_rate(subnet, dataset.split("train").labels)
     training = Training(dataset, config)
-    learner = Learner(subnet, config.for_rows(3200), config.learning_rates[0], training.steps)
+    learner = Learner(subnet, config.for_rows(1600), config.learning_rates[0], training.steps)
     learner.begin_epoch(0)
     for split, epoch in (("train", 0), ("validation", VALIDATION_PASS)):
         for batch in training._batches_of(dataset.split(split), epoch):

@@ -21,7 +21,7 @@ from nasrec_opt.options import RetrainConfig
 
 GENE = BlockGene(dense_ops=("fc",), sparse_ops=("efc",), dense_width=16, sparse_width=16)
 GENOTYPE = Genotype((GENE,)).with_bits(32)
-QUICK = RetrainConfig(batch_size=16, epochs=10, learning_rates=(0.02,))
+QUICK = RetrainConfig(batch_size=32, epochs=8, learning_rates=(0.02,))
 
 
 SPLIT = "the number of a row decides whether it trains, chooses or is held out"

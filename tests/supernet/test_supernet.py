@@ -33,7 +33,7 @@ def loss_of(network, batch, *genotype):
 
 @pytest.mark.parametrize("name", NETS)
 @given(seed=seeds)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_subnet_in_supernet_equals_its_extraction_forward_and_gradients(name, seed):
     supernet, genotype, batch = NETS[name], draw(name, seed), make_batch(seed)
     subnet = supernet.extract(genotype)
@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
 
 
 @given(seed=seeds, name=st.sampled_from(["single", "wide"]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_step_changes_only_the_slices_and_rows_that_it_used(seed, name):
     supernet, genotype, batch = make_supernet(name), draw(name, seed), make_batch(seed)
     optimizer = SliceAdagrad(supernet)
@@ -261,7 +261,7 @@ def test_tensors_of_the_wrong_shape_are_refused_at_the_door():
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_capped_tables_wrap_large_ids_and_keep_the_special_ones(seed):
     features = FeatureSpec(1, (100, 3, 9))
     embedding = Supernet(SPACES["plain"], features, max_table_rows=8).embedding
