@@ -47,7 +47,7 @@ def first_rows(name: str, rows: int, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "rows"), [("synthetic", 2000), ("frappe", 5000), ("criteo", 5000)]
+    ("name", "rows"), [("synthetic", 2000), ("frappe", 4000), ("criteo", 2500)]
 )
 def test_a_model_is_not_far_behind_and_who_is_ahead_on_validation_wins(name, rows, tmp_path):
     if name != "synthetic" and not DATA.exists():
