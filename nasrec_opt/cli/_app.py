@@ -65,7 +65,20 @@ for name, command in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line; an error that a user can cause is one sentence with exit code 2."""
+    """Run the command line, in the first of the processes that `torchrun` starts."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
+        _run()
+        return
+    from nasrec_opt.pipeline import help_to_train, joined
+
+    with joined() as is_first:
+        if not is_first:
+            sys.exit(help_to_train())
+        _run()
+
+
+def _run() -> None:
+    """Run a command; an error that a user can cause is one sentence with exit code 2."""
     from hw.errors import HwError
 
     # MLflow would print two lines for each run on a server that it closes.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nasrec_opt.pipeline._named import given_genotypes
     from nasrec_opt.pipeline._opening import how_to_open, open_run
     from nasrec_opt.pipeline._pruning import print_pruning, prune_model
+    from nasrec_opt.pipeline._ranks import help_to_train, joined
     from nasrec_opt.pipeline._registering import register_model
     from nasrec_opt.pipeline._run import Run
     from nasrec_opt.pipeline._run_study import run_study
@@ -51,7 +52,9 @@ __all__ = [
     "architecture_cost",
     "compare_models",
     "given_genotypes",
+    "help_to_train",
     "how_to_open",
+    "joined",
     "motif_groups",
     "open_run",
     "print_cost",
@@ -87,7 +90,9 @@ _HOMES = {
     "architecture_cost": "_cost",
     "compare_models": "_model_table",
     "given_genotypes": "_named",
+    "help_to_train": "_ranks",
     "how_to_open": "_opening",
+    "joined": "_ranks",
     "motif_groups": "_motifs",
     "open_run": "_opening",
     "print_cost": "_console",

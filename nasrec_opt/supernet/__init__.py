@@ -35,6 +35,7 @@ from nasrec_opt.supernet._precision import (
     has_bfloat16,
 )
 from nasrec_opt.supernet._quantize import learns_in_floats, round_to, trained_as
+from nasrec_opt.supernet._ranks import Ranks
 from nasrec_opt.supernet._readers import (
     CastingReader,
     LeafReader,
@@ -78,6 +79,7 @@ __all__ = [
     "PathSampling",
     "Precision",
     "PrecisionChoice",
+    "Ranks",
     "SandwichWidths",
     "Signal",
     "SingleOperatorAnyConnection",

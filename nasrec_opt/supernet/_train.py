@@ -32,6 +32,7 @@ from nasrec_opt.supernet._optimizer import SliceAdagrad, gradient_of, learning_r
 from nasrec_opt.supernet._paths import PathSampling, make_path_sampling
 from nasrec_opt.supernet._precision import choose_precision
 from nasrec_opt.supernet._quantize import learns_in_floats, trained_as
+from nasrec_opt.supernet._ranks import Ranks
 from nasrec_opt.supernet._readers import LeafReader
 from nasrec_opt.supernet._start import start_at_click_rate
 from nasrec_opt.supernet._supernet import Supernet
@@ -106,6 +107,7 @@ def train_supernet(
     progress: Progress | None = None,
     *,
     strategy: PathSampling | None = None,
+    ranks: Ranks | None = None,
 ) -> TrainResult:
     """Train a supernet and save it.
 
@@ -120,14 +122,16 @@ def train_supernet(
         progress: Called with (steps done, steps).
         strategy: A user's own path sampling, in place of the configuration's. A checkpoint states
             its class and, of a dataclass, its fields; another strategy does not continue it.
+        ranks: Processes that train together, each with the same arguments; the first one writes the
+            folder, which all must see. None means this one alone.
 
     Returns:
         Steps, final loss and seconds of the training.
 
     Raises:
         StudyError: The folder holds a checkpoint of another configuration, path sampling or
-            supernet, or a damaged one; the supernet was made with another initialization; or the
-            loss is no longer a number.
+            supernet, or a damaged one; the supernet was made with another initialization; there
+            are more processes than rows in a batch; or the loss is no longer a number.
         GenotypeError: `strategy` samples a genotype that the supernet has no weights for.
     """
     config = config or TrainConfig()
@@ -140,7 +144,14 @@ def train_supernet(
         supernet.final.bias.device,
         is_quantized=not learns_in_floats(supernet.space),
     )
+    if ranks is not None:
+        precision = ranks.first(precision)  # machines may differ
     config = replace(config, precision=precision).for_rows(rows.num_rows)
+    if ranks is not None and min(_given(config.batch_size), rows.num_rows) < ranks.count:
+        raise StudyError(
+            f"batch_size: expected a row for each of {ranks.count} processes, got "
+            f"{min(_given(config.batch_size), rows.num_rows)}"
+        )
     settings = training_settings(config, supernet, dataset.fingerprint, strategy)
     strategy = strategy or make_path_sampling(
         config.path_sampling,
@@ -149,12 +160,13 @@ def train_supernet(
         warmup_fraction=config.warmup_fraction,
     )
     optimizer = SliceAdagrad(supernet, row_prior=row_prior(config), options=config)
-    training = _Training(supernet, optimizer, strategy, config, precision, rows)
+    training = _Training(supernet, optimizer, strategy, config, precision, rows, ranks)
     weights = getattr(rows, "weights", None)
     start_at_click_rate(supernet, rows.labels, weights)  # a checkpoint, if any, replaces it
     checkpoint = Checkpoint(out_dir, supernet, optimizer, settings)
     train_log_loss = training.run(checkpoint, progress)
-    _save(supernet, dataset, out_dir, settings, train_log_loss)
+    if training.writes:
+        _save(supernet, dataset, out_dir, settings, train_log_loss)
     return TrainResult(training.steps, train_log_loss, time.perf_counter() - started)
 
 
@@ -169,6 +181,7 @@ class _Training:
         config: How it is trained, filled in by `TrainConfig.for_rows`.
         precision: Of the products in the blocks.
         rows: The training rows.
+        ranks: Processes that train together, or None.
     """
 
     supernet: Supernet
@@ -177,6 +190,12 @@ class _Training:
     config: TrainConfig
     precision: Precision
     rows: TrainRows
+    ranks: Ranks | None
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes files."""
+        return self.ranks is None or self.ranks.number == 0
 
     @property
     def steps(self) -> int:
@@ -199,7 +218,8 @@ class _Training:
             done = step + 1
             if progress:
                 progress(done, steps)
-            if time.monotonic() - saved > self.config.checkpoint_s and done < steps:
+            is_due = time.monotonic() - saved > self.config.checkpoint_s and done < steps
+            if is_due and self.writes:
                 _check(loss, step)
                 checkpoint.write(done)
                 saved = time.monotonic()
@@ -220,6 +240,7 @@ class _Training:
             learning_rate=rate,
             embedding_rate=of_table,
             precision=self.precision,
+            ranks=self.ranks,
         )
 
 
@@ -254,6 +275,7 @@ def train_step(
     learning_rate: float,
     embedding_rate: float | None = None,
     precision: Precision = "float32",
+    ranks: Ranks | None = None,
 ) -> Tensor:
     """Train one step of one subnet; only its slices and the batch's embeddings change.
 
@@ -266,6 +288,8 @@ def train_step(
         learning_rate: Adagrad's.
         embedding_rate: That of the embedding table and of first-order weights; None means the same.
         precision: Of the products in the blocks, forward and backward.
+        ranks: Processes that each get the whole batch and compute a part of it; None means this one
+            alone.
 
     Returns:
         The batch's log loss, a scalar on the network's device; where rows have weights, the mean of
@@ -275,8 +299,9 @@ def train_step(
         GenotypeError: The network has no weights for the genotype.
     """
     network.check_genotype(genotype)
-    dense, sparse, labels = batch[:3]
-    row_weights = batch[3] if len(batch) > 3 else None
+    num_rows = len(batch[2])
+    dense, sparse, labels, *others = batch if ranks is None else ranks.part(batch)
+    row_weights = others[0] if others else None
     rows = network.embedding.rows_of(sparse)
     with torch.no_grad():
         gathered = network.embedding(rows)
@@ -291,16 +316,26 @@ def train_step(
         weights = network.embedding.first_order_of(rows).detach().requires_grad_()
     logits = network.finish(genotype, activations, leaves, weights=weights)
     loss = functional.binary_cross_entropy_with_logits(logits, labels, row_weights)
+    if ranks is not None:
+        loss = loss * (len(labels) / num_rows)
     loss.backward()
+    row_gradients, loss = gradient_of(gathered), loss.detach()
+    first_order_gradients = None if weights is None else weights.grad
+    if ranks is not None:
+        used = [leaf.view.grad for leaf in leaves.used if leaf.view.grad is not None]
+        ranks.add([loss, *used])
+        rows, row_gradients = (ranks.gather(part, num_rows) for part in (rows, row_gradients))
+        if first_order_gradients is not None:
+            first_order_gradients = ranks.gather(first_order_gradients, num_rows)
     optimizer.step(
         leaves.used,
         learning_rate,
         rows=rows,
-        row_gradients=gradient_of(gathered),
-        first_order_gradients=None if weights is None else weights.grad,
+        row_gradients=row_gradients,
+        first_order_gradients=first_order_gradients,
         embedding_rate=embedding_rate,
     )
-    return loss.detach()
+    return loss
 
 
 def batch_tensors(batch: Any, device: torch.device) -> list[Tensor]:
