@@ -41,7 +41,8 @@ PACKAGES_NEED = {
 }
 # Pages that need trained models: tests/serving, tests/pipeline and tests/test_tutorial.py run them.
 ELSEWHERE = ("serve", "prune", "served_model")
-FEWER = {"n_trials=512": "n_trials=8"}  # the README's search, at a length that a test can wait for
+# Logs and searches at a length that a test can wait for.
+FEWER = {"n_trials=512": "n_trials=8", "n_trials=48": "n_trials=20", "rows=5000": "rows=800"}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -53,9 +54,14 @@ def quickstart(cli, tmp_path_factory) -> Path:
     """A run of the quickstart on few rows: what the pages speak of as `runs/quickstart`."""
     folder = tmp_path_factory.mktemp("docs")
     text = (REPOSITORY / "studies" / "quickstart.toml").read_text()
-    text = text.replace("[data]", "[data]\nsynthetic_rows = 3000").replace(
-        "n_trials = 96", "n_trials = 4"
-    )
+    for whole, less in {
+        "[data]": "[data]\nsynthetic_rows = 1500",
+        "n_trials = 96": "n_trials = 4",
+        "probes = 4": "probes = 1",
+        "[retrain]": "[retrain]\nmodel.epochs = 1",
+    }.items():
+        assert whole in text
+        text = text.replace(whole, less)
     (folder / "quickstart.toml").write_text(text)
     result = cli("search", folder / "quickstart.toml", cwd=folder)
     assert result.returncode == 0, result.stderr
