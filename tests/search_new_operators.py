@@ -114,7 +114,7 @@ def facts() -> dict[str, object]:
 
 def searched(scratch: Path, genotypes: list[Genotype]) -> dict[str, object]:
     """Train a supernet with the operators, search it, and draw what was found."""
-    dataset = generate_synthetic(scratch / "dataset", rows=2000, seed=0)
+    dataset = generate_synthetic(scratch / "dataset", rows=800, seed=0)
     supernet = Supernet(SPACE, dataset.features, seed=0)
     train_supernet(supernet, dataset, scratch / "supernet", TrainConfig(batch_size=128))
     batch = dataset.split("test").rows(slice(0, 8))

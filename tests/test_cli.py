@@ -11,6 +11,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from study_files import tiny_study_with
 
 from nasrec_opt.report import winner
 from nasrec_opt.space import published_model
@@ -35,10 +36,21 @@ GENOTYPE = {
 ROW = "0\t" + "\t".join(["1"] * 13) + "\t" + "\t".join(["0a1b2c3d"] * 26)
 
 
+TRIALS = 12
+
+
+@pytest.fixture(scope="module")
+def tiny_study(tmp_path_factory) -> Path:
+    """Half of the trials that other tests have: one generation and children of it."""
+    path = tmp_path_factory.mktemp("study") / "tiny.toml"
+    path.write_text(tiny_study_with(search={"n_trials": TRIALS}, retrain={"model": {"epochs": 2}}))
+    return path
+
+
 @pytest.fixture(scope="module")
 def finished_run(cli, tiny_study, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "tiny"
-    result = cli("run", tiny_study, "--out", out, is_cold=True)
+    result = cli("run", tiny_study, "--out", out)
     assert result.returncode == 0, result.stderr
     return out, result
 
@@ -99,7 +111,7 @@ def test_results_name_models_and_baselines(finished_run):
 def test_study_has_every_trial_with_its_genotype(finished_run):
     study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{finished_run[0]}/study.db")
     assert study.metric_names == ["log_loss", "latency_us", "energy_uj"]
-    assert [trial.number for trial in study.trials] == list(range(24))
+    assert [trial.number for trial in study.trials] == list(range(TRIALS))
     for trial in study.trials:
         names = {"genotype", "auc", "mflops", "mflops_paper", "parameters", "area_mm2", "breakdown"}
         assert names <= trial.user_attrs.keys()
@@ -115,7 +127,7 @@ def test_every_trial_in_mlflow_rebuilds_its_model(finished_run):
     client = MlflowClient(f"sqlite:///{out}/mlflow.db")
     [experiment] = [e for e in client.search_experiments() if e.name == "tiny"]
     runs = client.search_runs([experiment.experiment_id], "tags.`nasrec.kind` = 'trial'")
-    assert len(runs) == 24
+    assert len(runs) == TRIALS
     study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{out}/study.db")
     dataset = Dataset.open(out / "dataset")
     for run in runs:
@@ -147,7 +159,7 @@ def test_other_samplers_need_no_other_change(cli, tiny_study, finished_run, tmp_
     assert result.returncode == 0, result.stderr
     storage = f"sqlite:///{finished_run[0]}/study.db"
     found = optuna.load_study(study_name=f"tiny-{sampler}", storage=storage)
-    assert len(found.trials) == 24
+    assert len(found.trials) == TRIALS
 
 
 def test_other_settings_in_the_same_folder_are_refused(cli, tiny_study, finished_run, tmp_path):
@@ -160,8 +172,7 @@ def test_other_settings_in_the_same_folder_are_refused(cli, tiny_study, finished
 
 
 def test_storage_of_another_space_is_refused(cli, tiny_study, finished_run, tmp_path):
-    out = tmp_path / "run"
-    cli("train", tiny_study, "--out", out)
+    out = without_trials(finished_run[0], tmp_path / "run")
     from nasrec_opt.pipeline._storage import open_study
     from nasrec_opt.space import SearchSpace
 
@@ -338,9 +349,8 @@ def test_bad_study_is_one_sentence(cli, tmp_path, text, sentence):
     assert not (tmp_path / "run").exists()
 
 
-def test_unreadable_checkpoint_is_one_sentence(cli, tiny_study, tmp_path):
-    out = tmp_path / "run"
-    assert cli("train", tiny_study, "--out", out).returncode == 0
+def test_unreadable_checkpoint_is_one_sentence(cli, tiny_study, finished_run, tmp_path):
+    out = without_trials(finished_run[0], tmp_path / "run")
     weights = next((out / "supernet").glob("*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:100])
     assert_refused(cli("search", tiny_study, "--out", out), str(weights.parent))
@@ -388,8 +398,16 @@ def test_what_was_removed_from_a_finished_run_is_made_again(
     client = MlflowClient(f"sqlite:///{out}/mlflow.db")
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     kinds = [run.data.tags.get("nasrec.kind") for run in client.search_runs(ids)]
-    expected = {"study": 1, "trial": 24, "model": 1, "baseline": 2}
+    expected = {"study": 1, "trial": TRIALS, "model": 1, "baseline": 2}
     assert {kind: kinds.count(kind) for kind in kinds} == expected
+
+
+def without_trials(finished: Path, out: Path) -> Path:
+    """A copy of a run as it is before the search."""
+    shutil.copytree(finished, out)
+    for file in out.glob("study.db*"):
+        file.unlink()
+    return out
 
 
 def described(out: Path) -> list[tuple[object, ...]]:
@@ -424,7 +442,7 @@ def test_other_figures_in_the_technology_file_are_refused(cli, tiny_study, finis
         technology.write_text(f"[crossbar]\nread_ns = {{ value = {cycle}, unit = 'ns' }}\n")
         study.write_text(tiny_study.read_text() + "\n[hardware]\ntechnology = 'mine.toml'\n")
         text = study.read_text().replace('name = "tiny"', 'name = "mine"')
-        study.write_text(text.replace("n_trials = 24", "n_trials = 9"))
+        study.write_text(text.replace(f"n_trials = {TRIALS}", "n_trials = 9"))
         result = cli("search", study, "--out", finished_run[0])
         assert result.returncode == (0 if cycle == 100.0 else 2), result.stderr
     assert_refused(result, "evaluated with other settings: hardware.technology was")

@@ -13,6 +13,7 @@ from nasrec_opt.data import Dataset, generate_log
 from nasrec_opt.pipeline import truth_of
 
 SPACE = SearchSpace.nasrec_small(num_blocks=2)
+ROWS = 1000
 
 
 def test_a_log_is_written_described_and_prepared(cli, tmp_path):
@@ -37,7 +38,7 @@ def test_clicks_come_from_the_model_that_truth_names(cli, tmp_path):
     genotype = SPACE.sample(np.random.default_rng(1))
     (tmp_path / "g.json").write_text(genotype.to_json())
     out = tmp_path / "log"
-    options = ("--like", "criteo", "--rows", 3000, "--vocabulary", "small", "--signal", 1.2)
+    options = ("--like", "criteo", "--rows", ROWS, "--vocabulary", "small", "--signal", 1.2)
     result = cli("generate", out, *options, "--truth", tmp_path / "g.json")
     assert result.returncode == 0, result.stderr
     assert Genotype.from_json((out / "genotype.json").read_text()) == genotype
@@ -47,7 +48,7 @@ def test_clicks_come_from_the_model_that_truth_names(cli, tmp_path):
     again = generate_log(
         tmp_path / "again",
         like="criteo",
-        rows=3000,
+        rows=ROWS,
         vocabulary="small",
         log_odds=truth,
         signal=1.2,
@@ -55,7 +56,7 @@ def test_clicks_come_from_the_model_that_truth_names(cli, tmp_path):
     np.testing.assert_allclose(np.load(again.probabilities), p, rtol=1e-5)
     other = truth_of(genotype, like="criteo", vocabulary="small", seed=1)
     log = generate_log(
-        tmp_path / "other", like="criteo", rows=3000, vocabulary="small", log_odds=other
+        tmp_path / "other", like="criteo", rows=ROWS, vocabulary="small", log_odds=other
     )
     assert abs(np.corrcoef(np.load(log.probabilities), p)[0, 1]) < 0.9
 
@@ -66,7 +67,7 @@ def test_every_kind_of_log_can_come_from_a_model_in_bounded_tables(tmp_path, lik
     seen = torch.get_rng_state()
     truth = truth_of(genotype, like=like)
     assert (torch.get_rng_state() == seen).all()
-    log = generate_log(tmp_path / "log", like=like, rows=2000, log_odds=truth)
+    log = generate_log(tmp_path / "log", like=like, rows=ROWS, log_odds=truth)
     assert log.metrics["all"]["bayes_auc"] > 0.7
 
 

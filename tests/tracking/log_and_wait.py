@@ -15,5 +15,4 @@ if __name__ == "__main__":
     study = studies.create(f"sqlite:///{sys.argv[1]}")
     logger = MLflowLogger(f"sqlite:///{sys.argv[2]}")
     logger.sync(study)
-    print("ready", flush=True)
     study.optimize(studies.objective, callbacks=[logger])

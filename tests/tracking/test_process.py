@@ -65,8 +65,8 @@ def test_new_store_is_made_quietly_and_the_end_of_the_process_writes_the_queue(t
     assert sorted(p.name for p in tmp_path.iterdir() if "new.db" not in p.name) == []
 
 
-def test_queue_is_written_when_the_script_fails(uri, tmp_path):
-    done = python(SCRIPT.format(uri=uri, end="raise SystemExit(3)"), tmp_path)
+def test_queue_is_written_when_the_script_fails(start_code, uri):
+    done = start_code(SCRIPT.format(uri=uri, end="raise SystemExit(3)")).wait()
     assert done.returncode == 3
     assert len(statuses(uri)) == 4
 

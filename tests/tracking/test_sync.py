@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from conftest import environment
 from tracking import studies
 
 pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
@@ -38,16 +35,15 @@ def trial_runs(uri: str) -> dict[int, object]:
     return dict(zip(numbers, found, strict=True))
 
 
-def kill_after(storage: Path, uri: str, trials: int) -> None:
+def kill_after(start_code, storage: Path, uri: str, trials: int) -> None:
     """Search and log in a process that is killed after so many trials, not all of them logged."""
     store = Path(uri.removeprefix("sqlite:///"))
-    command = [sys.executable, str(SCRIPT), str(storage), str(store)]
-    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE)
-    assert process.stdout.readline() == b"ready\n"
-    while True:
+    code = f"import runpy; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    process = start_code(code, storage, store)
+    while process.is_running():
         os.kill(process.pid, signal.SIGSTOP)  # so that nothing changes while we look
-        _, status = os.waitpid(process.pid, os.WUNTRACED)  # its threads stop a little later
-        assert os.WIFSTOPPED(status)
+        while not is_stopped(process.pid):
+            time.sleep(0.001)
         # A writer that was stopped while it opens the file keeps its locks: look again later.
         with suppress(sqlite3.OperationalError):
             finished = count(storage, "trials WHERE state = 'COMPLETE'")
@@ -55,10 +51,15 @@ def kill_after(storage: Path, uri: str, trials: int) -> None:
                 break  # something is still in the queue
         os.kill(process.pid, signal.SIGCONT)
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    assert process.returncode == -signal.SIGKILL
+    assert process.stop(signal.SIGKILL).returncode == -signal.SIGKILL
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether all threads of a process are."""
+    states = [
+        task.read_text().rpartition(") ")[2][0] for task in Path(f"/proc/{pid}/task").glob("*/stat")
+    ]
+    return set(states) <= {"T", "Z"}
 
 
 def count(database: Path, rows: str) -> int:
@@ -66,12 +67,12 @@ def count(database: Path, rows: str) -> int:
         return int(connection.execute(f"SELECT count(*) FROM {rows}").fetchone()[0])
 
 
-def test_killed_searches_lose_nothing_and_repeat_nothing(uri, tmp_path):
+def test_killed_searches_lose_nothing_and_repeat_nothing(start_code, uri, tmp_path):
     storage = tmp_path / "study.db"
     with closing(sqlite3.connect(storage)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")  # a stopped writer locks no reader out
     for trials in (1, 9, 22):  # inside the first batch, and later
-        kill_after(storage, uri, trials)
+        kill_after(start_code, storage, uri, trials)
     study = studies.create(f"sqlite:///{storage}")
     finished = {t.number: t for t in study.trials if t.state.is_finished()}
     before = len(trial_runs(uri))
