@@ -173,11 +173,12 @@ def test_other_settings_in_the_same_folder_are_refused(cli, tiny_study, finished
 
 def test_storage_of_another_space_is_refused(cli, tiny_study, finished_run, tmp_path):
     out = without_trials(finished_run[0], tmp_path / "run")
+    from nasrec_opt.pipeline import RunFolder
     from nasrec_opt.pipeline._storage import open_study
     from nasrec_opt.space import SearchSpace
 
     open_study(
-        out / "study.db",
+        RunFolder(out),
         "tiny",
         space=SearchSpace.nasrec_full(num_blocks=2),
         metric_names=["log_loss", "latency_us", "energy_uj"],

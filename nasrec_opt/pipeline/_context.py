@@ -105,7 +105,8 @@ class Context:
             StudyError: There is no study and `create` is false, or it belongs to another search.
         """
         config = self.config
-        if not create and self.study_name not in studies_of(self.folder):
+        has_file = self.folder.study_db.exists()  # one that was emptied is searched anew
+        if not (create or has_file or self.study_name in studies_of(self.folder)):
             raise StudyError(f"{home_of(self.folder)}: expected the study, found nothing there")
         study = open_study(
             self.folder,
