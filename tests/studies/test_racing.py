@@ -11,7 +11,7 @@ def test_a_small_study_fills_a_page_and_goes_on(tmp_path, capsys):
     page = tmp_path / "page.md"
     marks = ("searches", "same trials", "references")
     page.write_text("".join(f"<!-- {mark} -->\n<!-- end -->\n" for mark in marks))
-    command = ["--rows=4000", "--trials=6", "--first=20", f"--out={tmp_path}", f"--write={page}"]
+    command = ["--rows=2000", "--trials=6", "--first=20", f"--out={tmp_path}", f"--write={page}"]
     assert racing.main(command) == 0
     first = page.read_text()
     shares = [float(share) for share in re.findall(r"\| ([\d.]+) % \|", first)]
