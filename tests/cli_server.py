@@ -108,13 +108,9 @@ class CommandServer:
     Args:
         folder: Where standard output and error of a command are kept.
         environment: Environment that the packages are loaded in.
-        under: A program that starts the process, with its arguments.
     """
 
-    def __init__(
-        self, folder: Path, environment: Mapping[str, str], under: Sequence[str] = ()
-    ) -> None:
-        self._under = under
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._stdout, self._stderr = folder / "stdout", folder / "stderr"
         self._environment = environment
         self._process: subprocess.Popen[str] | None = None
@@ -160,7 +156,7 @@ class CommandServer:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*self._under, sys.executable, "-m", "tests.cli_server"],
+            [sys.executable, "-m", "tests.cli_server"],
             cwd=Path(__file__).parents[1],
             env={**self._environment, **WITHOUT_THREADS},
             stdin=subprocess.PIPE,
@@ -171,6 +167,10 @@ class CommandServer:
 
 def main() -> None:
     load_without_threads(LOADED)
+    if "sqlalchemy" in sys.modules:
+        from tests.unsynced import wait_for_no_disk
+
+        wait_for_no_disk()
     if "mlflow.store.db.utils" in sys.modules:
         from tests.mlflow_stores import copy_new_stores
 
@@ -179,6 +179,8 @@ def main() -> None:
     from tests.optuna_stores import read_migrations_once
 
     read_migrations_once()
+    with suppress(ImportError):
+        make_what_is_made_once()
     gc.disable()
     for name in modules_of(nasrec_opt):
         with suppress(ImportError):  # needs an extra that is not installed
@@ -194,6 +196,19 @@ def main() -> None:
             return
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def make_what_is_made_once() -> None:
+    """Optuna's migrations, the models of its tables, and the many modules of a figure."""
+    from optuna.storages import RDBStorage
+    from optuna.study import StudyDirection
+    from plotly.graph_objects import Bar, Figure
+
+    storage = RDBStorage("sqlite://")
+    storage.create_new_trial(storage.create_new_study([StudyDirection.MINIMIZE]))
+    storage.remove_session()
+    storage.engine.dispose()
+    Figure(Bar(x=[1], y=[1])).update_layout(title="").to_json()
 
 
 def modules_of(package: ModuleType) -> list[str]:

@@ -32,6 +32,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_setup() -> None:
+    if "sqlalchemy.engine" in sys.modules:
+        from unsynced import wait_for_no_disk
+
+        wait_for_no_disk()
     if "mlflow.store.db.utils" in sys.modules:  # loading it takes seconds: not for every test
         from mlflow_stores import copy_new_stores
 
@@ -50,7 +54,7 @@ name = "tiny"
 seed = 3
 
 [data]
-synthetic_rows = 3000
+synthetic_rows = 1000
 binned_dense = false
 
 [space]
@@ -59,13 +63,14 @@ num_blocks = 2
 
 [supernet]
 batch_size = 128
+epochs = 1
 
 [oracle]
 fidelity = "supernet"
 
 [search]
 sampler = "evolution"
-n_trials = 24
+n_trials = 12
 
 [search.evolution]
 population_size = 8
@@ -81,7 +86,9 @@ top = 1
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study file whose stages take seconds."""
     path = tmp_path_factory.mktemp("study") / "tiny.toml"
-    path.write_text(TINY_STUDY + "\n[retrain.model]\nepochs = 2\n")  # not until patience ends them
+    path.write_text(
+        TINY_STUDY + "\n[retrain.model]\nepochs = 2\nbatch_size = 128\n"
+    )  # not until patience ends them
     return path
 
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_server import Command
 from patience import PATIENCE_S
 
 # MLflow's server starts a dozen processes for jobs of its own, which no test here asks for.
@@ -60,7 +60,11 @@ def serve(
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait(process, lambda: urllib.request.urlopen(address + path, timeout=2).close(), address)
+        _wait(
+            lambda: process.poll() is None,
+            lambda: urllib.request.urlopen(address + path, timeout=2).close(),
+            address,
+        )
         yield address
     finally:
         with suppress(ProcessLookupError):
@@ -69,23 +73,28 @@ def serve(
 
 
 @contextmanager
-def grpc_proxy(behind: str) -> Iterator[str]:
-    """Serve a storage through Optuna's gRPC proxy while the block lasts; its address."""
+def grpc_proxy(start_code: Callable[..., Command], behind: str) -> Iterator[str]:
+    """Serve a storage through Optuna's gRPC proxy while the block lasts; its address.
+
+    Args:
+        start_code: The fixture; nothing else is forked by it meanwhile.
+        behind: Address of the storage.
+    """
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-c", _PROXY, behind, str(port)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
+    process = start_code(_PROXY, behind, port)
     address = f"grpc://127.0.0.1:{port}"
+
+    def knock() -> None:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+
     try:
-        _wait(process, lambda: socket.create_connection(("127.0.0.1", port), 2).close(), address)
+        _wait(process.is_running, knock, address)
         yield address
     finally:
-        process.terminate()
-        process.wait(timeout=PATIENCE_S)
+        process.stop(signal.SIGTERM)
 
 
-def _wait(process: subprocess.Popen[bytes], knock: Callable[[], None], address: str) -> None:
+def _wait(is_running: Callable[[], bool], knock: Callable[[], None], address: str) -> None:
     """Knock until a server answers; one that has ended never will."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -93,7 +102,7 @@ def _wait(process: subprocess.Popen[bytes], knock: Callable[[], None], address: 
             knock()
             return
         except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
+            if not is_running() or time.monotonic() > deadline:
                 pytest.fail(f"nothing answered on {address}")
             time.sleep(0.2)
 

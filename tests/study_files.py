@@ -9,7 +9,9 @@ from typing import Any
 
 from conftest import TINY_STUDY
 
-ONE_EPOCH = {"model": {"learning_rates": [0.003], "epochs": 1}}  # under [retrain]
+ONE_EPOCH = {
+    "model": {"learning_rates": [0.003], "epochs": 1, "batch_size": 128}
+}  # under [retrain]
 
 
 def tiny_study_with(**changes: Any) -> str:

@@ -270,7 +270,11 @@ MULTI_SAMPLERS = {
 
 
 @pytest.mark.parametrize("objectives", [None, ["log_loss"]])
-@pytest.mark.parametrize("sampler", MULTI_SAMPLERS)
+@pytest.mark.parametrize(
+    ("storage", "sampler"),
+    [*(("memory", name) for name in MULTI_SAMPLERS), ("sqlite", "evolution")],
+    indirect=["storage"],
+)
 def test_an_accelerator_that_cannot_be_is_an_infeasible_trial_with_its_reason(
     storage, sampler, objectives
 ):
@@ -362,8 +366,14 @@ SAMPLERS = {
 }
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize(
+    ("storage", "pruner", "sampler"),
+    [
+        *(("memory", pruner, sampler) for pruner in PRUNERS for sampler in SAMPLERS),
+        ("sqlite", "hyperband", "evolution"),
+    ],
+    indirect=["storage"],
+)
 def test_a_pruner_ends_trials_by_their_log_losses_on_the_way(storage, pruner, sampler):
     space, oracle = SearchSpace.nasrec_small(2), Learning()
     objective = Objective(space, oracle, constraints={"mflops": 0.5})

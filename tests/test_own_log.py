@@ -41,7 +41,7 @@ def test_the_commands_of_the_page_run(cli, tmp_path):
     write_log(tmp_path / "train.txt", 1500, seed=0)
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "quickstart.toml").write_text(  # one that a test can wait for
-        TINY_STUDY.replace("n_trials = 24", "n_trials = 8") + "\n[retrain.model]\nepochs = 1\n"
+        TINY_STUDY.replace("n_trials = 12", "n_trials = 8") + "\n[retrain.model]\nepochs = 1\n"
     )
     made = generate_log(tmp_path / "avazu", like="avazu", rows=500, vocabulary="small")
     shutil.copy(made.file, tmp_path / "train")

@@ -14,7 +14,7 @@ TABLE = "[search.pool_bayes]\nnum_startup = 6\npool_size = 16\nbatch_size = 4\n"
 def test_a_study_file_searches_by_that_sampler(cli, tmp_path):
     pytest.importorskip("botorch", reason="the extra 'bayes' is not installed")
     path = tmp_path / "tiny.toml"
-    text = TINY_STUDY.replace("n_trials = 24", "n_trials = 9") + TABLE
+    text = TINY_STUDY.replace("n_trials = 12", "n_trials = 9") + TABLE
     path.write_text(text.replace('"evolution"', '"pool_bayes"'))
     result = cli("search", path, "--out", tmp_path / "run")
     assert result.returncode == 0, result.stderr

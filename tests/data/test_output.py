@@ -107,7 +107,7 @@ print(count)
 
 
 @pytest.mark.parametrize("is_there", [False, True])
-def test_a_kill_at_any_moment_leaves_no_half_dataset(tmp_path, is_there):
+def test_a_kill_at_any_moment_leaves_no_half_dataset(start_code, tmp_path, is_there):
     source = write_csv(tmp_path / "log.csv", small_table(60, 1))
     prepare(source, tmp_path / "expected", format=SMALL, seed=1)
     prepare(source, tmp_path / "other", format=SMALL)
@@ -115,15 +115,13 @@ def test_a_kill_at_any_moment_leaves_no_half_dataset(tmp_path, is_there):
     out = tmp_path / "folder" / "out"
     if is_there:
         prepare(source, out, format=SMALL)
-    with run(KILLED, source, tmp_path / "counted", -1, stdout=subprocess.PIPE) as process:
-        moments = int(process.communicate()[0])
+    moments = int(start_code(KILLED, source, tmp_path / "counted", -1).wait().stdout)
     assert moments > 20
     if is_there:
         moments += 8  # the old folder is removed as well
     killed = 0
     for moment in sorted({2, *range(6, moments, 14), *range(moments - 4, moments)}):
-        with run(KILLED, source, out, moment, stdout=subprocess.DEVNULL) as process:
-            pass
+        process = start_code(KILLED, source, out, moment).wait()
         killed += process.returncode == -signal.SIGKILL
         if out.exists():
             assert content(out) in ((other, expected) if is_there else (expected,)), moment

@@ -11,12 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from patience import PATIENCE_S
+from study_files import ONE_EPOCH, tiny_study_with
 
 from nasrec_opt.data import Dataset
 from nasrec_opt.pipeline import RunFolder, SilentReporter, StudyConfig, run_study
 from nasrec_opt.pipeline._baselines import fitted_baselines
 from nasrec_opt.pipeline.stages.train import TRAIN
 from nasrec_opt.retrain import baselines
+
+
+@pytest.fixture(scope="module")
+def tiny_study(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("study") / "tiny.toml"
+    path.write_text(tiny_study_with(search={"n_trials": 4}, retrain=ONE_EPOCH))
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from nasrec_opt.supernet import Subnet
 TINY = """
 name = "tiny"
 [data]
-synthetic_rows = 1500
+synthetic_rows = 1000
 [supernet]
 batch_size = 128
 [search]
@@ -33,6 +33,7 @@ children_per_round = 2
 top = 2
 [retrain.model]
 epochs = 1
+batch_size = 128
 learning_rates = [0.003]
 """
 SPACE = "[space]\nnum_blocks = 2\n"

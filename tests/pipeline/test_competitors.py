@@ -23,7 +23,7 @@ from nasrec_opt.pipeline import (
 from nasrec_opt.pipeline._kept_study import _portable, kept_study
 from nasrec_opt.space import named_genotypes, published_model
 
-RETRAIN = {"top": 1, "seeds": 2, "model": {"epochs": 1}}
+RETRAIN = {"top": 1, "seeds": 2, "model": {"epochs": 1, "batch_size": 128}}
 SEARCH = {"n_trials": 10, "ladder": {"probes": 1, "models": 2}}
 DATA = {"synthetic_rows": 600}
 

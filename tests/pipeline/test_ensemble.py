@@ -28,18 +28,28 @@ from nasrec_opt.retrain import Ensemble, RetrainedModel
 from nasrec_opt.space import SearchSpace
 
 STUDY = tiny_study_with(
-    data={"synthetic_rows": 8000},
+    data={"synthetic_rows": 4000},
+    space={"preset": None, "num_blocks": None, "file": "space.toml"},
     search={"n_trials": 8, "ladder": {"models": 4, "epochs": 1, "probes": 2}},
     retrain={
         "top": 2,
         "seeds": 2,
         "ensemble": 3,
-        "model": {"learning_rates": [0.003], "epochs": 6, "batch_size": 64},
+        "model": {"learning_rates": [0.003], "epochs": 5, "batch_size": 128},
     },
 )
+SPACE = """
+name = "narrow"
+num_blocks = 2
+dense_ops = ["fc", "dot"]
+sparse_ops = ["efc"]
+dense_widths = [16, 32, 64]
+sparse_widths = [16]
+"""
 
 
 def config(folder: Path, text: str = STUDY) -> StudyConfig:
+    (folder / "space.toml").write_text(SPACE)
     (folder / "tiny.toml").write_text(text)
     return StudyConfig.from_toml(folder / "tiny.toml")
 

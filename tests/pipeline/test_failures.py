@@ -34,6 +34,9 @@ tournament_size = 2
 children_per_round = 2
 [retrain]
 top = 1
+[retrain.model]
+epochs = 1
+batch_size = 128
 """
 
 

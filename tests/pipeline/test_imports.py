@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from conftest import environment
-
 SCRIPT = """
 import importlib, pkgutil, sys
 import nasrec_opt.pipeline as package
@@ -24,12 +19,7 @@ for name in names:
 """
 
 
-def test_every_module_can_be_imported_first():
-    found = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=True,
-    )
+def test_every_module_can_be_imported_first(start_code):
+    found = start_code(SCRIPT).wait()
+    assert found.returncode == 0, found.stderr
     assert found.stdout == ""

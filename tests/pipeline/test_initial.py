@@ -29,7 +29,7 @@ def study_file(folder: Path, initial: list[str], more: str = "", text: str = TIN
     for name, genotype in zip(("a.json", "more/b.json"), GENOTYPES, strict=True):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(genotype.to_json())
-    text = text.replace("n_trials = 24", f"n_trials = 6\ninitial = {json.dumps(initial)}\n{more}")
+    text = text.replace("n_trials = 12", f"n_trials = 6\ninitial = {json.dumps(initial)}\n{more}")
     (folder / "tiny.toml").write_text(text)
     return folder / "tiny.toml"
 

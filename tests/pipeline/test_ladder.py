@@ -33,7 +33,7 @@ learning_rates = [0.003]
 epochs = 3
 batch_size = 128
 """
-WITHOUT_LADDER = TINY_STUDY.replace("[retrain]\ntop = 1\n", "").replace("= 24", "= 16")
+WITHOUT_LADDER = TINY_STUDY.replace("[retrain]\ntop = 1\n", "").replace("= 12", "= 16")
 RESULTS, CLIMB = Path("retrained") / "results.json", "ladder.json"
 
 

@@ -14,7 +14,9 @@ from nasrec_opt.pipeline import RunFolder, StudyConfig, run_study
 from nasrec_opt.pipeline._identity import train_settings
 from nasrec_opt.pipeline._log_recipe import recipe_of, with_recipe
 
-OPEN = TINY_STUDY.replace("batch_size = 128\n", "", 1).replace("n_trials = 24", "n_trials = 8")
+OPEN = TINY_STUDY.replace("batch_size = 128\nepochs = 1\n", "", 1).replace(
+    "n_trials = 12", "n_trials = 8"
+)
 
 
 def configured(tmp_path: Path, text: str) -> StudyConfig:
@@ -86,7 +88,9 @@ def test_a_run_of_before_recipes_opens_with_the_settings_it_wrote_down(tmp_path)
 
 
 def test_a_run_says_what_it_came_to(tmp_path):
-    run = run_study(configured(tmp_path, OPEN), tmp_path / "run")
+    text = OPEN.replace("= 1000", "= 3000").replace("n_trials = 8", "n_trials = 2")
+    config = configured(tmp_path, text.replace("num_blocks = 2", "num_blocks = 1"))
+    run = run_study(config, tmp_path / "run")
     results = json.loads(run.folder.results.read_text())
     assert results["training"]["batch_size"] == 32
     assert results["training"]["min_count"] == 1

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
+from pipeline.test_storage import PASSWORD, assert_no_password, study_at
 from servers import free_port, serve
+from sqlalchemy import MetaData, create_engine
 from study_files import ONE_EPOCH, tiny_study_with
 
 from nasrec_opt import Predictor
@@ -20,8 +23,8 @@ from nasrec_opt import Predictor
 mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 pytest.importorskip("mlflow.pyfunc")
 
-SHORT = tiny_study_with(search={"n_trials": 6}, retrain=ONE_EPOCH)
-KINDS = {"study": 1, "trial": 6, "model": 1, "baseline": 2}
+SHORT = tiny_study_with(search={"n_trials": 3}, retrain=ONE_EPOCH)
+KINDS = {"study": 1, "trial": 3, "model": 1, "baseline": 2}
 DATA = ("dataset", "data.fingerprint")
 SORTED_BY = {
     "best_log_loss", "best_auc", "validation_log_loss", "validation_auc", "test_log_loss",
@@ -133,7 +136,7 @@ def registers_there(cli, server, out: Path, monkeypatch) -> None:
         connection.commit()
         with monkeypatch.context() as patch:
             patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-            result = cli(*register, is_cold=True)
+            result = cli(*register)
         connection.execute("DROP TRIGGER refusal")
         connection.commit()
     assert (result.returncode, result.stdout) == (2, "")
@@ -157,6 +160,46 @@ def registers_there(cli, server, out: Path, monkeypatch) -> None:
     finally:
         mlflow.set_tracking_uri(uri)
     np.testing.assert_allclose(loaded.predict(rows), predictor.predict(rows), atol=1e-5)
+
+
+def test_a_run_keeps_its_trials_on_a_server_and_its_passwords_to_itself(
+    cli, server, postgresql, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NASREC_TEST_PASSWORD", PASSWORD)
+    address, folder = server
+    database, out, study = postgresql.database(), tmp_path / "run", tmp_path / "tiny.toml"
+    # Both servers take any password.
+    url = database.replace("nasrec@", "nasrec:${NASREC_TEST_PASSWORD}@")
+    tracking = {"uri": address.replace("//", "//me:${NASREC_TEST_PASSWORD}@")}
+    first = cli("run", study_at(study, url, name="kept", mlflow=tracking), "--out", out)
+    assert first.returncode == 0, first.stderr
+    study_at(study, url, name="kept", search={"n_trials": 6}, mlflow=tracking)
+    second = cli("search", study, "--out", out)
+    assert second.returncode == 0, second.stderr
+    opened = cli("open", out)
+    assert f'optuna-dashboard "{url}" ' in opened.stdout
+    assert not (out / "study.db").exists()
+    found = {s.study_name: s for s in optuna.get_all_study_summaries(database)}
+    assert found["kept"].n_trials == 6
+    assert runs_by_kind(address, "kept")["study"]
+    said = [text.encode() for r in (first, second, opened) for text in (r.stdout, r.stderr)]
+    files = [
+        f.read_bytes() for place in (tmp_path, folder) for f in place.rglob("*") if f.is_file()
+    ]
+    assert any(b"${NASREC_TEST_PASSWORD}" in file for file in files)
+    assert_no_password(*said, *files)
+    assert_no_password(*rows_of(database))
+
+
+def rows_of(database: str) -> list[bytes]:
+    """All rows of all tables."""
+    engine, schema = create_engine(database), MetaData()
+    schema.reflect(engine)
+    with engine.connect() as connection:
+        rows = [row for t in schema.sorted_tables for row in connection.execute(t.select())]
+    engine.dispose()
+    assert any("space" in row for row in rows)
+    return [repr(row).encode() for row in rows]
 
 
 def test_a_server_that_is_not_there_is_one_sentence_before_anything_is_searched(cli, tmp_path):

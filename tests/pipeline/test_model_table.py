@@ -37,7 +37,7 @@ KINDS = {
 def finished(cli, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
     study, out = folder / "tiny.toml", folder / "run"
-    retrain = {"top": 2, "seeds": 2, "model": {"epochs": 1}}
+    retrain = {"top": 2, "seeds": 2, "model": {"epochs": 1, "batch_size": 128}}
     study.write_text(tiny_study_with(search={"n_trials": 10}, retrain=retrain))
     for more in (("run", study), ("retrain", study, "--genotype", "published:criteo-full")):
         result = cli(*more, "--out", out)

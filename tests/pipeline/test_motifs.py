@@ -29,7 +29,6 @@ def run(tmp_path_factory):
     for seed, name in enumerate(("first", "second")):
         study = optuna.create_study(
             study_name=name,
-            storage=f"sqlite:///{folder / 'study.db'}",
             directions=["minimize", "minimize"],
             sampler=optuna.samplers.RandomSampler(seed=seed),
         )
@@ -42,6 +41,11 @@ def run(tmp_path_factory):
             return 1 / width, float(width)
 
         study.optimize(objective, n_trials=30)
+        optuna.copy_study(
+            from_study_name=name,
+            from_storage=study._storage,
+            to_storage=f"sqlite:///{folder / 'study.db'}",
+        )
     return folder
 
 

@@ -18,14 +18,15 @@ from nasrec_opt.retrain import answers_of, compare
 
 @pytest.mark.parametrize("name", ["avazu", "kdd2012"])
 def test_a_study_runs_on_the_raw_format(cli, tmp_path, name):
-    log = generate_log(tmp_path / "log", like=name, rows=2000, vocabulary="small")
+    log = generate_log(tmp_path / "log", like=name, rows=1000, vocabulary="small")
     keys = f'format = "{name}"\n'
     if name == "kdd2012":
         keys += 'users = "log/users.txt"\ncount = "line"\n'
         log.users.rename(tmp_path / "log" / "users.txt")
     study = TINY_STUDY.replace("[data]\n", f"[data]\n{keys}").replace(
-        "n_trials = 24", "n_trials = 8"
+        "n_trials = 12", "n_trials = 6"
     )
+    study += "\n[retrain.model]\nepochs = 1\nbatch_size = 128\n"
     (tmp_path / "study.toml").write_text(study)
     done = cli("run", tmp_path / "study.toml", "--data", log.file, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
@@ -49,9 +50,11 @@ def test_weighted_rows_go_from_the_raw_log_to_predictions(cli, tmp_path):
     given = ("--format", "kdd2012", "--count", "weight", "--out", data)
     done = cli("prepare", raw, *given)
     assert done.returncode == 0, done.stderr
-    study = TINY_STUDY.replace("n_trials = 24", "n_trials = 8\n[search.ladder]\nmodels = 4")
+    study = TINY_STUDY.replace("n_trials = 12", "n_trials = 6\n[search.ladder]\nmodels = 2")
     study = study.replace('fidelity = "supernet"', 'fidelity = "last_layer"')
-    (tmp_path / "study.toml").write_text(study + "seeds = 2\n[retrain.model]\nepochs = 1\n")
+    (tmp_path / "study.toml").write_text(
+        study + "seeds = 2\n[retrain.model]\nepochs = 1\nbatch_size = 128\n"
+    )
     done = cli("run", tmp_path / "study.toml", "--data", data, "--out", run)
     assert done.returncode == 0, done.stderr
     results = json.loads((run / "retrained" / "results.json").read_text())

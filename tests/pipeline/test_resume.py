@@ -36,7 +36,7 @@ def alone(cli, tiny_study, trained, tmp_path_factory) -> Path:
 def test_killed_search_ends_with_the_same_trials(cli, start, tiny_study, trained, alone, tmp_path):
     killed = tmp_path / "killed"
     shutil.copytree(trained, killed)
-    for trials in (3, 11, 17):
+    for trials in (3, 6, 9):
         kill_search_after(trials, killed, start("search", tiny_study, "--out", killed))
     assert cli("search", tiny_study, "--out", killed).returncode == 0
     assert described(killed) == described(alone)

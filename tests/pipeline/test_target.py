@@ -37,6 +37,7 @@ n_trials = 12
 top = 2
 [retrain.model]
 epochs = 1
+batch_size = 128
 """
 MINE = (
     'base = "mnsim_2_0.toml"\n[crossbar]\nread_ns = { value = 77.0, unit = "ns", node = "7 nm" }\n'

@@ -27,7 +27,7 @@ COMMAND = ("--baselines", "wide-deep,logistic-regression", "--trials", "2", "--s
 def finished(cli, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
     study, out = folder / "tiny.toml", folder / "run"
-    retrain = {"top": 1, "model": {"epochs": 1}}
+    retrain = {"top": 1, "model": {"epochs": 1, "batch_size": 128}}
     study.write_text(
         tiny_study_with(search={"n_trials": 8}, retrain=retrain, data={"synthetic_rows": 600})
     )

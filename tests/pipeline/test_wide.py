@@ -15,7 +15,7 @@ from nasrec_opt.supernet import Subnet, Supernet
 STUDY = """
 name = "tiny"
 [data]
-synthetic_rows = 1500
+synthetic_rows = 1000
 binned_dense = true
 [space]
 num_blocks = 2
@@ -34,6 +34,7 @@ children_per_round = 2
 top = 1
 [retrain.model]
 epochs = 1
+batch_size = 128
 learning_rates = [0.003]
 """
 

@@ -17,7 +17,9 @@ def address(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
         yield request.getfixturevalue("postgresql").database()
     elif request.param == "grpc":
         pytest.importorskip("grpc", reason="the extra 'dev' is not installed")
-        with grpc_proxy(f"sqlite:///{tmp_path / 'study.db'}") as proxy:
+        with grpc_proxy(
+            request.getfixturevalue("start_code"), f"sqlite:///{tmp_path / 'study.db'}"
+        ) as proxy:
             yield proxy
     else:
         yield f"{request.param}:///{tmp_path / 'study.db'}"

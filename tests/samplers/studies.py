@@ -91,7 +91,3 @@ def open_study(kind: str, folder: Path, name: str) -> optuna.Study:
     """The study in a folder that is created where it is missing."""
     folder.mkdir(exist_ok=True)
     return open_at(f"{kind}:///{folder / 'study'}", name)
-
-
-def work(folder: Path, name: str, n_trials: int) -> None:
-    open_study("sqlite", folder, name).optimize(objective, n_trials=n_trials)
