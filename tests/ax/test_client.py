@@ -62,7 +62,7 @@ def test_objectives_are_minimised_and_constraints_are_outcome_constraints():
 def test_the_front_keeps_the_constraints():
     goal = objective()
     client = make_client(goal, seed=0)
-    advance(client, goal, 40)
+    advance(client, goal, 16)
     areas = [goal.metrics(genotype)["area_mm2"] for genotype in genotypes_of(client)]
     assert min(areas) <= 1.0 < max(areas)
     front = client.get_pareto_frontier(use_model_predictions=False)
@@ -87,7 +87,7 @@ def test_a_client_loaded_from_json_goes_on_as_the_one_that_was_saved(tmp_path, t
     advance(client, goal, told)
     client.save_to_json_file(str(tmp_path / "client.json"))
     loaded = load_client(objective(), path=tmp_path / "client.json")
-    assert advance(loaded, goal, 6) == advance(client, goal, 6)
+    assert advance(loaded, goal, 3) == advance(client, goal, 3)
 
 
 def test_a_node_that_an_older_version_stored_learns_from_the_same_trial_on():
@@ -99,14 +99,14 @@ def test_a_node_that_an_older_version_stored_learns_from_the_same_trial_on():
 
 def test_a_client_loaded_from_a_database_goes_on_as_the_one_before(tmp_path):
     goal = objective()
-    alone = advance(make_client(goal, seed=3), goal, 38)
+    alone = advance(make_client(goal, seed=3), goal, 35)
     url = f"sqlite:///{tmp_path}/ax.db"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         client = make_client(goal, seed=3, url=url)
-        first = advance(client, goal, 35)
+        first = advance(client, goal, 33)
         loaded = load_client(objective(), url=url)
-        assert first + advance(loaded, goal, 3) == alone
+        assert first + advance(loaded, goal, 2) == alone
         with pytest.raises(StudyError, match="expected no experiment 'nasrec' yet, got one"):
             make_client(goal, url=url)
         with pytest.raises(StudyError, match="expected the experiment 'other', found none"):

@@ -36,9 +36,9 @@ def described(study):
 
 def test_a_stopped_study_goes_on_as_one_that_was_not(tmp_path, capfd, recwarn):
     alone = study_at(None)
-    alone.optimize(objective(), n_trials=45)
+    alone.optimize(objective(), n_trials=41)
     url = f"sqlite:///{tmp_path}/study.db"
-    for trials in (7, 28, 10):
+    for trials in (7, 28, 6):
         study_at(url).optimize(objective(), n_trials=trials)
     assert described(study_at(url)) == described(alone)
     assert capfd.readouterr() == ("", "")

@@ -37,7 +37,7 @@ def lists_log(values: list, kind: pa.DataType | None = None) -> pa.Table:
     return pa.table({"y": labels, "u": users, "seen": pa.array(values, kind)})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_entries_of_every_type_are_the_columns_that_they_would_be(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("log")
@@ -96,7 +96,7 @@ SERVED = {
 }  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     kind=st.sampled_from(sorted(ENTRIES)),
     holder=st.sampled_from(sorted(SERVED)),

@@ -38,7 +38,7 @@ def finished(cli, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compared")
     study, out = folder / "tiny.toml", folder / "run"
     retrain = {"top": 2, "seeds": 2, "model": {"epochs": 1, "batch_size": 128}}
-    study.write_text(tiny_study_with(search={"n_trials": 10}, retrain=retrain))
+    study.write_text(tiny_study_with(search={"n_trials": 5}, retrain=retrain))
     for more in (("run", study), ("retrain", study, "--genotype", "published:criteo-full")):
         result = cli(*more, "--out", out)
         assert result.returncode == 0, result.stderr
@@ -80,7 +80,7 @@ def test_costs_of_search_and_training_are_those_of_the_stages_and_the_models(fin
         seconds[key] = seconds.get(key, 0.0) + figures["seconds"]
     for rank, model in enumerate(results["models"], start=1):
         row = rows[f"model {rank} (trial {model['trial']})"]
-        assert (row.search_seconds, row.search_trials) == (pytest.approx(spent), 10)
+        assert (row.search_seconds, row.search_trials) == (pytest.approx(spent), 5)
         assert row.training_seconds == pytest.approx(seconds[json.dumps(model["genotype"])])
     given, fitted = rows["published:criteo-full"], rows["logistic regression"]
     assert (given.search_seconds, given.search_trials) == (None, None)

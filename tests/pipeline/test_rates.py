@@ -19,9 +19,9 @@ def run(tmp_path_factory) -> RunFolder:
     folder = tmp_path_factory.mktemp("rates")
     (folder / "tiny.toml").write_text(
         tiny_study_with(
-            data={"synthetic_rows": 1500},
-            search={"n_trials": 8},
-            retrain={"model": {"learning_rates": RATES, "epochs": 1, "batch_size": 64}},
+            data={"synthetic_rows": 1000},
+            search={"n_trials": 4},
+            retrain={"model": {"learning_rates": RATES, "epochs": 1, "batch_size": 128}},
         )
     )
     config = StudyConfig.from_toml(folder / "tiny.toml")

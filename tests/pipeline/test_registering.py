@@ -23,7 +23,7 @@ from nasrec_opt.pipeline import StudyConfig, run_study
 mlflow = pytest.importorskip("mlflow", reason="the extra 'mlflow' is not installed")
 pyfunc = pytest.importorskip("mlflow.pyfunc")
 
-STUDY = tiny_study_with(search={"n_trials": 6}, retrain=ONE_EPOCH | {"top": 2})
+STUDY = tiny_study_with(search={"n_trials": 3}, retrain=ONE_EPOCH | {"top": 2})
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def finished(cli, tmp_path_factory):
     study, out = folder / "tiny.toml", folder / "run"
     retrain = {"top": 1, "model": {"epochs": 1, "batch_size": 128}}
     study.write_text(
-        tiny_study_with(search={"n_trials": 8}, retrain=retrain, data={"synthetic_rows": 600})
+        tiny_study_with(search={"n_trials": 4}, retrain=retrain, data={"synthetic_rows": 600})
     )
     result = cli("run", study, "--out", out)
     assert result.returncode == 0, result.stderr

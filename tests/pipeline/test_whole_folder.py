@@ -28,7 +28,7 @@ FILES = ["architecture.svg", "genotype.json", "model"]
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("study") / "tiny.toml"
-    path.write_text(tiny_study_with(search={"n_trials": 10}, retrain=ONE_EPOCH))
+    path.write_text(tiny_study_with(search={"n_trials": 5}, retrain=ONE_EPOCH))
     return path
 
 
@@ -51,7 +51,7 @@ def original(finished, tmp_path) -> Path:
 @pytest.fixture
 def longer(study, tmp_path) -> Path:
     path = tmp_path / "longer.toml"
-    path.write_text(study.read_text().replace("n_trials = 10", "n_trials = 14"))
+    path.write_text(study.read_text().replace("n_trials = 5", "n_trials = 7"))
     return path
 
 

@@ -72,7 +72,7 @@ def test_what_is_kept_between_calls_changes_nothing(seed, workers):
     def trials(is_fresh: bool) -> list[dict]:
         sampler = RegularizedEvolutionSampler(SPACE, seed=seed)
         study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
-        while len(study.trials) < 42:
+        while len(study.trials) < 30:
             asked = []
             for _ in range(workers):
                 if is_fresh:
