@@ -26,8 +26,8 @@ from nasrec_opt.report._html import number
 from nasrec_opt.retrain import log_loss, predict
 
 STUDY = tiny_study_with(
-    data={"synthetic_rows": 2000, "min_count": 3},
-    search={"n_trials": 4},
+    data={"synthetic_rows": 3000, "min_count": 3},
+    search={"n_trials": 8},
     retrain={"top": 1, "model": {"learning_rates": [0.003], "epochs": 1, "batch_size": 64}},
 )
 PAGE = REPOSITORY / "docs" / "howto" / "prune.md"
