@@ -24,7 +24,7 @@ from objective.test_workers import evolution, objective_of, searched, told
 from patience import PATIENCE_S
 from processes import wait_until_gone
 from servers import free_port
-from study_files import ONE_EPOCH, tiny_study_with
+from study_files import tiny_study_with
 
 from nasrec_opt import search
 from nasrec_opt.distributed import NotSharedError, RayPool, WorkerDiedError, connected, executor_of
@@ -137,8 +137,8 @@ def test_a_run_on_a_cluster_that_loses_a_task_is_that_of_one_machine(
     study = tmp_path / "tiny.toml"
     study.write_text(
         tiny_study_with(
-            search={"n_trials": 4, "workers": 2},
-            retrain=ONE_EPOCH | {"top": 2, "workers": 2},
+            search={"n_trials": 8, "workers": 2},
+            retrain={"top": 2, "workers": 2, "model": {"learning_rates": [0.003], "epochs": 1}},
         )
     )
     monkeypatch.chdir(tmp_path)
