@@ -53,7 +53,6 @@ def storage(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("study")
     study = optuna.create_study(
         study_name="pages",
-        storage=f"sqlite:///{folder}/study.db",
         directions=["minimize"] * 3,
         sampler=optuna.samplers.RandomSampler(seed=0),
     )
@@ -89,6 +88,9 @@ def storage(tmp_path_factory) -> Path:
             logger.log_metrics(searched, {"seconds": 100.0})
     for logger in callbacks:
         logger.close()
+    url = f"sqlite:///{folder}/study.db"
+    optuna.copy_study(from_study_name="pages", from_storage=study._storage, to_storage=url)
+    study = optuna.load_study(study_name="pages", storage=url)
     describe(study, {"seed": 7, "search": {"sampler": "random", "n_trials": 24}})
     show_importances(study)
     features = FeatureSpec(num_dense=2, cardinalities=(10, 20))
