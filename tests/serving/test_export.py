@@ -102,13 +102,14 @@ def test_rows_may_have_lists(tmp_path):
 def test_the_graph_alone_gives_probabilities_for_any_number_of_rows(exported):
     import onnxruntime
 
-    predictor, folder, _ = exported
+    predictor, folder, bits = exported
     session = onnxruntime.InferenceSession(str(folder / "onnx" / "model.onnx"))
     for count in (1, 2, 1500):
         rows = rows_of(predictor.preprocessor, count, seed=count)
         inputs = predictor.preprocessor.transform(rows)
         [made] = session.run(["probability"], inputs._asdict())
-        np.testing.assert_allclose(made, load_predictor(folder / "onnx").predict(rows), atol=1e-2)
+        expected, off = load_predictor(folder / "onnx").predict(rows), 1e-2 if bits < 32 else 1e-5
+        np.testing.assert_allclose(made, expected, atol=off)
         assert made.dtype == np.float32
         assert made.shape == (count,)
 
