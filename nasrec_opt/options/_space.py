@@ -30,8 +30,8 @@ class SpaceConfig:
             as in the paper, `[false, true]` to search it, `[true]` for all
             (docs/reference/genotype.md#the-first-order-term).
         hot_rows_kib: Sizes of on-chip memory for the most frequent embedding rows to choose from
-            with co-design, KiB; 0 is none. None means that no memory is searched
-            (docs/reference/genotype.md#embedding-rows-on-chip).
+            with co-design, KiB; 0 is none (docs/reference/genotype.md#embedding-rows-on-chip). None
+            means no such memory.
         file: TOML of a space of your own, instead of all of these.
     """
 

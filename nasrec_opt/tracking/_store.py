@@ -74,11 +74,7 @@ class Store:
                 relocate(path, here)
                 found = self.client.get_experiment_by_name(encode_title(experiment))
             if found is None:
-                found = self.client.get_experiment(
-                    self.client.create_experiment(
-                        encode_title(experiment), artifact_location=artifact_location
-                    )
-                )
+                found = _created(self.client, encode_title(experiment), artifact_location)
         except (MlflowException, OSError, sqlite3.Error, ImportError) as error:
             raise StudyError(
                 f"{tracking_uri}: expected an MLflow store, got: {one_line(error)}"
@@ -196,6 +192,20 @@ class Store:
             event.listen(store.engine, "connect", _on_connect)
             store.engine.dispose()  # connections from before the listener
         return TransactionWriter(store, experiment, self.through_client)
+
+
+def _created(client: Any, name: str, artifact_location: str | None) -> Any:
+    """A new experiment, or the one of this name that somebody else has just made."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        made = client.create_experiment(name, artifact_location=artifact_location)
+        return client.get_experiment(made)
+    except MlflowException:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return found
 
 
 def _ever_less(record: RunRecord) -> Iterator[RunRecord]:

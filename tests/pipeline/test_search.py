@@ -17,7 +17,7 @@ from nasrec_opt import BlockGene, FeatureSpec, Genotype, Objective, SearchSpace
 from nasrec_opt.errors import StudyError
 from nasrec_opt.objective import search
 from nasrec_opt.oracle import Evaluation, Oracle, architecture
-from nasrec_opt.pipeline import StudyConfig, run_study
+from nasrec_opt.pipeline import RunFolder, StudyConfig, run_study
 from nasrec_opt.pipeline._search import log_loss_of, winners
 from nasrec_opt.pipeline._storage import open_study
 from nasrec_opt.report import write_report
@@ -112,7 +112,7 @@ def test_a_search_that_only_fails_ends_with_a_sentence():
 def test_a_study_whose_creation_was_cut_off_can_be_opened(tmp_path):
     def opened(space: SearchSpace) -> optuna.Study:
         return open_study(
-            tmp_path / "study.db",
+            RunFolder(tmp_path),
             "cut off",
             space=space,
             metric_names=["log_loss"],
@@ -176,8 +176,9 @@ class Interrupted(Learning):
 
 def test_a_trial_interrupted_between_its_reports_ends_as_one_left_alone(tmp_path):
     def study_of(name: str) -> optuna.Study:
+        (tmp_path / name).mkdir()
         return open_study(
-            tmp_path / f"{name}.db",
+            RunFolder(tmp_path / name),
             name,
             space=CODESIGN,
             metric_names=["log_loss"],

@@ -229,6 +229,23 @@ def test_dataset_and_artifact_are_on_the_parent(study, tmp_path):
     assert [f.path for f in client.list_artifacts(parent.info.run_id)] == ["report.html"]
 
 
+def test_an_experiment_that_somebody_else_makes_meanwhile_is_theirs(tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    first = MLflowLogger(uri, experiment="ours")
+    first.page("ours")  # opens the store
+    ask, asked = MlflowClient.get_experiment_by_name, []
+
+    def not_yet(client, name):
+        asked.append(name)
+        return ask(client, name) if len(asked) > 1 else None
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", not_yet)
+    second = MLflowLogger(uri, experiment="ours")
+    assert second.page("ours") == first.page("ours")
+    assert len(asked) > 1
+    assert [e.name for e in MlflowClient(uri).search_experiments()].count("ours") == 1
+
+
 def test_store_that_is_no_store_is_one_sentence(tmp_path):
     (tmp_path / "mlflow.db").write_text("not a database")
     with pytest.raises(StudyError, match="expected an MLflow store"):
