@@ -68,7 +68,7 @@ def _work(
             seconds[together].append((time.perf_counter() - started) / STEPS_AT_ONCE)
             distributed.barrier()
     if rank == 0:
-        found.extend(side[1:] for side in seconds)
+        found.extend([side[1:] for side in seconds])
 
 
 def main() -> None:
