@@ -8,6 +8,7 @@ what they cost without it. As for RecNMP, time counts the mean number of reads f
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from hw._arrays import FloatArray, divide_up
 from hw._memory import (
@@ -34,28 +35,32 @@ def lookup_parts(lookups: Lookups, t: Technology, popularity: Popularity | None)
         DescriptionError: There is on-chip memory, and nothing says how often rows are read.
     """
     parts = Parts.none(len(lookups.vectors))
-    dram_ns = lookup_latency_ns(lookups, t.dram)
-    dram_pj = lookup_energy_pj(lookups, t.dram)
+    latency_ns = lookup_latency_ns(lookups, t.dram)
+    energy_pj = lookup_energy_pj(lookups, t.dram)
     busy_ns = lookup_busy_ns(lookups, t.dram)
     if t.hot_rows.kib:
         hit = _hits(lookups, t, popularity)
-        accesses = divide_up(lookups.dim * lookups.value_bits, t.tile.access_bits)
-        accesses = lookups.vectors * hit * accesses
+        bits = lookups.dim * lookups.value_bits
+        accesses = lookups.vectors * hit * divide_up(bits, t.tile.access_bits)
         chip_ns = accesses * _of_macro(t, t.tile.buffer_access_ns)
-        in_turn = divide_up(lookups.vectors, t.dram.channels) * (1 - hit)
-        bursts = burst_counts(lookups, t.dram)
-        cycles = first_row_cycles(bursts, t.dram) + np.maximum(0, in_turn - 1) * row_cycles(
-            bursts, t.dram
-        )
-        missed_ns = np.where(hit < 1, cycles * t.dram.clock_ns, 0.0)
-        dram_ns = np.where(hit > 0, np.maximum(missed_ns, chip_ns), dram_ns)
+        missed_ns = np.where(hit < 1, _missed_ns(lookups, hit, t), 0.0)
+        latency_ns = np.where(hit > 0, np.maximum(missed_ns, chip_ns), latency_ns)
         busy_ns = np.where(hit > 0, np.maximum(busy_ns * (1 - hit), chip_ns), busy_ns)
-        dram_pj = dram_pj * (1 - hit) + accesses * _of_macro(t, t.tile.buffer_read_pj)
+        energy_pj = energy_pj * (1 - hit) + accesses * _of_macro(t, t.tile.buffer_read_pj)
         parts.area_um2[INDEX["memory"]] = np.where(_has_memory(lookups), memory_area_um2(t), 0.0)
-    parts.latency_ns[INDEX["memory"]] = dram_ns
-    parts.energy_pj[INDEX["memory"]] = dram_pj
+    parts.latency_ns[INDEX["memory"]] = latency_ns
+    parts.energy_pj[INDEX["memory"]] = energy_pj
     parts.busy_ns += busy_ns
     return parts
+
+
+def _missed_ns(lookups: Lookups, hit: FloatArray, t: Technology) -> FloatArray:
+    """Time of the vectors that are not on chip: the first one, and the mean number of others."""
+    bursts = burst_counts(lookups, t.dram)
+    in_turn = divide_up(lookups.vectors, t.dram.channels) * (1 - hit)
+    others = np.maximum(0, in_turn - 1) * row_cycles(bursts, t.dram)
+    missed: FloatArray = (first_row_cycles(bursts, t.dram) + others) * t.dram.clock_ns
+    return missed
 
 
 def memory_area_um2(t: Technology) -> float:
@@ -82,7 +87,7 @@ def _hits(lookups: Lookups, t: Technology, popularity: Popularity | None) -> Flo
     return hit
 
 
-def _has_memory(lookups: Lookups) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _has_memory(lookups: Lookups) -> npt.NDArray[np.bool_]:
     """Whether lookups have a memory: single values, first-order weights, stay in DRAM."""
     return np.asarray(lookups.dim) > 1
 
