@@ -35,6 +35,8 @@ def test_hits_cost_a_read_of_the_buffer_and_the_others_a_read_of_dram():
     assert leak_mw - memory_of(ReRAM(), LOOKUP)[3] == pytest.approx(2.803e-3)
     # A channel reads 7 of 26 vectors, and half of them hit: 36 cycles, and 2.5 times 4 more.
     assert latency_ns == pytest.approx((36 + 2.5 * 4) * 0.833)
+    # The next sample waits for the buffer, which reads 13 vectors twice, one after another.
+    assert at(64).cost(Workload((LOOKUP,))).interval_ns == pytest.approx(26 * 1.28)
 
 
 def test_where_all_reads_hit_there_is_no_dram_and_many_reads_are_one_after_another():
