@@ -87,10 +87,7 @@ class Context:
         Returns:
             The dataset, with the study's `min_count` and `binned_dense`.
         """
-        data = self.config.data
-        return Dataset.open(
-            self.folder.dataset, min_count=data.min_count or 1, binned_dense=data.binned_dense
-        )
+        return dataset_of(self.config, self.folder)
 
     def study(self, *, create: bool = False) -> Any:
         """Open the Optuna study of this run.
@@ -170,3 +167,11 @@ class Context:
             options = replace(options, precision="float32")
         supernet = Supernet.load(self.folder.supernet).to(best_device())
         return SupernetOracle(supernet, self.dataset(), options)
+
+
+def dataset_of(config: StudyConfig, folder: RunFolder) -> Dataset:
+    """The dataset of a run as its study reads it."""
+    data = config.data
+    return Dataset.open(
+        folder.dataset, min_count=data.min_count or 1, binned_dense=data.binned_dense
+    )

@@ -128,7 +128,7 @@ def _served(folder: RunFolder, search: str) -> tuple[object, ...]:
 
 
 def _store(folder: RunFolder) -> str:
-    """The tracking URI of a run; of a server without a user, whom MLflow's variables name."""
+    """The tracking URI of a run, without a user name: MLflow has variables of its own for it."""
     uri: str | None = _logged(folder)["uri"]
     if uri is None:
         return sqlite_url(folder.mlflow_db)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -41,7 +41,8 @@ def joined() -> Iterator[bool]:
         yield is_first
     finally:
         if is_first:
-            _broadcast(None)
+            with suppress(RuntimeError):  # one that was lost needs no word
+                _broadcast(None)
         distributed.destroy_process_group()
 
 
@@ -76,7 +77,7 @@ def train(config: StudyConfig, folder: RunFolder, progress: Any = None) -> Any:
     """
     from torch import distributed
 
-    from nasrec_opt.data import Dataset
+    from nasrec_opt.pipeline._context import dataset_of
     from nasrec_opt.supernet import Ranks, Supernet, best_device, train_supernet
 
     ranks = None
@@ -84,10 +85,7 @@ def train(config: StudyConfig, folder: RunFolder, progress: Any = None) -> Any:
         if distributed.get_rank() == 0:
             _broadcast((config, folder))
         ranks = Ranks()
-    options, data = replace(config.supernet, seed=config.seed), config.data
-    dataset = Dataset.open(
-        folder.dataset, min_count=data.min_count or 1, binned_dense=data.binned_dense
-    )
+    options, dataset = replace(config.supernet, seed=config.seed), dataset_of(config, folder)
     supernet = Supernet(
         config.space.build(),
         dataset.features,
@@ -118,4 +116,5 @@ def _broadcast(job: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """The first sentence of an error; gloo adds advice to its own."""
+    return (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import environment
 from patience import PATIENCE_S
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from study_files import tiny_study_with
 from torch import distributed
 
@@ -79,7 +79,7 @@ def _train(
         config = replace(CONFIG, checkpoint_s=0.0) if until else CONFIG
         supernet = Supernet(SPACE, dataset.features, seed=1)
         train_supernet(supernet, dataset, out / "supernet", config, progress, ranks=ranks)
-        torch.save(supernet.state_dict(), out / f"weights{rank}")
+        save_file(supernet.state_dict(), out / f"weights{rank}")
         said.put("trained")
     except (KeyboardInterrupt, RuntimeError) as error:
         said.put(type(error).__name__)
@@ -88,7 +88,7 @@ def _train(
 @pytest.mark.parametrize("count", [2, 3])
 def test_several_processes_take_the_steps_of_one(count, dataset, alone, tmp_path):
     assert together(dataset, tmp_path, count) == ["trained"] * count
-    weights = [torch.load(tmp_path / f"weights{rank}") for rank in range(count)]
+    weights = [load_file(tmp_path / f"weights{rank}") for rank in range(count)]
     for name, expected in alone.items():
         assert float((weights[0][name] - expected).abs().max()) < TOLERANCE, name
         assert all(torch.equal(other[name], weights[0][name]) for other in weights[1:])
